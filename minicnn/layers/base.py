@@ -1,0 +1,142 @@
+"""What every layer is: parameters, a forward pass that returns what backward must remember, and a pure backward pass.
+
+A layer holds its parameters and nothing else. ``forward`` returns its output **and its cache**; ``backward`` is a function of
+the upstream gradient and that cache alone. So a layer can be used twice in one network, an evaluation in the middle of an
+epoch cannot corrupt training, and what a training step has to remember can be looked at and counted in bytes.
+
+    y, cache = layer.forward(x, context)
+    dx, gradients = layer.backward(dy, cache)          # gradients: {"kernel": ..., "bias": ...}, the keys of layer.params
+
+``dname`` is always the gradient of the loss with respect to ``name``.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from minicnn.errors import OptionError, ShapeError, StateError, explain
+from minicnn.shapes import Array, Shape
+
+Params = dict[str, Array]
+Cache = Any  # each layer's own NamedTuple; only that layer's backward looks inside
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a forward pass must know beyond its input: is this training, and where does chance come from?
+
+    Every random choice is a function of ``(seed, step, layer name)``. So two runs from one seed agree, and a run that was
+    interrupted at step 700 continues as if it had not been.
+    """
+
+    training: bool = False
+    seed: int = 0
+    step: int = 0
+
+    def rng(self, name: str) -> np.random.Generator:
+        """A generator for one layer in one step, independent of the order in which layers ask."""
+        return np.random.default_rng([self.seed, self.step, zlib.crc32(name.encode())])
+
+
+INFERENCE = Context()
+
+
+class Layer(ABC):
+    """Base class. A subclass with parameters overrides ``build``; every subclass overrides the three passes' methods."""
+
+    #: forward looks at ``context.training``: the layer acts differently while it is trained
+    acts_differently_in_training: ClassVar[bool] = False
+
+    def __init__(self, *, name: str | None = None, trainable: bool = True) -> None:
+        if name is not None and (not isinstance(name, str) or not name or "/" in name):
+            raise OptionError(
+                explain("a layer name without '/'", repr(name), "'/' separates layer from parameter: 'conv1/kernel'.")
+            )
+        self.name = name or snake_case(type(self).__name__)
+        self.trainable = trainable
+        self.params: Params = {}  # learned by gradient descent
+        self.state: Params = {}  # learned by watching: the moving statistics of BatchNormalization
+        self.input_shape: Shape | None = None  # without the batch axis; None until built
+
+    # -- what a layer computes ---------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Shape of one output, without the batch axis. Raises ShapeError when this layer cannot take ``input_shape``."""
+
+    def build(self, input_shape: Shape, rng: np.random.Generator, dtype: Any = np.float32) -> Shape:
+        """Create the parameters for inputs of ``input_shape`` (no batch axis) and return the output's shape."""
+        shape = self.output_shape(input_shape)
+        self.input_shape = input_shape
+        return shape
+
+    @abstractmethod
+    def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, Cache]:
+        """(N, ...) -> (N, ...) and the cache that ``backward`` needs."""
+
+    @abstractmethod
+    def backward(self, dy: Array, cache: Cache, *, input_gradient: bool = True) -> tuple[Array | None, Params]:
+        """(dx, {parameter name: its gradient}).
+
+        ``input_gradient=False`` spares the work of dx, and returns None for it: nobody needs it below the first trainable
+        layer. A layer with ``trainable=False`` returns no parameter gradients.
+        """
+
+    def next_state(self, cache: Cache) -> Params:
+        """What ``state`` becomes after a training step whose forward pass returned ``cache``; {} where nothing moves."""
+        return {}
+
+    def __call__(self, x: Array) -> Array:
+        """Inference: the output alone, no cache kept."""
+        return self.forward(x, INFERENCE)[0]
+
+    # -- what a layer is ---------------------------------------------------------------------------------------------
+
+    def config(self) -> dict[str, Any]:
+        """The arguments that make this layer again, under Keras's names: ``type(layer)(**layer.config())``."""
+        config: dict[str, Any] = {"name": self.name}
+        if not self.trainable:
+            config["trainable"] = False
+        return config
+
+    @property
+    def built(self) -> bool:
+        return self.input_shape is not None
+
+    @property
+    def parameter_count(self) -> int:
+        """Numbers this layer holds, moving statistics included (as Keras counts)."""
+        return sum(array.size for array in (*self.params.values(), *self.state.values()))
+
+    def require_built(self) -> None:
+        if not self.built:
+            raise StateError(
+                explain(
+                    f"layer '{self.name}' to be built",
+                    "a layer without parameters yet",
+                    "Call layer.build(input_shape, np.random.default_rng(seed)), or put it into a Sequential with an input_shape.",
+                )
+            )
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{key}={value!r}" for key, value in self.config().items())
+        return f"{type(self).__name__}({arguments})"
+
+
+def snake_case(name: str) -> str:
+    """Keras's default layer names: ``MaxPooling2D`` -> ``max_pooling2d``, ``ReLU`` -> ``re_lu``."""
+    name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def require_rank(shape: Shape, axes: str, layer: Layer, fix: str = "") -> None:
+    """Input shapes (without batch) must have as many axes as ``axes`` names, e.g. ``"(H, W, C)"``, all at least 1."""
+    rank = axes.count(",") + 1
+    if len(shape) != rank or min(shape) < 1:
+        raise ShapeError(explain(f"inputs {axes} for layer '{layer.name}'", f"shape {tuple(shape)}", fix))
