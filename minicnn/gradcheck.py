@@ -39,11 +39,7 @@ from minicnn.gradreport import ArrayCheck, Entry, GradientReport, Index
 from minicnn.layers.base import INFERENCE, Context, Layer
 from minicnn.shapes import Array
 
-STEPS = (
-    1e-4,
-    1e-5,
-    1e-6,
-)  # for numbers of order one; the smaller ones only where the larger one met a kink or a sharp bend
+STEPS = (1e-4, 1e-5, 1e-6)  # for numbers of order one; the smaller where a larger one meets a kink or sharp bend
 KINK = 1e-6  # slopes that disagree by more than this share of the gradient are no rounding
 FLOOR = 1e-3  # entries below this share of the largest gradient are compared with that share of it
 EPS = float(np.finfo(np.float64).eps)
@@ -144,8 +140,8 @@ def _check(
     limit: int | None,
     without_gradient: set[str] | frozenset[str] = frozenset(),
 ) -> GradientReport:
-    """Measure every sampled entry with the first step; that shows the scale; then judge, with smaller steps where
-    needed.""" if limit is not None and limit < 1:
+    """Measure every sampled entry with the first step, which shows the scale; then judge, measuring finer if needed."""
+    if limit is not None and limit < 1:
         raise OptionError(explain("limit >= 1, or None for all entries", limit))
 
     def output() -> Any:
@@ -190,9 +186,12 @@ def _smooth(slope: _Slope, scale: float) -> bool:
 
 
 def _slope(evaluate: Callable[[], Any], dy: Any, y: Any, array: Array, index: Index, h: float) -> _Slope:
-    """Slope of sum(dy * y) along one entry, from four evaluations. Outputs are subtracted before they are summed: those
-    that the entry does not touch cancel exactly, instead of burying the difference under their own rounding.""" kept =
-    array[index]
+    """Slope of sum(dy * y) along one entry, from four evaluations.
+
+    Outputs are subtracted before they are summed: those that the entry does not touch cancel exactly, instead of
+    burying the difference under their own rounding.
+    """
+    kept = array[index]
 
     def at(offset: float) -> Any:
         array[index] = kept + offset
@@ -219,6 +218,6 @@ def _sample(array: Array, limit: int | None, rng: np.random.Generator) -> list[I
 def _float64(array: Array, name: str) -> Array:
     if not isinstance(array, np.ndarray) or array.dtype != np.float64:
         received = f"dtype {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
-        fix = "Build the layer with dtype=np.float64 and convert the input: float32 keeps too few digits to judge a gradient."
+        fix = "Build with dtype=np.float64 and convert the input: float32 keeps too few digits to judge a gradient."
         raise DtypeError(explain(f"{name} as a float64 array", received, fix))
     return array
