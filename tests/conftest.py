@@ -1,7 +1,7 @@
 """What every test relies on: a fixed number of threads, a fixed Keras configuration, fixed seeds.
 
-The environment is set while pytest reads this file, before any test module imports NumPy, Numba or TensorFlow: a thread pool
-takes its size when its library loads and keeps it.
+The environment is set while pytest reads this file, before a test module imports NumPy, Numba or TensorFlow: a thread
+pool takes its size when its library loads and keeps it.
 """
 
 from __future__ import annotations
@@ -34,17 +34,16 @@ import hypothesis  # noqa: E402  (the environment comes first)
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
-# Compiling takes seconds in whichever example comes first, so there are no deadlines. Derandomised: the same examples in
-# every run, so a failure is a failure for everybody.
+# Compiling takes seconds in whichever example comes first, so there are no deadlines. Derandomised: the same examples
+# in every run, so a failure is a failure for everybody.
 hypothesis.settings.register_profile("minicnn", deadline=None, derandomize=True, max_examples=50, print_blob=True)
 hypothesis.settings.load_profile("minicnn")
 
 
 def pytest_report_header() -> str:
     """State the threads, as every measurement in this project does."""
-    return f"threads: {os.environ['NUMBA_NUM_THREADS']} Numba, {os.environ['OPENBLAS_NUM_THREADS']} BLAS, " + (
-        f"{os.environ['TF_NUM_INTRAOP_THREADS']} TensorFlow; seeds fixed per test; Hypothesis profile minicnn"
-    )
+    pools = {"Numba": "NUMBA_NUM_THREADS", "BLAS": "OPENBLAS_NUM_THREADS", "TensorFlow": "TF_NUM_INTRAOP_THREADS"}
+    return "threads: " + ", ".join(f"{os.environ[variable]} {pool}" for pool, variable in pools.items())
 
 
 @pytest.fixture
