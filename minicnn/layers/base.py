@@ -1,11 +1,12 @@
 """What every layer is: parameters, a forward pass that returns what backward must remember, and a pure backward pass.
 
-A layer holds its parameters and nothing else. ``forward`` returns its output **and its cache**; ``backward`` is a function of
-the upstream gradient and that cache alone. So a layer can be used twice in one network, an evaluation in the middle of an
-epoch cannot corrupt training, and what a training step has to remember can be looked at and counted in bytes.
+A layer holds its parameters and nothing else. ``forward`` returns its output **and its cache**; ``backward`` is a
+function of the upstream gradient and that cache alone. So a layer can be used twice in one network, an evaluation in
+the middle of an epoch cannot corrupt training, and what a training step has to remember can be looked at and counted
+in bytes.
 
     y, cache = layer.forward(x, context)
-    dx, gradients = layer.backward(dy, cache)          # gradients: {"kernel": ..., "bias": ...}, the keys of layer.params
+    dx, gradients = layer.backward(dy, cache)        # {"kernel": ..., "bias": ...}: the keys of layer.params
 
 ``dname`` is always the gradient of the loss with respect to ``name``.
 """
@@ -31,8 +32,8 @@ Cache = Any  # each layer's own NamedTuple; only that layer's backward looks ins
 class Context:
     """What a forward pass must know beyond its input: is this training, and where does chance come from?
 
-    Every random choice is a function of ``(seed, step, layer name)``. So two runs from one seed agree, and a run that was
-    interrupted at step 700 continues as if it had not been.
+    Every random choice is a function of ``(seed, step, layer name)``. So two runs from one seed agree, and a run that
+    was interrupted at step 700 continues as if it had not been.
     """
 
     training: bool = False
@@ -48,7 +49,7 @@ INFERENCE = Context()
 
 
 class Layer(ABC):
-    """Base class. A subclass with parameters overrides ``build``; every subclass overrides the three passes' methods."""
+    """Base class: one small subclass per layer, and ``build`` overridden by those that have parameters."""
 
     #: forward looks at ``context.training``: the layer acts differently while it is trained
     acts_differently_in_training: ClassVar[bool] = False
@@ -58,6 +59,7 @@ class Layer(ABC):
             raise OptionError(
                 explain("a layer name without '/'", repr(name), "'/' separates layer from parameter: 'conv1/kernel'.")
             )
+        self.has_default_name = name is None
         self.name = name or snake_case(type(self).__name__)
         self.trainable = trainable
         self.params: Params = {}  # learned by gradient descent
@@ -68,7 +70,7 @@ class Layer(ABC):
 
     @abstractmethod
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Shape of one output, without the batch axis. Raises ShapeError when this layer cannot take ``input_shape``."""
+        """Shape of one output, no batch axis. Raises ShapeError when this layer cannot take ``input_shape``."""
 
     def build(self, input_shape: Shape, rng: np.random.Generator, dtype: Any = np.float32) -> Shape:
         """Create the parameters for inputs of ``input_shape`` (no batch axis) and return the output's shape."""
@@ -84,12 +86,13 @@ class Layer(ABC):
     def backward(self, dy: Array, cache: Cache, *, input_gradient: bool = True) -> tuple[Array | None, Params]:
         """(dx, {parameter name: its gradient}).
 
-        ``input_gradient=False`` spares the work of dx, and returns None for it: nobody needs it below the first trainable
-        layer. A layer with ``trainable=False`` returns no parameter gradients.
+        ``input_gradient=False`` spares the work of dx, and returns None for it: nobody needs it below the first
+        trainable layer. A layer with ``trainable=False`` returns no parameter gradients.
         """
 
     def next_state(self, cache: Cache) -> Params:
-        """What ``state`` becomes after a training step whose forward pass returned ``cache``; {} where nothing moves."""
+        """What ``state`` becomes after a training step whose forward pass returned ``cache``; {} where nothing
+        moves."""
         return {}
 
     def __call__(self, x: Array) -> Array:
@@ -120,7 +123,7 @@ class Layer(ABC):
                 explain(
                     f"layer '{self.name}' to be built",
                     "a layer without parameters yet",
-                    "Call layer.build(input_shape, np.random.default_rng(seed)), or put it into a Sequential with an input_shape.",
+                    "Call layer.build(input_shape, np.random.default_rng(0)), or put it into a Sequential(input_shape=...).",
                 )
             )
 

@@ -1,0 +1,216 @@
+"""Conv2D and DepthwiseConv2D: the operations of ``minicnn.ops`` with kernels and biases that learn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minicnn import initializers
+from minicnn.errors import OptionError, explain
+from minicnn.layers.base import INFERENCE, Context, Layer, Params, require_rank
+from minicnn.ops.conv2d import ALGORITHMS, Conv2DCache, check_groups, conv2d, conv2d_backward, resolve
+from minicnn.ops.depthwise_conv2d import depthwise_conv2d, depthwise_conv2d_backward
+from minicnn.shapes import Array, IntOrPair, Shape, Window
+
+Initializer = str | initializers.Initializer
+
+
+class _Convolution(Layer):
+    """What the two share: a window, an algorithm, a kernel and a bias."""
+
+    def __init__(
+        self,
+        kernel_size: IntOrPair,
+        strides: IntOrPair,
+        padding: str,
+        dilation_rate: IntOrPair,
+        use_bias: bool,
+        bias_initializer: Initializer,
+        algorithm: str,
+        name: str | None,
+        trainable: bool,
+    ) -> None:
+        super().__init__(name=name, trainable=trainable)
+        self.window = Window.of(kernel_size, strides, padding, dilation_rate)
+        if not isinstance(padding, str):
+            raise OptionError(
+                explain("padding 'valid' or 'same'", repr(padding), "For other paddings put a ZeroPadding2D in front.")
+            )
+        if algorithm not in ("auto", *ALGORITHMS):
+            raise OptionError(explain(f"algorithm to be one of auto, {', '.join(ALGORITHMS)}", repr(algorithm)))
+        self.use_bias = use_bias
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.algorithm = algorithm
+
+    def _window_config(self) -> dict[str, Any]:
+        config = super().config() | {
+            "kernel_size": self.window.size,
+            "strides": self.window.strides,
+            "padding": self.window.padding,
+            "dilation_rate": self.window.dilation,
+            "use_bias": self.use_bias,
+            "bias_initializer": self.bias_initializer.config(),
+        }
+        return config if self.algorithm == "auto" else config | {"algorithm": self.algorithm}
+
+    def _gradients(self, dkernel: Array | None, dbias: Array | None) -> Params:
+        gradients = {"kernel": dkernel, "bias": dbias}
+        return {key: gradient for key, gradient in gradients.items() if gradient is not None}
+
+
+class Conv2D(_Convolution):
+    """2-D convolution with ``filters`` kernels of ``kernel_size``: see ``minicnn.ops.conv2d`` for the formula.
+
+    (N, H, W, C) -> (N, OH, OW, filters); ``kernel`` (KH, KW, C/groups, filters), ``bias`` (filters,). Arguments,
+    defaults and results are Keras's. ``algorithm`` is minicnn's own: how to compute it, "auto" or a name from
+    ``ops.conv2d.ALGORITHMS``.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: IntOrPair,
+        strides: IntOrPair = (1, 1),
+        padding: str = "valid",
+        dilation_rate: IntOrPair = (1, 1),
+        groups: int = 1,
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        bias_initializer: Initializer = "zeros",
+        algorithm: str = "auto",
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+    ) -> None:
+        super().__init__(
+            kernel_size, strides, padding, dilation_rate, use_bias, bias_initializer, algorithm, name, trainable
+        )
+        self.filters = _count("filters", filters)
+        self.groups = _count("groups", groups)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        require_rank(input_shape, "(H, W, C)", self, "Pictures need a channel axis at the end: x[..., None].")
+        check_groups(input_shape[2], self.filters, self.groups)
+        return *self.window.output_size(*input_shape[:2]), self.filters
+
+    def kernel_shape(self, input_shape: Shape) -> Shape:
+        """(KH, KW, C/groups, F) for inputs (H, W, C)."""
+        return *self.window.size, input_shape[2] // self.groups, self.filters
+
+    def algorithm_used(self) -> str:
+        """The algorithm that runs for the shape this layer was built for."""
+        self.require_built()
+        return resolve(self.algorithm, self.params["kernel"].shape, self.window, self.groups)
+
+    def build(self, input_shape: Shape, rng: np.random.Generator, dtype: Any = np.float32) -> Shape:
+        shape = super().build(input_shape, rng, dtype)
+        self.params = {"kernel": self.kernel_initializer(self.kernel_shape(input_shape), rng, dtype)}
+        if self.use_bias:
+            self.params["bias"] = self.bias_initializer((self.filters,), rng, dtype)
+        resolve(self.algorithm, self.params["kernel"].shape, self.window, self.groups)
+        return shape
+
+    def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, Conv2DCache]:
+        self.require_built()
+        return conv2d(
+            x,
+            self.params["kernel"],
+            self.params.get("bias"),
+            strides=self.window.strides,
+            padding=self.window.padding,  # type: ignore[arg-type]
+            dilation_rate=self.window.dilation,
+            groups=self.groups,
+            algorithm=self.algorithm,
+        )
+
+    def backward(self, dy: Array, cache: Conv2DCache, *, input_gradient: bool = True) -> tuple[Array | None, Params]:
+        dx, dkernel, dbias = conv2d_backward(
+            dy, cache, input_gradient=input_gradient, parameter_gradients=self.trainable
+        )
+        return dx, self._gradients(dkernel, dbias)
+
+    def config(self) -> dict[str, Any]:
+        return self._window_config() | {
+            "filters": self.filters,
+            "groups": self.groups,
+            "kernel_initializer": self.kernel_initializer.config(),
+        }
+
+
+class DepthwiseConv2D(_Convolution):
+    """Convolution of every channel with ``depth_multiplier`` filters of its own: see ``minicnn.ops.depthwise_conv2d``.
+
+    (N, H, W, C) -> (N, OH, OW, C*depth_multiplier); ``kernel`` (KH, KW, C, depth_multiplier), ``bias``
+    (C*depth_multiplier,).
+    """
+
+    def __init__(
+        self,
+        kernel_size: IntOrPair,
+        strides: IntOrPair = (1, 1),
+        padding: str = "valid",
+        depth_multiplier: int = 1,
+        dilation_rate: IntOrPair = (1, 1),
+        use_bias: bool = True,
+        depthwise_initializer: Initializer = "glorot_uniform",
+        bias_initializer: Initializer = "zeros",
+        algorithm: str = "auto",
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+    ) -> None:
+        super().__init__(
+            kernel_size, strides, padding, dilation_rate, use_bias, bias_initializer, algorithm, name, trainable
+        )
+        if len(set(self.window.strides)) > 1:
+            raise OptionError(
+                explain(
+                    "equal strides on both axes", f"strides={self.window.strides}", "Keras on TensorFlow needs it too."
+                )
+            )
+        self.depth_multiplier = _count("depth_multiplier", depth_multiplier)
+        self.depthwise_initializer = initializers.get(depthwise_initializer)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        require_rank(input_shape, "(H, W, C)", self, "Pictures need a channel axis at the end: x[..., None].")
+        return *self.window.output_size(*input_shape[:2]), input_shape[2] * self.depth_multiplier
+
+    def build(self, input_shape: Shape, rng: np.random.Generator, dtype: Any = np.float32) -> Shape:
+        shape = super().build(input_shape, rng, dtype)
+        kernel_shape = (*self.window.size, input_shape[2], self.depth_multiplier)
+        self.params = {"kernel": self.depthwise_initializer(kernel_shape, rng, dtype)}
+        if self.use_bias:
+            self.params["bias"] = self.bias_initializer((shape[2],), rng, dtype)
+        return shape
+
+    def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, Conv2DCache]:
+        self.require_built()
+        return depthwise_conv2d(
+            x,
+            self.params["kernel"],
+            self.params.get("bias"),
+            strides=self.window.strides,
+            padding=self.window.padding,  # type: ignore[arg-type]
+            dilation_rate=self.window.dilation,
+            algorithm=self.algorithm,
+        )
+
+    def backward(self, dy: Array, cache: Conv2DCache, *, input_gradient: bool = True) -> tuple[Array | None, Params]:
+        dx, dkernel, dbias = depthwise_conv2d_backward(
+            dy, cache, input_gradient=input_gradient, parameter_gradients=self.trainable
+        )
+        return dx, self._gradients(dkernel, dbias)
+
+    def config(self) -> dict[str, Any]:
+        return self._window_config() | {
+            "depth_multiplier": self.depth_multiplier,
+            "depthwise_initializer": self.depthwise_initializer.config(),
+        }
+
+
+def _count(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise OptionError(explain(f"{name} as an integer of at least 1", repr(value)))
+    return int(value)

@@ -1,0 +1,277 @@
+"""Model: what every network can do, whatever way its layers are connected.
+
+A subclass says how data flows (``forward``) and how gradients flow back (``backward``). Everything people do with a
+network stands here once: compile, fit, evaluate, predict, and its parameters under their addresses
+(``"conv1_1/kernel"``).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from minicnn import losses, metrics, optimizers, training
+from minicnn.callbacks import Callback, History, ProgressBar
+from minicnn.data import Batches, train_validation_split
+from minicnn.errors import OptionError, ShapeError, StateError, explain
+from minicnn.layers.base import INFERENCE, Cache, Context, Layer, Params
+from minicnn.optimizers import Optimizer
+from minicnn.shapes import FLOATS, Array, Shape
+from minicnn.summary import summary_text
+
+Data = tuple[Array, Array] | tuple[Array, Array, Array]
+
+
+@dataclass
+class Compiled:
+    """What ``compile`` chose."""
+
+    optimizer: Optimizer
+    loss: Any
+    metrics: list[Any]
+
+
+class Model(ABC):
+    """Layers plus the way they are connected. See ``Sequential`` for the simplest kind."""
+
+    def __init__(self, layers: Sequence[Layer], *, name: str, dtype: str = "float32", seed: int = 0) -> None:
+        if np.dtype(dtype) not in FLOATS:
+            raise OptionError(explain("dtype 'float32' or 'float64'", repr(dtype)))
+        self.name = name
+        self.dtype = np.dtype(dtype)
+        self.seed = seed
+        self.layers: list[Layer] = list(layers)
+        self.input_shape: Shape | None = None
+        self.stop_training = False
+        self._compiled: Compiled | None = None
+
+    # -- how data flows ----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def build(self, input_shape: Shape) -> Shape:
+        """Create every layer's parameters for inputs of ``input_shape`` (no batch axis); return the output's shape."""
+
+    @abstractmethod
+    def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, list[Cache]]:
+        """The output, and one cache per layer."""
+
+    @abstractmethod
+    def backward(self, dy: Array, caches: list[Cache], *, input_gradient: bool = False) -> tuple[Array | None, Params]:
+        """(dx or None, the gradient of every trainable parameter under its address)."""
+
+    @abstractmethod
+    def next_state(self, caches: list[Cache]) -> Params:
+        """Moving statistics after a training step, under their addresses."""
+
+    @abstractmethod
+    def __call__(self, x: Array) -> Array:
+        """Inference on one batch; keeps no cache."""
+
+    @property
+    @abstractmethod
+    def output_shape(self) -> Shape:
+        """Shape of one output, without the batch axis."""
+
+    def predict(self, x: Array, batch_size: int = 32) -> Array:
+        """Outputs for any number of inputs, computed ``batch_size`` at a time."""
+        x = np.asarray(x)
+        if len(x) == 0:
+            raise ShapeError(explain("at least one input to predict", f"shape {x.shape}"))
+        return training.predict(self, x, _positive("batch_size", batch_size))
+
+    # -- parameters --------------------------------------------------------------------------------------------------
+
+    @property
+    def parameters(self) -> Params:
+        """Every learned array under its address, ``"layer/parameter"``. The arrays themselves, not copies."""
+        return {f"{layer.name}/{key}": array for layer in self.layers for key, array in layer.params.items()}
+
+    @property
+    def state(self) -> Params:
+        """Every moving statistic under its address. The arrays themselves, not copies."""
+        return {f"{layer.name}/{key}": array for layer in self.layers for key, array in layer.state.items()}
+
+    @property
+    def weights(self) -> Params:
+        """``parameters`` and ``state`` together: what a file must hold."""
+        return {
+            f"{layer.name}/{key}": array for layer in self.layers for key, array in (layer.params | layer.state).items()
+        }
+
+    def set_weights(self, weights: Mapping[str, Array]) -> None:
+        """Copy ``weights`` in. All of them must be there, with the right shapes; otherwise nothing is changed."""
+        self.require_built()
+        own = self.weights
+        problems = [f"missing {address}" for address in own.keys() - weights.keys()]
+        problems += [f"unknown {address}" for address in weights.keys() - own.keys()]
+        problems += [
+            f"{address} has shape {np.shape(weights[address])}, needs {array.shape}"
+            for address, array in own.items()
+            if address in weights and np.shape(weights[address]) != array.shape
+        ]
+        if problems:
+            raise ShapeError(explain(f"weights that fit '{self.name}'", "; ".join(sorted(problems))))
+        for address, array in own.items():
+            array[...] = weights[address]
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(array.size for array in self.weights.values())
+
+    @abstractmethod
+    def astype(self, dtype: str) -> Self:
+        """A copy of the network, weights included, that computes in ``dtype``; not compiled."""
+
+    # -- training ----------------------------------------------------------------------------------------------------
+
+    def compile(
+        self,
+        optimizer: str | Optimizer = "rmsprop",
+        loss: str | Any = "sparse_categorical_crossentropy",
+        metrics: Sequence[str | Any] = (),
+    ) -> None:
+        """Choose how to train. Names are Keras's; instances allow options: ``SGD(0.01, momentum=0.9)``."""
+        chosen = losses.get(loss)
+        self._compiled = Compiled(optimizers.get(optimizer), chosen, _metrics(metrics, chosen))
+
+    @property
+    def compiled(self) -> Compiled:
+        if self._compiled is None:
+            raise StateError(
+                explain(f"'{self.name}' to be compiled", "a model without optimizer and loss", "Call compile() first.")
+            )
+        return self._compiled
+
+    @property
+    def optimizer(self) -> Optimizer:
+        return self.compiled.optimizer
+
+    def fit(
+        self,
+        x: Array | Batches,
+        y: Array | None = None,
+        *,
+        batch_size: int = 32,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        callbacks: Sequence[Callback] = (),
+        validation_split: float = 0.0,
+        validation_data: Data | None = None,
+        shuffle: bool = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: Array | None = None,
+        initial_epoch: int = 0,
+        augment: Callable[[Array, np.random.Generator], Array] | None = None,
+    ) -> History:
+        """Train for ``epochs`` and return the History.
+
+        ``x`` (N, ...) with targets ``y``, or ready-made ``Batches``. The order of pictures, what augmentation does to
+        them and what dropout drops follow from ``self.seed``: two runs agree bit for bit. ``validation_split`` keeps
+        the *last* part of the data out, before any shuffling, as Keras does. ``verbose``: 0 silent, 1 a progress bar,
+        2 a line per epoch, "auto" a bar in a terminal and lines elsewhere.
+        """
+        _positive("batch_size", batch_size)
+        validation = None
+        if isinstance(x, Batches):
+            batches = x
+        else:
+            if y is None:
+                raise OptionError(explain("targets y", "None", "fit(x, y): one target for each input."))
+            if validation_split:
+                (x, y, sample_weight), validation_data = train_validation_split(x, y, sample_weight, validation_split)
+            batches = Batches(
+                x,
+                y,
+                batch_size=batch_size,
+                shuffle=shuffle,
+                seed=self.seed,
+                sample_weight=sample_weight,
+                class_weight=class_weight,
+                augment=augment,
+            )
+        if validation_data is not None:
+            validation = self._plain_batches(validation_data, batch_size)
+        self._build_from(batches.x)
+        bar = [] if verbose == 0 else [ProgressBar(verbose)]
+        return training.fit(
+            self,
+            batches,
+            epochs=epochs,
+            initial_epoch=initial_epoch,
+            validation=validation,
+            callbacks=[*callbacks, *bar],
+        )
+
+    def evaluate(
+        self, x: Array, y: Array, *, batch_size: int = 32, sample_weight: Array | None = None
+    ) -> dict[str, float]:
+        """Mean loss and metrics on data the network is not trained on: ``{"loss": ..., "accuracy": ...}``."""
+        data = (x, y) if sample_weight is None else (x, y, sample_weight)
+        self._build_from(x)
+        return training.evaluate(self, self._plain_batches(data, _positive("batch_size", batch_size)))
+
+    def train_on_batch(self, x: Array, y: Array, sample_weight: Array | None = None) -> dict[str, float]:
+        """One step of gradient descent; the loss and metrics of this batch, before the step."""
+        self._build_from(x)
+        step = training.train_step(self, x, y, sample_weight)
+        return {"loss": step.loss, **self._measure(y, step.predictions, sample_weight)}
+
+    def test_on_batch(self, x: Array, y: Array, sample_weight: Array | None = None) -> dict[str, float]:
+        """Loss and metrics of one batch in inference mode."""
+        predictions = self(x)
+        loss, _ = self.compiled.loss.forward(y, predictions, sample_weight)
+        return {"loss": loss, **self._measure(y, predictions, sample_weight)}
+
+    def _measure(self, y: Array, predictions: Array, sample_weight: Array | None) -> dict[str, float]:
+        for metric in self.compiled.metrics:
+            metric.reset()
+            metric.update(y, predictions, sample_weight)
+        return {metric.name: metric.result() for metric in self.compiled.metrics}
+
+    @staticmethod
+    def _plain_batches(data: Data, batch_size: int) -> Batches:
+        x, y, *weight = data
+        return Batches(x, y, batch_size=batch_size, shuffle=False, sample_weight=weight[0] if weight else None)
+
+    def _build_from(self, x: Array) -> None:
+        if self.input_shape is None:
+            self.build(tuple(np.shape(x)[1:]))
+
+    def require_built(self) -> None:
+        if self.input_shape is None:
+            raise StateError(
+                explain(
+                    f"'{self.name}' to be built",
+                    "a model that does not know its input's shape",
+                    "Give input_shape when making it, or call build(input_shape).",
+                )
+            )
+
+    # -- looking and keeping -----------------------------------------------------------------------------------------
+
+    def summary(self, print_fn: Callable[[str], object] = print) -> None:
+        """Print a table of the layers: output shape, parameters, multiplications."""
+        self.require_built()
+        print_fn(summary_text(self))
+
+    def save(self, path: str | Path) -> None:
+        """Architecture, weights and (when compiled) the optimiser's state to one ``.npz`` file. See
+        ``minicnn.io.models``."""
+        from minicnn.io.models import save_model
+
+        save_model(self, path)
+
+
+def _metrics(chosen: Sequence[str | Any], loss: Any) -> list[Any]:
+    return [metrics.get(metric, loss) for metric in chosen]
+
+
+def _positive(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise OptionError(explain(f"{name} as an integer of at least 1", repr(value)))
+    return int(value)

@@ -1,0 +1,175 @@
+"""2-D convolution: one operation, several algorithms, one contract. This is its front door.
+
+    y[n, oh, ow, f] = bias[f] + sum over kh, kw, c of  xp[n, oh*SH + kh*DH, ow*SW + kw*DW, c] * kernel[kh, kw, c, f]
+
+xp is x with its zero padding, (SH, SW) the strides, (DH, DW) the dilation. Layout NHWC; kernels are (KH, KW,
+C/groups, F). With ``groups`` G, channels and filters are cut into G parts, and each part of the filters sees only its
+part of the channels.
+
+Every algorithm is a module with the same three functions, ``forward``, ``input_gradient`` and ``kernel_gradient``,
+and with ``unsupported``, which says why it cannot take a shape (or None). They compute the same sums in another
+order; any forward goes with any backward. To add one: write that file, and add its line to ``ALGORITHMS``.
+
+Read them in this order: ``loops`` (the definition), ``im2col`` (as one matrix product), ``direct`` (the loops
+reordered for cache and vector units), ``winograd`` (fewer multiplications).
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
+
+from minicnn.errors import OptionError, ShapeError, explain
+from minicnn.ops.conv2d import direct, im2col, loops, winograd
+from minicnn.shapes import Array, Pads, Shape, Window, check_array, check_same_dtype
+
+
+class Algorithm(Protocol):
+    """The contract of an algorithm's module. Arguments were validated; outputs are new, C-contiguous arrays."""
+
+    def unsupported(self, kernel_shape: Shape, window: Window, groups: int) -> str | None: ...
+    def forward(self, x: Array, kernel: Array, bias: Array | None, window: Window, groups: int) -> Array: ...
+    def input_gradient(self, dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int) -> Array: ...
+    def kernel_gradient(self, dy: Array, x: Array, kernel_shape: Shape, window: Window, groups: int) -> Array: ...
+
+
+ALGORITHMS: MappingProxyType[str, Algorithm] = MappingProxyType(
+    {
+        "loops": loops,
+        "im2col": im2col,
+        "direct": direct,
+        "winograd": winograd.F4x4,
+        "winograd_2x2": winograd.F2x2,
+    }
+)
+
+
+class Conv2DCache(NamedTuple):
+    """What the backward pass remembers: both factors of every product, and how they met."""
+
+    x: Array
+    kernel: Array
+    window: Window
+    groups: int
+    has_bias: bool
+    algorithm: str
+
+
+def conv2d(
+    x: Array,
+    kernel: Array,
+    bias: Array | None = None,
+    *,
+    strides: int | tuple[int, int] = 1,
+    padding: str | Pads = "valid",
+    dilation_rate: int | tuple[int, int] = 1,
+    groups: int = 1,
+    algorithm: str = "auto",
+) -> tuple[Array, Conv2DCache]:
+    """(N, H, W, C), (KH, KW, C/groups, F), (F,) -> (N, OH, OW, F) and the cache for ``conv2d_backward``.
+
+    ``padding`` is "valid", "same" or ((top, bottom), (left, right)). ``algorithm`` is "auto" (see ``choose``) or a
+    name from ``ALGORITHMS``; a name that cannot take this shape is an OptionError that says why. Costs
+    N*OH*OW*F*KH*KW*C/groups multiplications (Winograd: fewer). Raises ShapeError, DtypeError, OptionError.
+    """
+    check_array(x, "x", 4, "(N, H, W, C)")
+    check_array(kernel, "kernel", 4, "(KH, KW, C/groups, F)")
+    check_same_dtype(x, kernel, "x", "kernel")
+    window = Window.of(kernel.shape[:2], strides, padding, dilation_rate)
+    check_groups(x.shape[3], kernel.shape[3], groups)
+    if kernel.shape[2] * groups != x.shape[3]:
+        raise ShapeError(
+            explain(
+                f"x with {kernel.shape[2] * groups} channels (kernel {kernel.shape}, groups={groups})",
+                f"x of shape {x.shape}",
+                "Layout is NHWC; for NCHW pictures use x.transpose(0, 2, 3, 1).",
+            )
+        )
+    if bias is not None:
+        check_array(bias, "bias", 1, "(F,)")
+        check_same_dtype(bias, kernel, "bias", "kernel")
+        if bias.shape != kernel.shape[3:]:
+            raise ShapeError(explain(f"bias of shape {kernel.shape[3:]}, one per filter", f"shape {bias.shape}"))
+    window.output_size(*x.shape[1:3])  # raises when the window does not fit
+    name = resolve(algorithm, kernel.shape, window, groups)
+    y = ALGORITHMS[name].forward(x, kernel, bias, window, groups)
+    return y, Conv2DCache(x, kernel, window, groups, bias is not None, name)
+
+
+def conv2d_backward(
+    dy: Array,
+    cache: Conv2DCache,
+    *,
+    algorithm: str | None = None,
+    input_gradient: bool = True,
+    parameter_gradients: bool = True,
+) -> tuple[Array | None, Array | None, Array | None]:
+    """(N, OH, OW, F) -> (dx, dkernel, dbias), in the shapes of x, kernel and bias.
+
+    ``algorithm`` None means the forward pass's. What is switched off, or was never there, comes back as None. dx
+    costs as much as the forward pass, dkernel as much again. Raises ShapeError and DtypeError when ``dy`` is not
+    shaped like y.
+    """
+    x, kernel, window, groups, has_bias, chosen = cache
+    check_array(dy, "dy", 4, "(N, OH, OW, F)")
+    check_same_dtype(dy, kernel, "dy", "kernel")
+    expected = (len(x), *window.output_size(*x.shape[1:3]), kernel.shape[3])
+    if dy.shape != expected:
+        raise ShapeError(explain(f"dy in the shape of y, {expected}", f"shape {dy.shape}"))
+    name = resolve(algorithm or chosen, kernel.shape, window, groups)
+    chosen_algorithm = ALGORITHMS[name]
+    dx = chosen_algorithm.input_gradient(dy, kernel, x.shape, window, groups) if input_gradient else None
+    if not parameter_gradients:
+        return dx, None, None
+    dkernel = chosen_algorithm.kernel_gradient(dy, x, kernel.shape, window, groups)
+    return dx, dkernel, bias_gradient(dy) if has_bias else None
+
+
+def bias_gradient(dy: Array) -> Array:
+    """(N, OH, OW, F) -> (F,). The bias is added to every output of its filter, so its gradient is the sum over them.
+
+    Row sums first, their sum in float64: hundreds of thousands of terms in a plain float32 sum lose digits.
+    """
+    total: Array = dy.sum(axis=2).sum(axis=(0, 1), dtype="float64")
+    return total.astype(dy.dtype)
+
+
+def check_groups(channels: int, filters: int, groups: int) -> None:
+    """``groups`` must cut both the channels and the filters into equal parts."""
+    if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1:
+        raise OptionError(explain("groups as an integer of at least 1", repr(groups)))
+    if channels % groups or filters % groups:
+        raise OptionError(
+            explain(
+                f"groups that divide both the channels ({channels}) and the filters ({filters})",
+                f"groups={groups}",
+                "Choose a common divisor of the two.",
+            )
+        )
+
+
+def resolve(algorithm: str, kernel_shape: Shape, window: Window, groups: int) -> str:
+    """The name of the algorithm that will run. Raises OptionError for an unknown name or an impossible wish."""
+    if algorithm == "auto":
+        return choose(kernel_shape, window, groups)
+    if algorithm not in ALGORITHMS:
+        names = ", ".join(["auto", *ALGORITHMS])
+        raise OptionError(explain(f"algorithm to be one of {names}", repr(algorithm)))
+    reason = ALGORITHMS[algorithm].unsupported(kernel_shape, window, groups)
+    if reason:
+        raise OptionError(explain(f"a convolution that '{algorithm}' can compute", reason, "Use algorithm='auto'."))
+    return algorithm
+
+
+def choose(kernel_shape: Shape, window: Window, groups: int) -> str:
+    """The rule behind "auto", from the kernel's shape alone, so that training and inference agree.
+
+    - 3x3 at stride 1 with at least 16 channels on both sides: Winograd F(4x4,3x3), a quarter of the multiplications.
+      (With few input channels its transforms cost more than they save, and its rounding errors show.)
+    - groups, or few input channels: direct. im2col would copy each input KH*KW times to feed a thin matrix product.
+    - all else: im2col, at the speed of the BLAS.
+    """
+    _, _, channels, filters = kernel_shape
+    if min(channels, filters) >= 16 and winograd.F4x4.unsupported(kernel_shape, window, groups) is None:
+        return "winograd"
+    return "direct" if groups > 1 or channels < 8 else "im2col"

@@ -1,0 +1,120 @@
+"""Convolution as one matrix product ("image to columns").
+
+The idea: lay out, for every output position, the KH*KW*C inputs it looks at as one row of a matrix. All outputs are
+then a single product, and matrix products are what computers do best:
+
+    columns  (N*OH*OW, KH*KW*C)   @   kernel (KH*KW*C, F)   ->   y (N*OH*OW, F)
+
+Backward, by the two rules for a product Y = X @ K:
+
+    dkernel = columns.T @ dy                    dcolumns = dy @ kernel.T,  added back to where each column came from
+
+Cost: every input is copied KH*KW times, and memory traffic becomes the limit when channels are few. The matrix is
+therefore never built whole but for a block of output rows at a time (``BLOCK_BYTES``), which also bounds the memory.
+When it wins: large kernels, strides, many channels; its product runs at the full speed of the BLAS. Needs NumPy
+alone. Paper: Chellapilla, Puri, Simard 2006, "High Performance Convolutional Neural Networks for Document
+Processing".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from minicnn.shapes import Array, Pair, Shape, Window
+
+BLOCK_BYTES = 8 * 2**20  # a block of columns should stay in the caches between being written and being multiplied
+
+
+def unsupported(kernel_shape: Shape, window: Window, groups: int) -> str | None:
+    """Nothing: every kernel, stride, padding, dilation and number of groups will do."""
+    return None
+
+
+def forward(x: Array, kernel: Array, bias: Array | None, window: Window, groups: int) -> Array:
+    """(N, H, W, C), (KH, KW, C/groups, F) -> (N, OH, OW, F)"""
+    channels, filters = kernel.shape[2:]
+    out = window.output_size(*x.shape[1:3])
+    y = np.empty((len(x), *out, filters), x.dtype)
+    padded = _pad(x, window)
+    for g, f in _groups(groups, channels, filters):
+        weights = kernel[..., f].reshape(-1, filters // groups)  # (KH, KW, C, F) -> (KH*KW*C, F)
+        for n, rows in _blocks(len(x), out, weights.shape[0] * x.itemsize):
+            columns = _columns(padded[n, :, :, g], rows, out[1], window)
+            y[n, rows, :, f] = (columns @ weights).reshape(-1, out[1], filters // groups)
+    if bias is not None:
+        y += bias
+    return y
+
+
+def input_gradient(dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int) -> Array:
+    """(N, OH, OW, F), (KH, KW, C/groups, F) -> (N, H, W, C)"""
+    size_h, size_w, channels, filters = kernel.shape
+    out: Pair = dy.shape[1:3]
+    (top, bottom), (left, right) = window.pads(*x_shape[1:3])
+    count, height, width, _ = x_shape
+    dpadded = np.zeros((count, height + top + bottom, width + left + right, x_shape[3]), dy.dtype)
+    for g, f in _groups(groups, channels, filters):
+        weights = kernel[..., f].reshape(-1, filters // groups)  # (KH, KW, C, F) -> (KH*KW*C, F)
+        for n, rows in _blocks(count, out, weights.shape[0] * dy.itemsize):
+            upstream = dy[n, rows, :, f].reshape(-1, filters // groups)  # (rows, OW, F) -> (rows*OW, F)
+            dcolumns = (upstream @ weights.T).reshape(-1, out[1], size_h, size_w, channels)
+            # Windows overlap, so their gradients must be added, one kernel position at a time.
+            for kh, kw in np.ndindex(size_h, size_w):
+                _tap(dpadded[n, :, :, g], rows, out[1], kh, kw, window)[...] += dcolumns[:, :, kh, kw]
+    return np.ascontiguousarray(dpadded[:, top : top + height, left : left + width])
+
+
+def kernel_gradient(dy: Array, x: Array, kernel_shape: Shape, window: Window, groups: int) -> Array:
+    """(N, OH, OW, F), (N, H, W, C) -> (KH, KW, C/groups, F)"""
+    size_h, size_w, channels, filters = kernel_shape
+    out: Pair = dy.shape[1:3]
+    dkernel = np.empty(kernel_shape, dy.dtype)
+    padded = _pad(x, window)
+    for g, f in _groups(groups, channels, filters):
+        # The blocks' sums are few but long: adding them up in float64 keeps float32 as exact as its products.
+        total = np.zeros((size_h * size_w * channels, filters // groups))
+        for n, rows in _blocks(len(x), out, total.shape[0] * x.itemsize):
+            upstream = dy[n, rows, :, f].reshape(-1, filters // groups)  # (rows, OW, F) -> (rows*OW, F)
+            total += _columns(padded[n, :, :, g], rows, out[1], window).T @ upstream
+        dkernel[..., f] = total.reshape(size_h, size_w, channels, -1)  # (KH*KW*C, F) -> (KH, KW, C, F)
+    return dkernel
+
+
+def _pad(x: Array, window: Window) -> Array:
+    pads = window.pads(*x.shape[1:3])
+    return np.pad(x, ((0, 0), *pads, (0, 0))) if np.any(pads) else x
+
+
+def _groups(groups: int, channels: int, filters: int) -> Iterator[tuple[slice, slice]]:
+    """For each group, the input channels it reads and the filters it feeds."""
+    per_group = filters // groups
+    for g in range(groups):
+        yield slice(g * channels, (g + 1) * channels), slice(g * per_group, (g + 1) * per_group)
+
+
+def _blocks(count: int, out: Pair, bytes_per_position: int) -> Iterator[tuple[int, slice]]:
+    """Picture by picture, as many output rows at once as BLOCK_BYTES allow."""
+    rows = max(1, BLOCK_BYTES // (bytes_per_position * out[1]))
+    for n in range(count):
+        for start in range(0, out[0], rows):
+            yield n, slice(start, min(start + rows, out[0]))
+
+
+def _tap(picture: Array, rows: slice, width: int, kh: int, kw: int, window: Window) -> Array:
+    """The inputs that kernel position (kh, kw) meets in these output rows: a strided view, (rows, OW, C)."""
+    (stride_h, stride_w), (dilation_h, dilation_w) = window.strides, window.dilation
+    top, left = kh * dilation_h + rows.start * stride_h, kw * dilation_w
+    last_row = top + (rows.stop - rows.start - 1) * stride_h
+    return picture[top : last_row + 1 : stride_h, left : left + (width - 1) * stride_w + 1 : stride_w]
+
+
+def _columns(picture: Array, rows: slice, width: int, window: Window) -> Array:
+    """(PH, PW, C) -> (rows*OW, KH*KW*C)"""
+    size_h, size_w = window.size
+    channels = picture.shape[2]
+    columns = np.empty((rows.stop - rows.start, width, size_h, size_w, channels), picture.dtype)
+    for kh, kw in np.ndindex(size_h, size_w):
+        columns[:, :, kh, kw] = _tap(picture, rows, width, kh, kw, window)
+    return columns.reshape(-1, size_h * size_w * channels)

@@ -1,0 +1,44 @@
+"""The one Numba policy: how every compiled function in minicnn is compiled, and why.
+
+- ``cache=True``: machine code is kept on disk, so that only the first run on a machine pays for compilation.
+- ``nogil=True``: compiled loops do not hold Python's lock.
+- ``error_model="numpy"``: dividing by zero gives inf or nan as in NumPy instead of raising.
+- ``fastmath={"contract"}``: a * b + c may become one fused instruction, rounded once: faster *and* closer to the
+  truth. Nothing else of fastmath: the full set assumes that no NaN or inf exists, and both must survive a forward
+  pass to be seen.
+- Loops are divided over outputs, never over the terms of a sum. Each number is then added up in one fixed order, and
+  the bits of a result do not depend on how many threads computed it.
+
+Compiled functions are private and trust their arguments; the public function above each one has checked them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+
+prange = numba.prange
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+_POLICY: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+
+
+def njit(function: _Function) -> _Function:
+    """Compile for one core."""
+    compiled: _Function = numba.njit(**_POLICY)(function)
+    return compiled
+
+
+def njit_parallel(function: _Function) -> _Function:
+    """Compile with ``prange`` loops divided over the cores."""
+    compiled: _Function = numba.njit(parallel=True, **_POLICY)(function)
+    return compiled
+
+
+def inline(function: _Function) -> _Function:
+    """Compile as a helper of other compiled functions, pasted into each of them."""
+    compiled: _Function = numba.njit(inline="always", **_POLICY)(function)
+    return compiled

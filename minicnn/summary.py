@@ -1,0 +1,125 @@
+"""What a network costs, layer by layer: shapes, parameters, multiplications, and the bytes a training step must
+remember."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minicnn.layers.base import Cache, Context, Layer
+from minicnn.shapes import Shape
+
+if TYPE_CHECKING:  # types for readers and checkers only: model.py stands above this file
+    from minicnn.model import Model
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """One row. Shapes have no batch axis; ``multiplications`` are the definition's, for one picture, forward."""
+
+    name: str
+    kind: str
+    output_shape: Shape
+    parameters: int
+    trainable: bool
+    multiplications: int
+    algorithm: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def summarize(model: Model) -> list[LayerSummary]:
+    """One row per layer, in the order of the model's layers."""
+    return [_row(layer) for layer in model.layers]
+
+
+def _row(layer: Layer) -> LayerSummary:
+    layer.require_built()
+    assert layer.input_shape is not None
+    shape = layer.output_shape(layer.input_shape)
+    kernel = layer.params.get("kernel")
+    # Every kernel entry is multiplied once per output position: H*W of them after a convolution, one after a dense
+    # layer.
+    multiplications = kernel.size * int(np.prod(shape[:-1])) if kernel is not None else 0
+    algorithm = getattr(layer, "algorithm_used", lambda: "")()
+    return LayerSummary(
+        layer.name,
+        type(layer).__name__,
+        shape,
+        layer.parameter_count,
+        layer.trainable,
+        multiplications,
+        algorithm,
+    )
+
+
+def cache_bytes(caches: Iterable[Cache]) -> list[int]:
+    """Bytes that each cache keeps alive; an array that several caches share counts where it is seen first.
+
+    ``y, caches = model.forward(x, Context(training=True))`` and ``cache_bytes(caches)`` show the memory of a training
+    step.
+    """
+    seen: set[int] = set()
+    return [_bytes(cache, seen) for cache in caches]
+
+
+def _bytes(value: Any, seen: set[int]) -> int:
+    if isinstance(value, np.ndarray):
+        owner = value if value.base is None else value.base  # a view keeps its owner alive
+        if id(owner) in seen:
+            return 0
+        seen.add(id(owner))
+        return int(getattr(owner, "nbytes", value.nbytes))
+    if isinstance(value, (tuple, list)):
+        return sum(_bytes(item, seen) for item in value)
+    return 0
+
+
+def training_memory(model: Model, batch_size: int) -> list[int]:
+    """Bytes per layer that one training step of ``batch_size`` pictures remembers between forward and backward.
+
+    Measured, not estimated: it runs the forward pass on zeros. Parameters are counted apart, in ``summarize``.
+    """
+    model.require_built()
+    assert model.input_shape is not None
+    x = np.zeros((batch_size, *model.input_shape), model.dtype)
+    _, caches = model.forward(x, Context(training=True))
+    weights = {id(array) for array in model.weights.values()}
+    return [_bytes(cache, weights) for cache in caches]
+
+
+def summary_text(model: Model) -> str:
+    """The table that ``Model.summary`` prints."""
+    rows = summarize(model)
+    cells = [("Layer", "Kind", "Output shape", "Parameters", "Multiplications", "Algorithm")]
+    for row in rows:
+        name = row.name if row.trainable else f"{row.name} (frozen)"
+        shape = f"({', '.join(['N', *map(str, row.output_shape)])})"
+        cells.append((name, row.kind, shape, f"{row.parameters:,}", f"{row.multiplications:,}", row.algorithm))
+    widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
+    lines = []
+    for line in cells:
+        columns = [
+            text.rjust(w) if i in (3, 4) else text.ljust(w)
+            for i, (text, w) in enumerate(zip(line, widths, strict=True))
+        ]
+        lines.append("  ".join(columns).rstrip())
+    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+    trainable = sum(array.size for layer in model.layers if layer.trainable for array in layer.params.values())
+    total = model.parameter_count
+    megabytes = total * model.dtype.itemsize / 2**20
+    return "\n".join(
+        [
+            f"Model '{model.name}', {model.dtype}",
+            lines[0],
+            rule,
+            *lines[1:],
+            rule,
+            f"Parameters: {total:,} ({megabytes:.1f} MiB), trainable {trainable:,}",
+            f"Multiplications for one picture, forward: {sum(row.multiplications for row in rows):,}",
+        ]
+    )

@@ -1,0 +1,164 @@
+"""Training, written out: forward, loss, backward, update; and the loop around it.
+
+    predictions, caches = model.forward(x, context)            every layer returns what its backward must remember
+    value, loss_cache   = loss.forward(y, predictions)         one number: how wrong
+    dpredictions        = loss.backward(loss_cache)            how the loss changes with each prediction
+    _, gradients        = model.backward(dpredictions, caches) the chain rule, from the last layer to the first
+    optimizer.apply(model.parameters, gradients)               a step downhill
+
+This file knows of a model only that it has these two passes and named parameters, so every kind of model shares one
+loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+
+from minicnn.callbacks import Callback, History
+from minicnn.data import Batches
+from minicnn.layers.base import INFERENCE, Context, Params
+from minicnn.shapes import Array
+
+if TYPE_CHECKING:  # a type for readers and checkers only: model.py stands above this file
+    from minicnn.model import Model
+
+
+class Loss(Protocol):
+    """What training needs of a loss; see ``minicnn.losses``."""
+
+    def forward(self, targets: Array, predictions: Array, sample_weight: Array | None = None) -> tuple[float, Any]: ...
+    def backward(self, cache: Any) -> Array: ...
+
+
+class Metric(Protocol):
+    """What training needs of a metric; see ``minicnn.metrics``."""
+
+    name: str
+
+    def update(self, targets: Array, predictions: Array, sample_weight: Array | None = None) -> None: ...
+    def result(self) -> float: ...
+    def reset(self) -> None: ...
+
+
+class Backprop(NamedTuple):
+    """One forward and one backward pass: the loss, what was predicted, and every gradient."""
+
+    loss: float
+    predictions: Array
+    gradients: Params
+    next_state: Params
+
+
+def backpropagate(
+    model: Model,
+    loss: Loss,
+    x: Array,
+    y: Array,
+    sample_weight: Array | None = None,
+    context: Context = Context(training=True),  # noqa: B008  (frozen, so one shared default is safe)
+) -> Backprop:
+    """Loss and gradients for one batch. Changes nothing: not the parameters, not the moving statistics."""
+    predictions, caches = model.forward(x, context)
+    value, loss_cache = loss.forward(y, predictions, sample_weight)
+    next_state = model.next_state(caches)
+    _, gradients = model.backward(loss.backward(loss_cache), caches)
+    return Backprop(value, predictions, gradients, next_state)
+
+
+def train_step(model: Model, x: Array, y: Array, sample_weight: Array | None = None) -> Backprop:
+    """One step of gradient descent on a compiled model: backpropagate, then update parameters and moving statistics."""
+    optimizer, loss = model.compiled.optimizer, model.compiled.loss
+    context = Context(training=True, seed=model.seed, step=optimizer.iterations)
+    step = backpropagate(model, loss, x, y, sample_weight, context)
+    optimizer.apply(model.parameters, step.gradients)
+    for address, value in step.next_state.items():
+        model.state[address][...] = value
+    return step
+
+
+class _Average:
+    """The mean loss over samples: each batch counts with its size, so a small last batch does not weigh too much."""
+
+    def __init__(self) -> None:
+        self.total, self.count = 0.0, 0
+
+    def add(self, value: float, count: int) -> None:
+        self.total += value * count
+        self.count += count
+
+    def result(self) -> float:
+        return self.total / max(self.count, 1)
+
+
+def _logs(loss: _Average, metrics: Iterable[Metric], prefix: str = "") -> dict[str, float]:
+    return {f"{prefix}loss": loss.result(), **{f"{prefix}{metric.name}": metric.result() for metric in metrics}}
+
+
+def train_epoch(model: Model, batches: Batches, epoch: int, callbacks: Sequence[Callback] = ()) -> dict[str, float]:
+    """All batches once. Returns the epoch's mean loss and metrics, each as seen *while* the weights were changing."""
+    loss, metrics = _Average(), model.compiled.metrics
+    for metric in metrics:
+        metric.reset()
+    for index, (x, y, weight) in enumerate(batches.epoch(epoch)):
+        step = train_step(model, x, y, weight)
+        loss.add(step.loss, len(x))
+        for metric in metrics:
+            metric.update(y, step.predictions, weight)
+        for callback in callbacks:
+            callback.on_train_batch_end(index, _logs(loss, metrics))
+    return _logs(loss, metrics)
+
+
+def evaluate(model: Model, batches: Batches, prefix: str = "") -> dict[str, float]:
+    """Mean loss and metrics over the batches, in inference mode."""
+    loss, metrics = _Average(), model.compiled.metrics
+    for metric in metrics:
+        metric.reset()
+    for x, y, weight in batches.epoch(0):
+        predictions, _ = model.forward(x, INFERENCE)
+        value, _ = model.compiled.loss.forward(y, predictions, weight)
+        loss.add(value, len(x))
+        for metric in metrics:
+            metric.update(y, predictions, weight)
+    return _logs(loss, metrics, prefix)
+
+
+def fit(
+    model: Model,
+    batches: Batches,
+    *,
+    epochs: int = 1,
+    initial_epoch: int = 0,
+    validation: Batches | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> History:
+    """Train from ``initial_epoch`` up to ``epochs`` and return the History of every epoch's loss and metrics."""
+    history = History()
+    listeners = [*callbacks, history]
+    model.stop_training = False
+    for callback in listeners:
+        callback.set_model(model)
+        callback.set_params({"epochs": epochs, "initial_epoch": initial_epoch, "steps": len(batches)})
+    for callback in listeners:
+        callback.on_train_begin()
+    for epoch in range(initial_epoch, epochs):
+        for callback in listeners:
+            callback.on_epoch_begin(epoch)
+        logs = train_epoch(model, batches, epoch, listeners)
+        if validation is not None:
+            logs |= evaluate(model, validation, prefix="val_")
+        for callback in listeners:
+            callback.on_epoch_end(epoch, logs)
+        if model.stop_training:
+            break
+    for callback in listeners:
+        callback.on_train_end()
+    return history
+
+
+def predict(model: Model, x: Array, batch_size: int) -> Array:
+    """Inference in batches; keeps no cache."""
+    return np.concatenate([model(x[start : start + batch_size]) for start in range(0, len(x), batch_size)])
