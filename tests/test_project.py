@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import doctest
+import importlib
 import re
 import subprocess
 import sys
@@ -158,6 +160,17 @@ def test_every_module_says_what_it_is_for(folder: str) -> None:
 def test_every_module_can_be_read_in_one_sitting(folder: str) -> None:
     lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in modules(folder)}
     assert not {str(path.relative_to(ROOT)): length for path, length in lengths.items() if length > 300}
+
+
+EXAMPLES = [path for path in modules(*PACKAGES) if ">>> " in path.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_examples_in_docstrings_print_what_they_say(path: Path) -> None:
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    result = doctest.testmod(importlib.import_module(name))
+    assert result.attempted > 0
+    assert result.failed == 0
 
 
 def test_the_layer_that_contributing_adds_as_an_example_works(monkeypatch: pytest.MonkeyPatch) -> None:
