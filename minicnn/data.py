@@ -1,0 +1,182 @@
+"""Data in batches: which pictures are seen together, in which order, and what each of them counts.
+
+Gradient descent looks at a few pictures at a time and takes a step. The order changes from epoch to epoch, because a
+network that always meets the same neighbours learns the order too. Here it is a function of ``(seed, epoch)`` and of
+nothing else: epoch 7 of a resumed run is epoch 7 of the run that was never interrupted.
+
+    batches = Batches(x, y, batch_size=32, seed=1)
+    for epoch in range(10):
+        for x_batch, y_batch, weight in batches.epoch(epoch):
+            ...
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from minicnn.errors import LabelError, OptionError, ShapeError, explain
+from minicnn.shapes import FLOATS, Array
+
+Batch = tuple[Array, Array | None, Array | None]  # x, y, weight
+Augmentation = Callable[[Array, np.random.Generator], Array]
+
+_ORDER, _AUGMENT = zlib.crc32(b"order"), zlib.crc32(b"augment")  # two streams of chance from one seed
+
+
+class Batches:
+    """``x`` (N, ...) and targets ``y`` (N, ...) cut into batches of ``batch_size``; the last one may be smaller.
+
+    ``shuffle`` draws a new order for each epoch. ``sample_weight`` (N,) says what each picture counts in the loss;
+    ``class_weight`` {class: weight} says it for whole classes, in integer or one-hot labels: classes it does not name
+    count 1, and the two exclude each other, both as in Keras. ``augment(x, rng)`` changes each batch's pictures, see
+    ``minicnn.augmentation``; its chance too follows from seed, epoch and the number of the batch.
+
+    Raises ShapeError for lengths that differ and for no data, LabelError for labels that cannot be, OptionError for the
+    rest. Cost: a shuffled batch is a copy of its pictures, an unshuffled one a view.
+    """
+
+    def __init__(
+        self,
+        x: Array,
+        y: Array | None = None,
+        *,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int = 0,
+        sample_weight: Array | None = None,
+        class_weight: Mapping[int, float] | None = None,
+        augment: Augmentation | None = None,
+    ) -> None:
+        self.x = np.asarray(x)
+        self.y = None if y is None else np.asarray(y)
+        self.batch_size = _whole(batch_size, "batch_size", 1)
+        self.seed = _whole(seed, "seed", 0)
+        self.shuffle = bool(shuffle)
+        self.augment = augment
+        if self.x.ndim < 1 or len(self.x) == 0:
+            raise ShapeError(explain("at least one input (N, ...)", f"shape {self.x.shape}"))
+        if self.y is not None:
+            _check_targets(self.y, len(self.x))
+        if sample_weight is not None and class_weight is not None:
+            fix = "Multiply them yourself and pass the product as sample_weight."
+            raise OptionError(explain("sample_weight or class_weight", "both", fix))
+        dtype = self.x.dtype if self.x.dtype in FLOATS else np.dtype(np.float32)
+        self.weight = None if sample_weight is None else _sample_weights(sample_weight, len(self.x), dtype)
+        if class_weight is not None:
+            if self.y is None:
+                raise OptionError(explain("targets y to apply class_weight to", "y=None"))
+            self.weight = _class_weights(self.y, class_weight, dtype)
+
+    def __len__(self) -> int:
+        """The number of batches in an epoch."""
+        return -(-len(self.x) // self.batch_size)  # ceil
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self.epoch(0)
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """(x, y, weight) of every batch; y and weight are None where there are none."""
+        epoch = _whole(epoch, "epoch", 0)
+        order = np.random.default_rng([self.seed, epoch, _ORDER]).permutation(len(self.x)) if self.shuffle else None
+        for number in range(len(self)):
+            part = slice(number * self.batch_size, (number + 1) * self.batch_size)
+            chosen = part if order is None else order[part]
+            x = self.x[chosen]
+            if self.augment is not None:
+                x = self._augmented(x, np.random.default_rng([self.seed, epoch, _AUGMENT, number]))
+            yield x, None if self.y is None else self.y[chosen], None if self.weight is None else self.weight[chosen]
+
+    def _augmented(self, x: Array, rng: np.random.Generator) -> Array:
+        assert self.augment is not None
+        changed = self.augment(x, rng)
+        if np.shape(changed) != x.shape:
+            raise ShapeError(explain(f"augment to return a batch of shape {x.shape}", f"shape {np.shape(changed)}"))
+        return changed
+
+
+def train_validation_split(
+    x: Array, y: Array, sample_weight: Array | None, fraction: float
+) -> tuple[tuple[Array, Array, Array | None], tuple[Array, Array, Array | None]]:
+    """Keep the **last** ``fraction`` of the data for validation, before any shuffling: Keras's ``validation_split``.
+
+    Returns ((x, y, weight) to train on, (x, y, weight) to validate on). Data sorted by class must be shuffled before:
+    otherwise the last classes are never trained on. Training gets floor(N * (1 - fraction)) samples.
+    """
+    if isinstance(fraction, bool) or not 0 < fraction < 1:
+        raise OptionError(explain("validation_split above 0 and below 1", repr(fraction)))
+    x, y = np.asarray(x), np.asarray(y)
+    _check_targets(y, len(x))
+    at = math.floor(len(x) * (1.0 - fraction))
+    if at == 0:  # at == len(x) cannot be: fraction > 0
+        raise OptionError(explain("enough samples to split", f"{len(x)} with validation_split={fraction}"))
+    weight = None if sample_weight is None else np.asarray(sample_weight)
+    first, last = (None, None) if weight is None else (weight[:at], weight[at:])
+    return (x[:at], y[:at], first), (x[at:], y[at:], last)
+
+
+def one_hot(labels: Array, classes: int, dtype: Any = np.float32) -> Array:
+    """Integer labels (N,) as rows of zeros with a one at the label: (N,) -> (N, classes).
+
+    >>> one_hot(np.array([2, 0]), 3).tolist()
+    [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
+    """
+    labels = np.asarray(labels)
+    classes = _whole(classes, "classes", 1)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise LabelError(explain("integer labels (N,)", f"shape {labels.shape}, dtype {labels.dtype}"))
+    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+        raise LabelError(explain(f"labels from 0 to {classes - 1}", f"{labels.min()} to {labels.max()}"))
+    rows = np.zeros((len(labels), classes), dtype)
+    rows[np.arange(len(labels)), labels] = 1
+    return rows
+
+
+def _whole(value: Any, name: str, least: int) -> int:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < least:
+        raise OptionError(explain(f"{name} as an integer of at least {least}", repr(value)))
+    return int(value)
+
+
+def _check_targets(y: Array, length: int) -> None:
+    if y.ndim < 1 or len(y) != length:
+        raise ShapeError(explain(f"one target for each of the {length} inputs", f"y of shape {y.shape}"))
+    if y.dtype.kind not in "biuf":
+        fix = "Turn names into numbers: np.unique(names, return_inverse=True)[1]."
+        raise LabelError(explain("targets as numbers", f"dtype {y.dtype}", fix))
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise LabelError(explain("finite targets", "NaN or inf among them"))
+    if y.ndim == 1 and y.dtype.kind == "i" and y.size and y.min() < 0:
+        raise LabelError(explain("class indices of at least 0", f"{y.min()} at position {int(y.argmin())}"))
+
+
+def _sample_weights(sample_weight: Array, length: int, dtype: np.dtype[Any]) -> Array:
+    weight = np.asarray(sample_weight)
+    if weight.shape != (length,) or weight.dtype.kind not in "biuf":
+        received = f"shape {weight.shape}, dtype {weight.dtype}"
+        raise ShapeError(explain(f"sample_weight with one number for each of the {length} inputs", received))
+    if not np.isfinite(weight).all() or (weight < 0).any():
+        raise OptionError(explain("finite sample weights of at least 0", f"{weight.min()} to {weight.max()}"))
+    return weight.astype(dtype)
+
+
+def _class_weights(y: Array, class_weight: Mapping[int, float], dtype: np.dtype[Any]) -> Array:
+    """One weight per sample. A label is the position of the largest entry in a one-hot row, or the number itself."""
+    labels = y.argmax(axis=-1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(len(y), -1)[:, 0]
+    whole = np.round(labels).astype(np.int64)
+    if y.ndim > 2 or not np.array_equal(whole, labels) or whole.min() < 0:
+        raise LabelError(explain("class indices (N,) or one-hot rows (N, classes) to weigh by class", f"y {y.shape}"))
+    classes = y.shape[1] if y.ndim == 2 and y.shape[1] > 1 else int(whole.max()) + 1
+    table = np.ones(classes, dtype)
+    for key, value in class_weight.items():
+        index = _whole(key, "a class in class_weight", 0)
+        if index >= classes:
+            raise OptionError(explain(f"classes 0 to {classes - 1} in class_weight", f"class {index}"))
+        if isinstance(value, bool) or not math.isfinite(value) or value < 0:
+            raise OptionError(explain(f"a finite weight of at least 0 for class {index}", repr(value)))
+        table[index] = value
+    return table[whole]
