@@ -13,15 +13,17 @@ in bytes.
 
 from __future__ import annotations
 
+import functools
 import re
 import zlib
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from minicnn.errors import OptionError, ShapeError, StateError, explain
+from minicnn.errors import MinicnnError, OptionError, ShapeError, StateError, explain
 from minicnn.shapes import Array, Shape
 
 Params = dict[str, Array]
@@ -53,6 +55,13 @@ class Layer(ABC):
 
     #: forward looks at ``context.training``: the layer acts differently while it is trained
     acts_differently_in_training: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Let the errors of every layer say which layer it was; operations do not know."""
+        super().__init_subclass__(**keywords)
+        for method in ("output_shape", "forward", "backward"):
+            if method in cls.__dict__:
+                setattr(cls, method, _naming(cls.__dict__[method]))
 
     def __init__(self, *, name: str | None = None, trainable: bool = True) -> None:
         if name is not None and (not isinstance(name, str) or not name or "/" in name):
@@ -123,13 +132,28 @@ class Layer(ABC):
                 explain(
                     f"layer '{self.name}' to be built",
                     "a layer without parameters yet",
-                    "Call layer.build(input_shape, np.random.default_rng(0)), or put it into a Sequential(input_shape=...).",
+                    "Call layer.build(input_shape, np.random.default_rng(0)), or put it into a Sequential.",
                 )
             )
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{key}={value!r}" for key, value in self.config().items())
         return f"{type(self).__name__}({arguments})"
+
+
+def _naming(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The same method, with the layer's name put in front of minicnn's own errors unless it is there already."""
+
+    @functools.wraps(method)
+    def named(layer: Layer, *arguments: Any, **keywords: Any) -> Any:
+        try:
+            return method(layer, *arguments, **keywords)
+        except MinicnnError as error:
+            if f"'{layer.name}'" in str(error):
+                raise
+            raise type(error)(f"Layer '{layer.name}': {error}") from error
+
+    return named
 
 
 def snake_case(name: str) -> str:

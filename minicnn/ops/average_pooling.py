@@ -1,10 +1,10 @@
 """Average pooling: every window passes on the mean of its numbers.
 
-    y[n, oh, ow, c] = 1/M  * sum over kh, kw of  x[n, oh*SH + kh - top, ow*SW + kw - left, c]     inside the picture only
+    y[n, oh, ow, c] = 1/M  * sum over kh, kw of  x[n, oh*SH + kh - top, ow*SW + kw - left, c]   inside the picture only
     dx[n, h, w, c]  = sum of dy[n, oh, ow, c] / M over the windows that lie over (h, w)
 
-M is the number of the window's positions **inside the picture**: padding is not counted, so an average at the border is the
-average of what is there, and a picture of ones stays a picture of ones.
+M is the number of the window's positions **inside the picture**: padding is not counted, so an average at the border
+is the average of what is there, and a picture of ones stays a picture of ones.
 
 The mean is linear in x, so backward needs no number from the forward pass: only the shape and the window.
 """

@@ -11,7 +11,7 @@ from minicnn.shapes import Array, Shape, check_array
 
 
 def check_batch(x: Array, name: str = "x", *, least: int = 1) -> None:
-    """An array of at least ``least`` axes, the first one the batch: for operations that do not care about the others."""
+    """An array of at least ``least`` axes, the first one the batch, for operations that do not mind the others."""
     if np.ndim(x) < least:
         axes = ", ".join(["N", *["..."] * (least - 1)])
         raise ShapeError(

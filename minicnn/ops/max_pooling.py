@@ -3,14 +3,15 @@
     y[n, oh, ow, c] = max over kh, kw of  x[n, oh*SH + kh - top, ow*SW + kw - left, c]          inside the picture only
     dx[n, h, w, c]  = sum of dy[n, oh, ow, c] over the windows whose maximum came from (h, w)
 
-Padding counts as minus infinity, so it never wins. Where several numbers of a window are the largest, the **first** in reading
-order (row by row) gets the whole gradient, as in TensorFlow.
+Padding counts as minus infinity, so it never wins. Where several numbers of a window are the largest, the **first**
+in reading order (row by row) gets the whole gradient, as in TensorFlow.
 
-The cache is not x but a map of positions: one byte per output says which tap of its window won. For 2x2 windows that is a
-sixteenth of the memory of a float32 input.
+The cache is not x but a map of positions: one byte per output says which tap of its window won. For 2x2 windows that
+is a sixteenth of the memory of a float32 input.
 
-NaN is larger than everything here: a window that contains one answers NaN. TensorFlow on a CPU drops NaN instead, and answers the
-lowest finite float for a window of nothing but NaN or minus infinity: a network that has diverged then looks healthy.
+NaN is larger than everything here: a window that contains one answers NaN. TensorFlow on a CPU drops NaN instead, and
+answers the lowest finite float for a window of nothing but NaN or minus infinity: a network that has diverged then
+looks healthy.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from minicnn.shapes import Pair, Shape, Window
 
 
 def check_pooling(x_shape: Shape, window: Window) -> Pair:
-    """The rows and columns of padding above and left of the picture. Every window must see at least one of its pixels."""
+    """The padding (above, left of) the picture. Every window must see at least one of the picture's pixels."""
     pads = window.pads(*x_shape[1:3])
     if window.dilation != (1, 1):
         raise OptionError(

@@ -1,0 +1,114 @@
+"""The activation layers. Formulas and derivatives are in ``minicnn.ops.activations``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minicnn.errors import ShapeError, explain
+from minicnn.layers.base import INFERENCE, Context, Layer, Params
+from minicnn.ops import activations as ops
+from minicnn.shapes import Array, Shape
+
+
+class _Activation(Layer):
+    """What they share: inputs of any shape, outputs of the same shape, nothing to learn."""
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if min(input_shape, default=1) < 1:
+            raise ShapeError(explain("inputs with at least one element in every axis", f"shape {tuple(input_shape)}"))
+        return input_shape
+
+
+class ReLU(_Activation):
+    """max(x, 0). (N, ...) -> (N, ...)."""
+
+    def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, ops.ActivationCache]:
+        return ops.relu(x)
+
+    def backward(
+        self, dy: Array, cache: ops.ActivationCache, *, input_gradient: bool = True
+    ) -> tuple[Array | None, Params]:
+        return ops.relu_backward(dy, cache) if input_gradient else None, {}
+
+
+class LeakyReLU(_Activation):
+    """x where positive, ``negative_slope`` * x elsewhere. (N, ...) -> (N, ...)."""
+
+    def __init__(self, negative_slope: float = 0.3, *, name: str | None = None, trainable: bool = True) -> None:
+        super().__init__(name=name, trainable=trainable)
+        self.negative_slope = ops.check_not_negative("negative_slope", negative_slope)
+
+    def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, ops.LeakyReluCache]:
+        return ops.leaky_relu(x, self.negative_slope)
+
+    def backward(
+        self, dy: Array, cache: ops.LeakyReluCache, *, input_gradient: bool = True
+    ) -> tuple[Array | None, Params]:
+        return ops.leaky_relu_backward(dy, cache) if input_gradient else None, {}
+
+    def config(self) -> dict[str, Any]:
+        return super().config() | {"negative_slope": self.negative_slope}
+
+
+class ELU(_Activation):
+    """x where positive, ``alpha`` * (e^x - 1) elsewhere. (N, ...) -> (N, ...)."""
+
+    def __init__(self, alpha: float = 1.0, *, name: str | None = None, trainable: bool = True) -> None:
+        super().__init__(name=name, trainable=trainable)
+        self.alpha = ops.check_not_negative("alpha", alpha)
+
+    def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, ops.EluCache]:
+        return ops.elu(x, self.alpha)
+
+    def backward(self, dy: Array, cache: ops.EluCache, *, input_gradient: bool = True) -> tuple[Array | None, Params]:
+        return ops.elu_backward(dy, cache) if input_gradient else None, {}
+
+    def config(self) -> dict[str, Any]:
+        return super().config() | {"alpha": self.alpha}
+
+
+class Sigmoid(_Activation):
+    """1 / (1 + e^-x), every number for itself. (N, ...) -> (N, ...)."""
+
+    def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, ops.ActivationCache]:
+        return ops.sigmoid(x)
+
+    def backward(
+        self, dy: Array, cache: ops.ActivationCache, *, input_gradient: bool = True
+    ) -> tuple[Array | None, Params]:
+        return ops.sigmoid_backward(dy, cache) if input_gradient else None, {}
+
+
+class Tanh(_Activation):
+    """The hyperbolic tangent, every number for itself. (N, ...) -> (N, ...)."""
+
+    def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, ops.ActivationCache]:
+        return ops.tanh(x)
+
+    def backward(
+        self, dy: Array, cache: ops.ActivationCache, *, input_gradient: bool = True
+    ) -> tuple[Array | None, Params]:
+        return ops.tanh_backward(dy, cache) if input_gradient else None, {}
+
+
+class Softmax(_Activation):
+    """Scores -> probabilities along ``axis``, counted with the batch axis as 0. (N, ...) -> (N, ...)."""
+
+    def __init__(self, axis: int = -1, *, name: str | None = None, trainable: bool = True) -> None:
+        super().__init__(name=name, trainable=trainable)
+        self.axis = axis
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        ops.check_softmax_axis(len(input_shape) + 1, self.axis)
+        return super().output_shape(input_shape)
+
+    def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, ops.SoftmaxCache]:
+        return ops.softmax(x, self.axis)
+
+    def backward(
+        self, dy: Array, cache: ops.SoftmaxCache, *, input_gradient: bool = True
+    ) -> tuple[Array | None, Params]:
+        return ops.softmax_backward(dy, cache) if input_gradient else None, {}
+
+    def config(self) -> dict[str, Any]:
+        return super().config() | {"axis": self.axis}

@@ -1,0 +1,106 @@
+"""BatchNormalization: the operation of ``minicnn.ops.batch_norm``, and the statistics it gathers by watching."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from minicnn.errors import OptionError, explain
+from minicnn.layers.base import INFERENCE, Context, Layer, Params
+from minicnn.ops.batch_norm import BatchNormCache, batch_norm_backward, batch_norm_inference, batch_norm_training
+from minicnn.shapes import Array, Shape
+
+
+class BatchNormalization(Layer):
+    """Normalise every channel, then ``gamma`` * that + ``beta``. (N, ..., C) -> (N, ..., C).
+
+    A step of training normalises with the batch's mean and variance, and ``next_state`` moves the statistics towards
+    them:
+
+        moving_mean <- momentum * moving_mean + (1 - momentum) * mean of the batch           the variance likewise
+
+    so ``momentum`` is the weight of the **old** value. Inference uses the moving statistics. A frozen layer
+    (``trainable=False``) is in inference mode even during training, and its statistics rest, as in Keras.
+
+    ``center=False`` leaves out beta, ``scale=False`` gamma. Channels are the last axis, the only one that ``axis``
+    may name.
+    """
+
+    acts_differently_in_training: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        axis: int = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+    ) -> None:
+        super().__init__(name=name, trainable=trainable)
+        if not 0 <= momentum <= 1:
+            raise OptionError(explain("momentum between 0 and 1", repr(momentum), "It is the weight of the old value."))
+        if not epsilon > 0:
+            raise OptionError(
+                explain("epsilon > 0", repr(epsilon), "It keeps constant channels from dividing by zero.")
+            )
+        self.axis = axis
+        self.momentum = float(momentum)
+        self.epsilon = float(epsilon)
+        self.center = center
+        self.scale = scale
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        rank = len(input_shape) + 1
+        if self.axis not in (-1, rank - 1) or min(input_shape, default=0) < 1:
+            raise OptionError(
+                explain(
+                    f"axis -1 or {rank - 1}, the channels of inputs (N, ..., C)",
+                    f"axis={self.axis} for inputs {tuple(input_shape)}",
+                    "The layout is channels last; move the axis there first.",
+                )
+            )
+        return input_shape
+
+    def build(self, input_shape: Shape, rng: np.random.Generator, dtype: Any = np.float32) -> Shape:
+        shape = super().build(input_shape, rng, dtype)
+        C = input_shape[-1]
+        parameters = {"gamma": self.scale and np.ones(C, dtype), "beta": self.center and np.zeros(C, dtype)}
+        self.params = {key: array for key, array in parameters.items() if array is not False}
+        self.state = {"moving_mean": np.zeros(C, dtype), "moving_variance": np.ones(C, dtype)}
+        return shape
+
+    def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, BatchNormCache]:
+        self.require_built()
+        mean, variance = self.state["moving_mean"], self.state["moving_variance"]
+        gamma = self.params.get("gamma", np.ones_like(mean))
+        beta = self.params.get("beta", np.zeros_like(mean))
+        if context.training and self.trainable:
+            return batch_norm_training(x, gamma, beta, self.epsilon)
+        return batch_norm_inference(x, gamma, beta, mean, variance, self.epsilon)
+
+    def backward(self, dy: Array, cache: BatchNormCache, *, input_gradient: bool = True) -> tuple[Array | None, Params]:
+        dx, dgamma, dbeta = batch_norm_backward(
+            dy, cache, input_gradient=input_gradient, parameter_gradients=self.trainable and bool(self.params)
+        )
+        gradients = {"gamma": dgamma, "beta": dbeta} if self.trainable else {}
+        return dx, {key: gradient for key, gradient in gradients.items() if key in self.params and gradient is not None}
+
+    def next_state(self, cache: BatchNormCache) -> Params:
+        """The moving statistics one step of training later; {} when that step normalised with the moving ones."""
+        if not cache.batch_statistics:
+            return {}
+        seen = {"moving_mean": cache.mean, "moving_variance": cache.variance}
+        return {key: old * self.momentum + seen[key] * (1 - self.momentum) for key, old in self.state.items()}
+
+    def config(self) -> dict[str, Any]:
+        return super().config() | {
+            "axis": self.axis,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "center": self.center,
+            "scale": self.scale,
+        }

@@ -1,0 +1,71 @@
+"""Dense: the operation of ``minicnn.ops.dense`` with a kernel and a bias that learn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minicnn import initializers
+from minicnn.errors import OptionError, ShapeError, explain
+from minicnn.layers.base import INFERENCE, Context, Layer, Params
+from minicnn.ops.dense import DenseCache, dense, dense_backward
+from minicnn.shapes import Array, Shape
+
+Initializer = str | initializers.Initializer
+
+
+class Dense(Layer):
+    """x @ kernel + bias. (N, ..., I) -> (N, ..., units); ``kernel`` (I, units), ``bias`` (units,).
+
+    Usually x is (N, I). With more axes, each position is transformed for itself, by the same kernel.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        bias_initializer: Initializer = "zeros",
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+    ) -> None:
+        super().__init__(name=name, trainable=trainable)
+        if isinstance(units, bool) or not isinstance(units, (int, np.integer)) or units < 1:
+            raise OptionError(explain("units as an integer of at least 1", repr(units), "It is the number of outputs."))
+        self.units = int(units)
+        self.use_bias = use_bias
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if min(input_shape, default=0) < 1:
+            raise ShapeError(explain("inputs (..., I) with at least one number each", f"shape {tuple(input_shape)}"))
+        return *input_shape[:-1], self.units
+
+    def build(self, input_shape: Shape, rng: np.random.Generator, dtype: Any = np.float32) -> Shape:
+        shape = super().build(input_shape, rng, dtype)
+        self.params = {"kernel": self.kernel_initializer((input_shape[-1], self.units), rng, dtype)}
+        if self.use_bias:
+            self.params["bias"] = self.bias_initializer((self.units,), rng, dtype)
+        return shape
+
+    def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, DenseCache]:
+        self.require_built()
+        return dense(x, self.params["kernel"], self.params.get("bias"))
+
+    def backward(self, dy: Array, cache: DenseCache, *, input_gradient: bool = True) -> tuple[Array | None, Params]:
+        dx, dkernel, dbias = dense_backward(
+            dy, cache, input_gradient=input_gradient, parameter_gradients=self.trainable
+        )
+        gradients = {"kernel": dkernel, "bias": dbias}
+        return dx, {key: gradient for key, gradient in gradients.items() if gradient is not None}
+
+    def config(self) -> dict[str, Any]:
+        return super().config() | {
+            "units": self.units,
+            "use_bias": self.use_bias,
+            "kernel_initializer": self.kernel_initializer.config(),
+            "bias_initializer": self.bias_initializer.config(),
+        }

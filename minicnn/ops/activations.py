@@ -1,0 +1,188 @@
+"""Activations: one formula applied to every number (softmax: every row). Without them a network is one linear map.
+
+    relu(x)       = max(x, 0)                          relu'    = 1 if y > 0 else 0          relu'(0) = 0
+    leaky_relu(x) = x if x > 0 else slope * x          leaky'   = 1 if y > 0 else slope
+    elu(x)        = x if x > 0 else alpha * (e^x - 1)  elu'     = 1 if y > 0 else y + alpha
+    sigmoid(x)    = 1 / (1 + e^-x)                     sigmoid' = y (1 - y)
+    tanh(x)       = (e^x - e^-x) / (e^x + e^-x)        tanh'    = 1 - y^2
+    softmax(x)_i  = e^x_i / sum over j of e^x_j        dx_i     = y_i (dy_i - sum over j of y_j dy_j)
+
+Every derivative above is written in terms of the **output** y. So the output is all that the backward passes
+remember, and since the next layer keeps it as its input anyway, an activation costs no memory of its own.
+
+All of them work on arrays of any shape (N, ...) and cost one pass over it. NaN stays NaN. Raises ShapeError,
+DtypeError. Sources: Nair and Hinton 2010 (ReLU), Maas et al. 2013 (leaky ReLU), Clevert et al. 2016 (ELU).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from minicnn.errors import OptionError, explain
+from minicnn.ops.checks import check_batch, check_upstream
+from minicnn.ops.jit import njit_parallel, prange
+from minicnn.shapes import Array
+
+
+class ActivationCache(NamedTuple):
+    """The output: every derivative here is a function of it."""
+
+    y: Array
+
+
+class LeakyReluCache(NamedTuple):
+    """The output, and the slope of its negative side."""
+
+    y: Array
+    negative_slope: float
+
+
+class EluCache(NamedTuple):
+    """The output, and minus the value that it approaches for very negative inputs."""
+
+    y: Array
+    alpha: float
+
+
+class SoftmaxCache(NamedTuple):
+    """The output, and the axis along which it adds up to one."""
+
+    y: Array
+    axis: int
+
+
+def relu(x: Array) -> tuple[Array, ActivationCache]:
+    """max(x, 0): lets positive numbers pass and stops the others."""
+    check_batch(x)
+    y = np.maximum(np.ascontiguousarray(x), x.dtype.type(0))
+    return y, ActivationCache(y)
+
+
+def relu_backward(dy: Array, cache: ActivationCache) -> Array:
+    """dy where the output is positive, else 0. At exactly 0, where there is no derivative, it is 0, as in Keras."""
+    y = cache.y
+    check_upstream(dy, y.shape, y.dtype)
+    dx = np.empty(y.shape, y.dtype)
+    _relu_backward(np.ascontiguousarray(dy).reshape(-1), y.reshape(-1), dx.reshape(-1))
+    return dx
+
+
+@njit_parallel
+def _relu_backward(dy: Array, y: Array, dx: Array) -> None:
+    """np.where(y > 0, dy, 0), several times as fast: the backward pass that VGG calls most."""
+    for i in prange(dy.size):
+        dx[i] = dy[i] if y[i] > 0.0 else 0.0
+
+
+def leaky_relu(x: Array, negative_slope: float = 0.3) -> tuple[Array, LeakyReluCache]:
+    """x where positive, negative_slope * x elsewhere: what ReLU would silence still learns."""
+    check_batch(x)
+    check_not_negative("negative_slope", negative_slope)
+    y = np.where(x > 0, x, x * x.dtype.type(negative_slope))
+    return y, LeakyReluCache(y, negative_slope)
+
+
+def leaky_relu_backward(dy: Array, cache: LeakyReluCache) -> Array:
+    """The slope is not negative, so y is positive exactly where x is."""
+    y, negative_slope = cache
+    check_upstream(dy, y.shape, y.dtype)
+    return np.where(y > 0, dy, dy * y.dtype.type(negative_slope))
+
+
+def elu(x: Array, alpha: float = 1.0) -> tuple[Array, EluCache]:
+    """x where positive, alpha * (e^x - 1) elsewhere.
+
+    ``expm1`` because e^x - 1 loses all digits near 0; of the minimum with 0 because e^x overflows where it is not
+    wanted.
+    """
+    check_batch(x)
+    check_not_negative("alpha", alpha)
+    y = np.where(x > 0, x, np.expm1(np.minimum(x, 0)) * x.dtype.type(alpha))
+    return y, EluCache(y, alpha)
+
+
+def elu_backward(dy: Array, cache: EluCache) -> Array:
+    """Left of 0 the derivative is alpha * e^x, which is y + alpha."""
+    y, alpha = cache
+    check_upstream(dy, y.shape, y.dtype)
+    return np.where(y > 0, dy, dy * (y + y.dtype.type(alpha)))
+
+
+def sigmoid(x: Array) -> tuple[Array, ActivationCache]:
+    """1 / (1 + e^-x), in (0, 1). Computed from e^-|x|, which lies in (0, 1] and cannot overflow:
+
+    1 / (1 + e^-|x|) for x >= 0, and the same with e^-|x| above the line, e^x / (e^x + 1), for x < 0.
+    """
+    check_batch(x)
+    small = np.exp(-np.abs(x))
+    y = np.where(x >= 0, x.dtype.type(1), small) / (1 + small)
+    return y, ActivationCache(y)
+
+
+def sigmoid_backward(dy: Array, cache: ActivationCache) -> Array:
+    """dy * y * (1 - y): at most a quarter of dy, which is why deep networks of sigmoids hardly learn."""
+    y = cache.y
+    check_upstream(dy, y.shape, y.dtype)
+    dx: Array = dy * y * (1 - y)
+    return dx
+
+
+def tanh(x: Array) -> tuple[Array, ActivationCache]:
+    """The hyperbolic tangent, in (-1, 1)."""
+    check_batch(x)
+    y = np.tanh(x)
+    return y, ActivationCache(y)
+
+
+def tanh_backward(dy: Array, cache: ActivationCache) -> Array:
+    """dy * (1 - y^2), as (1 - y)(1 + y): no rounded square is subtracted where y is close to 1."""
+    y = cache.y
+    check_upstream(dy, y.shape, y.dtype)
+    dx: Array = dy * ((1 - y) * (1 + y))
+    return dx
+
+
+def softmax(x: Array, axis: int = -1) -> tuple[Array, SoftmaxCache]:
+    """Scores -> probabilities along ``axis``: positive, adding up to one.
+
+    The largest score is subtracted first. That changes nothing (it cancels), and e^x can no longer overflow. A row
+    with NaN or +inf in it becomes NaN; -inf becomes probability 0.
+    """
+    check_batch(x, least=2)
+    check_softmax_axis(x.ndim, axis)
+    with np.errstate(invalid="ignore"):  # inf - inf is NaN, and that NaN is the answer
+        exponentials = np.exp(x - x.max(axis=axis, keepdims=True))
+    y: Array = exponentials / exponentials.sum(axis=axis, keepdims=True)
+    return y, SoftmaxCache(y, axis)
+
+
+def softmax_backward(dy: Array, cache: SoftmaxCache) -> Array:
+    """dx_i = y_i (d_i - sum over j of y_j d_j), where d is dy minus its value at the largest probability.
+
+    Subtracting one number from the whole row changes nothing on paper, because the y_j add up to one. On a computer
+    it lets the term with y close to 1 vanish exactly, and what is left are the small ones: with y = (1 - 5e-17,
+    5e-17), which float64 keeps as (1, 5e-17), the plain formula answers 0 for the first and this one the true 5e-17.
+    """
+    y, axis = cache
+    check_upstream(dy, y.shape, y.dtype)
+    largest = np.expand_dims(y.argmax(axis=axis), axis)
+    d = dy - np.take_along_axis(dy, largest, axis)
+    dx: Array = y * (d - (y * d).sum(axis=axis, keepdims=True))
+    return dx
+
+
+def check_not_negative(name: str, value: float) -> float:
+    """A finite number of at least 0, as a float. Raises OptionError."""
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not number or not 0 <= value < float("inf"):
+        raise OptionError(explain(f"{name} as a finite number of at least 0", repr(value)))
+    return float(value)
+
+
+def check_softmax_axis(rank: int, axis: int) -> None:
+    """``axis`` must be one of the ``rank`` axes, and not the batch: pictures do not compete with each other."""
+    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)) or not (-rank < axis < rank and axis != 0):
+        choices = f"1 to {rank - 1}, or -1 to {1 - rank}" if rank > 2 else "1 or -1"
+        raise OptionError(explain(f"axis as an integer, {choices}, for inputs with {rank} axes", repr(axis)))

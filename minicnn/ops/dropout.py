@@ -1,0 +1,59 @@
+"""Dropout: in training, numbers are silenced at random, so that no feature can rely on a particular other one.
+
+    y = x * keep / (1 - rate)        keep is 1 with probability 1 - rate, else 0
+    dx = dy * keep / (1 - rate)
+
+"Inverted": what is kept is enlarged during training, so the expected sum stays what it was and inference does nothing
+at all. Source: Srivastava et al. 2014.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from minicnn.errors import OptionError, explain
+from minicnn.ops.checks import check_batch, check_upstream
+from minicnn.shapes import Array
+
+
+class DropoutCache(NamedTuple):
+    """Which numbers were kept (bool, the shape of x), and at which rate."""
+
+    keep: Array
+    rate: float
+
+
+def dropout(x: Array, rate: float, rng: np.random.Generator) -> tuple[Array, DropoutCache]:
+    """(N, ...) -> (N, ...), each number dropped with probability ``rate``, and the cache for ``dropout_backward``.
+
+    The draws are float32 in any case, so a float64 run from the same seed drops the same numbers. Dropped is 0, even
+    where x is NaN. Raises OptionError for a rate outside [0, 1], ShapeError, DtypeError.
+    """
+    check_batch(x)
+    rate = check_rate(rate)
+    keep = rng.random(x.shape, dtype=np.float32) >= rate
+    return _scaled(x, keep, rate), DropoutCache(keep, rate)
+
+
+def dropout_backward(dy: Array, cache: DropoutCache) -> Array:
+    """The gradient takes the paths that were open. Raises ShapeError when ``dy`` is not shaped like y."""
+    keep, rate = cache
+    check_upstream(dy, keep.shape, dy.dtype)
+    return _scaled(dy, keep, rate)
+
+
+def _scaled(x: Array, keep: Array, rate: float) -> Array:
+    if rate == 1:
+        return np.zeros(x.shape, x.dtype)
+    scaled: Array = np.where(keep, x * x.dtype.type(1 / (1 - rate)), x.dtype.type(0))
+    return scaled
+
+
+def check_rate(rate: float) -> float:
+    """A probability, as a float. Raises OptionError."""
+    number = isinstance(rate, (int, float, np.integer, np.floating)) and not isinstance(rate, bool)
+    if not number or not 0 <= rate <= 1:
+        raise OptionError(explain("rate as a share between 0 and 1", repr(rate), "0.5 drops half of the numbers."))
+    return float(rate)

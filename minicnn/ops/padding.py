@@ -1,0 +1,58 @@
+"""Zero padding: a frame of zeros around each picture.
+
+y[n, top + h, left + w, c] = x[n, h, w, c], and 0 in the frame
+dx = dy without its frame: zeros that were added learn nothing
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from minicnn.errors import OptionError, explain
+from minicnn.ops.checks import check_upstream
+from minicnn.shapes import Array, Pads, Shape, check_array, pair
+
+
+class ZeroPad2DCache(NamedTuple):
+    """Where the picture lies inside its frame."""
+
+    x_shape: Shape
+    padding: Pads
+
+
+def zero_pad2d(x: Array, padding: Pads) -> tuple[Array, ZeroPad2DCache]:
+    """(N, H, W, C) -> (N, top + H + bottom, left + W + right, C) and the cache for ``zero_pad2d_backward``.
+
+    ``padding`` is ((top, bottom), (left, right)). Raises OptionError, ShapeError, DtypeError.
+    """
+    check_array(x, "x", 4, "(N, H, W, C)")
+    rows, columns = check_pads(padding)
+    return np.pad(x, ((0, 0), rows, columns, (0, 0))), ZeroPad2DCache(x.shape, (rows, columns))
+
+
+def zero_pad2d_backward(dy: Array, cache: ZeroPad2DCache) -> Array:
+    """The part of dy that lies over the picture. Raises ShapeError when ``dy`` is not shaped like y."""
+    (N, H, W, C), ((top, bottom), (left, right)) = cache
+    check_array(dy, "dy", 4, "(N, H, W, C)")
+    check_upstream(dy, (N, top + H + bottom, left + W + right, C), dy.dtype)
+    return np.ascontiguousarray(dy[:, top : top + H, left : left + W])
+
+
+def check_pads(padding: object) -> Pads:
+    """What people write -> ((top, bottom), (left, right)). One number is for all sides, two are for (rows, columns).
+
+    >>> check_pads(1), check_pads((1, 2)), check_pads(((0, 1), (2, 3)))
+    (((1, 1), (1, 1)), ((1, 1), (2, 2)), ((0, 1), (2, 3)))
+    """
+    try:
+        rows, columns = padding if isinstance(padding, (tuple, list)) else (padding, padding)
+        return pair(rows, "padding", least=0), pair(columns, "padding", least=0)
+    except (OptionError, TypeError, ValueError):
+        raise OptionError(
+            explain(
+                "padding as n, (rows, columns) or ((top, bottom), (left, right)), whole numbers of at least 0",
+                repr(padding),
+            )
+        ) from None
