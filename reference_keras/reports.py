@@ -1,0 +1,175 @@
+"""What a comparison found: frozen numbers, with a verdict each, ready for a table or a JSON file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from minicnn.shapes import Shape
+from reference_keras.tolerance import AGREE_FLOAT64
+
+
+@dataclass(frozen=True)
+class ArrayReport:
+    """One array of one layer: its output, a gradient, or a moving statistic. Errors are relative to max|referee|."""
+
+    name: str  # "y", "dx", "dkernel", "moving_mean"
+    shape: Shape
+    ours: float  # error of minicnn in float32 against the float64 referee
+    keras: float  # error of Keras in float32 against the same referee
+    limit: float  # what the rule allows ours to be
+    float64: float  # difference of the two sides when both compute in float64
+
+    @property
+    def right(self) -> bool:
+        """Both sides compute the same thing: in float64 nothing but rounding separates them."""
+        return self.float64 <= AGREE_FLOAT64
+
+    @property
+    def precise(self) -> bool:
+        """In float32, minicnn rounds no worse than the rule allows."""
+        return self.ours <= self.limit
+
+    @property
+    def ok(self) -> bool:
+        return self.right and self.precise
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"right": self.right, "precise": self.precise, "ok": self.ok}
+
+
+@dataclass(frozen=True)
+class LayerTimes:
+    """Medians in seconds. A step is forward and backward together; without backward it is None."""
+
+    ours_forward: float
+    keras_forward: float
+    ours_step: float | None = None
+    keras_step: float | None = None
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """One layer on both sides: same weights, same input, same upstream gradient."""
+
+    name: str
+    kind: str
+    input_shape: Shape  # without the batch axis
+    output_shape: Shape
+    parameters: int
+    algorithm: str | None  # how minicnn computed it, for layers that can choose
+    arrays: tuple[ArrayReport, ...]
+    times: LayerTimes | None = None
+
+    @property
+    def ok(self) -> bool:
+        return all(array.ok for array in self.arrays)
+
+    @property
+    def worst(self) -> ArrayReport:
+        """The array that comes closest to its limit, or exceeds it by most; a wrong one before a merely imprecise one."""
+        return max(self.arrays, key=lambda array: (not array.right, array.ours / array.limit))
+
+    def failures(self) -> Iterator[str]:
+        """A sentence for every array that breaks the rule."""
+        for array in self.arrays:
+            if not array.right:
+                yield (
+                    f"{self.kind} '{self.name}' {array.name}: wrong, the float64 results differ by {array.float64:.2g} "
+                    f"(at most {AGREE_FLOAT64:.2g})"
+                )
+            elif not array.precise:
+                yield (
+                    f"{self.kind} '{self.name}' {array.name}: imprecise, error {array.ours:.2g}, Keras's {array.keras:.2g} "
+                    f"(at most {array.limit:.2g})"
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"arrays": [array.to_dict() for array in self.arrays], "ok": self.ok}
+
+
+@dataclass(frozen=True)
+class NetworkReport:
+    """The output of the whole network, each side having walked all the way in its own float32."""
+
+    ours_rms: float
+    keras_rms: float
+    limit: float
+    decided: int  # samples whose two largest outputs lie further apart than ten times Keras's error
+    agreeing: int  # of those, where minicnn's largest output is Keras's
+
+    @property
+    def ok(self) -> bool:
+        return self.ours_rms <= self.limit and self.agreeing == self.decided
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"ok": self.ok}
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """Every layer of a network, and the network itself."""
+
+    model: str
+    batch: int
+    input_shape: Shape
+    backward: bool
+    training: bool
+    threads: dict[str, int]
+    layers: tuple[LayerReport, ...]
+    network: NetworkReport
+
+    @property
+    def ok(self) -> bool:
+        return self.network.ok and all(layer.ok for layer in self.layers)
+
+    def failures(self) -> list[str]:
+        """A sentence for everything that breaks the rule; empty when ``ok``."""
+        found = [failure for layer in self.layers for failure in layer.failures()]
+        if self.network.ours_rms > self.network.limit:
+            found.append(f"whole network: rms error {self.network.ours_rms:.2g}, at most {self.network.limit:.2g}")
+        if self.network.agreeing < self.network.decided:
+            found.append(f"whole network: another class for {self.network.decided - self.network.agreeing} inputs")
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        layers = [layer.to_dict() for layer in self.layers]
+        return asdict(self) | {"layers": layers, "network": self.network.to_dict(), "ok": self.ok}
+
+
+@dataclass(frozen=True)
+class StepDrift:
+    """After one step of training on both sides: the two losses, and the address whose weights differ most."""
+
+    step: int
+    ours: float  # the loss before this step's update
+    keras: float
+    drift: float  # max|ours - keras| / max|keras| of the worst weight array after the update
+    address: str  # which one that is
+
+    @property
+    def loss_difference(self) -> float:
+        """|ours - keras|, absolute."""
+        return abs(self.ours - self.keras)
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """How two trainings from the same weights, on the same batches, move apart."""
+
+    dtype: str
+    steps: tuple[StepDrift, ...]
+
+    @property
+    def loss_difference(self) -> float:
+        """The largest of all steps."""
+        return max(step.loss_difference for step in self.steps)
+
+    @property
+    def drift(self) -> float:
+        """The largest of all steps."""
+        return max(step.drift for step in self.steps)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"loss_difference": self.loss_difference, "drift": self.drift}

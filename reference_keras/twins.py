@@ -1,0 +1,96 @@
+"""The same thing in Keras: a layer, a network, an optimiser, a loss.
+
+minicnn's arguments have Keras's names, so a twin is the Keras class of the same name called with the same arguments. What is
+left to say here are the few exceptions.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from minicnn.errors import OptionError, explain
+from minicnn.layers.base import Layer
+from minicnn.models.table import Architecture, Row
+from minicnn.sequential import Sequential
+from reference_keras.backend import load_keras
+from reference_keras.weights import keras_variables
+
+ACTIVATIONS = {"Sigmoid": "sigmoid", "Tanh": "tanh"}  # no layer classes in Keras, but names for its Activation layer
+OURS_ALONE = ("algorithm",)  # how to compute; a twin computes the same thing in Keras's way
+
+
+def keras_layer(layer: Layer | Row, *, dtype: str = "float32") -> Any:
+    """The Keras layer with the name and the options of ``layer``, a minicnn layer or a row of a table; not built, no weights.
+
+    Raises OptionError when Keras has no layer of that kind.
+    """
+    keras = load_keras()
+    kind, options = _kind_and_options(layer)
+    for option in OURS_ALONE:
+        options.pop(option, None)
+    if kind in ACTIVATIONS:
+        return keras.layers.Activation(ACTIVATIONS[kind], dtype=dtype, **options)
+    twin = getattr(keras.layers, kind, None)
+    if twin is None:
+        raise OptionError(explain("a kind of layer that Keras has too", repr(kind)))
+    if "data_format" in inspect.signature(twin).parameters:  # whatever keras.json says
+        options["data_format"] = "channels_last"
+    return twin(dtype=dtype, **options)
+
+
+def keras_model(architecture: Architecture, *, dtype: str = "float32") -> Any:
+    """The Keras model of a table, with Keras's own random weights: see ``weights.to_keras`` for the same ones."""
+    layers = [keras_layer(row, dtype=dtype) for row in architecture.rows]
+    return _in_a_row(layers, architecture.input_shape, architecture.name, dtype)
+
+
+def keras_twin(model: Sequential, *, dtype: str | None = None) -> Any:
+    """The Keras model with the layers, the names and the weights of ``model``; ``dtype`` None is the model's own.
+
+    Raises StateError for a model that is not built, OptionError for a layer that Keras does not have.
+    """
+    model.require_built()
+    assert model.input_shape is not None
+    dtype = dtype or str(model.dtype)
+    once = {layer.name: keras_layer(layer, dtype=dtype) for layer in model.layers}
+    twin = _in_a_row([once[layer.name] for layer in model.path], model.input_shape, model.name, dtype)
+    weights = model.weights
+    for address, variable in keras_variables(twin).items():
+        variable.assign(weights[address].astype(dtype))
+    return twin
+
+
+def keras_optimizer(optimizer: Any) -> Any:
+    """The Keras optimiser with the class name and the settings of a minicnn one; not the state it has gathered.
+
+    Keras keeps the learning rate in ``keras.config.floatx()``, so for float64 exactness build it under that setting.
+    """
+    return load_keras().optimizers.deserialize(_serialized(optimizer))
+
+
+def keras_loss(loss: Any, *, dtype: str = "float32") -> Any:
+    """The Keras loss with the class name and the settings of a minicnn one."""
+    losses = load_keras().losses
+    return getattr(losses, type(loss).__name__)(dtype=dtype, **loss.config())
+
+
+def _in_a_row(layers: list[Any], input_shape: tuple[int, ...], name: str, dtype: str) -> Any:
+    keras = load_keras()
+    inputs = keras.Input(input_shape, dtype=dtype)
+    y = inputs
+    for layer in layers:
+        y = layer(y)
+    return keras.Model(inputs, y, name=name)
+
+
+def _kind_and_options(layer: Layer | Row) -> tuple[str, dict[str, Any]]:
+    if isinstance(layer, Row):
+        return layer.kind, {"name": layer.name, **layer.options}
+    return type(layer).__name__, layer.config()
+
+
+def _serialized(thing: Any) -> dict[str, Any]:
+    """{"class_name": ..., "config": ...}, also for what is nested inside: a schedule as the learning rate."""
+    config = {key: _serialized(value) if hasattr(value, "config") else value for key, value in thing.config().items()}
+    return {"class_name": type(thing).__name__, "config": config}
