@@ -1,0 +1,83 @@
+"""Progress on the screen: a bar that moves where there is a terminal, one line per epoch where there is none.
+
+    Epoch 3/20 - 7/13 ━━━━━━━━━━━━━━━━━━━━━━━━ 2s - 281ms/step - loss: 0.4121 - accuracy: 0.9063
+
+The bar is drawn line by line, without a thread and without hiding the cursor: whatever interrupts training, the
+terminal stays as it was.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from minicnn.callbacks.base import Callback, Logs
+from minicnn.errors import OptionError, explain
+
+
+class ProgressBar(Callback):
+    """Shows how training goes. ``verbose`` 2: a plain line per epoch; 1 or "auto": a bar, where there is a terminal for
+    it.
+
+    Without the package ``rich``, or when the output goes to a file, there are always plain lines.
+    """
+
+    INTERVAL = 0.1  # seconds between two updates: the eye is no faster
+
+    def __init__(self, verbose: int | str = "auto") -> None:
+        if verbose not in (1, 2, "auto"):
+            raise OptionError(explain("verbose 1, 2 or 'auto'", repr(verbose), "verbose=0 in fit shows nothing."))
+        self.console = None if verbose == 2 else _terminal()
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        self.epoch, self.done = epoch, 0
+        self.start = self.last_step = time.perf_counter()
+        self.drawn = 0.0
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        self.done, self.last_step = batch + 1, time.perf_counter()
+        if self.console and self.last_step - self.drawn >= self.INTERVAL:
+            self.drawn = self.last_step
+            self._draw(logs or {})
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if self.console:
+            self._draw(logs or {}, "\n")
+        else:
+            print(" - ".join(["".join(self._position()), *self._numbers(logs or {})]), flush=True)
+
+    def _position(self) -> tuple[str, str]:
+        return f"Epoch {self.epoch + 1}/{self.params['epochs']}", f" - {self.done}/{self.params['steps']}"
+
+    def _numbers(self, logs: Logs) -> list[str]:
+        elapsed, per_step = time.perf_counter() - self.start, (self.last_step - self.start) / max(self.done, 1)
+        shown = [
+            f"{name}: {value:.4f}" if abs(value) > 1e-3 else f"{name}: {value:.4e}" for name, value in logs.items()
+        ]
+        return [f"{elapsed:.0f}s", f"{1000 * per_step:.0f}ms/step", *shown]
+
+    def _draw(self, logs: Logs, end: str = "") -> None:
+        from rich.text import Text
+
+        assert self.console is not None
+        width = 24
+        full = width * self.done // max(self.params["steps"], 1)
+        epoch, steps = self._position()
+        bar = (("━" * full, "green"), ("━" * (width - full), "bright_black"))
+        line = Text.assemble((epoch, "bold"), steps, " ", *bar, " ", " - ".join(self._numbers(logs)))
+        line.truncate(self.console.width - 1, overflow="ellipsis")
+        self.console.file.write("\r\x1b[2K")  # back to the line's beginning, and clear it
+        self.console.print(line, end=end)
+
+
+def _terminal() -> Any:
+    """A rich console, when there is one to draw on."""
+    if not sys.stdout.isatty():
+        return None
+    try:
+        from rich.console import Console
+    except ImportError:
+        return None
+    console = Console(highlight=False)
+    return console if console.is_terminal and not console.legacy_windows else None

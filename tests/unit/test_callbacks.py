@@ -1,0 +1,239 @@
+"""Callbacks hear of every epoch and act on the model; files they write are whole after each one."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minicnn.callbacks import Callback, CSVLogger, EarlyStopping, History, ModelCheckpoint, ProgressBar
+from minicnn.errors import OptionError
+from minicnn.shapes import Array
+
+
+class FakeModel:
+    """Its one weight is the number of the epoch; it notes what callbacks ask of it."""
+
+    def __init__(self) -> None:
+        self.weights: dict[str, Array] = {"layer/kernel": np.zeros(1)}
+        self.stop_training = False
+        self.saved: list[tuple[str, float]] = []
+
+    def set_weights(self, weights: Any) -> None:
+        self.weights["layer/kernel"][...] = weights["layer/kernel"]
+
+    def save(self, path: str | Path) -> None:
+        self.saved.append((Path(path).name, float(self.weights["layer/kernel"][0])))
+
+
+def train(callback: Callback, logs: list[dict[str, float]], initial_epoch: int = 0, steps: int = 3) -> FakeModel:
+    """What ``fit`` does, with given numbers instead of training."""
+    model = FakeModel()
+    callback.set_model(model)
+    callback.set_params({"epochs": initial_epoch + len(logs), "initial_epoch": initial_epoch, "steps": steps})
+    callback.on_train_begin()
+    for epoch, values in enumerate(logs, initial_epoch):
+        callback.on_epoch_begin(epoch)
+        model.weights["layer/kernel"][...] = epoch
+        for batch in range(steps):
+            callback.on_train_batch_end(batch, values)
+        callback.on_epoch_end(epoch, values)
+        if model.stop_training:
+            break
+    callback.on_train_end()
+    return model
+
+
+def losses(*values: float) -> list[dict[str, float]]:
+    return [{"val_loss": value} for value in values]
+
+
+def test_history_keeps_every_number() -> None:
+    history = History()
+    train(history, [{"loss": 2.0, "accuracy": 0.5}, {"loss": 1.0, "accuracy": 0.75}], initial_epoch=4)
+    assert history.epoch == [4, 5]
+    assert history.history == {"loss": [2.0, 1.0], "accuracy": [0.5, 0.75]}
+
+
+def test_early_stopping_waits_stops_and_restores() -> None:
+    stopping = EarlyStopping(patience=2, restore_best_weights=True)
+    model = train(stopping, losses(3, 1, 2, 2, 0))
+    assert model.stop_training
+    assert (stopping.stopped_epoch, stopping.best_epoch, stopping.best) == (3, 1, 1)
+    assert model.weights["layer/kernel"] == 1
+    assert train(EarlyStopping(patience=2), losses(3, 1, 2, 2, 0)).weights["layer/kernel"] == 3
+
+
+def test_early_stopping_can_be_used_again() -> None:
+    stopping = EarlyStopping(patience=1)
+    assert train(stopping, losses(1, 2)).stop_training
+    assert not train(stopping, losses(5, 4, 3)).stop_training
+    assert stopping.best == 3
+
+
+@pytest.mark.parametrize(
+    ("monitor", "mode"),
+    [
+        ("val_loss", "min"),
+        ("val_mean_squared_error", "min"),
+        ("accuracy", "max"),
+        ("val_sparse_categorical_accuracy", "max"),
+    ],
+)
+def test_the_better_direction_follows_from_the_name(monitor: str, mode: str) -> None:
+    assert EarlyStopping(monitor).mode == mode
+
+
+def test_unknown_directions_and_modes_are_refused() -> None:
+    with pytest.raises(OptionError, match="mode='min'"):
+        EarlyStopping("val_curvature")
+    with pytest.raises(OptionError, match="'auto', 'min' or 'max'"):
+        EarlyStopping(mode="smallest")
+    assert EarlyStopping("val_curvature", mode="max").mode == "max"
+
+
+def test_a_missing_number_is_a_warning_that_lists_the_others() -> None:
+    with pytest.warns(UserWarning, match="'val_loss'.*Received: accuracy, loss.*validation data"):
+        model = train(EarlyStopping(), [{"accuracy": 1.0, "loss": 0.0}])
+    assert not model.stop_training
+
+
+def test_checkpoints_are_named_by_epoch_and_logs(tmp_path: Path) -> None:
+    model = train(ModelCheckpoint(tmp_path / "deep" / "{epoch:02d}-{val_loss:.1f}.npz"), losses(3, 4))
+    assert model.saved == [("01-3.0.npz", 0.0), ("02-4.0.npz", 1.0)]
+    assert (tmp_path / "deep").is_dir()
+
+
+def test_only_the_best_are_saved(tmp_path: Path) -> None:
+    model = train(ModelCheckpoint(tmp_path / "best.npz", save_best_only=True), losses(3, 4, 2, 2, 1))
+    assert [weight for _, weight in model.saved] == [0, 2, 4]
+    logs = [{"val_accuracy": value} for value in (0.5, 0.4, 0.6)]
+    model = train(ModelCheckpoint(tmp_path / "best.npz", "val_accuracy", save_best_only=True), logs)
+    assert [weight for _, weight in model.saved] == [0, 2]
+
+
+def test_a_checkpoint_path_with_unknown_names_says_which_exist(tmp_path: Path) -> None:
+    for pattern in ("{accuracy}.npz", "{0}.npz", "{epoch:z}.npz"):
+        with pytest.raises(OptionError, match="epoch, val_loss"):
+            train(ModelCheckpoint(tmp_path / pattern), losses(3))
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text())))
+
+
+def test_the_csv_file_is_whole_after_every_epoch(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    seen: list[int] = []
+
+    class Reader(CSVLogger):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            super().on_epoch_end(epoch, logs)
+            seen.append(len(rows(path)))
+
+    train(Reader(path), [{"loss": 0.1, "accuracy": 1 / 3}, {"loss": 0.05}])
+    assert seen == [1, 2]
+    assert path.read_text().splitlines()[0] == "epoch,accuracy,loss"
+    assert float(rows(path)[0]["accuracy"]) == 1 / 3  # every digit
+    assert rows(path)[1] == {"epoch": "1", "accuracy": "NA", "loss": "0.05"}
+
+
+def test_the_csv_file_is_overwritten_or_continued(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    train(CSVLogger(path), [{"loss": 1.0}, {"loss": 0.9}])
+    train(CSVLogger(path), [{"loss": 2.0}])
+    assert [row["loss"] for row in rows(path)] == ["2.0"]
+    train(CSVLogger(path, append=True), [{"loss": 3.0}])
+    assert [(row["epoch"], row["loss"]) for row in rows(path)] == [("0", "2.0"), ("0", "3.0")]
+    train(CSVLogger(tmp_path / "new.csv", append=True), [{"loss": 3.0}])
+    assert len(rows(tmp_path / "new.csv")) == 1
+
+
+def test_a_resumed_run_replaces_the_epochs_it_repeats(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    train(CSVLogger(path), [{"a": 1.0, "loss": float(value)} for value in range(5)])
+    path.write_text(path.read_text() + "5,")  # a row that was cut off
+    train(CSVLogger(path, append=True), [{"a": 1.0, "loss": 30.0}], initial_epoch=3)
+    assert [(row["epoch"], row["loss"]) for row in rows(path)] == [
+        ("0", "0.0"),
+        ("1", "1.0"),
+        ("2", "2.0"),
+        ("3", "30.0"),
+    ]
+
+
+def test_a_csv_file_with_other_columns_is_not_mixed_up(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    train(CSVLogger(path), [{"loss": 1.0}])
+    before = path.read_text()
+    with pytest.raises(OptionError, match="accuracy"):
+        train(CSVLogger(path, append=True), [{"loss": 1.0, "accuracy": 0.5}])
+    assert path.read_text() == before
+    path.write_text("name,age\n")
+    with pytest.raises(OptionError, match="column 'epoch'"):
+        train(CSVLogger(path, append=True), [{"loss": 1.0}])
+
+
+def test_without_a_terminal_there_is_one_plain_line_per_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+    train(ProgressBar(), [{"loss": 0.5, "val_loss": 0.00012}, {"loss": 0.25, "val_loss": 2.0}])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("Epoch 1/2 - 3/3 - 0s - ")
+    assert lines[0].endswith("ms/step - loss: 0.5000 - val_loss: 1.2000e-04")
+    assert "\x1b" not in "".join(lines)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def open_terminal(monkeypatch: pytest.MonkeyPatch, columns: int = 200) -> Terminal:
+    """Called inside the test: a fixture's sys.stdout would be replaced by pytest's before the test runs."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(ProgressBar, "INTERVAL", 0.0)
+    return stream
+
+
+def test_in_a_terminal_a_bar_moves_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("rich")
+    terminal = open_terminal(monkeypatch)
+    train(ProgressBar(), [{"loss": 0.5}], steps=4)
+    shown = terminal.getvalue()
+    assert shown.count("\n") == 1
+    assert shown.count("\r") == 5  # four steps and the end of the epoch
+    assert all(f"{step}/4" in shown for step in range(1, 5))
+    assert "━" in shown
+    assert "loss: 0.5000" in shown
+    assert "\x1b[?25l" not in shown  # the cursor is never hidden
+
+
+def test_a_narrow_terminal_cuts_the_line_instead_of_wrapping_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("rich")
+    terminal = open_terminal(monkeypatch, columns=40)
+    train(ProgressBar(), [{"a_metric_with_a_long_name": 0.5, "another_metric": 1.0}])
+    assert terminal.getvalue().count("\n") == 1
+
+
+def test_a_terminal_without_rich_or_with_verbose_2_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = open_terminal(monkeypatch)
+    train(ProgressBar(2), [{"loss": 0.5}])
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    train(ProgressBar(1), [{"loss": 0.5}])
+    assert terminal.getvalue().count("\n") == 2
+    assert "\x1b" not in terminal.getvalue()
+
+
+def test_other_verbosities_are_refused() -> None:
+    with pytest.raises(OptionError, match="verbose"):
+        ProgressBar(3)
