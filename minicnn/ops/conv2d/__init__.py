@@ -166,10 +166,10 @@ def choose(kernel_shape: Shape, window: Window, groups: int) -> str:
 
     - 3x3 at stride 1 with at least 16 channels on both sides: Winograd F(4x4,3x3), a quarter of the multiplications.
       (With few input channels its transforms cost more than they save, and its rounding errors show.)
-    - groups, or few input channels: direct. im2col would copy each input KH*KW times to feed a thin matrix product.
+    - groups: direct. im2col would run one thin matrix product per group.
     - all else: im2col, at the speed of the BLAS.
     """
     _, _, channels, filters = kernel_shape
     if min(channels, filters) >= 16 and winograd.F4x4.unsupported(kernel_shape, window, groups) is None:
         return "winograd"
-    return "direct" if groups > 1 or channels < 8 else "im2col"
+    return "direct" if groups > 1 else "im2col"

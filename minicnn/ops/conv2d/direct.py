@@ -12,8 +12,9 @@ one. All three passes are this one loop. dx runs it over dy with the kernel's la
 pair of positions fixed and lets the products fall into the kernel. No copy of the input is made, not even for
 padding: the range of positions that meet real pixels is computed instead.
 
-Cost: as many multiplications as the definition, almost no extra memory. When it wins: few input channels, groups, small
-outputs. Limits: each product still costs a load, so large layers run faster as matrix products or with Winograd.
+Cost: as many multiplications as the definition, almost no extra memory. When it wins: many groups, where matrix
+products would be thin. Limits: each product still costs a load, so other layers run faster as matrix products or with
+Winograd.
 """
 
 from __future__ import annotations

@@ -35,12 +35,12 @@ Improving the Accuracy of Winograd Convolution".
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
 import numpy as np
 
-from minicnn.ops.jit import njit_parallel, prange
+from minicnn.ops.jit import inline, njit_parallel, prange
 from minicnn.shapes import Array, Pads, Shape, Window
 
 TAPS = 3
@@ -79,6 +79,9 @@ def _with_roots(roots: Sequence[Fraction]) -> list[Fraction]:
     return polynomial
 
 
+Matrix = tuple[tuple[float, ...], ...]
+
+
 class Winograd:
     """F(m x m, 3x3) as an algorithm of ``minicnn.ops.conv2d``."""
 
@@ -86,8 +89,12 @@ class Winograd:
         self.m = outputs
         self.n = outputs + TAPS - 1
         self.A, self.B, self.G = cook_toom(outputs, points)  # (n, m), (n, n), (n, 3)
+        self._input_tiles = _compile_input_tiles(_constants(self.B.T))
+        self._output_tiles = _compile_output_tiles(_constants(self.A.T))
+        self._gradient_tiles = _compile_gradient_tiles(_constants(self.A))
 
     def unsupported(self, kernel_shape: Shape, window: Window, groups: int) -> str | None:
+        """Why this convolution has no Winograd form here, or None."""
         if kernel_shape[:2] != (TAPS, TAPS):
             return f"a {kernel_shape[0]}x{kernel_shape[1]} kernel (Winograd here is for 3x3)"
         if window.strides != (1, 1) or window.dilation != (1, 1) or groups != 1:
@@ -102,14 +109,11 @@ class Winograd:
         y = np.empty((len(x), *window.output_size(*x.shape[1:3]), filters), x.dtype)
         start = np.zeros(filters, x.dtype) if bias is None else bias
         weights = self._transform_kernel(kernel)
-        a, b = self.A.astype(x.dtype), self.B.astype(x.dtype)
-        (top, _), (left, _) = window.pads(*x.shape[1:3])
         x = np.ascontiguousarray(x)
         for first, count in self._blocks(y.shape, kernel.shape, x.itemsize):
-            tiles = np.empty((self.n * self.n, count, x.shape[3]), x.dtype)
-            _tiles_in(x, b, tiles, first, y.shape[1], y.shape[2], self.m, top, left)
+            tiles = self._transform_input(x, window, first, count)
             products = tiles @ weights  # (n*n, tiles, C) @ (n*n, C, F) -> (n*n, tiles, F)
-            _tiles_out(products, a, start, y, first)
+            self._output_tiles(products, start, y, first)
         return y
 
     def input_gradient(self, dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int) -> Array:
@@ -123,28 +127,33 @@ class Winograd:
     def kernel_gradient(self, dy: Array, x: Array, kernel_shape: Shape, window: Window, groups: int) -> Array:
         """(N, OH, OW, F), (N, H, W, C) -> (3, 3, C, F)"""
         _, _, channels, filters = kernel_shape
-        a, b = self.A.astype(x.dtype), self.B.astype(x.dtype)
-        (top, _), (left, _) = window.pads(*x.shape[1:3])
         x, dy = np.ascontiguousarray(x), np.ascontiguousarray(dy)
-        total = np.zeros((self.n * self.n, channels, filters))  # blocks are added up in float64
+        total = np.zeros((self.n * self.n, channels, filters), x.dtype)
         for first, count in self._blocks(dy.shape, kernel_shape, x.itemsize):
-            tiles = np.empty((self.n * self.n, count, channels), x.dtype)
-            _tiles_in(x, b, tiles, first, dy.shape[1], dy.shape[2], self.m, top, left)
+            tiles = self._transform_input(x, window, first, count)
             upstream = np.empty((self.n * self.n, count, filters), x.dtype)
-            _gradient_tiles_in(dy, a, upstream, first)
+            self._gradient_tiles(dy, upstream, first)
             total += tiles.swapaxes(1, 2) @ upstream  # (n*n, C, tiles) @ (n*n, tiles, F) -> (n*n, C, F)
-        squares = total.reshape(self.n, self.n, channels, filters)
-        dkernel = np.einsum("ik,ijcf,jl->klcf", self.G, squares, self.G, optimize=True)  # -> (3, 3, C, F)
-        return np.ascontiguousarray(dkernel, dy.dtype)
+        both = np.kron(self.G, self.G).astype(x.dtype)  # (n*n, 9)
+        dkernel: Array = both.T @ total.reshape(self.n * self.n, -1)  # (9, n*n) @ (n*n, C*F) -> (9, C*F)
+        return dkernel.reshape(kernel_shape)
 
     def _transform_kernel(self, kernel: Array) -> Array:
-        """U = G k G^T: (3, 3, C, F) -> (n*n, C, F), computed in float64 and rounded once."""
-        squares = np.einsum("ik,klcf,jl->ijcf", self.G, kernel, self.G, optimize=True)
-        return np.ascontiguousarray(squares.reshape(self.n * self.n, *kernel.shape[2:]), kernel.dtype)
+        """U = G k G^T: (3, 3, C, F) -> (n*n, C, F). As one product: (G k G^T) flattened is (G kron G) @ (k flattened)."""
+        both = np.kron(self.G, self.G).astype(kernel.dtype)  # (n*n, 9)
+        flat: Array = both @ kernel.reshape(TAPS * TAPS, -1)  # (n*n, 9) @ (9, C*F) -> (n*n, C*F)
+        return flat.reshape(-1, *kernel.shape[2:])
+
+    def _transform_input(self, x: Array, window: Window, first: int, count: int) -> Array:
+        """V = B^T d B for ``count`` tiles from ``first`` on: (N, H, W, C) -> (n*n, tiles, C)."""
+        (top, _), (left, _) = window.pads(*x.shape[1:3])
+        out_h, out_w = window.output_size(*x.shape[1:3])
+        tiles = np.empty((self.n * self.n, count, x.shape[3]), x.dtype)
+        self._input_tiles(x, tiles, first, -(-out_h // self.m), -(-out_w // self.m), top, left)
+        return tiles
 
     def _blocks(self, y_shape: Shape, kernel_shape: Shape, itemsize: int) -> Iterator[tuple[int, int]]:
-        """(first tile, how many): as many tiles at once as BLOCK_BYTES allow. Tiles are counted picture by picture,
-        row by row."""
+        """(first tile, how many), as many at once as BLOCK_BYTES allow. Tiles count picture by picture, row by row."""
         per_picture = -(-y_shape[1] // self.m) * -(-y_shape[2] // self.m)
         total = y_shape[0] * per_picture
         at_once = max(1, BLOCK_BYTES // (self.n * self.n * sum(kernel_shape[2:]) * itemsize))
@@ -152,108 +161,106 @@ class Winograd:
             yield first, min(at_once, total - first)
 
 
+def _constants(matrix: Array) -> Matrix:
+    """As tuples, which the compiler takes for constants: it unrolls the loops over them and drops the zeros."""
+    return tuple(tuple(float(value) for value in row) for row in matrix)
+
+
+@inline
+def _left_multiply(matrix: Matrix, source: Array, result: Array) -> None:
+    """result = matrix @ source for a constant (r, k) matrix and a (k, columns) source: the vector units take the
+    columns."""
+    for column in range(source.shape[1]):
+        for i in range(len(matrix)):
+            total = source.dtype.type(0)
+            for k in range(len(matrix[0])):
+                if matrix[i][k] != 0:
+                    total += source.dtype.type(matrix[i][k]) * source[k, column]
+            result[i, column] = total
+
+
+@inline
+def _sandwich(matrix: Matrix, square: Array, half: Array, result: Array) -> None:
+    """result = matrix @ square @ matrix^T, channel by channel: (k, k, C) -> (r, r, C), with ``half`` (r, k, C)
+    between."""
+    rows, size, channels = half.shape
+    _left_multiply(matrix, square.reshape(size, size * channels), half.reshape(rows, size * channels))
+    for i in range(rows):
+        _left_multiply(matrix, half[i], result[i])
+
+
+def _compile_input_tiles(matrix: Matrix) -> Callable[..., None]:
+    n, m = len(matrix), len(matrix) - TAPS + 1
+
+    @njit_parallel
+    def input_tiles(x: Array, tiles: Array, first: int, down: int, across: int, top: int, left: int) -> None:
+        """tiles[:, t] = B^T d B for the n x n inputs d under tile t; beyond the border d is zero."""
+        _, height, width, channels = x.shape
+        for t in prange(tiles.shape[1]):
+            picture, place = (first + t) // (down * across), (first + t) % (down * across)
+            row0, column0 = place // across * m - top, place % across * m - left
+            square = np.zeros((n, n, channels), x.dtype)
+            for row in range(max(row0, 0), min(row0 + n, height)):
+                for column in range(max(column0, 0), min(column0 + n, width)):
+                    square[row - row0, column - column0] = x[picture, row, column]
+            half, result = np.empty((n, n, channels), x.dtype), np.empty((n, n, channels), x.dtype)
+            _sandwich(matrix, square, half, result)
+            for i in range(n):
+                for j in range(n):
+                    tiles[i * n + j, t] = result[i, j]
+
+    return input_tiles
+
+
+def _compile_output_tiles(matrix: Matrix) -> Callable[..., None]:
+    m, n = len(matrix), len(matrix[0])
+
+    @njit_parallel
+    def output_tiles(products: Array, bias: Array, y: Array, first: int) -> None:
+        """The m x m outputs of each tile, A^T M A + bias, where they belong; what hangs over the border is dropped."""
+        _, out_h, out_w, filters = y.shape
+        down, across = (out_h + m - 1) // m, (out_w + m - 1) // m
+        for t in prange(products.shape[1]):
+            picture, place = (first + t) // (down * across), (first + t) % (down * across)
+            row0, column0 = place // across * m, place % across * m
+            square = np.empty((n, n, filters), y.dtype)
+            for i in range(n):
+                for j in range(n):
+                    square[i, j] = products[i * n + j, t]
+            half, result = np.empty((m, n, filters), y.dtype), np.empty((m, m, filters), y.dtype)
+            _sandwich(matrix, square, half, result)
+            for i in range(min(m, out_h - row0)):
+                for j in range(min(m, out_w - column0)):
+                    for f in range(filters):
+                        y[picture, row0 + i, column0 + j, f] = result[i, j, f] + bias[f]
+
+    return output_tiles
+
+
+def _compile_gradient_tiles(matrix: Matrix) -> Callable[..., None]:
+    n, m = len(matrix), len(matrix[0])
+
+    @njit_parallel
+    def gradient_tiles(dy: Array, tiles: Array, first: int) -> None:
+        """tiles[:, t] = A dy A^T for the m x m gradients of tile t: ``output_tiles``, transposed."""
+        _, out_h, out_w, filters = dy.shape
+        down, across = (out_h + m - 1) // m, (out_w + m - 1) // m
+        for t in prange(tiles.shape[1]):
+            picture, place = (first + t) // (down * across), (first + t) % (down * across)
+            row0, column0 = place // across * m, place % across * m
+            square = np.zeros((m, m, filters), dy.dtype)
+            for i in range(min(m, out_h - row0)):
+                for j in range(min(m, out_w - column0)):
+                    square[i, j] = dy[picture, row0 + i, column0 + j]
+            half, result = np.empty((n, m, filters), dy.dtype), np.empty((n, n, filters), dy.dtype)
+            _sandwich(matrix, square, half, result)
+            for i in range(n):
+                for j in range(n):
+                    tiles[i * n + j, t] = result[i, j]
+
+    return gradient_tiles
+
+
 # Small numbers near 1 keep the matrices' entries, and so the rounding errors, small.
 F2x2 = Winograd(2, [Fraction(0), Fraction(1), Fraction(-1)])
 F4x4 = Winograd(4, [Fraction(0), Fraction(1), Fraction(-1), Fraction(1, 2), Fraction(-2)])
-
-
-@njit_parallel
-def _tiles_in(
-    x: Array, b: Array, tiles: Array, first: int, out_h: int, out_w: int, m: int, top: int, left: int
-) -> None:
-    """tiles[:, t, :] = B^T d B for the n x n tile d under outputs (th*m.., tw*m..); beyond the border d is zero."""
-    _, height, width, channels = x.shape
-    n = b.shape[0]
-    across = (out_w + m - 1) // m
-    per_picture = (out_h + m - 1) // m * across
-    for t in prange(tiles.shape[1]):
-        picture, place = (first + t) // per_picture, (first + t) % per_picture
-        row0, column0 = place // across * m - top, place % across * m - left
-        half = np.zeros((n, n, channels), x.dtype)  # B^T d
-        for k in range(n):
-            row = row0 + k
-            if row < 0 or row >= height:
-                continue
-            for column in range(max(column0, 0), min(column0 + n, width)):
-                source = x[picture, row, column]
-                for i in range(n):
-                    factor = b[k, i]
-                    if factor != 0:
-                        into = half[i, column - column0]
-                        for c in range(channels):
-                            into[c] += factor * source[c]
-        for i in range(n):
-            for j in range(n):
-                into = tiles[i * n + j, t]
-                into[:] = 0
-                for k in range(n):
-                    factor = b[k, j]
-                    if factor != 0:
-                        source = half[i, k]
-                        for c in range(channels):
-                            into[c] += factor * source[c]
-
-
-@njit_parallel
-def _tiles_out(products: Array, a: Array, bias: Array, y: Array, first: int) -> None:
-    """The m x m outputs of each tile, A^T M A + bias, written where they belong; what hangs over the border is
-    dropped."""
-    _, out_h, out_w, filters = y.shape
-    n, m = a.shape
-    across = (out_w + m - 1) // m
-    per_picture = (out_h + m - 1) // m * across
-    for t in prange(products.shape[1]):
-        picture, place = (first + t) // per_picture, (first + t) % per_picture
-        row0, column0 = place // across * m, place % across * m
-        half = np.zeros((m, n, filters), y.dtype)  # A^T M
-        for k in range(n):
-            for j in range(n):
-                source = products[k * n + j, t]
-                for i in range(m):
-                    factor = a[k, i]
-                    if factor != 0:
-                        into = half[i, j]
-                        for f in range(filters):
-                            into[f] += factor * source[f]
-        for i in range(min(m, out_h - row0)):
-            for j in range(min(m, out_w - column0)):
-                into = y[picture, row0 + i, column0 + j]
-                into[:] = bias
-                for k in range(n):
-                    factor = a[k, j]
-                    if factor != 0:
-                        source = half[i, k]
-                        for f in range(filters):
-                            into[f] += factor * source[f]
-
-
-@njit_parallel
-def _gradient_tiles_in(dy: Array, a: Array, tiles: Array, first: int) -> None:
-    """tiles[:, t, :] = A dy A^T for the m x m gradients of each tile: the transpose of ``_tiles_out``."""
-    _, out_h, out_w, filters = dy.shape
-    n, m = a.shape
-    across = (out_w + m - 1) // m
-    per_picture = (out_h + m - 1) // m * across
-    for t in prange(tiles.shape[1]):
-        picture, place = (first + t) // per_picture, (first + t) % per_picture
-        row0, column0 = place // across * m, place % across * m
-        half = np.zeros((n, m, filters), dy.dtype)  # A dy
-        for k in range(min(m, out_h - row0)):
-            for j in range(min(m, out_w - column0)):
-                source = dy[picture, row0 + k, column0 + j]
-                for i in range(n):
-                    factor = a[i, k]
-                    if factor != 0:
-                        into = half[i, j]
-                        for f in range(filters):
-                            into[f] += factor * source[f]
-        for i in range(n):
-            for j in range(n):
-                into = tiles[i * n + j, t]
-                into[:] = 0
-                for k in range(m):
-                    factor = a[j, k]
-                    if factor != 0:
-                        source = half[i, k]
-                        for f in range(filters):
-                            into[f] += factor * source[f]
