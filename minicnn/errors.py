@@ -1,8 +1,8 @@
 """Errors a person can act on.
 
 Every error says three things: what was expected, what came instead, and how to mend it. All of them derive from
-``MinicnnError``, so a program can catch "anything minicnn refused" with one name, and each also derives from the built-in
-exception a Python reader would expect (a wrong shape is still a ``ValueError``).
+``MinicnnError``, so a program can catch "anything minicnn refused" with one name, and each also derives from the
+built-in exception a Python reader would expect (a wrong shape is still a ``ValueError``).
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """Windows that slide over pictures: the only place where output sizes and paddings are computed.
 
-Convolution and pooling look at their input through a small window that moves over it in steps. Three numbers per axis decide
-where it stops: its ``size`` k, its ``stride`` s and its ``dilation`` d (the distance between neighbouring taps), and the zeros
-``padded`` around the picture. With n input positions and p zeros in all,
+Convolution and pooling look at their input through a small window that moves over it in steps. Three numbers per axis
+decide where it stops: its ``size`` k, its ``stride`` s and its ``dilation`` d (the distance between neighbouring
+taps), and the zeros ``padded`` around the picture. With n input positions and p zeros in all,
 
     span   = (k - 1) * d + 1                  what one window covers, first tap to last
     output = (n + p - span) // s + 1          how many times it fits
 
-``"valid"`` pads nothing. ``"same"`` pads so that output = ceil(n / s); when the total is odd, the extra zero goes **after**
-(bottom, right), as TensorFlow does and PyTorch does not. Explicit paddings ``((top, bottom), (left, right))`` are what the
-backward passes of a convolution need.
+``"valid"`` pads nothing. ``"same"`` pads so that output = ceil(n / s); when the total is odd, the extra zero goes
+**after** (bottom, right), as TensorFlow does and PyTorch does not. Explicit paddings ``((top, bottom), (left,
+right))`` are what the backward passes of a convolution need.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def pair(value: IntOrPair, name: str, *, least: int = 1) -> Pair:
 class Window:
     """A window over the two spatial axes. Every convolution and pooling describes itself with one.
 
-    ``padding`` is ``"valid"``, ``"same"`` or ``((top, bottom), (left, right))``. Use ``Window.of`` to build one from the
-    arguments people write (integers or pairs); it validates them.
+    ``padding`` is ``"valid"``, ``"same"`` or ``((top, bottom), (left, right))``. Use ``Window.of`` to build one from
+    the arguments people write (integers or pairs); it validates them.
     """
 
     size: Pair
@@ -90,7 +90,8 @@ class Window:
     @property
     def span(self) -> Pair:
         """Rows and columns that one window covers, dilation included."""
-        return tuple((k - 1) * d + 1 for k, d in zip(self.size, self.dilation, strict=True))  # type: ignore[return-value]
+        return tuple((k - 1) * d + 1 for k, d in zip(self.size, self.dilation, strict=True))  # type:
+        ignore[return-value]
 
     def pads(self, height: int, width: int) -> Pads:
         """Zeros to add: ((top, bottom), (left, right)), for an input of height x width."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minicnn.ops.checks import check_upstream
+from minicnn.ops.checks import as_upstream
 from minicnn.ops.jit import njit_parallel, prange
 from minicnn.ops.pooling import check_pooling
 from minicnn.shapes import Array, Pair, Shape, Window, check_array
@@ -44,7 +44,7 @@ def average_pool2d_backward(dy: Array, cache: AveragePool2DCache) -> Array:
     """(N, OH, OW, C) -> dx (N, H, W, C). Raises ShapeError when ``dy`` is not shaped like y."""
     (N, H, W, C), window = cache
     check_array(dy, "dy", 4, "(N, OH, OW, C)")
-    check_upstream(dy, (N, *window.output_size(H, W), C), dy.dtype)
+    dy = as_upstream(dy, (N, *window.output_size(H, W), C), dy.dtype)
     dx = np.zeros((N, H, W, C), dy.dtype)
     _backward(np.ascontiguousarray(dy), window.size, window.strides, check_pooling(cache.x_shape, window), dx)
     return dx

@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minicnn.errors import OptionError, ShapeError, explain
-from minicnn.ops.checks import check_batch, check_upstream
+from minicnn.ops.checks import as_batch, as_upstream
 from minicnn.ops.jit import njit_parallel, prange
 from minicnn.shapes import Array, check_array, check_same_dtype
 
@@ -82,7 +82,7 @@ def batch_norm_backward(
     Raises ShapeError and DtypeError when ``dy`` is not shaped like y.
     """
     x, gamma, mean, variance, epsilon, batch_statistics = cache
-    check_upstream(dy, x.shape, x.dtype)
+    dy = as_upstream(dy, x.shape, x.dtype)
     M = x.size // x.shape[-1]
     centre = mean.astype(np.float64)
     inverse = 1 / np.sqrt(variance.astype(np.float64) + epsilon)
@@ -150,7 +150,7 @@ def _input_gradient(dy: Array, x: Array, scale: Array, offset: Array, mean: Arra
 
 
 def _check(x: Array, epsilon: float, **per_channel: Array) -> None:
-    check_batch(x, least=2)
+    x = as_batch(x, least=2)
     for name, array in per_channel.items():
         check_array(array, name, 1, "(C,)")
         check_same_dtype(array, x, name, "x")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minicnn.ops.checks import check_batch, check_upstream
+from minicnn.ops.checks import as_batch, as_upstream
 from minicnn.shapes import Array, Shape
 
 
@@ -22,7 +22,7 @@ class FlattenCache(NamedTuple):
 
 def flatten(x: Array) -> tuple[Array, FlattenCache]:
     """(N, ...) -> (N, product of the others), and the cache for ``flatten_backward``. A view where x is contiguous."""
-    check_batch(x)
+    x = as_batch(x)
     return np.ascontiguousarray(x).reshape(len(x), math.prod(x.shape[1:])), FlattenCache(
         x.shape
     )  # (N, H, W, C) -> (N, H*W*C)
@@ -30,5 +30,5 @@ def flatten(x: Array) -> tuple[Array, FlattenCache]:
 
 def flatten_backward(dy: Array, cache: FlattenCache) -> Array:
     """(N, product) -> (N, ...). Raises ShapeError when ``dy`` is not shaped like y."""
-    check_upstream(dy, (cache.x_shape[0], math.prod(cache.x_shape[1:])), dy.dtype)
+    dy = as_upstream(dy, (cache.x_shape[0], math.prod(cache.x_shape[1:])), dy.dtype)
     return np.ascontiguousarray(dy).reshape(cache.x_shape)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minicnn.ops.checks import check_upstream
+from minicnn.ops.checks import as_upstream
 from minicnn.shapes import Array, Shape, check_array
 
 
@@ -45,7 +45,7 @@ def global_average_pool2d(x: Array, *, keepdims: bool = False) -> tuple[Array, G
 def global_average_pool2d_backward(dy: Array, cache: GlobalAveragePool2DCache) -> Array:
     """(N, C) or (N, 1, 1, C) -> dx (N, H, W, C): every pixel had the same share. Raises ShapeError."""
     N, H, W, C = cache.x_shape
-    check_upstream(dy, (N, 1, 1, C) if cache.keepdims else (N, C), dy.dtype)
+    dy = as_upstream(dy, (N, 1, 1, C) if cache.keepdims else (N, C), dy.dtype)
     share = dy.reshape(N, 1, 1, C) / dy.dtype.type(H * W)  # (N, C) -> (N, 1, 1, C)
     return np.ascontiguousarray(np.broadcast_to(share, cache.x_shape))
 
@@ -61,7 +61,7 @@ def global_max_pool2d_backward(dy: Array, cache: GlobalMaxPool2DCache) -> Array:
     """(N, C) or (N, 1, 1, C) -> dx (N, H, W, C). Where the maximum is NaN, dx is NaN, as in TensorFlow."""
     is_maximum, keepdims = cache
     N, _, _, C = is_maximum.shape
-    check_upstream(dy, (N, 1, 1, C) if keepdims else (N, C), dy.dtype)
+    dy = as_upstream(dy, (N, 1, 1, C) if keepdims else (N, C), dy.dtype)
     ties = is_maximum.sum(axis=(1, 2), keepdims=True)  # (N, 1, 1, C); 0 where the maximum is NaN, which equals nothing
     with np.errstate(divide="ignore", invalid="ignore"):
         shares = is_maximum / ties.astype(dy.dtype)

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minicnn.ops.checks import check_upstream
+from minicnn.ops.checks import as_upstream
 from minicnn.ops.jit import njit_parallel, prange
 from minicnn.ops.pooling import check_pooling
 from minicnn.shapes import Array, Pair, Shape, Window, check_array
@@ -52,7 +52,7 @@ def max_pool2d_backward(dy: Array, cache: MaxPool2DCache) -> Array:
     """(N, OH, OW, C) -> dx (N, H, W, C). Raises ShapeError when ``dy`` is not shaped like y."""
     winners, x_shape, window = cache
     check_array(dy, "dy", 4, "(N, OH, OW, C)")
-    check_upstream(dy, winners.shape, dy.dtype)
+    dy = as_upstream(dy, winners.shape, dy.dtype)
     dx = np.zeros(x_shape, dy.dtype)
     _backward(np.ascontiguousarray(dy), winners, window.size, window.strides, check_pooling(x_shape, window), dx)
     return dx

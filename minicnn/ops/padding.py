@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minicnn.errors import OptionError, explain
-from minicnn.ops.checks import check_upstream
+from minicnn.ops.checks import as_upstream
 from minicnn.shapes import Array, Pads, Shape, check_array, pair
 
 
@@ -36,7 +36,7 @@ def zero_pad2d_backward(dy: Array, cache: ZeroPad2DCache) -> Array:
     """The part of dy that lies over the picture. Raises ShapeError when ``dy`` is not shaped like y."""
     (N, H, W, C), ((top, bottom), (left, right)) = cache
     check_array(dy, "dy", 4, "(N, H, W, C)")
-    check_upstream(dy, (N, top + H + bottom, left + W + right, C), dy.dtype)
+    dy = as_upstream(dy, (N, top + H + bottom, left + W + right, C), dy.dtype)
     return np.ascontiguousarray(dy[:, top : top + H, left : left + W])
 
 

@@ -139,7 +139,7 @@ class Winograd:
         return dkernel.reshape(kernel_shape)
 
     def _transform_kernel(self, kernel: Array) -> Array:
-        """U = G k G^T: (3, 3, C, F) -> (n*n, C, F). As one product: (G k G^T) flattened is (G kron G) @ (k flattened)."""
+        """U = G k G^T: (3, 3, C, F) -> (n*n, C, F). As one product: G k G^T, flattened, is (G kron G) @ k."""
         both = np.kron(self.G, self.G).astype(kernel.dtype)  # (n*n, 9)
         flat: Array = both @ kernel.reshape(TAPS * TAPS, -1)  # (n*n, 9) @ (9, C*F) -> (n*n, C*F)
         return flat.reshape(-1, *kernel.shape[2:])
