@@ -28,7 +28,7 @@ from minicnn.shapes import Array
 from reference_keras.backend import load_tensorflow
 from reference_keras.reports import ArrayReport, LayerReport, LayerTimes, NetworkReport, ParityReport
 from reference_keras.timing import time_layer, tensorflow_threads
-from reference_keras.tolerance import LARGE_TILES, layer_limit, max_error, network_limit, rms
+from reference_keras.tolerance import LARGE_TILES, float64_limit, layer_limit, max_error, network_limit, rms
 from reference_keras.twins import keras_layer
 
 Arrays = dict[str, Array]
@@ -140,6 +140,7 @@ def _compare(
             keras=keras_errors[name],
             limit=layer_limit(keras_errors[name], algorithm),
             float64=float64[name],
+            float64_limit=float64_limit(type(layer).__name__),
         )
         for name, array in referee.items()
     )
