@@ -32,6 +32,17 @@ IntOrPair = int | Sequence[int]
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
+def whole(value: Any, name: str, *, least: int = 1) -> int:
+    """An integer of at least ``least``. Anything else, True and 2.0 included, is an OptionError.
+
+    >>> whole(32, "batch_size")
+    32
+    """
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < least:
+        raise OptionError(explain(f"{name} as an integer of at least {least}", repr(value)))
+    return int(value)
+
+
 def pair(value: IntOrPair, name: str, *, least: int = 1) -> Pair:
     """One number for both axes, or two. Anything else, or anything below ``least``, is an OptionError.
 
@@ -74,9 +85,7 @@ class Window:
         dilation: IntOrPair = 1,
     ) -> Window:
         """Validate and normalise. Raises OptionError naming the argument, what it may be and what came."""
-        window = cls(
-            pair(size, "size"), pair(strides, "strides"), _padding(padding), pair(dilation, "dilation_rate")
-        )
+        window = cls(pair(size, "size"), pair(strides, "strides"), _padding(padding), pair(dilation, "dilation_rate"))
         if window.strides != (1, 1) and window.dilation != (1, 1):
             raise OptionError(
                 explain(
@@ -90,8 +99,8 @@ class Window:
     @property
     def span(self) -> Pair:
         """Rows and columns that one window covers, dilation included."""
-        return tuple((k - 1) * d + 1 for k, d in zip(self.size, self.dilation, strict=True))  # type:
-        ignore[return-value]
+        rows, columns = ((k - 1) * d + 1 for k, d in zip(self.size, self.dilation, strict=True))
+        return rows, columns
 
     def pads(self, height: int, width: int) -> Pads:
         """Zeros to add: ((top, bottom), (left, right)), for an input of height x width."""
@@ -99,9 +108,7 @@ class Window:
             return self.padding
         if self.padding == "valid":
             return (0, 0), (0, 0)
-        rows, columns = (
-            _same(n, span, s) for n, span, s in zip((height, width), self.span, self.strides, strict=True)
-        )
+        rows, columns = (_same(n, span, s) for n, span, s in zip((height, width), self.span, self.strides, strict=True))
         return rows, columns
 
     def output_size(self, height: int, width: int) -> Pair:
@@ -134,8 +141,8 @@ def _padding(padding: str | Sequence[Sequence[int]]) -> str | Pads:
             return padding.lower()
     else:
         try:
-            rows, columns = padding
-            return pair(rows, "padding", least=0), pair(columns, "padding", least=0)
+            (top, bottom), (left, right) = padding
+            return pair((top, bottom), "padding", least=0), pair((left, right), "padding", least=0)
         except (TypeError, ValueError):
             pass
     raise OptionError(
