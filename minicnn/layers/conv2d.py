@@ -11,7 +11,7 @@ from minicnn.errors import OptionError, explain
 from minicnn.layers.base import INFERENCE, Context, Layer, Params, require_rank
 from minicnn.ops.conv2d import ALGORITHMS, Conv2DCache, check_groups, conv2d, conv2d_backward, resolve
 from minicnn.ops.depthwise_conv2d import depthwise_conv2d, depthwise_conv2d_backward
-from minicnn.shapes import Array, IntOrPair, Shape, Window
+from minicnn.shapes import Array, IntOrPair, Shape, Window, whole
 
 Initializer = str | initializers.Initializer
 
@@ -86,8 +86,8 @@ class Conv2D(_Convolution):
         super().__init__(
             kernel_size, strides, padding, dilation_rate, use_bias, bias_initializer, algorithm, name, trainable
         )
-        self.filters = _count("filters", filters)
-        self.groups = _count("groups", groups)
+        self.filters = whole(filters, "filters")
+        self.groups = whole(groups, "groups")
         self.kernel_initializer = initializers.get(kernel_initializer)
 
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -170,7 +170,7 @@ class DepthwiseConv2D(_Convolution):
                     "equal strides on both axes", f"strides={self.window.strides}", "Keras on TensorFlow needs it too."
                 )
             )
-        self.depth_multiplier = _count("depth_multiplier", depth_multiplier)
+        self.depth_multiplier = whole(depth_multiplier, "depth_multiplier")
         self.depthwise_initializer = initializers.get(depthwise_initializer)
 
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -208,9 +208,3 @@ class DepthwiseConv2D(_Convolution):
             "depth_multiplier": self.depth_multiplier,
             "depthwise_initializer": self.depthwise_initializer.config(),
         }
-
-
-def _count(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise OptionError(explain(f"{name} as an integer of at least 1", repr(value)))
-    return int(value)

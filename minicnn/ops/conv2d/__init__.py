@@ -21,7 +21,7 @@ from typing import NamedTuple, Protocol
 
 from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.ops.conv2d import direct, im2col, loops, winograd
-from minicnn.shapes import Array, Pads, Shape, Window, check_array, check_same_dtype
+from minicnn.shapes import Array, Pads, Shape, Window, check_array, check_same_dtype, whole
 
 
 class Algorithm(Protocol):
@@ -136,8 +136,7 @@ def bias_gradient(dy: Array) -> Array:
 
 def check_groups(channels: int, filters: int, groups: int) -> None:
     """``groups`` must cut both the channels and the filters into equal parts."""
-    if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1:
-        raise OptionError(explain("groups as an integer of at least 1", repr(groups)))
+    whole(groups, "groups")
     if channels % groups or filters % groups:
         raise OptionError(
             explain(
