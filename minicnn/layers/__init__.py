@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from minicnn.layers.activations import ELU, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
-from minicnn.layers.base import INFERENCE, Cache, Context, Layer, Params
+from minicnn.layers.base import INFERENCE, Cache, Context, Layer, Params, Weight
 from minicnn.layers.batch_norm import BatchNormalization
 from minicnn.layers.conv2d import Conv2D, DepthwiseConv2D
 from minicnn.layers.dense import Dense
@@ -66,5 +66,6 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Tanh",
+    "Weight",
     "ZeroPadding2D",
 ]

@@ -19,11 +19,12 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from minicnn.errors import MinicnnError, OptionError, ShapeError, StateError, explain
+from minicnn.initializers import Initializer
 from minicnn.shapes import Array, Shape
 
 Params = dict[str, Array]
@@ -50,8 +51,15 @@ class Context:
 INFERENCE = Context()
 
 
+class Weight(NamedTuple):
+    """An array that a layer is going to have: its shape, and what fills it at first."""
+
+    shape: Shape
+    initializer: Initializer
+
+
 class Layer(ABC):
-    """Base class: one small subclass per layer, and ``build`` overridden by those that have parameters."""
+    """Base class: one small subclass per layer, and ``parameter_specs`` overridden by those that have parameters."""
 
     #: forward looks at ``context.training``: the layer acts differently while it is trained
     acts_differently_in_training: ClassVar[bool] = False
@@ -81,9 +89,19 @@ class Layer(ABC):
     def output_shape(self, input_shape: Shape) -> Shape:
         """Shape of one output, no batch axis. Raises ShapeError when this layer cannot take ``input_shape``."""
 
+    def parameter_specs(self, input_shape: Shape) -> dict[str, Weight]:
+        """The arrays that gradient descent learns, for inputs of ``input_shape``. Allocates nothing."""
+        return {}
+
+    def state_specs(self, input_shape: Shape) -> dict[str, Weight]:
+        """The arrays that are learned by watching, for inputs of ``input_shape``. Allocates nothing."""
+        return {}
+
     def build(self, input_shape: Shape, rng: np.random.Generator, dtype: Any = np.float32) -> Shape:
         """Create the parameters for inputs of ``input_shape`` (no batch axis) and return the output's shape."""
         shape = self.output_shape(input_shape)
+        self.params = {key: w.initializer(w.shape, rng, dtype) for key, w in self.parameter_specs(input_shape).items()}
+        self.state = {key: w.initializer(w.shape, rng, dtype) for key, w in self.state_specs(input_shape).items()}
         self.input_shape = input_shape
         return shape
 
@@ -100,8 +118,7 @@ class Layer(ABC):
         """
 
     def next_state(self, cache: Cache) -> Params:
-        """What ``state`` becomes after a training step whose forward pass returned ``cache``; {} where nothing
-        moves."""
+        """What ``state`` becomes after a training step whose forward pass returned ``cache``; {} if nothing moves."""
         return {}
 
     def __call__(self, x: Array) -> Array:

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minicnn.errors import OptionError, explain
-from minicnn.layers.base import INFERENCE, Context, Layer, Params
+from minicnn.initializers import Ones, Zeros
+from minicnn.layers.base import INFERENCE, Context, Layer, Params, Weight
 from minicnn.ops.batch_norm import BatchNormCache, batch_norm_backward, batch_norm_inference, batch_norm_training
 from minicnn.shapes import Array, Shape
 
@@ -65,13 +66,15 @@ class BatchNormalization(Layer):
             )
         return input_shape
 
-    def build(self, input_shape: Shape, rng: np.random.Generator, dtype: Any = np.float32) -> Shape:
-        shape = super().build(input_shape, rng, dtype)
-        C = input_shape[-1]
-        parameters = {"gamma": self.scale and np.ones(C, dtype), "beta": self.center and np.zeros(C, dtype)}
-        self.params = {key: array for key, array in parameters.items() if array is not False}
-        self.state = {"moving_mean": np.zeros(C, dtype), "moving_variance": np.ones(C, dtype)}
-        return shape
+    def parameter_specs(self, input_shape: Shape) -> dict[str, Weight]:
+        channels = input_shape[-1:]
+        gamma = {"gamma": Weight(channels, Ones())} if self.scale else {}
+        beta = {"beta": Weight(channels, Zeros())} if self.center else {}
+        return gamma | beta
+
+    def state_specs(self, input_shape: Shape) -> dict[str, Weight]:
+        channels = input_shape[-1:]
+        return {"moving_mean": Weight(channels, Zeros()), "moving_variance": Weight(channels, Ones())}
 
     def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, BatchNormCache]:
         self.require_built()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from minicnn import initializers
 from minicnn.errors import OptionError, explain
-from minicnn.layers.base import INFERENCE, Context, Layer, Params, require_rank
+from minicnn.layers.base import INFERENCE, Context, Layer, Params, Weight, require_rank
 from minicnn.ops.conv2d import ALGORITHMS, Conv2DCache, check_groups, conv2d, conv2d_backward, resolve
 from minicnn.ops.depthwise_conv2d import depthwise_conv2d, depthwise_conv2d_backward
 from minicnn.shapes import Array, IntOrPair, Shape, Window, whole
@@ -54,6 +52,10 @@ class _Convolution(Layer):
         }
         return config if self.algorithm == "auto" else config | {"algorithm": self.algorithm}
 
+    def _with_bias(self, kernel: Weight, outputs: int) -> dict[str, Weight]:
+        bias = {"bias": Weight((outputs,), self.bias_initializer)} if self.use_bias else {}
+        return {"kernel": kernel} | bias
+
     def _gradients(self, dkernel: Array | None, dbias: Array | None) -> Params:
         gradients = {"kernel": dkernel, "bias": dbias}
         return {key: gradient for key, gradient in gradients.items() if gradient is not None}
@@ -95,22 +97,15 @@ class Conv2D(_Convolution):
         check_groups(input_shape[2], self.filters, self.groups)
         return *self.window.output_size(*input_shape[:2]), self.filters
 
-    def kernel_shape(self, input_shape: Shape) -> Shape:
-        """(KH, KW, C/groups, F) for inputs (H, W, C)."""
-        return *self.window.size, input_shape[2] // self.groups, self.filters
-
     def algorithm_used(self) -> str:
         """The algorithm that runs for the shape this layer was built for."""
         self.require_built()
         return resolve(self.algorithm, self.params["kernel"].shape, self.window, self.groups)
 
-    def build(self, input_shape: Shape, rng: np.random.Generator, dtype: Any = np.float32) -> Shape:
-        shape = super().build(input_shape, rng, dtype)
-        self.params = {"kernel": self.kernel_initializer(self.kernel_shape(input_shape), rng, dtype)}
-        if self.use_bias:
-            self.params["bias"] = self.bias_initializer((self.filters,), rng, dtype)
-        resolve(self.algorithm, self.params["kernel"].shape, self.window, self.groups)
-        return shape
+    def parameter_specs(self, input_shape: Shape) -> dict[str, Weight]:
+        kernel_shape = (*self.window.size, input_shape[2] // self.groups, self.filters)
+        resolve(self.algorithm, kernel_shape, self.window, self.groups)  # an algorithm that cannot do it: say so now
+        return self._with_bias(Weight(kernel_shape, self.kernel_initializer), self.filters)
 
     def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, Conv2DCache]:
         self.require_built()
@@ -177,13 +172,10 @@ class DepthwiseConv2D(_Convolution):
         require_rank(input_shape, "(H, W, C)", self, "Pictures need a channel axis at the end: x[..., None].")
         return *self.window.output_size(*input_shape[:2]), input_shape[2] * self.depth_multiplier
 
-    def build(self, input_shape: Shape, rng: np.random.Generator, dtype: Any = np.float32) -> Shape:
-        shape = super().build(input_shape, rng, dtype)
+    def parameter_specs(self, input_shape: Shape) -> dict[str, Weight]:
         kernel_shape = (*self.window.size, input_shape[2], self.depth_multiplier)
-        self.params = {"kernel": self.depthwise_initializer(kernel_shape, rng, dtype)}
-        if self.use_bias:
-            self.params["bias"] = self.bias_initializer((shape[2],), rng, dtype)
-        return shape
+        kernel = Weight(kernel_shape, self.depthwise_initializer)
+        return self._with_bias(kernel, input_shape[2] * self.depth_multiplier)
 
     def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, Conv2DCache]:
         self.require_built()

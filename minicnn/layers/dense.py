@@ -8,7 +8,7 @@ import numpy as np
 
 from minicnn import initializers
 from minicnn.errors import OptionError, ShapeError, explain
-from minicnn.layers.base import INFERENCE, Context, Layer, Params
+from minicnn.layers.base import INFERENCE, Context, Layer, Params, Weight
 from minicnn.ops.dense import DenseCache, dense, dense_backward
 from minicnn.shapes import Array, Shape
 
@@ -44,12 +44,9 @@ class Dense(Layer):
             raise ShapeError(explain("inputs (..., I) with at least one number each", f"shape {tuple(input_shape)}"))
         return *input_shape[:-1], self.units
 
-    def build(self, input_shape: Shape, rng: np.random.Generator, dtype: Any = np.float32) -> Shape:
-        shape = super().build(input_shape, rng, dtype)
-        self.params = {"kernel": self.kernel_initializer((input_shape[-1], self.units), rng, dtype)}
-        if self.use_bias:
-            self.params["bias"] = self.bias_initializer((self.units,), rng, dtype)
-        return shape
+    def parameter_specs(self, input_shape: Shape) -> dict[str, Weight]:
+        kernel = {"kernel": Weight((input_shape[-1], self.units), self.kernel_initializer)}
+        return kernel | ({"bias": Weight((self.units,), self.bias_initializer)} if self.use_bias else {})
 
     def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, DenseCache]:
         self.require_built()
