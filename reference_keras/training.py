@@ -1,0 +1,99 @@
+"""Do two trainings from the same weights, on the same batches, stay together?
+
+In float64 they should agree to rounding for as long as one cares to look. In float32 they part slowly: each step's rounding
+enters the next, and no implementation can prevent it. How fast they part is what the report says, step by step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from minicnn import losses, optimizers
+from minicnn.errors import OptionError, explain
+from minicnn.layers import Dropout
+from minicnn.sequential import Sequential
+from minicnn.shapes import Array
+from reference_keras.backend import load_keras, load_tensorflow
+from reference_keras.reports import StepDrift, TrainingReport
+from reference_keras.tolerance import max_error
+from reference_keras.twins import keras_loss, keras_optimizer, keras_twin
+from reference_keras.weights import keras_variables
+
+
+def compare_training(
+    model: Sequential,
+    batches: Iterable[tuple[Array, Array]],
+    *,
+    optimizer: str | optimizers.Optimizer = "sgd",
+    loss: str | Any = "sparse_categorical_crossentropy",
+    dtype: str = "float64",
+) -> TrainingReport:
+    """Train a copy of ``model`` and its Keras twin for one step per (x, y) of ``batches``, in ``dtype``; report every step.
+
+    The model and the optimiser given are left as they are; the optimiser's settings are used, not its state. Raises OptionError
+    for a model with active dropout (the two sides draw different masks) and for no batches at all.
+    """
+    _require_no_dropout(model)
+    ours = model.astype(dtype)
+    settings = optimizers.get(optimizer)
+    ours.compile(type(settings)(**settings.config()), loss)
+    twin = keras_twin(ours)
+    step_keras = _keras_step(twin, ours.optimizer, ours.compiled.loss, dtype)
+    variables = keras_variables(twin)
+    steps = []
+    for number, (x, y) in enumerate(batches, start=1):
+        x = np.asarray(x, dtype=dtype)
+        theirs = step_keras(x, y)
+        mine = ours.train_on_batch(x, y)["loss"]
+        drifts = {address: max_error(array, variables[address].numpy()) for address, array in ours.weights.items()}
+        worst = max(drifts, key=lambda address: drifts[address])
+        steps.append(StepDrift(step=number, ours=mine, keras=theirs, drift=drifts[worst], address=worst))
+    if not steps:
+        raise OptionError(explain("at least one batch to train on", "none", "An iterator may have been used up before."))
+    return TrainingReport(dtype=dtype, steps=tuple(steps))
+
+
+def _keras_step(twin: Any, optimizer: optimizers.Optimizer, loss: Any, dtype: str) -> Any:
+    """A function (x, y) -> loss that takes one step. Keras's own train_on_batch would return a running mean in float32."""
+    tensorflow = load_tensorflow()
+    with floatx(dtype):  # the learning rate is kept in floatx
+        keras_side = keras_optimizer(optimizer)
+        keras_side.build(twin.trainable_variables)
+    criterion = keras_loss(loss, dtype=dtype)
+
+    def step(x: Array, y: Array) -> float:
+        with tensorflow.GradientTape() as tape:
+            value = criterion(y, twin(x, training=True))
+        gradients = tape.gradient(value, [variable.value for variable in twin.trainable_variables])
+        keras_side.apply(gradients, twin.trainable_variables)
+        return float(value)
+
+    return step
+
+
+@contextmanager
+def floatx(dtype: str) -> Iterator[None]:
+    """Keras's default number type, for the length of a ``with`` block."""
+    config = load_keras().config
+    before = config.floatx()
+    config.set_floatx(dtype)
+    try:
+        yield
+    finally:
+        config.set_floatx(before)
+
+
+def _require_no_dropout(model: Sequential) -> None:
+    active = [layer.name for layer in model.layers if isinstance(layer, Dropout) and layer.rate > 0]
+    if active:
+        raise OptionError(
+            explain(
+                "a model without dropout, to compare two trainings",
+                f"rate > 0 in {', '.join(active)}",
+                "minicnn and Keras draw different masks: build it with dropout=0.",
+            )
+        )
