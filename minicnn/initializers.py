@@ -20,7 +20,6 @@ seed gives one network. The distributions are Keras's; the drawn numbers are not
 
 from __future__ import annotations
 
-import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -29,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.errors import DtypeError, OptionError, ShapeError, explain
+from minicnn.options import arguments_of, from_identifier, number
 from minicnn.shapes import FLOATS, Array, Shape
 
 # The standard deviation of a standard normal distribution cut off at -2 and 2. Cutting removes the tails and with them
@@ -64,15 +64,14 @@ class Initializer(ABC):
 
         A name where every argument has its default, otherwise ``{"class_name": ..., "config": {...}}``.
         """
-        parameters = inspect.signature(type(self)).parameters.values()
-        changed = {p.name: getattr(self, p.name) for p in parameters if getattr(self, p.name) != p.default}
-        if changed:
-            return {"class_name": type(self).__name__, "config": changed}
+        arguments = arguments_of(self)
+        if arguments:
+            return {"class_name": type(self).__name__, "config": arguments}
         return next(name for name, kind in INITIALIZERS.items() if kind is type(self))
 
     def __repr__(self) -> str:
-        arguments = (f"{name}={getattr(self, name)!r}" for name in inspect.signature(type(self)).parameters)
-        return f"{type(self).__name__}({', '.join(arguments)})"
+        arguments = ", ".join(f"{name}={value!r}" for name, value in arguments_of(self).items())
+        return f"{type(self).__name__}({arguments})"
 
 
 # -- the same number everywhere ----------------------------------------------------------------------------------------
@@ -82,7 +81,7 @@ class Constant(Initializer):
     """Every element is ``value``."""
 
     def __init__(self, value: float = 0.0) -> None:
-        self.value = _finite("value", value)
+        self.value = number("value", value)
 
     def draw(self, shape: Shape, rng: np.random.Generator, dtype: Any) -> Array:
         return np.full(shape, self.value, dtype)
@@ -109,7 +108,7 @@ class RandomUniform(Initializer):
     """Uniform on [minval, maxval)."""
 
     def __init__(self, minval: float = -0.05, maxval: float = 0.05) -> None:
-        self.minval, self.maxval = _finite("minval", minval), _finite("maxval", maxval)
+        self.minval, self.maxval = number("minval", minval), number("maxval", maxval)
         if self.minval > self.maxval:
             raise OptionError(explain("minval <= maxval", f"minval={minval}, maxval={maxval}"))
 
@@ -121,7 +120,7 @@ class RandomNormal(Initializer):
     """Normal with ``mean`` and standard deviation ``stddev``."""
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05) -> None:
-        self.mean, self.stddev = _finite("mean", mean), _finite("stddev", stddev, least=0.0)
+        self.mean, self.stddev = number("mean", mean), number("stddev", stddev, least=0.0)
 
     def draw(self, shape: Shape, rng: np.random.Generator, dtype: Any) -> Array:
         return _scaled(rng.standard_normal(shape, dtype), self.mean, self.stddev)
@@ -156,9 +155,7 @@ class VarianceScaling(Initializer):
     DISTRIBUTIONS = ("uniform", "truncated_normal", "untruncated_normal")
 
     def __init__(self, scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal") -> None:
-        self.scale = _finite("scale", scale)
-        if self.scale <= 0:
-            raise OptionError(explain("scale above 0", repr(scale)))
+        self.scale = number("scale", scale, above=0)
         if mode not in self.MODES:
             raise OptionError(explain(f"mode to be one of {', '.join(self.MODES)}", repr(mode)))
         distribution = "truncated_normal" if distribution == "normal" else distribution
@@ -263,14 +260,6 @@ def _scaled(drawn: Any, shift: float, factor: float) -> Array:
     return values
 
 
-def _finite(name: str, value: float, least: float = -math.inf) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not math.isfinite(value):
-        raise OptionError(explain(f"{name} as a finite number", repr(value)))
-    if value < least:
-        raise OptionError(explain(f"{name} of at least {least}", repr(value)))
-    return float(value)
-
-
 # -- by name -----------------------------------------------------------------------------------------------------------
 
 INITIALIZERS: dict[str, type[Initializer]] = {
@@ -296,19 +285,8 @@ def get(identifier: str | Mapping[str, Any] | Initializer) -> Initializer:
     A Keras config may carry a ``seed``; it is left out, because here the caller's ``rng`` decides. Raises OptionError,
     listing the names, for anything unknown.
     """
-    if isinstance(identifier, Initializer):
-        return identifier
-    name, arguments = (
-        (identifier.get("class_name"), identifier.get("config") or {})
-        if isinstance(identifier, Mapping)
-        else (identifier, {})
-    )
-    classes = INITIALIZERS | {kind.__name__: kind for kind in INITIALIZERS.values()}
-    if not isinstance(name, str) or name not in classes:
-        raise OptionError(explain(f"an initializer: one of {', '.join(INITIALIZERS)}", repr(identifier)))
-    # Keras writes seed, and input_axes=None and output_axes=None, into every config.
-    arguments = {key: value for key, value in arguments.items() if key != "seed" and value is not None}
-    allowed = list(inspect.signature(classes[name]).parameters)
-    if not set(arguments) <= set(allowed):
-        raise OptionError(explain(f"arguments of {name} among {allowed}", repr(sorted(arguments))))
-    return classes[name](**arguments)
+    if isinstance(identifier, Mapping) and isinstance(identifier.get("config"), Mapping):
+        # Keras writes a seed, and input_axes=None and output_axes=None, into every config.
+        config = {key: value for key, value in identifier["config"].items() if key != "seed" and value is not None}
+        identifier = {**identifier, "config": config}
+    return from_identifier("an initializer", identifier, Initializer, INITIALIZERS)

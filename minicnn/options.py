@@ -1,0 +1,70 @@
+"""Options, read and written in one way: ``momentum=0.9``, ``"he_normal"``, ``{"class_name": ..., "config": ...}``.
+
+Initializers, losses, optimisers, schedules and metrics can each be named by a string, described by what a file holds,
+or given as an object. What they have in common stands here: a number that is really a number, an object from its name,
+and the arguments that make it again.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+
+from minicnn.errors import OptionError, explain
+
+T = TypeVar("T")
+
+
+def number(
+    name: str, value: object, *, least: float = -math.inf, most: float = math.inf, above: float = -math.inf
+) -> float:
+    """``value`` as a float, if it is a finite number in [least, most] and greater than ``above``; else an OptionError.
+
+    >>> number("momentum", 1, least=0, most=1)
+    1.0
+    """
+    is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if is_number and math.isfinite(value) and least <= value <= most and value > above:  # type: ignore[arg-type,operator]
+        return float(value)  # type: ignore[arg-type]
+    bounds = [
+        f">= {least:g}" * (least > -math.inf),
+        f"> {above:g}" * (above > -math.inf),
+        f"<= {most:g}" * (most < math.inf),
+    ]
+    expected = " ".join([f"{name} as a finite number", " and ".join(filter(None, bounds))]).strip()
+    raise OptionError(explain(expected, repr(value)))
+
+
+def from_identifier(kind: str, identifier: object, base: type[Any], classes: Mapping[str, type[T]]) -> T:
+    """An object of the class ``base``, from itself, its name, or ``{"class_name": name, "config": its arguments}``.
+
+    ``classes`` maps Keras's names to classes; a class's own name is good too. Classes come from this table alone, so a
+    name that was read from a file can start nothing else. Raises OptionError, listing the names, for an unknown one.
+    """
+    if isinstance(identifier, base):
+        return identifier  # type: ignore[no-any-return]
+    name, arguments = identifier, {}
+    if isinstance(identifier, Mapping):
+        name, arguments = identifier.get("class_name"), identifier.get("config", {})
+    known = {**classes, **{cls.__name__: cls for cls in classes.values()}}
+    if not isinstance(name, str) or name not in known:
+        fix = f"Or give an instance of {base.__name__}."
+        raise OptionError(explain(f"{kind}: one of {', '.join(classes)}", repr(identifier), fix))
+    allowed = list(inspect.signature(known[name]).parameters)
+    if not isinstance(arguments, Mapping) or not set(arguments) <= set(allowed):
+        raise OptionError(explain(f"arguments of {name} among ({', '.join(allowed)})", repr(arguments)))
+    return known[name](**arguments)
+
+
+def arguments_of(thing: object) -> dict[str, Any]:
+    """The arguments that make ``thing`` again, without those that have their default: ``type(thing)(**arguments)``.
+
+    Every argument must be kept as an attribute of the same name.
+    """
+    parameters = inspect.signature(type(thing)).parameters.values()
+    values = {p.name: getattr(thing, p.name) for p in parameters}
+    return {p.name: values[p.name] for p in parameters if values[p.name] != p.default}
