@@ -17,7 +17,7 @@ import functools
 import re
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -102,6 +102,14 @@ class Layer(ABC):
         shape = self.output_shape(input_shape)
         self.params = {key: w.initializer(w.shape, rng, dtype) for key, w in self.parameter_specs(input_shape).items()}
         self.state = {key: w.initializer(w.shape, rng, dtype) for key, w in self.state_specs(input_shape).items()}
+        self.input_shape = input_shape
+        return shape
+
+    def restore(self, input_shape: Shape, weights: Mapping[str, Array]) -> Shape:
+        """``build`` with arrays that exist already, under their addresses ("conv1/kernel"). They are not copied."""
+        shape = self.output_shape(input_shape)
+        self.params = {key: weights[f"{self.name}/{key}"] for key in self.parameter_specs(input_shape)}
+        self.state = {key: weights[f"{self.name}/{key}"] for key in self.state_specs(input_shape)}
         self.input_shape = input_shape
         return shape
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minicnn.errors import OptionError, explain
-from minicnn.ops.checks import as_batch, as_upstream
+from minicnn.ops.checks import check_batch, check_upstream
 from minicnn.ops.jit import njit_parallel, prange
 from minicnn.shapes import Array
 
@@ -55,17 +55,17 @@ class SoftmaxCache(NamedTuple):
 
 def relu(x: Array) -> tuple[Array, ActivationCache]:
     """max(x, 0): lets positive numbers pass and stops the others."""
-    x = as_batch(x)
-    y = np.maximum(np.ascontiguousarray(x), x.dtype.type(0))
+    x = check_batch(x)
+    y = np.maximum(x, x.dtype.type(0))
     return y, ActivationCache(y)
 
 
 def relu_backward(dy: Array, cache: ActivationCache) -> Array:
     """dy where the output is positive, else 0. At exactly 0, where there is no derivative, it is 0, as in Keras."""
     y = cache.y
-    dy = as_upstream(dy, y.shape, y.dtype)
+    dy = check_upstream(dy, y.shape, y.dtype)
     dx = np.empty(y.shape, y.dtype)
-    _relu_backward(np.ascontiguousarray(dy).reshape(-1), y.reshape(-1), dx.reshape(-1))
+    _relu_backward(dy.reshape(-1), y.reshape(-1), dx.reshape(-1))
     return dx
 
 
@@ -78,7 +78,7 @@ def _relu_backward(dy: Array, y: Array, dx: Array) -> None:
 
 def leaky_relu(x: Array, negative_slope: float = 0.3) -> tuple[Array, LeakyReluCache]:
     """x where positive, negative_slope * x elsewhere: what ReLU would silence still learns."""
-    x = as_batch(x)
+    x = check_batch(x)
     check_not_negative("negative_slope", negative_slope)
     y = np.where(x > 0, x, x * x.dtype.type(negative_slope))
     return y, LeakyReluCache(y, negative_slope)
@@ -87,7 +87,7 @@ def leaky_relu(x: Array, negative_slope: float = 0.3) -> tuple[Array, LeakyReluC
 def leaky_relu_backward(dy: Array, cache: LeakyReluCache) -> Array:
     """The slope is not negative, so y is positive exactly where x is."""
     y, negative_slope = cache
-    dy = as_upstream(dy, y.shape, y.dtype)
+    dy = check_upstream(dy, y.shape, y.dtype)
     return np.where(y > 0, dy, dy * y.dtype.type(negative_slope))
 
 
@@ -97,7 +97,7 @@ def elu(x: Array, alpha: float = 1.0) -> tuple[Array, EluCache]:
     ``expm1`` because e^x - 1 loses all digits near 0; of the minimum with 0 because e^x overflows where it is not
     wanted.
     """
-    x = as_batch(x)
+    x = check_batch(x)
     check_not_negative("alpha", alpha)
     y = np.where(x > 0, x, np.expm1(np.minimum(x, 0)) * x.dtype.type(alpha))
     return y, EluCache(y, alpha)
@@ -106,7 +106,7 @@ def elu(x: Array, alpha: float = 1.0) -> tuple[Array, EluCache]:
 def elu_backward(dy: Array, cache: EluCache) -> Array:
     """Left of 0 the derivative is alpha * e^x, which is y + alpha."""
     y, alpha = cache
-    dy = as_upstream(dy, y.shape, y.dtype)
+    dy = check_upstream(dy, y.shape, y.dtype)
     return np.where(y > 0, dy, dy * (y + y.dtype.type(alpha)))
 
 
@@ -115,7 +115,7 @@ def sigmoid(x: Array) -> tuple[Array, ActivationCache]:
 
     1 / (1 + e^-|x|) for x >= 0, and the same with e^-|x| above the line, e^x / (e^x + 1), for x < 0.
     """
-    x = as_batch(x)
+    x = check_batch(x)
     small = np.exp(-np.abs(x))
     y = np.where(x >= 0, x.dtype.type(1), small) / (1 + small)
     return y, ActivationCache(y)
@@ -124,14 +124,14 @@ def sigmoid(x: Array) -> tuple[Array, ActivationCache]:
 def sigmoid_backward(dy: Array, cache: ActivationCache) -> Array:
     """dy * y * (1 - y): at most a quarter of dy, which is why deep networks of sigmoids hardly learn."""
     y = cache.y
-    dy = as_upstream(dy, y.shape, y.dtype)
+    dy = check_upstream(dy, y.shape, y.dtype)
     dx: Array = dy * y * (1 - y)
     return dx
 
 
 def tanh(x: Array) -> tuple[Array, ActivationCache]:
     """The hyperbolic tangent, in (-1, 1)."""
-    x = as_batch(x)
+    x = check_batch(x)
     y = np.tanh(x)
     return y, ActivationCache(y)
 
@@ -139,7 +139,7 @@ def tanh(x: Array) -> tuple[Array, ActivationCache]:
 def tanh_backward(dy: Array, cache: ActivationCache) -> Array:
     """dy * (1 - y^2), as (1 - y)(1 + y): no rounded square is subtracted where y is close to 1."""
     y = cache.y
-    dy = as_upstream(dy, y.shape, y.dtype)
+    dy = check_upstream(dy, y.shape, y.dtype)
     dx: Array = dy * ((1 - y) * (1 + y))
     return dx
 
@@ -150,7 +150,7 @@ def softmax(x: Array, axis: int = -1) -> tuple[Array, SoftmaxCache]:
     The largest score is subtracted first. That changes nothing (it cancels), and e^x can no longer overflow. A row
     with NaN or +inf in it becomes NaN; -inf becomes probability 0.
     """
-    x = as_batch(x, least=2)
+    x = check_batch(x, least=2)
     check_softmax_axis(x.ndim, axis)
     with np.errstate(invalid="ignore"):  # inf - inf is NaN, and that NaN is the answer
         exponentials = np.exp(x - x.max(axis=axis, keepdims=True))
@@ -166,7 +166,7 @@ def softmax_backward(dy: Array, cache: SoftmaxCache) -> Array:
     5e-17), which float64 keeps as (1, 5e-17), the plain formula answers 0 for the first and this one the true 5e-17.
     """
     y, axis = cache
-    dy = as_upstream(dy, y.shape, y.dtype)
+    dy = check_upstream(dy, y.shape, y.dtype)
     largest = np.expand_dims(y.argmax(axis=axis), axis)
     d = dy - np.take_along_axis(dy, largest, axis)
     dx: Array = y * (d - (y * d).sum(axis=axis, keepdims=True))

@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minicnn.ops.checks import as_upstream
+from minicnn.ops.checks import check_pictures, check_upstream
 from minicnn.ops.jit import njit_parallel, prange
 from minicnn.ops.pooling import check_pooling
-from minicnn.shapes import Array, Pair, Shape, Window, check_array
+from minicnn.shapes import Array, Pair, Shape, Window
 
 
 class AveragePool2DCache(NamedTuple):
@@ -33,20 +33,19 @@ def average_pool2d(x: Array, window: Window) -> tuple[Array, AveragePool2DCache]
 
     Raises ShapeError when the window does not fit, OptionError for dilation or for paddings as wide as the window.
     """
-    check_array(x, "x", 4, "(N, H, W, C)")
+    x = check_pictures(x)
     top_left = check_pooling(x.shape, window)
     y = np.zeros((len(x), *window.output_size(*x.shape[1:3]), x.shape[3]), x.dtype)
-    _forward(np.ascontiguousarray(x), window.size, window.strides, top_left, y)
+    _forward(x, window.size, window.strides, top_left, y)
     return y, AveragePool2DCache(x.shape, window)
 
 
 def average_pool2d_backward(dy: Array, cache: AveragePool2DCache) -> Array:
     """(N, OH, OW, C) -> dx (N, H, W, C). Raises ShapeError when ``dy`` is not shaped like y."""
     (N, H, W, C), window = cache
-    check_array(dy, "dy", 4, "(N, OH, OW, C)")
-    dy = as_upstream(dy, (N, *window.output_size(H, W), C), dy.dtype)
+    dy = check_upstream(dy, (N, *window.output_size(H, W), C))
     dx = np.zeros((N, H, W, C), dy.dtype)
-    _backward(np.ascontiguousarray(dy), window.size, window.strides, check_pooling(cache.x_shape, window), dx)
+    _backward(dy, window.size, window.strides, check_pooling(cache.x_shape, window), dx)
     return dx
 
 

@@ -3,8 +3,8 @@
     y = gamma * (x - mean) * inverse + beta              inverse = 1 / sqrt(variance + epsilon), everything per channel
 
 In **training**, mean and variance are those of the batch, over all axes but the last (M numbers per channel). They
-depend on x, so every number of a channel has a part in the gradient of every other one. With xhat = (x - mean) *
-inverse:
+depend on x, so every number of a channel has a part in the gradient of every other one. With
+xhat = (x - mean) * inverse:
 
     dbeta  = sum of dy
     dgamma = sum of dy * xhat
@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minicnn.errors import OptionError, ShapeError, explain
-from minicnn.ops.checks import as_batch, as_upstream
+from minicnn.ops.checks import check_batch, check_upstream
 from minicnn.ops.jit import njit_parallel, prange
 from minicnn.shapes import Array, check_array, check_same_dtype
 
@@ -49,7 +49,7 @@ def batch_norm_training(x: Array, gamma: Array, beta: Array, epsilon: float = 1e
 
     Three passes over x. Raises ShapeError, DtypeError, OptionError.
     """
-    _check(x, epsilon, gamma=gamma, beta=beta)
+    x = _checked(x, epsilon, gamma=gamma, beta=beta)
     rows = _rows(x)
     M = len(rows)
     zero = np.zeros(x.shape[-1])
@@ -69,7 +69,7 @@ def batch_norm_inference(
 
     One pass over x. Raises ShapeError, DtypeError, OptionError.
     """
-    _check(x, epsilon, gamma=gamma, beta=beta, mean=mean, variance=variance)
+    x = _checked(x, epsilon, gamma=gamma, beta=beta, mean=mean, variance=variance)
     cache = BatchNormCache(x, gamma, mean, variance, epsilon, batch_statistics=False)
     return _normalise(x, gamma, beta, mean, variance, epsilon), cache
 
@@ -82,7 +82,7 @@ def batch_norm_backward(
     Raises ShapeError and DtypeError when ``dy`` is not shaped like y.
     """
     x, gamma, mean, variance, epsilon, batch_statistics = cache
-    dy = as_upstream(dy, x.shape, x.dtype)
+    dy = check_upstream(dy, x.shape, x.dtype)
     M = x.size // x.shape[-1]
     centre = mean.astype(np.float64)
     inverse = 1 / np.sqrt(variance.astype(np.float64) + epsilon)
@@ -111,7 +111,7 @@ def _normalise(x: Array, gamma: Array, beta: Array, mean: Array, variance: Array
 
 
 def _rows(x: Array) -> Array:
-    return np.ascontiguousarray(x).reshape(-1, x.shape[-1])  # (N, ..., C) -> (M, C)
+    return x.reshape(-1, x.shape[-1])  # (N, ..., C) -> (M, C)
 
 
 def _channel_sums(a: Array, a_centre: Array, b: Array, b_centre: Array) -> tuple[Array, Array]:
@@ -149,8 +149,8 @@ def _input_gradient(dy: Array, x: Array, scale: Array, offset: Array, mean: Arra
             dx[row, c] = scale[c] * (dy[row, c] - offset[c] - (x[row, c] - mean[c]) * slope[c])
 
 
-def _check(x: Array, epsilon: float, **per_channel: Array) -> None:
-    x = as_batch(x, least=2)
+def _checked(x: Array, epsilon: float, **per_channel: Array) -> Array:
+    x = check_batch(x, least=2)
     for name, array in per_channel.items():
         check_array(array, name, 1, "(C,)")
         check_same_dtype(array, x, name, "x")
@@ -160,3 +160,4 @@ def _check(x: Array, epsilon: float, **per_channel: Array) -> None:
             )
     if not epsilon > 0:
         raise OptionError(explain("epsilon > 0", repr(epsilon), "It keeps a constant channel from dividing by zero."))
+    return x

@@ -1,4 +1,4 @@
-"""What the front doors of the operations ask of their arrays, beyond ``shapes.check_array``."""
+"""What the front doors of the operations ask of their arrays. What passes comes back C-contiguous, fit for a kernel."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from minicnn.errors import DtypeError, ShapeError, explain
 from minicnn.shapes import Array, Shape, check_array
 
 
-def as_batch(x: Array, name: str = "x", *, least: int = 1) -> Array:
-    """``x``, C-contiguous, once it is known to be an array of at least ``least`` axes, the first one the batch."""
-    if np.ndim(x) < least:
-        axes = ", ".join(["N", *["..."] * (least - 1)])
-        raise ShapeError(
-            explain(f"{name} with at least {least} axes ({axes})", f"shape {np.shape(x)}", "Add a batch axis: x[None].")
-        )
-    check_array(x, name, np.ndim(x), "(N, ...)")
+def check_pictures(x: Array) -> Array:
+    """``x`` (N, H, W, C), float32 or float64, nothing empty. Raises ShapeError, DtypeError."""
+    check_array(x, "x", 4, "(N, H, W, C)")
     return np.ascontiguousarray(x)
 
 
-def as_upstream(dy: Array, shape: Shape, dtype: Any) -> Array:
-    """``dy``, C-contiguous, once it is known to have what the gradient of ``y`` must have: the shape and dtype of ``y``."""
+def check_batch(x: Array, name: str = "x", *, least: int = 1) -> Array:
+    """``x`` with at least ``least`` axes, the first one the batch. Raises ShapeError, DtypeError."""
+    check_array(x, name, max(least, np.ndim(x)), "(N, ...)" if least == 1 else "(N, ..., C)")
+    return np.ascontiguousarray(x)
+
+
+def check_upstream(dy: Array, shape: Shape, dtype: Any = None) -> Array:
+    """``dy``, the gradient with respect to ``y``: it has the shape of ``y``, and its dtype where that is remembered."""
     check_array(dy, "dy", len(shape), f"of the shape of y, {shape}")
     if dy.shape != shape:
         raise ShapeError(explain(f"dy of the shape of y, {shape}", f"shape {dy.shape}"))
-    if dy.dtype != dtype:
+    if dtype is not None and dy.dtype != dtype:
         raise DtypeError(explain(f"dy of the dtype of x, {dtype}", f"dtype {dy.dtype}", f"Use dy.astype(np.{dtype})."))
     return np.ascontiguousarray(dy)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from minicnn.errors import ShapeError, explain
-from minicnn.ops.checks import as_batch, as_upstream
+from minicnn.ops.checks import check_batch, check_upstream
 from minicnn.shapes import Array, check_array, check_same_dtype
 
 
@@ -32,7 +32,7 @@ def dense(x: Array, kernel: Array, bias: Array | None = None) -> tuple[Array, De
 
     Raises ShapeError when the sizes do not meet, DtypeError for mixed or unknown dtypes.
     """
-    x = as_batch(x, least=2)
+    x = check_batch(x, least=2)
     check_array(kernel, "kernel", 2, "(I, U)")
     check_same_dtype(x, kernel, "x", "kernel")
     inputs, units = kernel.shape
@@ -58,7 +58,7 @@ def dense_backward(
     """
     x, kernel, has_bias = cache
     inputs, units = kernel.shape
-    dy = as_upstream(dy, (*x.shape[:-1], units), x.dtype)
+    dy = check_upstream(dy, (*x.shape[:-1], units), x.dtype)
     dy_rows = dy.reshape(-1, units)  # (N, ..., U) -> (N*..., U)
     dx = (dy_rows @ kernel.T).reshape(x.shape) if input_gradient else None
     if not parameter_gradients:

@@ -4,7 +4,8 @@
     dx = dy * keep / (1 - rate)
 
 "Inverted": what is kept is enlarged during training, so the expected sum stays what it was and inference does nothing
-at all. Source: Srivastava et al. 2014.
+at all.
+Source: Srivastava et al. 2014.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minicnn.errors import OptionError, explain
-from minicnn.ops.checks import as_batch, as_upstream
+from minicnn.ops.checks import check_batch, check_upstream
 from minicnn.shapes import Array
 
 
@@ -31,7 +32,7 @@ def dropout(x: Array, rate: float, rng: np.random.Generator) -> tuple[Array, Dro
     The draws are float32 in any case, so a float64 run from the same seed drops the same numbers. Dropped is 0, even
     where x is NaN. Raises OptionError for a rate outside [0, 1], ShapeError, DtypeError.
     """
-    x = as_batch(x)
+    x = check_batch(x)
     rate = check_rate(rate)
     keep = rng.random(x.shape, dtype=np.float32) >= rate
     return _scaled(x, keep, rate), DropoutCache(keep, rate)
@@ -40,7 +41,7 @@ def dropout(x: Array, rate: float, rng: np.random.Generator) -> tuple[Array, Dro
 def dropout_backward(dy: Array, cache: DropoutCache) -> Array:
     """The gradient takes the paths that were open. Raises ShapeError when ``dy`` is not shaped like y."""
     keep, rate = cache
-    dy = as_upstream(dy, keep.shape, dy.dtype)
+    dy = check_upstream(dy, keep.shape)
     return _scaled(dy, keep, rate)
 
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minicnn.ops.checks import as_upstream
-from minicnn.shapes import Array, Shape, check_array
+from minicnn.ops.checks import check_pictures, check_upstream
+from minicnn.shapes import Array, Shape
 
 
 class GlobalAveragePool2DCache(NamedTuple):
@@ -36,7 +36,7 @@ def global_average_pool2d(x: Array, *, keepdims: bool = False) -> tuple[Array, G
 
     Summed along the columns first, then along the rows: two short sums round less than one long one.
     """
-    check_array(x, "x", 4, "(N, H, W, C)")
+    x = check_pictures(x)
     _, H, W, _ = x.shape
     y: Array = x.sum(axis=2, keepdims=True).sum(axis=1, keepdims=keepdims) / x.dtype.type(H * W)
     return (y if keepdims else y[:, 0]), GlobalAveragePool2DCache(x.shape, keepdims)
@@ -45,14 +45,14 @@ def global_average_pool2d(x: Array, *, keepdims: bool = False) -> tuple[Array, G
 def global_average_pool2d_backward(dy: Array, cache: GlobalAveragePool2DCache) -> Array:
     """(N, C) or (N, 1, 1, C) -> dx (N, H, W, C): every pixel had the same share. Raises ShapeError."""
     N, H, W, C = cache.x_shape
-    dy = as_upstream(dy, (N, 1, 1, C) if cache.keepdims else (N, C), dy.dtype)
+    dy = check_upstream(dy, (N, 1, 1, C) if cache.keepdims else (N, C))
     share = dy.reshape(N, 1, 1, C) / dy.dtype.type(H * W)  # (N, C) -> (N, 1, 1, C)
     return np.ascontiguousarray(np.broadcast_to(share, cache.x_shape))
 
 
 def global_max_pool2d(x: Array, *, keepdims: bool = False) -> tuple[Array, GlobalMaxPool2DCache]:
     """(N, H, W, C) -> (N, C), or (N, 1, 1, C) with ``keepdims``. Two passes over x. Raises ShapeError, DtypeError."""
-    check_array(x, "x", 4, "(N, H, W, C)")
+    x = check_pictures(x)
     y = x.max(axis=(1, 2), keepdims=True)
     return (y if keepdims else y[:, 0, 0]), GlobalMaxPool2DCache(x == y, keepdims)
 
@@ -61,7 +61,7 @@ def global_max_pool2d_backward(dy: Array, cache: GlobalMaxPool2DCache) -> Array:
     """(N, C) or (N, 1, 1, C) -> dx (N, H, W, C). Where the maximum is NaN, dx is NaN, as in TensorFlow."""
     is_maximum, keepdims = cache
     N, _, _, C = is_maximum.shape
-    dy = as_upstream(dy, (N, 1, 1, C) if keepdims else (N, C), dy.dtype)
+    dy = check_upstream(dy, (N, 1, 1, C) if keepdims else (N, C))
     ties = is_maximum.sum(axis=(1, 2), keepdims=True)  # (N, 1, 1, C); 0 where the maximum is NaN, which equals nothing
     with np.errstate(divide="ignore", invalid="ignore"):
         shares = is_maximum / ties.astype(dy.dtype)

@@ -20,10 +20,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minicnn.ops.checks import as_upstream
+from minicnn.ops.checks import check_pictures, check_upstream
 from minicnn.ops.jit import njit_parallel, prange
 from minicnn.ops.pooling import check_pooling
-from minicnn.shapes import Array, Pair, Shape, Window, check_array
+from minicnn.shapes import Array, Pair, Shape, Window
 
 
 class MaxPool2DCache(NamedTuple):
@@ -39,22 +39,21 @@ def max_pool2d(x: Array, window: Window) -> tuple[Array, MaxPool2DCache]:
 
     Raises ShapeError when the window does not fit, OptionError for dilation or for paddings as wide as the window.
     """
-    check_array(x, "x", 4, "(N, H, W, C)")
+    x = check_pictures(x)
     top_left = check_pooling(x.shape, window)
     taps = window.size[0] * window.size[1]
     y = np.empty((len(x), *window.output_size(*x.shape[1:3]), x.shape[3]), x.dtype)
     winners = np.empty(y.shape, np.uint8 if taps <= 256 else np.int32)
-    _forward(np.ascontiguousarray(x), window.size, window.strides, top_left, y, winners)
+    _forward(x, window.size, window.strides, top_left, y, winners)
     return y, MaxPool2DCache(winners, x.shape, window)
 
 
 def max_pool2d_backward(dy: Array, cache: MaxPool2DCache) -> Array:
     """(N, OH, OW, C) -> dx (N, H, W, C). Raises ShapeError when ``dy`` is not shaped like y."""
     winners, x_shape, window = cache
-    check_array(dy, "dy", 4, "(N, OH, OW, C)")
-    dy = as_upstream(dy, winners.shape, dy.dtype)
+    dy = check_upstream(dy, winners.shape)
     dx = np.zeros(x_shape, dy.dtype)
-    _backward(np.ascontiguousarray(dy), winners, window.size, window.strides, check_pooling(x_shape, window), dx)
+    _backward(dy, winners, window.size, window.strides, check_pooling(x_shape, window), dx)
     return dx
 
 

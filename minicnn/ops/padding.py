@@ -1,7 +1,9 @@
 """Zero padding: a frame of zeros around each picture.
 
-y[n, top + h, left + w, c] = x[n, h, w, c], and 0 in the frame
-dx = dy without its frame: zeros that were added learn nothing
+    y[n, top + h, left + w, c] = x[n, h, w, c], and 0 in the frame
+    dx[n, h, w, c] = dy[n, top + h, left + w, c]
+
+The gradient loses its frame again: zeros that were added have nothing to learn.
 """
 
 from __future__ import annotations
@@ -11,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from minicnn.errors import OptionError, explain
-from minicnn.ops.checks import as_upstream
-from minicnn.shapes import Array, Pads, Shape, check_array, pair
+from minicnn.ops.checks import check_pictures, check_upstream
+from minicnn.shapes import Array, Pads, Shape, pair
 
 
 class ZeroPad2DCache(NamedTuple):
@@ -27,7 +29,7 @@ def zero_pad2d(x: Array, padding: Pads) -> tuple[Array, ZeroPad2DCache]:
 
     ``padding`` is ((top, bottom), (left, right)). Raises OptionError, ShapeError, DtypeError.
     """
-    check_array(x, "x", 4, "(N, H, W, C)")
+    x = check_pictures(x)
     rows, columns = check_pads(padding)
     return np.pad(x, ((0, 0), rows, columns, (0, 0))), ZeroPad2DCache(x.shape, (rows, columns))
 
@@ -35,8 +37,7 @@ def zero_pad2d(x: Array, padding: Pads) -> tuple[Array, ZeroPad2DCache]:
 def zero_pad2d_backward(dy: Array, cache: ZeroPad2DCache) -> Array:
     """The part of dy that lies over the picture. Raises ShapeError when ``dy`` is not shaped like y."""
     (N, H, W, C), ((top, bottom), (left, right)) = cache
-    check_array(dy, "dy", 4, "(N, H, W, C)")
-    dy = as_upstream(dy, (N, top + H + bottom, left + W + right, C), dy.dtype)
+    dy = check_upstream(dy, (N, top + H + bottom, left + W + right, C))
     return np.ascontiguousarray(dy[:, top : top + H, left : left + W])
 
 

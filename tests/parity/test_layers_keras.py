@@ -1,0 +1,41 @@
+"""Every layer against Keras, for every row of the table of cases.
+
+Same weights, same input, random upstream gradient. In float64 both sides must agree to rounding; in float32 minicnn
+may be at most twice as far from the float64 truth as Keras (the rule, and its exception for Winograd, are in
+``reference_keras.tolerance``).
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from minicnn.layers import Layer
+from tests.cases import CASES, Case
+
+pytest.importorskip("keras", reason="parity needs Keras: pip install 'minicnn[keras]'")
+
+from reference_keras.parity import compare_layer
+from reference_keras.reports import LayerReport
+
+
+def assert_agrees(report: LayerReport, layer: Layer, *, moves: bool = False) -> None:
+    assert report.ok, "\n".join(report.failures())
+    expected = {"y", "dx", *(f"d{name}" for name in layer.params if layer.trainable), *(layer.state if moves else ())}
+    assert {array.name for array in report.arrays} == expected
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_layer_agrees_with_keras(case: Case) -> None:
+    layer = case.built()
+    assert_agrees(compare_layer(layer, case.x()), layer)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if case.layer().acts_differently_in_training and getattr(case.layer(), "rate", 0) == 0],
+    ids=lambda case: case.id,
+)
+def test_training_agrees_with_keras(case: Case) -> None:
+    """Batch statistics, their gradients, and what they make of the moving ones."""
+    layer = case.built()
+    assert_agrees(compare_layer(layer, case.x(), training=True), layer, moves=True)
