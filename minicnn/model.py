@@ -19,9 +19,10 @@ from minicnn import losses, metrics, optimizers, training
 from minicnn.callbacks import Callback, History, ProgressBar
 from minicnn.data import Batches, train_validation_split
 from minicnn.errors import OptionError, ShapeError, StateError, explain
+from minicnn.io.models import TrainingState, write_model
 from minicnn.layers.base import INFERENCE, Cache, Context, Layer, Params
 from minicnn.optimizers import Optimizer
-from minicnn.shapes import FLOATS, Array, Shape
+from minicnn.shapes import FLOATS, Array, Shape, whole
 from minicnn.summary import summary_text
 
 Data = tuple[Array, Array] | tuple[Array, Array, Array]
@@ -82,7 +83,7 @@ class Model(ABC):
         x = np.asarray(x)
         if len(x) == 0:
             raise ShapeError(explain("at least one input to predict", f"shape {x.shape}"))
-        return training.predict(self, x, _positive("batch_size", batch_size))
+        return training.predict(self, x, whole(batch_size, "batch_size"))
 
     # -- parameters --------------------------------------------------------------------------------------------------
 
@@ -175,7 +176,7 @@ class Model(ABC):
         the *last* part of the data out, before any shuffling, as Keras does. ``verbose``: 0 silent, 1 a progress bar,
         2 a line per epoch, "auto" a bar in a terminal and lines elsewhere.
         """
-        _positive("batch_size", batch_size)
+        whole(batch_size, "batch_size")
         validation = None
         if isinstance(x, Batches):
             batches = x
@@ -213,7 +214,7 @@ class Model(ABC):
         """Mean loss and metrics on data the network is not trained on: ``{"loss": ..., "accuracy": ...}``."""
         data = (x, y) if sample_weight is None else (x, y, sample_weight)
         self._build_from(x)
-        return training.evaluate(self, self._plain_batches(data, _positive("batch_size", batch_size)))
+        return training.evaluate(self, self._plain_batches(data, whole(batch_size, "batch_size")))
 
     def train_on_batch(self, x: Array, y: Array, sample_weight: Array | None = None) -> dict[str, float]:
         """One step of gradient descent; the loss and metrics of this batch, before the step."""
@@ -260,18 +261,40 @@ class Model(ABC):
         print_fn(summary_text(self))
 
     def save(self, path: str | Path) -> None:
-        """Architecture, weights and (when compiled) the optimiser's state to one ``.npz`` file. See
-        ``minicnn.io.models``."""
-        from minicnn.io.models import save_model
+        """Write architecture, weights and, when compiled, how training went so far to one ``.npz`` file.
 
-        save_model(self, path)
+        The file appears complete or not at all. ``np.load(path)["conv1/kernel"]`` reads it without minicnn. See
+        ``minicnn.io.models`` for the layout, and ``Sequential.load`` for the way back.
+        """
+        self.require_built()
+        write_model(path, type(self).__name__, self.config(), self.weights, self._training_state())
+
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """What makes this network again, without its weights; only what JSON can hold."""
+
+    def _resume(self, training: dict[str, Any], slots: Params) -> None:
+        """Compile as the file says, and let the optimiser remember what it knew."""
+        chosen = losses.get(training.get("loss"))
+        optimizer = optimizers.get(training.get("optimizer"))
+        optimizer.iterations = whole(training.get("iterations"), "iterations", least=0)
+        optimizer.slots.update(slots)
+        self._compiled = Compiled(optimizer, chosen, _metrics(training.get("metrics", []), chosen))
+
+    def _training_state(self) -> TrainingState | None:
+        if self._compiled is None:
+            return None
+        compiled = self._compiled
+        return TrainingState(
+            config={
+                "optimizer": optimizers.to_config(compiled.optimizer),
+                "loss": losses.to_config(compiled.loss),
+                "metrics": [metrics.to_config(metric) for metric in compiled.metrics],
+            },
+            iterations=compiled.optimizer.iterations,
+            slots=compiled.optimizer.slots,
+        )
 
 
 def _metrics(chosen: Sequence[str | Any], loss: Any) -> list[Any]:
     return [metrics.get(metric, loss) for metric in chosen]
-
-
-def _positive(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise OptionError(explain(f"{name} as an integer of at least 1", repr(value)))
-    return int(value)

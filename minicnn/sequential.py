@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import copy
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from minicnn.errors import DtypeError, OptionError, ShapeError, explain
+from minicnn.errors import DtypeError, LoadError, MinicnnError, OptionError, ShapeError, explain
+from minicnn.io.models import read_config, read_weights
+from minicnn.layers import LAYERS
 from minicnn.layers.base import INFERENCE, Cache, Context, Layer, Params
 from minicnn.model import Model
-from minicnn.shapes import Array, Shape
+from minicnn.shapes import Array, Shape, whole
 
 
 class Sequential(Model):
@@ -64,7 +67,8 @@ class Sequential(Model):
             )
         self.layers.append(layer)
 
-    def build(self, input_shape: Shape) -> Shape:
+    def build(self, input_shape: Shape, weights: Mapping[str, Array] | None = None) -> Shape:
+        """Create the parameters for inputs of ``input_shape`` (no batch axis), or take ``weights`` without a copy."""
         if not self.path:
             raise OptionError(explain("a model with layers", "an empty Sequential", "Add layers before building."))
         shape = tuple(input_shape)
@@ -74,7 +78,9 @@ class Sequential(Model):
                 raise ShapeError(
                     explain(f"the shared layer '{layer.name}' to see {layer.input_shape} again", f"shape {shape}")
                 )
-            if layer.built:
+            if weights is not None:
+                shape = layer.restore(shape, weights)
+            elif layer.built:
                 shape = self._adopt(layer, shape)
             else:
                 rng = np.random.default_rng([self.seed, zlib.crc32(layer.name.encode())])
@@ -164,6 +170,51 @@ class Sequential(Model):
             "input_shape": self.input_shape,
             "layers": [{"class_name": type(layer).__name__, "config": layer.config()} for layer in self.layers],
         }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """The network that ``config`` describes, not built: no arrays yet. Layer classes come from LAYERS alone."""
+        layers = []
+        for row in config["layers"]:
+            if row["class_name"] not in LAYERS:
+                raise OptionError(explain(f"layers among {', '.join(LAYERS)}", repr(row["class_name"])))
+            layers.append(LAYERS[row["class_name"]](**row["config"]))
+        return cls(layers, name=config["name"], dtype=config["dtype"], seed=config["seed"])
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """A network that ``save`` wrote, ready to predict, and to go on training if it was compiled.
+
+        The file is not trusted: every array's shape and dtype is compared with what the architecture needs before
+        room is made for it, and nothing in the file is ever run. Raises LoadError, naming the file and the reason.
+        """
+        config, training = read_config(path, cls.__name__)
+        try:
+            model = cls.from_config(config)
+            input_shape = tuple(whole(size, "input_shape") for size in config["input_shape"])
+            shapes = model._weight_shapes(input_shape)
+            slots = {address: shapes[address.split("/", 1)[1]] for address in training["slots"]} if training else {}
+        except (MinicnnError, LookupError, TypeError, ValueError, AttributeError) as error:
+            raise LoadError(f"Cannot load '{path}': its description of the model is damaged ({error}).") from error
+        weights, remembered = read_weights(path, shapes, model.dtype, slots)
+        try:
+            model.build(input_shape, weights)
+            if training:
+                model._resume(training, remembered)
+        except (MinicnnError, LookupError, TypeError, ValueError, AttributeError) as error:
+            raise LoadError(f"Cannot load '{path}': its training cannot be resumed ({error}).") from error
+        return model
+
+    def _weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """Every weight's shape under its address, for inputs of ``input_shape``. Allocates nothing."""
+        shapes: dict[str, Shape] = {}
+        shape = input_shape
+        for layer in self.path:
+            output = layer.output_shape(shape)
+            specs = layer.parameter_specs(shape) | layer.state_specs(shape)
+            shapes |= {f"{layer.name}/{key}": spec.shape for key, spec in specs.items()}
+            shape = output
+        return shapes
 
     def _as_input(self, x: Array) -> Array:
         """Numbers of any real type, in the model's dtype; anything else is an error that says what fits."""

@@ -114,7 +114,7 @@ class Conv2D(_Convolution):
             self.params["kernel"],
             self.params.get("bias"),
             strides=self.window.strides,
-            padding=self.window.padding,  # type: ignore[arg-type]
+            padding=self.window.padding,
             dilation_rate=self.window.dilation,
             groups=self.groups,
             algorithm=self.algorithm,
@@ -184,7 +184,7 @@ class DepthwiseConv2D(_Convolution):
             self.params["kernel"],
             self.params.get("bias"),
             strides=self.window.strides,
-            padding=self.window.padding,  # type: ignore[arg-type]
+            padding=self.window.padding,
             dilation_rate=self.window.dilation,
             algorithm=self.algorithm,
         )
