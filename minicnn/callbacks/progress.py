@@ -1,6 +1,7 @@
 """Progress on the screen: a bar that moves where there is a terminal, one line per epoch where there is none.
 
-    Epoch 3/20 - 7/13 ━━━━━━━━━━━━━━━━━━━━━━━━ 2s - 281ms/step - loss: 0.4121 - accuracy: 0.9063
+    Epoch 3/20 ━━━━━━━━━━━━━━━━━━━━ 7/13 - 2s - 281ms/step - loss: 0.4121 - accuracy: 0.9063     while it runs
+    Epoch 3/20 - 13/13 - 4s - 279ms/step - loss: 0.3907 - accuracy: 0.9141 - val_loss: 0.5310    what stays
 
 The bar is drawn line by line, without a thread and without hiding the cursor: whatever interrupts training, the
 terminal stays as it was.
@@ -15,6 +16,10 @@ from typing import Any
 from minicnn.callbacks.base import Callback, Logs
 from minicnn.errors import OptionError, explain
 
+INTERVAL = 0.1  # seconds between two updates: the eye is no faster
+WIDTH = 20  # characters
+CLEAR = "\r\x1b[2K"  # back to the beginning of the line, and empty it
+
 
 class ProgressBar(Callback):
     """Shows how training goes. ``verbose`` 2: a plain line per epoch; 1 or "auto": a bar, where there is a terminal for
@@ -22,8 +27,6 @@ class ProgressBar(Callback):
 
     Without the package ``rich``, or when the output goes to a file, there are always plain lines.
     """
-
-    INTERVAL = 0.1  # seconds between two updates: the eye is no faster
 
     def __init__(self, verbose: int | str = "auto") -> None:
         if verbose not in (1, 2, "auto"):
@@ -37,18 +40,20 @@ class ProgressBar(Callback):
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         self.done, self.last_step = batch + 1, time.perf_counter()
-        if self.console and self.last_step - self.drawn >= self.INTERVAL:
+        if self.console and self.last_step - self.drawn >= INTERVAL:
             self.drawn = self.last_step
             self._draw(logs or {})
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self.console:
-            self._draw(logs or {}, "\n")
-        else:
-            print(" - ".join(["".join(self._position()), *self._numbers(logs or {})]), flush=True)
+            self.console.file.write(CLEAR)  # the bar has done its work; the line that stays is the plain one
+        print(" - ".join([self._epoch(), self._steps(), *self._numbers(logs or {})]), flush=True)
 
-    def _position(self) -> tuple[str, str]:
-        return f"Epoch {self.epoch + 1}/{self.params['epochs']}", f" - {self.done}/{self.params['steps']}"
+    def _epoch(self) -> str:
+        return f"Epoch {self.epoch + 1}/{self.params['epochs']}"
+
+    def _steps(self) -> str:
+        return f"{self.done}/{self.params['steps']}"
 
     def _numbers(self, logs: Logs) -> list[str]:
         elapsed, per_step = time.perf_counter() - self.start, (self.last_step - self.start) / max(self.done, 1)
@@ -57,18 +62,16 @@ class ProgressBar(Callback):
         ]
         return [f"{elapsed:.0f}s", f"{1000 * per_step:.0f}ms/step", *shown]
 
-    def _draw(self, logs: Logs, end: str = "") -> None:
+    def _draw(self, logs: Logs) -> None:
         from rich.text import Text
 
         assert self.console is not None
-        width = 24
-        full = width * self.done // max(self.params["steps"], 1)
-        epoch, steps = self._position()
-        bar = (("━" * full, "green"), ("━" * (width - full), "bright_black"))
-        line = Text.assemble((epoch, "bold"), steps, " ", *bar, " ", " - ".join(self._numbers(logs)))
-        line.truncate(self.console.width - 1, overflow="ellipsis")
-        self.console.file.write("\r\x1b[2K")  # back to the line's beginning, and clear it
-        self.console.print(line, end=end)
+        full = WIDTH * self.done // max(self.params["steps"], 1)
+        bar = (("━" * full, "green"), ("━" * (WIDTH - full), "bright_black"))
+        line = Text.assemble((self._epoch(), "bold"), " ", *bar, " ", " - ".join([self._steps(), *self._numbers(logs)]))
+        line.truncate(self.console.width - 1, overflow="ellipsis")  # a line that wraps could not be cleared again
+        self.console.file.write(CLEAR)
+        self.console.print(line, end="")
 
 
 def _terminal() -> Any:
