@@ -34,7 +34,7 @@ def forward(x: Array, kernel: Array, bias: Array | None, window: Window, groups:
     """(N, H, W, C), (KH, KW, C/groups, F) -> (N, OH, OW, F)"""
     filters = kernel.shape[3]
     y = np.empty((len(x), *window.output_size(*x.shape[1:3]), filters), x.dtype)
-    start = np.zeros(filters, x.dtype) if bias is None else bias
+    start = np.zeros(filters, x.dtype) if bias is None else np.ascontiguousarray(bias)
     _forward(_dense(x), _by_group(kernel, groups), start, y, *_geometry(window, x.shape))
     return y
 

@@ -107,7 +107,7 @@ class Winograd:
         """(N, H, W, C), (3, 3, C, F) -> (N, OH, OW, F)"""
         filters = kernel.shape[3]
         y = np.empty((len(x), *window.output_size(*x.shape[1:3]), filters), x.dtype)
-        start = np.zeros(filters, x.dtype) if bias is None else bias
+        start = np.zeros(filters, x.dtype) if bias is None else np.ascontiguousarray(bias)
         weights = self._transform_kernel(kernel)
         x = np.ascontiguousarray(x)
         for first, count in self._blocks(y.shape, kernel.shape, x.itemsize):
