@@ -20,22 +20,20 @@ T = TypeVar("T")
 
 
 def number(
-    name: str, value: object, *, least: float = -math.inf, most: float = math.inf, above: float = -math.inf
+    name: str, value: object, *, least: float = -math.inf, most: float = math.inf, above: float = -math.inf,
+    below: float = math.inf,
 ) -> float:
-    """``value`` as a float, if it is a finite number in [least, most] and greater than ``above``; else an OptionError.
+    """``value`` as a float, if it is a finite number in [least, most] and in (above, below); else an OptionError.
 
     >>> number("momentum", 1, least=0, most=1)
     1.0
     """
     is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if is_number and math.isfinite(value) and least <= value <= most and value > above:  # type: ignore[arg-type,operator]
+    if is_number and math.isfinite(value) and least <= value <= most and above < value < below:  # type: ignore[arg-type,operator]
         return float(value)  # type: ignore[arg-type]
-    bounds = [
-        f">= {least:g}" * (least > -math.inf),
-        f"> {above:g}" * (above > -math.inf),
-        f"<= {most:g}" * (most < math.inf),
-    ]
-    expected = " ".join([f"{name} as a finite number", " and ".join(filter(None, bounds))]).strip()
+    limits = {f">= {least:g}": least, f"> {above:g}": above, f"<= {most:g}": most, f"< {below:g}": below}
+    bounds = [text for text, limit in limits.items() if math.isfinite(limit)]
+    expected = " ".join([f"{name} as a finite number", " and ".join(bounds)]).strip()
     raise OptionError(explain(expected, repr(value)))
 
 

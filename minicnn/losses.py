@@ -1,0 +1,176 @@
+"""Losses: the one number that training makes smaller.
+
+A loss compares predictions with targets sample by sample (``minicnn.ops.losses`` has the formulas) and averages:
+
+    value, cache = loss.forward(targets, predictions, sample_weight)    value = sum(w * losses) / number of losses
+    dpredictions = loss.backward(cache)                                 dvalue/dpredictions
+
+The divisor is the number of losses, not the sum of the weights, as in Keras 3 ("sum_over_batch_size"): halving all
+weights halves the value, and a sample of weight 0 still counts in the mean.
+
+**From logits or from probabilities?** Without a softmax layer at the end and with ``from_logits=True``, training never
+meets the clipping of probabilities. Keras, when a model ends in softmax (or sigmoid), quietly takes the numbers before
+it and computes from logits all the same; called on plain arrays it does what is written here. The two agree as long as
+no probability is clipped, that is between 1e-7 and 1 - 1e-7.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minicnn.errors import OptionError, ShapeError, explain
+from minicnn.ops import losses as ops
+from minicnn.options import arguments_of, from_identifier, number
+from minicnn.shapes import Array
+
+
+class MeanCache(NamedTuple):
+    """What ``backward`` needs: each sample's share in the mean, and what the formula itself remembers."""
+
+    dlosses: Array  # (N, ...): weight / number of losses
+    formula: ops.LossCache
+
+
+class Loss(ABC):
+    """Base class: averages what a subclass computes per sample."""
+
+    @abstractmethod
+    def losses(self, targets: Array, predictions: Array) -> tuple[Array, ops.LossCache]:
+        """(N, ..., K) -> one loss for each (N, ...), and the cache."""
+
+    @abstractmethod
+    def dpredictions(self, dlosses: Array, cache: ops.LossCache) -> Array:
+        """(N, ...) -> (N, ..., K): the gradient with respect to the predictions, given that of each loss."""
+
+    def per_sample(self, targets: Array, predictions: Array) -> Array:
+        """One loss for each sample, (N, ..., K) -> (N, ...), neither weighted nor averaged."""
+        return self.losses(targets, predictions)[0]
+
+    def forward(
+        self, targets: Array, predictions: Array, sample_weight: Array | None = None
+    ) -> tuple[float, MeanCache]:
+        """The mean loss, each sample counted ``sample_weight`` times, and what ``backward`` needs.
+
+        ``predictions`` (N, ..., K) float32 or float64; ``sample_weight`` (N, ...), one per loss. Raises ShapeError,
+        DtypeError and LabelError for what does not fit.
+        """
+        losses, cache = self.losses(targets, predictions)
+        weights = np.ones_like(losses) if sample_weight is None else _weights(sample_weight, losses)
+        value = np.sum(losses * weights, dtype=np.float64) / losses.size
+        return float(value), MeanCache(weights / losses.size, cache)
+
+    def backward(self, cache: MeanCache) -> Array:
+        """The gradient of the mean loss with respect to the predictions, in their shape and dtype."""
+        return self.dpredictions(cache.dlosses, cache.formula)
+
+    def config(self) -> dict[str, Any]:
+        """The arguments that make this loss again, under Keras's names; those with their default are left out."""
+        return arguments_of(self)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.config().items())})"
+
+
+class CategoricalCrossentropy(Loss):
+    """-log of the probability of the right class; targets are one-hot rows (N, ..., K), or other distributions.
+
+    ``label_smoothing`` s in [0, 1] replaces targets y by y * (1 - s) + s / K (Szegedy et al. 2016): certainty is no
+    longer worth striving for.
+    """
+
+    def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0) -> None:
+        self.from_logits = _flag("from_logits", from_logits)
+        self.label_smoothing = number("label_smoothing", label_smoothing, least=0, most=1)
+
+    def losses(self, targets: Array, predictions: Array) -> tuple[Array, ops.LossCache]:
+        formula = ops.categorical_crossentropy_from_logits if self.from_logits else ops.categorical_crossentropy
+        return formula(targets, predictions, label_smoothing=self.label_smoothing)
+
+    def dpredictions(self, dlosses: Array, cache: ops.LossCache) -> Array:
+        if self.from_logits:
+            return ops.categorical_crossentropy_from_logits_backward(dlosses, cache)
+        return ops.categorical_crossentropy_backward(dlosses, cache)
+
+
+class SparseCategoricalCrossentropy(Loss):
+    """-log of the probability of the right class; targets are class indices (N, ...) or (N, ..., 1), 0 ... K - 1."""
+
+    def __init__(self, from_logits: bool = False) -> None:
+        self.from_logits = _flag("from_logits", from_logits)
+
+    def losses(self, targets: Array, predictions: Array) -> tuple[Array, ops.LossCache]:
+        if self.from_logits:
+            return ops.sparse_categorical_crossentropy_from_logits(targets, predictions)
+        return ops.sparse_categorical_crossentropy(targets, predictions)
+
+    def dpredictions(self, dlosses: Array, cache: ops.LossCache) -> Array:
+        if self.from_logits:
+            return ops.sparse_categorical_crossentropy_from_logits_backward(dlosses, cache)
+        return ops.sparse_categorical_crossentropy_backward(dlosses, cache)
+
+
+class BinaryCrossentropy(Loss):
+    """For K independent yes-or-no questions: targets (N, ..., K) between 0 and 1, or (N,) for one question.
+
+    ``label_smoothing`` s in [0, 1] replaces targets y by y * (1 - s) + s / 2.
+    """
+
+    def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0) -> None:
+        self.from_logits = _flag("from_logits", from_logits)
+        self.label_smoothing = number("label_smoothing", label_smoothing, least=0, most=1)
+
+    def losses(self, targets: Array, predictions: Array) -> tuple[Array, ops.LossCache]:
+        formula = ops.binary_crossentropy_from_logits if self.from_logits else ops.binary_crossentropy
+        return formula(targets, predictions, label_smoothing=self.label_smoothing)
+
+    def dpredictions(self, dlosses: Array, cache: ops.LossCache) -> Array:
+        if self.from_logits:
+            return ops.binary_crossentropy_from_logits_backward(dlosses, cache)
+        return ops.binary_crossentropy_backward(dlosses, cache)
+
+
+class MeanSquaredError(Loss):
+    """The mean of (targets - predictions)**2 over the last axis: for numbers instead of classes."""
+
+    def losses(self, targets: Array, predictions: Array) -> tuple[Array, ops.LossCache]:
+        return ops.mean_squared_error(targets, predictions)
+
+    def dpredictions(self, dlosses: Array, cache: ops.LossCache) -> Array:
+        return ops.mean_squared_error_backward(dlosses, cache)
+
+
+def _weights(sample_weight: Array, losses: Array) -> Array:
+    weights = np.asarray(sample_weight)
+    if weights.shape == (*losses.shape, 1):
+        weights = weights[..., 0]
+    if weights.shape != losses.shape:
+        raise ShapeError(explain(f"one sample_weight per loss, shape {losses.shape}", f"shape {weights.shape}"))
+    return weights.astype(losses.dtype)
+
+
+def _flag(name: str, value: bool) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise OptionError(explain(f"{name} to be True or False", repr(value)))
+    return bool(value)
+
+
+LOSSES: dict[str, type[Loss]] = {
+    "categorical_crossentropy": CategoricalCrossentropy,
+    "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
+    "binary_crossentropy": BinaryCrossentropy,
+    "bce": BinaryCrossentropy,
+    "mean_squared_error": MeanSquaredError,
+    "mse": MeanSquaredError,
+}
+
+
+def get(identifier: str | Mapping[str, Any] | Loss) -> Loss:
+    """A loss from its Keras name, from ``{"class_name": ..., "config": loss.config()}``, or itself.
+
+    Raises OptionError, listing the names, for anything unknown.
+    """
+    return from_identifier("a loss", identifier, Loss, LOSSES)
