@@ -1,0 +1,110 @@
+"""Winograd's matrices are exact, and its rounding errors are as small as promised."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minicnn.ops.conv2d import conv2d, conv2d_backward
+from minicnn.ops.conv2d.winograd import TAPS, F2x2, F4x4, Winograd, cook_toom
+from minicnn.shapes import Array
+
+U = 2.0**-24
+HALF = Fraction(1, 2)
+POINTS = {
+    2: [0, 1, -1],
+    3: [0, 1, -1, 2],
+    4: [0, 1, -1, HALF, -2],
+    5: [0, 1, -1, 2, -2, HALF],
+    6: [0, 1, -1, 2, -2, HALF, -HALF],
+}
+
+
+def exact(matrix: Array) -> list[list[Fraction]]:
+    """The fractions that were rounded: none of them has a large denominator."""
+    return [[Fraction(float(value)).limit_denominator(10**6) for value in row] for row in matrix]
+
+
+def assert_convolves(a: Array, b: Array, g: Array) -> None:
+    """A^T [(G k) * (B^T d)] is the 3-tap filter, in fractions, for every pair of basis vectors k and d."""
+    m, n = a.shape[1], a.shape[0]
+    fa, fb, fg = exact(a), exact(b), exact(g)
+    for tap, position, output in product(range(TAPS), range(n), range(m)):
+        result = sum(fa[p][output] * fg[p][tap] * fb[position][p] for p in range(n))
+        assert result == (1 if position == output + tap else 0)
+
+
+@pytest.mark.parametrize("outputs", POINTS)
+def test_cook_toom_matrices_compute_a_filter_exactly(outputs: int) -> None:
+    a, b, g = cook_toom(outputs, [Fraction(point) for point in POINTS[outputs]])
+    n = outputs + TAPS - 1
+    assert (a.shape, b.shape, g.shape) == ((n, outputs), (n, n), (n, TAPS))
+    assert_convolves(a, b, g)
+
+
+@given(st.lists(st.fractions(-3, 3, max_denominator=2), min_size=3, max_size=5, unique=True))
+def test_any_distinct_points_will_do(points: list[Fraction]) -> None:
+    assert_convolves(*cook_toom(len(points) - TAPS + 2, points))
+
+
+@pytest.mark.parametrize("algorithm", [F2x2, F4x4], ids=["F2x2", "F4x4"])
+def test_the_matrices_in_use_are_exact_in_float32(algorithm: Winograd) -> None:
+    """A and B hold small binary fractions, which float32 represents; only G has thirds and the like."""
+    assert_convolves(algorithm.A, algorithm.B, algorithm.G)
+    for matrix in (algorithm.A, algorithm.B):
+        assert np.array_equal(matrix.astype(np.float32), matrix)
+
+
+@pytest.mark.parametrize("points", [[0, 1], [0, 1, -1, 2]])
+def test_a_wrong_number_of_points_is_refused(points: list[int]) -> None:
+    with pytest.raises(ValueError, match=rf"F\(2,3\) needs 3 finite points, got {len(points)}"):
+        cook_toom(2, [Fraction(point) for point in points])
+
+
+@pytest.mark.parametrize("name", ["winograd", "winograd_2x2"])
+@pytest.mark.parametrize("padding", ["valid", "same", ((2, 0), (1, 2))])
+def test_tiles_that_hang_over_the_border(name: str, padding: object, rng: np.random.Generator) -> None:
+    """Every remainder of the output's size by the tile's, on both axes."""
+    kernel, bias = rng.standard_normal((3, 3, 2, 3)), rng.standard_normal(3)
+    for height, width in [(3 + i, 8 - i) for i in range(6)]:
+        x = rng.standard_normal((2, height, width, 2))
+        expected, _ = conv2d(x, kernel, bias, padding=padding, algorithm="im2col")  # type: ignore[arg-type]
+        y, cache = conv2d(x, kernel, bias, padding=padding, algorithm=name)  # type: ignore[arg-type]
+        np.testing.assert_allclose(y, expected, atol=1e-12)
+        dy = rng.standard_normal(y.shape)
+        for ours, theirs in zip(
+            conv2d_backward(dy, cache), conv2d_backward(dy, cache, algorithm="im2col"), strict=True
+        ):
+            np.testing.assert_allclose(ours, theirs, atol=1e-12)  # type: ignore[arg-type]
+
+
+def test_larger_tiles_round_worse_and_both_within_the_rule(rng: np.random.Generator) -> None:
+    """64 channels, ReLU-like inputs, He-scaled kernels: what a layer in the middle of VGG sees.
+
+    im2col, the plain float32 sum, stands here for Keras: the rule is relative to it or to the unit of rounding.
+    """
+    x = np.maximum(rng.standard_normal((2, 20, 20, 64), np.float32), 0)
+    kernel = rng.standard_normal((3, 3, 64, 64), np.float32) * np.float32(np.sqrt(2 / (9 * 64)))
+    dy = rng.standard_normal((2, 20, 20, 64), np.float32)
+
+    def passes(name: str, dtype: type) -> list[Array]:
+        y, cache = conv2d(x.astype(dtype), kernel.astype(dtype), padding="same", algorithm=name)
+        dx, dkernel, _ = conv2d_backward(dy.astype(dtype), cache)
+        assert dx is not None
+        assert dkernel is not None
+        return [y, dx, dkernel]
+
+    truth = passes("im2col", np.float64)
+    errors = {
+        name: [(a - b) / np.abs(b).max() for a, b in zip(passes(name, np.float32), truth, strict=True)]
+        for name in ("im2col", "winograd_2x2", "winograd")
+    }
+    for plain, small, large in zip(*errors.values(), strict=True):
+        assert np.square(small).mean() < np.square(large).mean()
+        assert np.abs(small).max() <= max(2 * np.abs(plain).max(), 8 * U)
+        assert np.abs(large).max() <= max(8 * np.abs(plain).max(), 128 * U)
