@@ -279,7 +279,7 @@ INITIALIZERS: dict[str, type[Initializer]] = {
 }
 
 
-def get(identifier: str | Mapping[str, Any] | Initializer) -> Initializer:
+def get(identifier: object) -> Initializer:
     """An initializer from its Keras name ("he_normal" or "HeNormal"), its ``config()``, or itself.
 
     A Keras config may carry a ``seed``; it is left out, because here the caller's ``rng`` decides. Raises OptionError,

@@ -17,7 +17,6 @@ no probability is clipped, that is between 1e-7 and 1 - 1e-7.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -168,7 +167,7 @@ LOSSES: dict[str, type[Loss]] = {
 }
 
 
-def get(identifier: str | Mapping[str, Any] | Loss) -> Loss:
+def get(identifier: object) -> Loss:
     """A loss from its Keras name, from ``{"class_name": ..., "config": loss.config()}``, or itself.
 
     Raises OptionError, listing the names, for anything unknown.

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from minicnn.errors import OptionError, explain
@@ -151,6 +151,6 @@ SCHEDULES: dict[str, type[LearningRateSchedule]] = {
 }
 
 
-def get(identifier: Mapping[str, Any] | LearningRateSchedule) -> LearningRateSchedule:
+def get(identifier: object) -> LearningRateSchedule:
     """A schedule from ``{"class_name": ..., "config": schedule.config()}``, or itself."""
     return from_identifier("a schedule", identifier, LearningRateSchedule, SCHEDULES)

@@ -33,7 +33,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 }
 
 
-def get(identifier: str | Mapping[str, Any] | Optimizer) -> Optimizer:
+def get(identifier: object) -> Optimizer:
     """An optimiser from its Keras name ("adam"), from ``{"class_name": ..., "config": optimizer.config()}``, or itself.
 
     Raises OptionError, listing the names, for anything unknown.

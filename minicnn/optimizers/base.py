@@ -72,7 +72,7 @@ class Optimizer(ABC):
 
     @abstractmethod
     def update(self, p: Array, g: Array, slots: Slots, learning_rate: float) -> None:
-        """Change ``p`` and its ``slots`` in place, given the gradient ``g``. All have one shape: a piece of a parameter."""
+        """Change ``p`` and its ``slots`` in place, given the gradient ``g``. All are of one shape."""
 
     # -- a step --------------------------------------------------------------------------------------------------------
 
@@ -123,7 +123,7 @@ class Optimizer(ABC):
                 )
 
     def _scales(self, gradients: Mapping[str, Array]) -> dict[str, float]:
-        """What to multiply each gradient with so that its length is no more than clipnorm. NaN where a length is NaN."""
+        """What to multiply each gradient with so that its length is at most clipnorm. NaN where a length is NaN."""
         if self.clipnorm is not None:
             return {address: _shrink(math.sqrt(_square(g)), self.clipnorm) for address, g in gradients.items()}
         if self.global_clipnorm is not None:
