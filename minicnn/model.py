@@ -9,32 +9,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from minicnn import losses, metrics, optimizers, training
+from minicnn import training
 from minicnn.callbacks import Callback, History, ProgressBar
+from minicnn.compiled import Compiled
 from minicnn.data import Batches, train_validation_split
 from minicnn.errors import OptionError, ShapeError, StateError, explain
-from minicnn.io.models import TrainingState, write_model
+from minicnn.io.models import write_model
 from minicnn.layers.base import INFERENCE, Cache, Context, Layer, Params
 from minicnn.optimizers import Optimizer
 from minicnn.shapes import FLOATS, Array, Shape, whole
 from minicnn.summary import summary_text
 
 Data = tuple[Array, Array] | tuple[Array, Array, Array]
-
-
-@dataclass
-class Compiled:
-    """What ``compile`` chose."""
-
-    optimizer: Optimizer
-    loss: Any
-    metrics: list[Any]
 
 
 class Model(ABC):
@@ -137,8 +128,7 @@ class Model(ABC):
         metrics: Sequence[str | Any] = (),
     ) -> None:
         """Choose how to train. Names are Keras's; instances allow options: ``SGD(0.01, momentum=0.9)``."""
-        chosen = losses.get(loss)
-        self._compiled = Compiled(optimizers.get(optimizer), chosen, _metrics(metrics, chosen))
+        self._compiled = Compiled.of(optimizer, loss, metrics)
 
     @property
     def compiled(self) -> Compiled:
@@ -184,7 +174,8 @@ class Model(ABC):
             if y is None:
                 raise OptionError(explain("targets y", "None", "fit(x, y): one target for each input."))
             if validation_split:
-                (x, y, sample_weight), validation_data = train_validation_split(x, y, sample_weight, validation_split)
+                (x, y, sample_weight), last = train_validation_split(x, y, sample_weight, validation_split)
+                validation_data = last[:2] if last[2] is None else (*last[:2], last[2])
             batches = Batches(
                 x,
                 y,
@@ -267,34 +258,9 @@ class Model(ABC):
         ``minicnn.io.models`` for the layout, and ``Sequential.load`` for the way back.
         """
         self.require_built()
-        write_model(path, type(self).__name__, self.config(), self.weights, self._training_state())
+        training = None if self._compiled is None else self._compiled.state()
+        write_model(path, type(self).__name__, self.config(), self.weights, training)
 
     @abstractmethod
     def config(self) -> dict[str, Any]:
         """What makes this network again, without its weights; only what JSON can hold."""
-
-    def _resume(self, training: dict[str, Any], slots: Params) -> None:
-        """Compile as the file says, and let the optimiser remember what it knew."""
-        chosen = losses.get(training.get("loss"))
-        optimizer = optimizers.get(training.get("optimizer"))
-        optimizer.iterations = whole(training.get("iterations"), "iterations", least=0)
-        optimizer.slots.update(slots)
-        self._compiled = Compiled(optimizer, chosen, _metrics(training.get("metrics", []), chosen))
-
-    def _training_state(self) -> TrainingState | None:
-        if self._compiled is None:
-            return None
-        compiled = self._compiled
-        return TrainingState(
-            config={
-                "optimizer": optimizers.to_config(compiled.optimizer),
-                "loss": losses.to_config(compiled.loss),
-                "metrics": [metrics.to_config(metric) for metric in compiled.metrics],
-            },
-            iterations=compiled.optimizer.iterations,
-            slots=compiled.optimizer.slots,
-        )
-
-
-def _metrics(chosen: Sequence[str | Any], loss: Any) -> list[Any]:
-    return [metrics.get(metric, loss) for metric in chosen]

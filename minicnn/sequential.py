@@ -16,6 +16,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from minicnn.compiled import Compiled
 from minicnn.errors import DtypeError, LoadError, MinicnnError, OptionError, ShapeError, explain
 from minicnn.io.models import read_config, read_weights
 from minicnn.layers import LAYERS
@@ -200,7 +201,7 @@ class Sequential(Model):
         try:
             model.build(input_shape, weights)
             if training:
-                model._resume(training, remembered)
+                model._compiled = Compiled.resume(training, remembered)
         except (MinicnnError, LookupError, TypeError, ValueError, AttributeError) as error:
             raise LoadError(f"Cannot load '{path}': its training cannot be resumed ({error}).") from error
         return model

@@ -12,35 +12,21 @@ loop.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from minicnn.callbacks import Callback, History
 from minicnn.data import Batches
+from minicnn.errors import OptionError, explain
 from minicnn.layers.base import INFERENCE, Context, Params
+from minicnn.losses import Loss
+from minicnn.metrics import Mean, Metric
 from minicnn.shapes import Array
 
 if TYPE_CHECKING:  # a type for readers and checkers only: model.py stands above this file
     from minicnn.model import Model
-
-
-class Loss(Protocol):
-    """What training needs of a loss; see ``minicnn.losses``."""
-
-    def forward(self, targets: Array, predictions: Array, sample_weight: Array | None = None) -> tuple[float, Any]: ...
-    def backward(self, cache: Any) -> Array: ...
-
-
-class Metric(Protocol):
-    """What training needs of a metric; see ``minicnn.metrics``."""
-
-    name: str
-
-    def update(self, targets: Array, predictions: Array, sample_weight: Array | None = None) -> None: ...
-    def result(self) -> float: ...
-    def reset(self) -> None: ...
 
 
 class Backprop(NamedTuple):
@@ -79,32 +65,26 @@ def train_step(model: Model, x: Array, y: Array, sample_weight: Array | None = N
     return step
 
 
-class _Average:
-    """The mean loss over samples: each batch counts with its size, so a small last batch does not weigh too much."""
-
-    def __init__(self) -> None:
-        self.total, self.count = 0.0, 0
-
-    def add(self, value: float, count: int) -> None:
-        self.total += value * count
-        self.count += count
-
-    def result(self) -> float:
-        return self.total / max(self.count, 1)
-
-
-def _logs(loss: _Average, metrics: Iterable[Metric], prefix: str = "") -> dict[str, float]:
+def _logs(loss: Mean, metrics: Iterable[Metric], prefix: str = "") -> dict[str, float]:
     return {f"{prefix}loss": loss.result(), **{f"{prefix}{metric.name}": metric.result() for metric in metrics}}
+
+
+def _labelled(batches: Batches, epoch: int) -> Iterator[tuple[Array, Array, Array | None]]:
+    """The batches of an epoch, which must have targets."""
+    for x, y, weight in batches.epoch(epoch):
+        if y is None:
+            raise OptionError(explain("batches with targets y", "batches of inputs alone", "Batches(x, y)."))
+        yield x, y, weight
 
 
 def train_epoch(model: Model, batches: Batches, epoch: int, callbacks: Sequence[Callback] = ()) -> dict[str, float]:
     """All batches once. Returns the epoch's mean loss and metrics, each as seen *while* the weights were changing."""
-    loss, metrics = _Average(), model.compiled.metrics
+    loss, metrics = Mean(), model.compiled.metrics
     for metric in metrics:
         metric.reset()
-    for index, (x, y, weight) in enumerate(batches.epoch(epoch)):
+    for index, (x, y, weight) in enumerate(_labelled(batches, epoch)):
         step = train_step(model, x, y, weight)
-        loss.add(step.loss, len(x))
+        loss.update(step.loss, np.array([len(x)]))  # a small last batch must not weigh too much
         for metric in metrics:
             metric.update(y, step.predictions, weight)
         for callback in callbacks:
@@ -114,13 +94,13 @@ def train_epoch(model: Model, batches: Batches, epoch: int, callbacks: Sequence[
 
 def evaluate(model: Model, batches: Batches, prefix: str = "") -> dict[str, float]:
     """Mean loss and metrics over the batches, in inference mode."""
-    loss, metrics = _Average(), model.compiled.metrics
+    loss, metrics = Mean(), model.compiled.metrics
     for metric in metrics:
         metric.reset()
-    for x, y, weight in batches.epoch(0):
+    for x, y, weight in _labelled(batches, 0):
         predictions, _ = model.forward(x, INFERENCE)
         value, _ = model.compiled.loss.forward(y, predictions, weight)
-        loss.add(value, len(x))
+        loss.update(value, np.array([len(x)]))
         for metric in metrics:
             metric.update(y, predictions, weight)
     return _logs(loss, metrics, prefix)

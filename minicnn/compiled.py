@@ -1,0 +1,51 @@
+"""What ``compile`` chose, the optimiser, the loss and the metrics, and how a file remembers it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from minicnn import losses, metrics, optimizers
+from minicnn.io.models import TrainingState
+from minicnn.layers.base import Params
+from minicnn.losses import Loss
+from minicnn.metrics import Metric
+from minicnn.optimizers import Optimizer
+from minicnn.shapes import whole
+
+
+@dataclass
+class Compiled:
+    """How a model is trained. ``of`` takes Keras's names or instances, in any mixture."""
+
+    optimizer: Optimizer
+    loss: Loss
+    metrics: list[Metric] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, optimizer: Any, loss: Any, chosen: Sequence[Any] = ()) -> Self:
+        """Raises OptionError, listing the names there are, for an unknown one."""
+        return cls(optimizers.get(optimizer), losses.get(loss), [metrics.get(metric) for metric in chosen])
+
+    def state(self) -> TrainingState:
+        """All that ``resume`` needs, as a file can hold it."""
+        config = {
+            "optimizer": _described(self.optimizer),
+            "loss": _described(self.loss),
+            "metrics": [_described(metric) for metric in self.metrics],
+        }
+        return TrainingState(config, self.optimizer.iterations, self.optimizer.slots)
+
+    @classmethod
+    def resume(cls, training: Mapping[str, Any], slots: Params) -> Self:
+        """What ``state`` wrote down, the optimiser where it was. Raises OptionError or KeyError for anything else."""
+        compiled = cls.of(training["optimizer"], training["loss"], training["metrics"])
+        compiled.optimizer.iterations = whole(training["iterations"], "iterations", least=0)
+        compiled.optimizer.slots.update(slots)
+        return compiled
+
+
+def _described(thing: Optimizer | Loss | Metric) -> dict[str, Any]:
+    """What the ``get`` of its module makes the same thing from again."""
+    return {"class_name": type(thing).__name__, "config": thing.config()}
