@@ -119,7 +119,6 @@ def _activations() -> Iterator[Case]:
     yield row(ELU, (3, 7), alpha=0.3)
     yield row(Softmax, (2, 5, 3, 4), axis=1)
     yield row(Softmax, (2, 5, 3, 4), axis=-2)
-    yield row(Softmax, (4, 1))
 
 
 def _others() -> Iterator[Case]:

@@ -152,7 +152,7 @@ def softmax(x: Array, axis: int = -1) -> tuple[Array, SoftmaxCache]:
     """
     x = check_batch(x, least=2)
     check_softmax_axis(x.ndim, axis)
-    with np.errstate(invalid="ignore"):  # inf - inf is NaN, and that NaN is the answer
+    with np.errstate(invalid="ignore", over="ignore"):  # inf - inf is NaN, -3e38 - 3e38 is -inf: both are right
         exponentials = np.exp(x - x.max(axis=axis, keepdims=True))
     y: Array = exponentials / exponentials.sum(axis=axis, keepdims=True)
     return y, SoftmaxCache(y, axis)

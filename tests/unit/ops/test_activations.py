@@ -1,0 +1,184 @@
+"""Activations against their formulas in Python's own floats, and at the places where formulas break."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from decimal import Decimal, getcontext
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from minicnn.errors import DtypeError, OptionError, ShapeError
+from minicnn.ops import activations as ops
+
+INF, NAN = math.inf, math.nan
+EXTREMES = [0.0, -0.0, 1e-30, -1e-30, 1.0, -1.0, 50.0, -50.0, 1e4, -1e4, 3e38, -3e38, INF, -INF]
+
+# name -> (forward, backward, the function and its derivative for one float)
+ELEMENTWISE: dict[str, tuple[Callable[..., Any], Callable[..., Any], Callable[[float], tuple[float, float]]]] = {
+    "relu": (ops.relu, ops.relu_backward, lambda x: (max(x, 0.0), float(x > 0))),
+    "leaky_relu": (ops.leaky_relu, ops.leaky_relu_backward, lambda x: (x, 1.0) if x > 0 else (0.3 * x, 0.3)),
+    "elu": (ops.elu, ops.elu_backward, lambda x: (x, 1.0) if x > 0 else (math.expm1(x), math.exp(x))),
+    "sigmoid": (ops.sigmoid, ops.sigmoid_backward, lambda x: (_sigmoid(x), _sigmoid(x) * _sigmoid(-x))),
+    "tanh": (ops.tanh, ops.tanh_backward, lambda x: (math.tanh(x), 1 / math.cosh(min(abs(x), 350.0)) ** 2)),
+}
+each = pytest.mark.parametrize("name", ELEMENTWISE)
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x > -700 else 0.0
+
+
+@each
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(data=st.data())
+def test_both_passes_follow_the_formula(name: str, dtype: type, data: st.DataObject) -> None:
+    forward, backward, formula = ELEMENTWISE[name]
+    width = 32 if dtype == np.float32 else 64
+    numbers = st.floats(-100, 100, width=width, allow_subnormal=False)
+    x = data.draw(arrays(dtype, st.sampled_from([(1,), (3, 5), (2, 3, 2, 2)]), elements=numbers))
+    dy = data.draw(arrays(dtype, x.shape, elements=numbers))
+    y, cache = forward(x)
+    expected, slope = np.vectorize(formula, otypes=[float, float])(x.astype(float))
+    tolerance = 4 * np.finfo(dtype).eps
+    np.testing.assert_allclose(y, expected, rtol=tolerance, atol=np.finfo(dtype).tiny)
+    # derivatives are made of y, so they are as exact as y is, not as they themselves are small
+    np.testing.assert_allclose(backward(dy, cache), dy * slope, rtol=tolerance, atol=100 * tolerance)
+
+
+@each
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_nothing_overflows(name: str, dtype: type) -> None:
+    forward, backward, formula = ELEMENTWISE[name]
+    x = np.array(EXTREMES, dtype)
+    with np.errstate(all="raise", under="ignore"):
+        y, cache = forward(x)
+        dx = backward(np.ones_like(x), cache)
+    expected, slope = np.vectorize(formula, otypes=[float, float])(x.astype(float))
+    np.testing.assert_allclose(y, expected, rtol=1e-6, atol=1e-20)
+    np.testing.assert_allclose(dx, slope, rtol=1e-6, atol=1e-7)
+
+
+@each
+def test_nan_stays_nan(name: str) -> None:
+    y, _ = ELEMENTWISE[name][0](np.array([1.0, NAN, -1.0]))
+    np.testing.assert_array_equal(np.isnan(y), [False, True, False])
+
+
+@pytest.mark.parametrize(("name", "expected"), [("relu", 0.0), ("leaky_relu", 0.3), ("elu", 1.0), ("tanh", 1.0)])
+def test_the_derivative_at_zero_is_the_one_of_keras(name: str, expected: float) -> None:
+    forward, backward, _ = ELEMENTWISE[name]
+    for zero in (0.0, -0.0):
+        _, cache = forward(np.array([zero]))
+        assert backward(np.array([1.0]), cache) == expected
+
+
+def test_relu_stops_gradients_that_are_not_finite() -> None:
+    """Multiplying by 0 would turn an infinite gradient into NaN."""
+    _, cache = ops.relu(np.array([-1.0, 2.0]))
+    np.testing.assert_array_equal(ops.relu_backward(np.array([INF, INF]), cache), [0, INF])
+
+
+def test_leaky_relu_with_slope_zero_is_relu(rng: np.random.Generator) -> None:
+    x, dy = rng.standard_normal((2, 4, 7))
+    y, cache = ops.leaky_relu(x, 0.0)
+    np.testing.assert_array_equal(y, ops.relu(x)[0])
+    np.testing.assert_array_equal(ops.leaky_relu_backward(dy, cache), ops.relu_backward(dy, ops.relu(x)[1]))
+
+
+def test_elu_scales_its_negative_side(rng: np.random.Generator) -> None:
+    x = rng.standard_normal((4, 7))
+    y, cache = ops.elu(x, 0.3)
+    np.testing.assert_allclose(y, np.where(x > 0, x, 0.3 * ops.elu(x)[0]), rtol=1e-15)
+    dx = ops.elu_backward(np.ones_like(x), cache)
+    np.testing.assert_allclose(dx, np.where(x > 0, 1, 0.3 * np.exp(x)), rtol=1e-14)
+
+
+# ------------------------------------------------------------------------------------------------------------ softmax
+
+
+def softmax_exactly(row: list[float]) -> list[Decimal]:
+    getcontext().prec = 60
+    exponentials = [Decimal(value).exp() for value in row]
+    return [value / sum(exponentials) for value in exponentials]
+
+
+@given(
+    arrays(np.float64, (3, 4), elements=st.floats(-60, 60)), arrays(np.float64, (3, 4), elements=st.floats(-1e3, 1e3))
+)
+def test_softmax_and_its_gradient_against_sixty_digits(x: np.ndarray, dy: np.ndarray) -> None:
+    y, cache = ops.softmax(x)
+    dx = ops.softmax_backward(dy, cache)
+    for n in range(3):
+        exact = softmax_exactly(x[n].tolist())
+        np.testing.assert_allclose(y[n], [float(p) for p in exact], rtol=1e-13)
+        upstream = [Decimal(value) for value in dy[n].tolist()]
+        mean = sum(p * value for p, value in zip(exact, upstream, strict=True))
+        exact_dx = [float(p * (value - mean)) for p, value in zip(exact, upstream, strict=True)]
+        np.testing.assert_allclose(dx[n], exact_dx, rtol=1e-9, atol=1e-12 * np.abs(dy[n]).max())
+
+
+def test_softmax_gradient_keeps_what_is_far_below_one() -> None:
+    """y is (1, 5.6e-17) in float64, and 1 - 1 * 1 is 0; the true answer is not."""
+    _, cache = ops.softmax(np.array([[37.42994775023705, 0.0]]))
+    dx = ops.softmax_backward(np.array([[1.0, 0.0]]), cache)
+    np.testing.assert_allclose(dx, [[5.551115123125775e-17, -5.551115123125775e-17]], rtol=1e-12)
+
+
+@given(
+    arrays(np.float64, (2, 3, 4), elements=st.floats(-30, 30)), st.sampled_from([1, 2, -1, -2]), st.floats(-100, 100)
+)
+def test_softmax_adds_up_to_one_along_its_axis_and_ignores_a_shift(x: np.ndarray, axis: int, shift: float) -> None:
+    y, cache = ops.softmax(x, axis)
+    np.testing.assert_allclose(y.sum(axis=axis), 1, rtol=1e-14)
+    np.testing.assert_allclose(ops.softmax(x + shift, axis)[0], y, rtol=1e-11)
+    dx = ops.softmax_backward(np.cos(x), cache)
+    np.testing.assert_allclose(dx.sum(axis=axis), 0, atol=1e-14)
+
+
+def test_softmax_of_extremes() -> None:
+    np.testing.assert_array_equal(ops.softmax(np.array([[3e38, 0, -3e38]], np.float32))[0], [[1, 0, 0]])
+    np.testing.assert_allclose(ops.softmax(np.array([[-INF, 2.0, 2.0]]))[0], [[0, 0.5, 0.5]])
+    np.testing.assert_array_equal(ops.softmax(np.array([[7.0]]))[0], [[1]])
+    for row in ([NAN, 0.0], [INF, 0.0], [-INF, -INF]):
+        y, _ = ops.softmax(np.array([row, [1.0, 1.0]]))
+        assert np.isnan(y[0]).all()
+        np.testing.assert_array_equal(y[1], [0.5, 0.5])
+
+
+# ------------------------------------------------------------------------------------------------------------- errors
+
+
+@pytest.mark.parametrize("axis", [0, 2, -2, 1.0, True, None])
+def test_softmax_refuses_an_axis_that_is_not_there(axis: Any) -> None:
+    with pytest.raises(OptionError, match=r"axis as an integer.*Received"):
+        ops.softmax(np.ones((2, 3)), axis)
+
+
+@pytest.mark.parametrize("value", [-0.1, NAN, INF, None, "steep", True])
+def test_slopes_must_be_finite_and_not_negative(value: Any) -> None:
+    with pytest.raises(OptionError, match=r"negative_slope as a finite number.*Received"):
+        ops.leaky_relu(np.ones((2, 3)), value)
+    with pytest.raises(OptionError, match=r"alpha as a finite number.*Received"):
+        ops.elu(np.ones((2, 3)), value)
+
+
+@each
+def test_errors(name: str) -> None:
+    forward, backward, _ = ELEMENTWISE[name]
+    with pytest.raises(DtypeError, match="float32 or float64"):
+        forward(np.ones((2, 3), np.float16))
+    with pytest.raises(DtypeError, match="NumPy array"):
+        forward([1.0, 2.0])
+    with pytest.raises(ShapeError, match="at least one element"):
+        forward(np.ones((0, 3)))
+    _, cache = forward(np.ones((2, 3)))
+    with pytest.raises(ShapeError, match=r"shape of y, \(2, 3\)"):
+        backward(np.ones((3, 2)), cache)
+    with pytest.raises(DtypeError, match="dtype"):
+        backward(np.ones((2, 3), np.float32), cache)
