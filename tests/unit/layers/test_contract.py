@@ -84,14 +84,9 @@ def test_both_passes_are_pure_and_repeatable(case: Case) -> None:
 
 
 @every_case
-def test_call_is_the_forward_pass_of_inference(case: Case) -> None:
+def test_training_differs_from_inference_only_where_the_layer_says_so(case: Case) -> None:
     layer, x = case.built(), case.x()
     np.testing.assert_array_equal(layer(x), layer.forward(x, INFERENCE)[0])
-
-
-@every_case
-def test_layers_that_do_not_say_so_act_the_same_in_training(case: Case) -> None:
-    layer, x = case.built(), case.x()
     if layer.acts_differently_in_training:
         differs = getattr(layer, "rate", 1) > 0
         assert (layer.forward(x, TRAINING)[0] != layer(x)).any() == differs
@@ -171,8 +166,8 @@ def test_errors_name_the_layer(case: Case) -> None:
 
 
 @every_case
-def test_state_in_a_cache_is_counted_in_arrays_not_copies(case: Case) -> None:
-    """A cache holds no more numbers than the layer read and wrote: input, output and weights."""
+def test_a_cache_holds_no_more_than_it_must(case: Case) -> None:
+    """No more bytes than one of input and output, and the weights."""
     layer, x = case.built(), case.x()
     for context in contexts(layer):
         y, cache = layer.forward(x, context)
