@@ -12,7 +12,7 @@ from PIL import Image
 
 def gradient(height: int = 48, width: int = 64) -> np.ndarray:
     """An RGB picture, smooth enough for JPEG, in which every corner has another colour: (H, W, 3) uint8."""
-    y, x = np.mgrid[0:1 : height * 1j, 0:1 : width * 1j]
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     return (np.stack([x, y, 1 - x * y], axis=-1) * 255).round().astype(np.uint8)
 
 
@@ -26,7 +26,9 @@ def encode(picture: np.ndarray | Image.Image, kind: str, **options) -> bytes:
 
 def exif(orientation: int, order: str = "<") -> bytes:
     """EXIF data with nothing but tag 0x0112."""
-    tiff = struct.pack(f"{order}2sHIHHHIHHI", b"II" if order == "<" else b"MM", 42, 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+    tiff = struct.pack(
+        f"{order}2sHIHHHIHHI", b"II" if order == "<" else b"MM", 42, 8, 1, 0x0112, 3, 1, orientation, 0, 0
+    )
     return b"Exif\0\0" + tiff
 
 

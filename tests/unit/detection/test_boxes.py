@@ -54,7 +54,7 @@ def test_a_square_with_margin_adds_that_share_on_every_side() -> None:
 
 @pytest.mark.parametrize("edges", [(0, 0, 0, 5), (0, 5, 5, 5), (3, 0, 1, 5), (0.0, 0, 5, 5), (True, 0, 5, 5)])
 def test_empty_or_fractional_boxes_are_refused(edges: tuple[int, int, int, int]) -> None:
-    with pytest.raises(OptionError, match="Expected .* Received"):
+    with pytest.raises(OptionError, match=r"Expected .* Received"):
         Box(*edges)
 
 

@@ -114,7 +114,9 @@ class TestOrientation:
         assert np.abs(read.astype(int) - expected).max() <= (8 if kind == "JPEG" else 0)
         assert read.flags.c_contiguous
 
-    @pytest.mark.parametrize("note", [exif(0), exif(9), exif(6)[:20], b"Exif\0\0nonsense", b"Exif\0\0II*\0\xff\xff\xff\xff"])
+    @pytest.mark.parametrize(
+        "note", [exif(0), exif(9), exif(6)[:20], b"Exif\0\0nonsense", b"Exif\0\0II*\0\xff\xff\xff\xff"]
+    )
     def test_nonsense_leaves_the_picture_as_stored(self, note) -> None:
         segment = b"\xff\xe1" + struct.pack(">H", len(note) + 2) + note
         np.testing.assert_array_equal(decode_image(JPEG[:2] + segment + JPEG[2:], "x"), decode_image(JPEG, "x"))
@@ -275,7 +277,7 @@ class TestGrey:
         np.testing.assert_array_equal(to_grey(np.repeat(levels[:, :, None], 3, axis=2)), levels)
 
     def test_only_rgb_is_taken(self) -> None:
-        with pytest.raises(ShapeError, match="np.repeat"):
+        with pytest.raises(ShapeError, match=r"np\.repeat"):
             to_grey(PICTURE[:, :, 0])
         with pytest.raises(DtypeError, match="float64"):
             to_grey(PICTURE / 255)
@@ -287,7 +289,13 @@ class TestFolders:
         for path in (outside, folder / "b" / "deep", folder / ".thumbnails"):
             path.mkdir(parents=True)
         kept = [folder / "a.JPG", folder / "b" / "c.webp", folder / "b" / "deep" / "d.jfif"]
-        for path in [*kept, folder / "notes.txt", folder / "._a.jpg", folder / ".thumbnails" / "t.png", outside / "o.png"]:
+        for path in [
+            *kept,
+            folder / "notes.txt",
+            folder / "._a.jpg",
+            folder / ".thumbnails" / "t.png",
+            outside / "o.png",
+        ]:
             path.write_bytes(b"")
         (folder / "inside.png").symlink_to(kept[1])
         (folder / "escape.png").symlink_to(outside / "o.png")

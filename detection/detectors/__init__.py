@@ -1,0 +1,38 @@
+"""Face detectors: one small file each, one protocol, one table.
+
+    detector = make_detector("dlib-hog", upsample=1)
+    for face in detector.detect(read_image("party.jpg")):
+        print(face.box, face.score)
+
+A new detector is a file with a class that has a ``name`` and ``detect``, and one line in ``DETECTORS``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from detection.detectors.base import Detector
+from detection.detectors.dlib_hog import DlibHog
+from detection.detectors.first_found import FirstFound
+from detection.detectors.opencv_haar import OpencvHaar
+from minicnn.errors import OptionError, explain
+
+__all__ = ["DETECTORS", "Detector", "DlibHog", "FirstFound", "OpencvHaar", "make_detector"]
+
+DETECTORS: dict[str, Callable[..., Detector]] = {
+    "dlib-hog": DlibHog,
+    "opencv-haar": OpencvHaar,
+}
+
+
+def make_detector(name: str, **options: Any) -> Detector:
+    """The detector called ``name``, one of ``DETECTORS``, with its own options. Raises OptionError for unknown ones."""
+    if name not in DETECTORS:
+        raise OptionError(explain(f"a detector, one of {', '.join(DETECTORS)}", repr(name)))
+    known = inspect.signature(DETECTORS[name]).parameters
+    for option in options:
+        if option not in known:
+            raise OptionError(explain(f"an option of {name}: {', '.join(known)}", repr(option)))
+    return DETECTORS[name](**options)

@@ -1,0 +1,208 @@
+"""Photographs in and out: RGB, uint8 0..255, (H, W, 3), C-contiguous, and upright.
+
+One rule for every kind of file, so that a picture has the same pixels whatever it came in:
+
+- Formats: JPEG, PNG, WebP, BMP, PGM and PPM (binary), recognised by their content, not by their name.
+- At most 50 megapixels, checked in the header, before decoding (``headers.py``). Incomplete files are refused.
+- Orientation: the EXIF tag is applied (JPEG, PNG, WebP), once, here. Without a sensible tag: as stored.
+- 16 bits per channel: rounded to 8, ``(v + 128) // 257``, so that 65535 becomes 255.
+- Transparency: laid over white paper, as a page would show it. What hides under transparent pixels is arbitrary. A
+  BMP's fourth byte is padding and is dropped.
+- Grey: repeated in R, G and B. CMYK: converted by OpenCV, without colour profiles; these are ignored in all files.
+- Animations (WebP, PNG): the first frame.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from detection.headers import Header, read_header, refuse
+from detection.optional import load_cv2
+from minicnn.errors import DtypeError, ImageError, OptionError, ShapeError, explain
+from minicnn.shapes import Array
+
+MAX_PIXELS = 50_000_000
+MAX_BYTES = 512 * 1024 * 1024  # an uncompressed 16-bit picture of 50 megapixels fits; a film does not
+SUFFIXES = (".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".webp")
+
+# -- reading ---------------------------------------------------------------------------------------------------------
+
+
+def read_image(path: str | os.PathLike[str]) -> Array:
+    """Read a photograph: RGB, uint8 0..255, shape (H, W, 3), turned upright.
+
+    Raises ImageError, naming the file, when it is missing, no regular file, no picture of a known format, larger than
+    50 megapixels, incomplete or damaged; MissingDependencyError without OpenCV.
+    """
+    return decode_image(_read_bytes(path), os.fspath(path))
+
+
+def decode_image(data: bytes, source: str) -> Array:
+    """What ``read_image`` returns, from the content of a picture file. ``source`` names it in errors."""
+    cv2 = load_cv2("Reading photographs")
+    if not data:
+        raise refuse(source, "a picture", "an empty file", "Copy or download it again.")
+    header = read_header(data, source)
+    if not (header.width > 0 and header.height > 0 and header.width * header.height <= MAX_PIXELS):
+        size = f"{header.width}x{header.height} pixels"
+        raise refuse(source, f"a picture of 1 to {MAX_PIXELS // 10**6} megapixels", size, "Make it smaller first.")
+    try:
+        # UNCHANGED also means: not turned. The orientation is applied below, by one rule for all formats.
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise refuse(
+            source, f"a {header.format} picture", f"OpenCV's refusal: {error.err}", "Convert it to PNG."
+        ) from None
+    if pixels is None or pixels.shape[:2] != (header.height, header.width):
+        raise refuse(
+            source,
+            f"{header.height} rows of {header.width} pixels, as its {header.format} header says",
+            "something OpenCV cannot decode" if pixels is None else f"shape {pixels.shape}",
+            "The file is damaged or of a rare kind: open it in another program and save it as PNG.",
+        )
+    return upright(_rgb(pixels, header), header.orientation)
+
+
+def upright(picture: Array, orientation: int) -> Array:
+    """Turn a picture (H, W) or (H, W, C) as its EXIF orientation 1 to 8 demands; the result is C-contiguous."""
+    if orientation not in range(1, 9):
+        raise OptionError(explain("an EXIF orientation from 1 to 8", orientation))
+    if orientation >= 5:  # 5 to 8: rows and columns change places
+        picture = picture.swapaxes(0, 1)
+    rows, columns = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}.get(orientation, (1, 1))
+    return np.ascontiguousarray(picture[::rows, ::columns])
+
+
+def _rgb(pixels: Array, header: Header) -> Array:
+    """What OpenCV decoded, (H, W), BGR or BGRA, 8 or 16 bits -> RGB uint8 (H, W, 3)."""
+    if pixels.dtype == np.uint16:
+        pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if pixels.ndim == 2:
+        pixels = pixels[:, :, None]
+    if pixels.shape[2] == 1:
+        return np.repeat(pixels, 3, axis=2)  # (H, W, 1) -> (H, W, 3)
+    rgb = pixels[:, :, 2::-1]  # BGR -> RGB; a fourth channel stays behind
+    if pixels.shape[2] == 4 and header.format != "BMP":
+        alpha = pixels[:, :, 3:].astype(np.uint16)
+        rgb = ((rgb * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+    return rgb
+
+
+def _read_bytes(path: str | os.PathLike[str]) -> bytes:
+    source = os.fspath(path)
+    try:
+        info = os.stat(path)
+        if not stat.S_ISREG(info.st_mode):  # a pipe or a device could keep us waiting for ever
+            what = "a folder" if stat.S_ISDIR(info.st_mode) else "a pipe, a device or a socket"
+            raise refuse(source, "a picture file", what, "Name one file; list_images finds those in a folder.")
+        if info.st_size > MAX_BYTES:
+            raise refuse(source, f"a file of at most {MAX_BYTES // 2**20} MiB", f"{info.st_size // 2**20} MiB")
+        with open(path, "rb") as file:
+            return file.read(MAX_BYTES)
+    except FileNotFoundError:
+        raise refuse(source, "a picture file", "no such file", "Check the name and the folder.") from None
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        reason = getattr(error, "strerror", None) or str(error)
+        raise refuse(source, "a readable picture file", reason, "Check the name and the permissions.") from None
+
+
+# -- grey ------------------------------------------------------------------------------------------------------------
+
+
+def check_rgb(picture: Array, name: str = "picture") -> None:
+    """Raise DtypeError or ShapeError unless ``picture`` is RGB: uint8 (H, W, 3), with at least one pixel."""
+    if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8:
+        received = f"dtype {picture.dtype}" if isinstance(picture, np.ndarray) else type(picture).__name__
+        raise DtypeError(explain(f"{name} as a uint8 array, 0..255", received, "read_image returns one."))
+    if picture.ndim != 3 or picture.shape[2] != 3 or picture.size == 0:
+        fix = "Grey to RGB: np.repeat(grey[:, :, None], 3, axis=2)." if picture.ndim == 2 else ""
+        raise ShapeError(explain(f"{name} as RGB (H, W, 3)", f"shape {picture.shape}", fix))
+
+
+def to_grey(rgb: Array) -> Array:
+    """Brightness of an RGB picture, uint8 (H, W, 3) -> uint8 (H, W): 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601)."""
+    check_rgb(rgb)
+    cv2 = load_cv2("Turning a photograph grey")
+    grey: Array = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY)
+    return grey
+
+
+# -- writing ---------------------------------------------------------------------------------------------------------
+
+
+def write_image(path: str | os.PathLike[str], picture: Array) -> None:
+    """Write a grey (H, W) or RGB (H, W, 3) uint8 picture; the suffix of the name chooses the format. Atomic.
+
+    The file is written beside its destination, synced, and renamed: whoever looks finds the old picture or the new one,
+    never half of one. JPEG is written at quality 95; PNG, BMP, PGM and PPM keep every pixel. Raises OptionError for an
+    unknown suffix, DtypeError or ShapeError for an array that is no picture, ImageError when the folder refuses.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in SUFFIXES:
+        fix = "Use .png to keep every pixel."
+        raise OptionError(explain(f"a name that ends in one of {', '.join(SUFFIXES)}", f"'{target}'", fix))
+    is_grey = isinstance(picture, np.ndarray) and picture.ndim == 2
+    check_rgb(np.broadcast_to(picture[:, :, None], (*picture.shape, 3)) if is_grey else picture)
+    cv2 = load_cv2("Writing pictures")
+    suffix = ".jpg" if target.suffix.lower() in (".jfif", ".jpe") else target.suffix.lower()
+    pixels = np.ascontiguousarray(picture if is_grey else picture[:, :, ::-1])  # OpenCV's order is BGR
+    try:
+        done, encoded = cv2.imencode(suffix, pixels)
+    except cv2.error as error:
+        done, encoded = False, error.err
+    if not done:
+        raise ImageError(explain(f"a picture that {suffix} can hold", f"shape {picture.shape}", "Use .png."))
+    _write_atomically(target, encoded.tobytes())
+
+
+def _write_atomically(target: Path, data: bytes) -> None:
+    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")  # same folder: a rename cannot cross file systems
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except OSError as error:
+        fix = "Check that the folder exists and can be written to."
+        raise refuse(str(target), "a place to write a picture to", error.strerror, fix) from None
+    finally:
+        with suppress(OSError):  # after the rename there is nothing left to remove
+            temporary.unlink()
+
+
+# -- folders ---------------------------------------------------------------------------------------------------------
+
+
+def list_images(folder: str | os.PathLike[str]) -> list[Path]:
+    """All picture files in a folder and below, chosen by suffix, sorted by path.
+
+    Hidden files and folders are left out (systems keep thumbnails there). Linked folders are not entered; a linked file
+    counts if it lies inside ``folder``. Raises ImageError when there is no such folder or no picture in it.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        what = "a file" if root.exists() else "no such folder"
+        raise refuse(str(root), "a folder with pictures", what, "Check the name.")
+    inside = root.resolve()
+    found, others = [], 0
+    for parent, folders, names in os.walk(root):  # followlinks is off
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = Path(parent, name)
+            usable = not name.startswith(".") and path.is_file() and path.resolve().is_relative_to(inside)
+            if usable and path.suffix.lower() in SUFFIXES:
+                found.append(path)
+            else:
+                others += 1
+    if not found:
+        received = f"{others} other files" if others else "no files at all"
+        fix = f"Pictures are recognised by their suffix: {', '.join(SUFFIXES)}."
+        raise refuse(str(root), "a folder with at least one picture", received, fix)
+    return sorted(found)
