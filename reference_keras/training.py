@@ -37,7 +37,7 @@ def compare_training(
     The model and the optimiser given are left as they are; the optimiser's settings are used, not its state. Raises OptionError
     for a model with active dropout (the two sides draw different masks) and for no batches at all.
     """
-    _require_no_dropout(model)
+    require_no_dropout(model)
     ours = model.astype(dtype)
     settings = optimizers.get(optimizer)
     ours.compile(type(settings)(**settings.config()), loss)
@@ -60,16 +60,17 @@ def compare_training(
 def _keras_step(twin: Any, optimizer: optimizers.Optimizer, loss: Any, dtype: str) -> Any:
     """A function (x, y) -> loss that takes one step. Keras's own train_on_batch would return a running mean in float32."""
     tensorflow = load_tensorflow()
-    with floatx(dtype):  # the learning rate is kept in floatx
+    with floatx(dtype):
         keras_side = keras_optimizer(optimizer)
         keras_side.build(twin.trainable_variables)
     criterion = keras_loss(loss, dtype=dtype)
 
     def step(x: Array, y: Array) -> float:
-        with tensorflow.GradientTape() as tape:
-            value = criterion(y, twin(x, training=True))
-        gradients = tape.gradient(value, [variable.value for variable in twin.trainable_variables])
-        keras_side.apply(gradients, twin.trainable_variables)
+        with floatx(dtype):
+            with tensorflow.GradientTape() as tape:
+                value = criterion(y, twin(x, training=True))
+            gradients = tape.gradient(value, [variable.value for variable in twin.trainable_variables])
+            keras_side.apply(gradients, twin.trainable_variables)
         return float(value)
 
     return step
@@ -77,7 +78,10 @@ def _keras_step(twin: Any, optimizer: optimizers.Optimizer, loss: Any, dtype: st
 
 @contextmanager
 def floatx(dtype: str) -> Iterator[None]:
-    """Keras's default number type, for the length of a ``with`` block."""
+    """Keras's default number type, for the length of a ``with`` block.
+
+    Its optimisers round their settings to it: outside, a float64 training would use 0.9 and 0.001 as float32 knows them.
+    """
     config = load_keras().config
     before = config.floatx()
     config.set_floatx(dtype)
@@ -87,7 +91,7 @@ def floatx(dtype: str) -> Iterator[None]:
         config.set_floatx(before)
 
 
-def _require_no_dropout(model: Sequential) -> None:
+def require_no_dropout(model: Sequential) -> None:
     active = [layer.name for layer in model.layers if isinstance(layer, Dropout) and layer.rate > 0]
     if active:
         raise OptionError(

@@ -1,0 +1,65 @@
+"""Many photographs at once: find the faces of all of them, and keep going when one cannot be used.
+
+A folder of photographs nearly always has one that is damaged, or that shows nobody. That one is reported, with the reason;
+the others are not lost.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from detection.boxes import Face
+from detection.crop import CropSettings, FaceCrop, faces_to_crops
+from detection.detectors.base import Detector
+from detection.images import list_images, read_image
+from minicnn.errors import ImageError, NoFaceError
+from minicnn.shapes import Array
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no single truth value to compare by
+class Searched:
+    """A photograph in which faces were looked for. ``rgb`` uint8 (H, W, 3), None when it could not be read.
+
+    ``problem`` says why there is nothing to use; None when there is. ``crops`` is empty unless crops were asked for.
+    """
+
+    photo: Path
+    rgb: Array | None
+    faces: tuple[Face, ...] = ()
+    crops: tuple[FaceCrop, ...] = ()
+    problem: str | None = None
+
+
+def find_photos(place: str | os.PathLike[str]) -> list[Path]:
+    """A photograph -> itself; a folder -> every picture in it and below, sorted. Raises ImageError for an empty folder.
+
+    Whether a file *is* a photograph shows when it is read.
+    """
+    path = Path(place)
+    return list_images(path) if path.is_dir() else [path]
+
+
+def search_photos(
+    photos: Iterable[Path], detector: Detector, settings: CropSettings | None = None
+) -> Iterator[Searched]:
+    """Look for faces in one photograph after the other, and with ``settings`` cut them out.
+
+    A photograph that cannot be read, or has no face (or too many, for policy "only"), is not an error here: it comes with a
+    ``problem``. What is wrong with the detector or the settings is raised.
+    """
+    for photo in photos:
+        try:
+            rgb = read_image(photo)
+        except ImageError as error:
+            yield Searched(photo, None, problem=str(error))
+            continue
+        faces = detector.detect(rgb)
+        try:
+            crops = faces_to_crops(rgb, faces, settings, os.fspath(photo))
+        except (ImageError, NoFaceError) as error:
+            yield Searched(photo, rgb, tuple(faces), problem=str(error))
+            continue
+        yield Searched(photo, rgb, tuple(faces), tuple(crops) if settings else ())

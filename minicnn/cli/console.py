@@ -1,0 +1,168 @@
+"""What the commands say, and where: results to stdout, everything else to stderr.
+
+So ``minicnn compare --json > out.json`` gives a clean file whatever happens on the way: progress, notes and errors go to
+the other stream. Where stdout is no terminal, there are no colours either; that much Rich sees for itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+from typer.core import TyperGroup
+
+from minicnn.errors import MinicnnError
+
+FAILED = 1  # exit code for what was refused, and for a comparison that does not hold; 2 is wrong usage, 0 only success
+
+Json = Annotated[bool, typer.Option("--json", help="Print data for programs instead of tables for people.")]
+
+
+def out() -> Console:
+    """For results. Made anew each time, because tests and pipes exchange ``sys.stdout``."""
+    return Console(highlight=False)
+
+
+def err() -> Console:
+    """For everything that is no result: progress, notes, errors."""
+    return Console(stderr=True, highlight=False)
+
+
+class Commands(TyperGroup):
+    """The commands, with one way to fail: a clean message on stderr and exit code 1, never a traceback.
+
+    Only what minicnn raises on purpose, and what the operating system refuses, is expected. Anything else is a bug, and a
+    bug should show its traceback.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MinicnnError as error:
+            message = str(error)
+        except MemoryError:
+            message = "Not enough memory. Use a smaller --batch or --input."
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader of our output went away: `minicnn summary vgg-face | head`
+                raise
+            where = f"'{error.filename}': " if error.filename else ""
+            message = f"{where}{error.strerror or error}."
+        fail(message)
+
+
+def fail(message: str) -> None:
+    """Print ``message`` on stderr and end the command with exit code 1."""
+    err().print(Text.assemble(("Error: ", "bold red"), message), soft_wrap=True)
+    raise typer.Exit(FAILED)
+
+
+def note(message: str) -> None:
+    """Something worth knowing that is no result."""
+    err().print(Text(message, style="yellow"), soft_wrap=True)
+
+
+def print_json(data: Any) -> None:
+    """One JSON document on stdout. Strict JSON has no NaN and no infinity: they become the strings "nan", "inf", "-inf"."""
+    typer.echo(json.dumps(strict(data), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def strict(data: Any) -> Any:
+    """``data`` with everything JSON cannot say turned into something it can."""
+    if isinstance(data, dict):
+        return {str(key): strict(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [strict(value) for value in data]
+    if hasattr(data, "tolist"):  # NumPy's numbers and arrays
+        return strict(data.tolist())
+    if isinstance(data, float) and not math.isfinite(data):
+        return str(data)
+    return data if isinstance(data, (str, int, float, bool, type(None))) else str(data)
+
+
+class Column(NamedTuple):
+    """A column of a table. ``least_width``: narrower terminals go without it (the data are in ``--json`` all the same)."""
+
+    title: str
+    justify: str = "left"
+    least_width: int = 0
+
+
+def table(title: str, columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table on stdout. Cells are plain text, or ``Text`` with colours; long ones fold, so nothing is cut off."""
+    console = out()
+    shown = [index for index, column in enumerate(columns) if console.width >= column.least_width]
+    grid = Table(title=escape(title), title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for index in shown:
+        grid.add_column(columns[index].title, justify=columns[index].justify, overflow="fold")  # type: ignore[arg-type]
+    for row in rows:
+        grid.add_row(*(row[i] if isinstance(row[i], Text) else Text(str(row[i])) for i in shown))  # type: ignore[misc]
+    console.print(grid)
+
+
+def verdict(ok: bool) -> Text:
+    """A word, not only a colour: colours are lost in a pipe, and on some eyes."""
+    return Text("ok", style="green") if ok else Text("FAIL", style="bold red")
+
+
+# -- numbers, short enough for a narrow table ------------------------------------------------------------------------
+
+
+def count(number: float) -> str:
+    """102764544 -> "102.8M"."""
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= limit:
+            return f"{number / limit:.1f}{unit}"
+    return f"{number:.0f}"
+
+
+def seconds(time: float | None) -> str:
+    """0.0123 -> "12.3 ms"; "" for None."""
+    if time is None:
+        return ""
+    if time < 1e-3:
+        return f"{time * 1e6:.0f} µs"
+    return f"{time * 1e3:.3g} ms" if time < 0.9995 else f"{time:.3g} s"
+
+
+def size(shape: Sequence[int]) -> str:
+    """(224, 224, 64) -> "224x224x64"."""
+    return "x".join(map(str, shape)) or "-"
+
+
+def ratio(ours: float, keras: float) -> str:
+    """How many times ours is Keras's: "0.52". "-" where both are zero, "inf" where only Keras's is."""
+    if keras == 0:
+        return "-" if ours == 0 else "inf"
+    return f"{ours / keras:.2f}"
+
+
+# -- files ------------------------------------------------------------------------------------------------------------
+
+
+def output_folder(folder: Path) -> Path:
+    """Make the folder that results go to, and make sure they can: better now than after minutes of work."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        return folder
+
+
+def flat_name(photo: Path, place: Path) -> str:
+    """A file name for what is made of a photograph: "s1/2.pgm" below ``place`` -> "s1-2.pgm". No two photos share one."""
+    below = photo.relative_to(place) if photo.is_relative_to(place) and photo != place else Path(photo.name)
+    return "-".join(part.replace("-", "--") for part in below.parts[:-1]) + "-" * (len(below.parts) > 1) + below.name
+
+
+def report_problems(problems: Sequence[Mapping[str, str]]) -> None:
+    """One line on stderr for every photograph that could not be used."""
+    for problem in problems:
+        note(problem["problem"])

@@ -1,0 +1,57 @@
+"""``minicnn crop``: faces cut out, as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from minicnn.cli import console
+from minicnn.cli.detect import DetectorName, Place, Upsample, chosen_detector
+
+
+def crop(
+    place: Place,
+    outdir: Annotated[Path, typer.Argument(metavar="OUTDIR", help="Folder for the crops; it is made if need be.")],
+    size: Annotated[int, typer.Option(help="Rows and columns of a crop, in pixels.")] = 200,
+    colour: Annotated[str, typer.Option(help="grey or rgb.")] = "grey",
+    margin: Annotated[float, typer.Option(help="Added on each side, as a fraction of the face.")] = 0.1,
+    policy: Annotated[str, typer.Option(help="Which faces of a photograph: largest, only (several are an error) or all.")] = "largest",
+    detector: DetectorName = "dlib-hog",
+    upsample: Upsample = 0,
+    json: console.Json = False,
+) -> None:
+    """Find faces, cut them out, and write each as a PNG.
+
+    Crops are called like their photograph, with -1, -2, ... behind it. Exit code 0 if at least one crop was written; every
+    photograph without a usable face is reported.
+
+    Example:  minicnn crop photos/ faces/ --size 224 --colour rgb --policy all
+    """
+    from detection.collect import find_photos, search_photos
+    from detection.crop import CropSettings
+    from detection.images import write_image
+
+    settings = CropSettings(size, colour, margin, policy)
+    photos = find_photos(place)
+    chosen = chosen_detector(detector, upsample)
+    folder = console.output_folder(outdir)
+    crops: list[dict[str, Any]] = []
+    problems: list[dict[str, str]] = []
+    for searched in search_photos(photos, chosen, settings):
+        if searched.problem:
+            problems.append({"photo": str(searched.photo), "problem": searched.problem})
+        for number, found in enumerate(searched.crops, start=1):
+            target = folder / f"{console.flat_name(searched.photo, place)}-{number}.png"
+            write_image(target, found.crop)
+            crops.append({"photo": str(searched.photo), "crop": str(target), "score": found.face.score})
+    if json:
+        console.print_json({"photos": len(photos), "crops": crops, "problems": problems})
+    else:
+        columns = [console.Column("photo"), console.Column("crop"), console.Column("score", "right")]
+        rows = [(Path(c["photo"]).name, Path(c["crop"]).name, f"{c['score']:.2f}") for c in crops]
+        console.table(f"{len(crops)} crops from {len(photos)} photographs, in {folder}", columns, rows)
+    console.report_problems(problems)
+    if not crops:
+        raise typer.Exit(console.FAILED)

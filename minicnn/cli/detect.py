@@ -1,0 +1,78 @@
+"""``minicnn detect``: where the faces are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from minicnn.cli import console
+
+Place = Annotated[Path, typer.Argument(metavar="PHOTO|FOLDER", help="A photograph, or a folder of them.")]
+DetectorName = Annotated[str, typer.Option("--detector", help="dlib-hog or opencv-haar.")]
+Upsample = Annotated[int, typer.Option(help="How often dlib-hog doubles the picture first: finds smaller faces.")]
+
+
+def detect(
+    place: Place,
+    detector: DetectorName = "dlib-hog",
+    upsample: Upsample = 0,
+    draw: Annotated[Path | None, typer.Option(metavar="OUTDIR", help="Write the photographs with boxes here.")] = None,
+    json: console.Json = False,
+) -> None:
+    """Find faces and print where they are: boxes in pixels (left, top, right, bottom), right and bottom exclusive.
+
+    Exit code 0 if at least one face was found. A photograph that cannot be read, or without a face, is reported.
+
+    Example:  minicnn detect holiday.jpg --upsample 1 --draw found/
+    """
+    from detection.collect import find_photos, search_photos
+    from detection.draw import draw_faces
+    from detection.images import write_image
+
+    photos = find_photos(place)
+    folder = console.output_folder(draw) if draw else None
+    faces: list[dict[str, Any]] = []
+    problems: list[dict[str, str]] = []
+    for searched in search_photos(photos, chosen_detector(detector, upsample)):
+        if searched.problem:
+            problems.append({"photo": str(searched.photo), "problem": searched.problem})
+        for face in searched.faces:
+            box = face.box
+            row = {"photo": str(searched.photo), "left": box.left, "top": box.top, "right": box.right}
+            row |= {"bottom": box.bottom, "width": box.width, "height": box.height, "score": face.score}
+            faces.append(row | {"detector": face.detector})
+        if folder and searched.faces and searched.rgb is not None:
+            write_image(folder / f"{console.flat_name(searched.photo, place)}.png", draw_faces(searched.rgb, searched.faces))
+    if json:
+        console.print_json({"photos": len(photos), "faces": faces, "problems": problems})
+    else:
+        columns = [
+            console.Column("photo"),
+            console.Column("left, top"),
+            console.Column("right, bottom"),
+            console.Column("size", "right"),
+            console.Column("score", "right"),
+        ]
+        rows = [
+            (
+                Path(f["photo"]).name,
+                f"{f['left']}, {f['top']}",
+                f"{f['right']}, {f['bottom']}",
+                f"{f['width']}x{f['height']}",
+                f"{f['score']:.2f}",
+            )
+            for f in faces
+        ]
+        console.table(f"{len(faces)} faces in {len(photos)} photographs", columns, rows)
+    console.report_problems(problems)
+    if not faces:
+        raise typer.Exit(console.FAILED)
+
+
+def chosen_detector(name: str, upsample: int) -> Any:
+    """The detector of the options; only dlib-hog has ``upsample``, and the library says so if another is given it."""
+    from detection.detectors import make_detector
+
+    return make_detector(name, **({"upsample": upsample} if upsample else {}))

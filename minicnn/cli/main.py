@@ -1,0 +1,46 @@
+"""The command ``minicnn`` and its commands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from minicnn import __version__
+from minicnn.cli import crop, detect, doctor, summary
+from minicnn.cli.console import Commands
+
+app = typer.Typer(
+    name="minicnn",
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # a bug shows Python's own traceback, which everybody can paste
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Convolutional networks from scratch, compared with Keras layer by layer, on real faces.
+
+Start with [bold]minicnn demo[/bold]; if something is missing, [bold]minicnn doctor[/bold] knows what to install.""",
+)
+
+app.command()(detect.detect)
+app.command()(crop.crop)
+app.command()(summary.summary)
+app.command()(doctor.doctor)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"minicnn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """What the installed command ``minicnn`` calls."""
+    app()

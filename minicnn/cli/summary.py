@@ -1,0 +1,55 @@
+"""``minicnn summary``: a network as a table, layer by layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from minicnn.cli import console
+from minicnn.cli.networks import NETWORKS, architecture
+from minicnn.errors import OptionError, explain
+
+
+def summary(
+    model: Annotated[str, typer.Argument(help="vgg-face, face-cnn, or a file that Model.save wrote (.npz).")],
+    input: Annotated[str | None, typer.Option(help="Input shape ROWSxCOLUMNSxCHANNELS.")] = None,
+    classes: Annotated[int | None, typer.Option(min=1, help="Number of classes.")] = None,
+    top: Annotated[bool, typer.Option("--top/--no-top", help="With or without the dense layers (vgg-face).")] = True,
+    json: console.Json = False,
+) -> None:
+    """Show a network's layers: output shape, parameters, multiplications for one picture.
+
+    Example:  minicnn summary vgg-face --input 200x200x1 --classes 40
+    """
+    from minicnn.models.outline import outline
+    from minicnn.sequential import Sequential
+    from minicnn.summary import summarize
+
+    if model in NETWORKS or not model.endswith(".npz"):
+        network = outline(architecture(model, input, classes, top=top))
+    elif input or classes or not top:
+        raise OptionError(explain("a file without further options", "--input, --classes or --no-top", "The file says it."))
+    else:
+        network = Sequential.load(Path(model))
+    rows = summarize(network)
+    totals = {"parameters": network.parameter_count, "multiplications": sum(row.multiplications for row in rows)}
+    if json:
+        shape, layers = network.input_shape, [row.to_dict() for row in rows]
+        console.print_json({"model": network.name, "input_shape": shape, "layers": layers, "totals": totals})
+        return
+    columns = [
+        console.Column("layer"),
+        console.Column("kind", least_width=80),
+        console.Column("output"),
+        console.Column("parameters", "right"),
+        console.Column("multiplications", "right"),
+        console.Column("algorithm", least_width=90),
+    ]
+    cells = [
+        (r.name, r.kind, console.size(r.output_shape), f"{r.parameters:,}", f"{r.multiplications:,}", r.algorithm)
+        for r in rows
+    ]
+    total = ("total", "", "", f"{totals['parameters']:,}", f"{totals['multiplications']:,}", "")
+    console.table(f"{network.name}, input {console.size(network.input_shape or ())}", columns, [*cells, total])
