@@ -5,6 +5,9 @@ first one is read. A download that broke off decodes too, its lower half a flat 
 its first bytes (a name proves nothing), the size is read from the header, and the structure is walked to its end
 marker. Nothing here allocates more than a slice of the file.
 
+One thing stays hidden: a JPEG that was cut off and then closed with an end marker has a sound structure. libjpeg
+warns on the standard error stream and fills up with grey; OpenCV does not make it an error.
+
 The orientation comes along: cameras store what the sensor saw and note in the EXIF data (tag 0x0112) how to turn it.
 
 References: ITU T.81 annex B (JPEG), the W3C's PNG specification, RFC 9649 (WebP), Netpbm's pgm(5) and ppm(5),
