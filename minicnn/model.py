@@ -22,7 +22,7 @@ from minicnn.errors import OptionError, ShapeError, StateError, explain
 from minicnn.io.models import write_model
 from minicnn.layers.base import INFERENCE, Cache, Context, Layer, Params
 from minicnn.optimizers import Optimizer
-from minicnn.shapes import FLOATS, Array, Shape, whole
+from minicnn.shapes import Array, Shape, float_dtype, whole
 from minicnn.summary import summary_text
 
 Data = tuple[Array, Array] | tuple[Array, Array, Array]
@@ -32,11 +32,9 @@ class Model(ABC):
     """Layers plus the way they are connected. See ``Sequential`` for the simplest kind."""
 
     def __init__(self, layers: Sequence[Layer], *, name: str, dtype: str = "float32", seed: int = 0) -> None:
-        if np.dtype(dtype) not in FLOATS:
-            raise OptionError(explain("dtype 'float32' or 'float64'", repr(dtype)))
         self.name = name
-        self.dtype = np.dtype(dtype)
-        self.seed = seed
+        self.dtype = float_dtype(dtype)
+        self.seed = whole(seed, "seed", least=0)
         self.layers: list[Layer] = list(layers)
         self.input_shape: Shape | None = None
         self.stop_training = False
@@ -72,8 +70,8 @@ class Model(ABC):
     def predict(self, x: Array, batch_size: int = 32) -> Array:
         """Outputs for any number of inputs, computed ``batch_size`` at a time."""
         x = np.asarray(x)
-        if len(x) == 0:
-            raise ShapeError(explain("at least one input to predict", f"shape {x.shape}"))
+        if x.ndim < 1 or len(x) == 0:
+            raise ShapeError(explain("at least one input (N, ...) to predict", f"shape {x.shape}"))
         return training.predict(self, x, whole(batch_size, "batch_size"))
 
     # -- parameters --------------------------------------------------------------------------------------------------
@@ -96,16 +94,18 @@ class Model(ABC):
         }
 
     def set_weights(self, weights: Mapping[str, Array]) -> None:
-        """Copy ``weights`` in. All of them must be there, with the right shapes; otherwise nothing is changed."""
+        """Copy ``weights`` in. All of them must be there, with the right shapes; otherwise nothing is changed.
+
+        Raises ShapeError that names every address that does not fit. Numbers of another real type are converted.
+        """
         self.require_built()
-        own = self.weights
+        own, weights = self.weights, {address: np.asarray(array) for address, array in weights.items()}
         problems = [f"missing {address}" for address in own.keys() - weights.keys()]
         problems += [f"unknown {address}" for address in weights.keys() - own.keys()]
-        problems += [
-            f"{address} has shape {np.shape(weights[address])}, needs {array.shape}"
-            for address, array in own.items()
-            if address in weights and np.shape(weights[address]) != array.shape
-        ]
+        for address in own.keys() & weights.keys():
+            came, needed = weights[address], own[address].shape
+            if came.shape != needed or came.dtype.kind not in "fiub":
+                problems.append(f"{address} is {came.dtype} of shape {came.shape}, needs numbers of shape {needed}")
         if problems:
             raise ShapeError(explain(f"weights that fit '{self.name}'", "; ".join(sorted(problems))))
         for address, array in own.items():
@@ -132,6 +132,9 @@ class Model(ABC):
 
     @property
     def compiled(self) -> Compiled:
+        return self.require_compiled()
+
+    def require_compiled(self) -> Compiled:
         if self._compiled is None:
             raise StateError(
                 explain(f"'{self.name}' to be compiled", "a model without optimizer and loss", "Call compile() first.")
@@ -167,8 +170,17 @@ class Model(ABC):
         2 a line per epoch, "auto" a bar in a terminal and lines elsewhere.
         """
         whole(batch_size, "batch_size")
-        validation = None
+        whole(epochs, "epochs")
+        whole(initial_epoch, "initial_epoch", least=0)
+        self.require_compiled()
+        if validation_split and validation_data is not None:
+            raise OptionError(explain("validation_split or validation_data", "both", "Leave one of them out."))
         if isinstance(x, Batches):
+            also = {"y": y, "sample_weight": sample_weight, "class_weight": class_weight, "augment": augment}
+            given = [name for name, value in also.items() if value is not None]
+            given += ["validation_split"] * bool(validation_split)
+            if given:
+                raise OptionError(explain("Batches alone", f"also {', '.join(given)}", "Give them to Batches(...)."))
             batches = x
         else:
             if y is None:
@@ -186,8 +198,7 @@ class Model(ABC):
                 class_weight=class_weight,
                 augment=augment,
             )
-        if validation_data is not None:
-            validation = self._plain_batches(validation_data, batch_size)
+        validation = None if validation_data is None else self._plain_batches(validation_data, batch_size)
         self._build_from(batches.x)
         bar = [] if verbose == 0 else [ProgressBar(verbose)]
         return training.fit(
@@ -204,11 +215,11 @@ class Model(ABC):
     ) -> dict[str, float]:
         """Mean loss and metrics on data the network is not trained on: ``{"loss": ..., "accuracy": ...}``."""
         data = (x, y) if sample_weight is None else (x, y, sample_weight)
-        self._build_from(x)
         return training.evaluate(self, self._plain_batches(data, whole(batch_size, "batch_size")))
 
     def train_on_batch(self, x: Array, y: Array, sample_weight: Array | None = None) -> dict[str, float]:
         """One step of gradient descent; the loss and metrics of this batch, before the step."""
+        self.require_compiled()
         self._build_from(x)
         step = training.train_step(self, x, y, sample_weight)
         return {"loss": step.loss, **self._measure(y, step.predictions, sample_weight)}
@@ -220,10 +231,10 @@ class Model(ABC):
         return {"loss": loss, **self._measure(y, predictions, sample_weight)}
 
     def _measure(self, y: Array, predictions: Array, sample_weight: Array | None) -> dict[str, float]:
-        for metric in self.compiled.metrics:
-            metric.reset()
+        metrics = training.fresh(self.compiled.metrics)
+        for metric in metrics:
             metric.update(y, predictions, sample_weight)
-        return {metric.name: metric.result() for metric in self.compiled.metrics}
+        return {metric.name: metric.result() for metric in metrics}
 
     @staticmethod
     def _plain_batches(data: Data, batch_size: int) -> Batches:

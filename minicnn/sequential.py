@@ -9,6 +9,7 @@ the same layers from the last to the first, and each turns the gradient of its o
 from __future__ import annotations
 
 import copy
+import itertools
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from minicnn.io.models import read_config, read_weights
 from minicnn.layers import LAYERS
 from minicnn.layers.base import INFERENCE, Cache, Context, Layer, Params
 from minicnn.model import Model
-from minicnn.shapes import Array, Shape, whole
+from minicnn.shapes import Array, Shape, float_dtype, whole
 
 
 class Sequential(Model):
@@ -61,7 +62,7 @@ class Sequential(Model):
             return
         taken = {other.name for other in self.layers}
         if layer.name in taken and layer.has_default_name:
-            layer.name = next(name for i in range(1, 10_000) if (name := f"{layer.name}_{i}") not in taken)
+            layer.name = next(name for i in itertools.count(1) if (name := f"{layer.name}_{i}") not in taken)
         if layer.name in taken:
             raise OptionError(
                 explain("a name for every layer of its own", f"'{layer.name}' twice", "Names address weights.")
@@ -72,13 +73,10 @@ class Sequential(Model):
         """Create the parameters for inputs of ``input_shape`` (no batch axis), or take ``weights`` without a copy."""
         if not self.path:
             raise OptionError(explain("a model with layers", "an empty Sequential", "Add layers before building."))
-        shape = tuple(input_shape)
-        seen: set[int] = set()
+        input_shape = tuple(whole(size, "a size in input_shape") for size in input_shape)
+        self._weight_shapes(input_shape)  # raises where shapes do not fit, before anything is made
+        shape = input_shape
         for layer in self.path:
-            if id(layer) in seen and shape != layer.input_shape:
-                raise ShapeError(
-                    explain(f"the shared layer '{layer.name}' to see {layer.input_shape} again", f"shape {shape}")
-                )
             if weights is not None:
                 shape = layer.restore(shape, weights)
             elif layer.built:
@@ -86,8 +84,7 @@ class Sequential(Model):
             else:
                 rng = np.random.default_rng([self.seed, zlib.crc32(layer.name.encode())])
                 shape = layer.build(shape, rng, self.dtype)
-            seen.add(id(layer))
-        self.input_shape = tuple(input_shape)
+        self.input_shape = input_shape
         self._output_shape = shape
         return shape
 
@@ -99,7 +96,8 @@ class Sequential(Model):
                     explain(f"'{layer.name}/{key}' in {self.dtype}", str(array.dtype), f"Use dtype='{array.dtype}'.")
                 )
         if layer.params and shape != layer.input_shape:
-            raise ShapeError(explain(f"inputs {layer.input_shape} for the built layer '{layer.name}'", f"{shape}"))
+            fix = "A layer with weights takes the same shape wherever it stands."
+            raise ShapeError(explain(f"inputs {layer.input_shape} for the built layer '{layer.name}'", f"{shape}", fix))
         layer.input_shape = shape
         return layer.output_shape(shape)
 
@@ -151,8 +149,9 @@ class Sequential(Model):
 
     def astype(self, dtype: str) -> Self:
         self.require_built()
-        twin = copy.deepcopy(self)
-        twin.dtype, twin._compiled = np.dtype(dtype), None
+        chosen = float_dtype(dtype)
+        twin = copy.deepcopy(self, {id(self._compiled): None})  # without the optimiser and all it remembers
+        twin.dtype = chosen
         for layer in twin.layers:
             layer.params = {key: array.astype(dtype) for key, array in layer.params.items()}
             layer.state = {key: array.astype(dtype) for key, array in layer.state.items()}

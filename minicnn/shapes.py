@@ -43,6 +43,14 @@ def whole(value: Any, name: str, *, least: int = 1) -> int:
     return int(value)
 
 
+def float_dtype(dtype: Any) -> np.dtype[Any]:
+    """float32 or float64, given by name or by type, as a NumPy dtype. Anything else is an OptionError."""
+    name = getattr(dtype, "__name__", str(dtype))
+    if name not in ("float32", "float64"):
+        raise OptionError(explain("dtype 'float32' or 'float64'", repr(dtype)))
+    return np.dtype(name)
+
+
 def pair(value: IntOrPair, name: str, *, least: int = 1) -> Pair:
     """One number for both axes, or two. Anything else, or anything below ``least``, is an OptionError.
 

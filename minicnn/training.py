@@ -12,6 +12,7 @@ loop.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,7 +21,7 @@ import numpy as np
 from minicnn.callbacks import Callback, History
 from minicnn.data import Batches
 from minicnn.errors import OptionError, explain
-from minicnn.layers.base import INFERENCE, Context, Params
+from minicnn.layers.base import Context, Params
 from minicnn.losses import Loss
 from minicnn.metrics import Mean, Metric
 from minicnn.shapes import Array
@@ -60,8 +61,9 @@ def train_step(model: Model, x: Array, y: Array, sample_weight: Array | None = N
     context = Context(training=True, seed=model.seed, step=optimizer.iterations)
     step = backpropagate(model, loss, x, y, sample_weight, context)
     optimizer.apply(model.parameters, step.gradients)
+    state = model.state
     for address, value in step.next_state.items():
-        model.state[address][...] = value
+        state[address][...] = value
     return step
 
 
@@ -77,11 +79,18 @@ def _labelled(batches: Batches, epoch: int) -> Iterator[tuple[Array, Array, Arra
         yield x, y, weight
 
 
+def fresh(metrics: Sequence[Metric]) -> list[Metric]:
+    """The same metrics with nothing counted yet. Everybody who measures takes their own: an evaluation in the middle of
+    an epoch must not disturb what the epoch has counted so far."""
+    copies = copy.deepcopy(list(metrics))
+    for metric in copies:
+        metric.reset()
+    return copies
+
+
 def train_epoch(model: Model, batches: Batches, epoch: int, callbacks: Sequence[Callback] = ()) -> dict[str, float]:
     """All batches once. Returns the epoch's mean loss and metrics, each as seen *while* the weights were changing."""
-    loss, metrics = Mean(), model.compiled.metrics
-    for metric in metrics:
-        metric.reset()
+    loss, metrics = Mean(), fresh(model.compiled.metrics)
     for index, (x, y, weight) in enumerate(_labelled(batches, epoch)):
         step = train_step(model, x, y, weight)
         loss.update(step.loss, np.array([len(x)]))  # a small last batch must not weigh too much
@@ -94,11 +103,9 @@ def train_epoch(model: Model, batches: Batches, epoch: int, callbacks: Sequence[
 
 def evaluate(model: Model, batches: Batches, prefix: str = "") -> dict[str, float]:
     """Mean loss and metrics over the batches, in inference mode."""
-    loss, metrics = Mean(), model.compiled.metrics
-    for metric in metrics:
-        metric.reset()
+    loss, metrics = Mean(), fresh(model.compiled.metrics)
     for x, y, weight in _labelled(batches, 0):
-        predictions, _ = model.forward(x, INFERENCE)
+        predictions = model(x)
         value, _ = model.compiled.loss.forward(y, predictions, weight)
         loss.update(value, np.array([len(x)]))
         for metric in metrics:

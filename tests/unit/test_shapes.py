@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from minicnn.errors import DtypeError, OptionError, ShapeError
-from minicnn.shapes import Window, check_array, check_same_dtype, pair, whole
+from minicnn.shapes import Window, check_array, check_same_dtype, float_dtype, pair, whole
 
 sizes = st.integers(1, 40)
 taps = st.integers(1, 7)
@@ -166,3 +166,14 @@ def test_whole_takes_any_integer_type() -> None:
     assert whole(np.int64(3), "filters") == 3
     assert type(whole(np.uint8(3), "filters")) is int
     assert whole(0, "epoch", least=0) == 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", np.float32, np.dtype(np.float32)])
+def test_float_dtype_takes_names_and_types(dtype: Any) -> None:
+    assert float_dtype(dtype) == np.float32
+
+
+@pytest.mark.parametrize("dtype", ["float16", "single", "f4", "floaty", int, float, None, np.float16, 32])
+def test_float_dtype_refuses_the_rest(dtype: Any) -> None:
+    with pytest.raises(OptionError, match=r"dtype 'float32' or 'float64'\. Received: "):
+        float_dtype(dtype)
