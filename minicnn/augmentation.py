@@ -28,6 +28,7 @@ import numpy as np
 
 from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.ops import jit
+from minicnn.options import number
 from minicnn.shapes import Array, check_array
 
 FILLS = ("nearest", "reflect", "constant")
@@ -73,9 +74,7 @@ class Augment:
 
     def __post_init__(self) -> None:
         for name, limit in (("shift", 1), ("rotate", 180), ("zoom", 0.99), ("contrast", 1)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= limit:
-                raise OptionError(explain(f"{name} from 0 to {limit}", repr(value)))
+            number(name, getattr(self, name), least=0, most=limit)
         _check_fill(self.fill)
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:

@@ -241,5 +241,3 @@ def _fill(member: IO[bytes], target: Array, member_name: str) -> None:
             _refuse(f"'{member_name}' ends early")
         target[position : position + len(piece)] = np.frombuffer(piece, np.uint8)
         position += len(piece)
-    if member.read(1):
-        _refuse(f"'{member_name}' has bytes left over")

@@ -148,6 +148,8 @@ def test_choices_stay_within_their_ranges_and_fill_them() -> None:
         assert np.abs(values - centre).max() > 0.99 * radius
         assert abs(values.mean() - centre) < 0.05 * radius
     assert abs(drawn.flip.mean() - 0.5) < 0.03
+    columns = [drawn.flip, *drawn.shift.T, drawn.rotate, drawn.zoom, drawn.contrast]
+    assert np.abs(np.corrcoef(columns) - np.eye(6)).max() < 0.06  # none follows from another
 
 
 def test_contrast_keeps_each_channels_mean_and_scales_what_surrounds_it() -> None:

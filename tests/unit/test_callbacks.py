@@ -157,7 +157,6 @@ def test_the_csv_file_is_overwritten_or_continued(tmp_path: Path) -> None:
 def test_a_resumed_run_replaces_the_epochs_it_repeats(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     train(CSVLogger(path), [{"a": 1.0, "loss": float(value)} for value in range(5)])
-    path.write_text(path.read_text() + "5,")  # a row that was cut off
     train(CSVLogger(path, append=True), [{"a": 1.0, "loss": 30.0}], initial_epoch=3)
     assert [(row["epoch"], row["loss"]) for row in rows(path)] == [
         ("0", "0.0"),
@@ -165,6 +164,14 @@ def test_a_resumed_run_replaces_the_epochs_it_repeats(tmp_path: Path) -> None:
         ("2", "2.0"),
         ("3", "30.0"),
     ]
+
+
+def test_a_row_that_was_cut_off_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    train(CSVLogger(path), [{"a": 1.0, "loss": 0.5}])
+    path.write_text(path.read_text() + "1,2")
+    train(CSVLogger(path, append=True), [{"a": 3.0, "loss": 0.25}])
+    assert [row["a"] for row in rows(path)] == ["1.0", "3.0"]
 
 
 def test_a_csv_file_with_other_columns_is_not_mixed_up(tmp_path: Path) -> None:

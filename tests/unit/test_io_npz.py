@@ -155,7 +155,7 @@ def test_noise_is_no_file(tmp_path: Path, noise: bytes) -> None:
 )
 def test_member_names_that_are_paths_or_no_arrays(tmp_path: Path, name: str) -> None:
     content = b"" if name.endswith("/") else npy_bytes(np.ones(2))
-    with pytest.raises(LoadError, match="refused"):
+    with pytest.raises(LoadError, match=r"member name .* is refused"):
         read_arrays(crafted(tmp_path / "a.npz", [(name, content)]))
 
 
@@ -199,7 +199,7 @@ def test_headers_that_are_none(tmp_path: Path, header: str) -> None:
 def test_compressed_members_are_refused_so_nothing_can_expand(tmp_path: Path) -> None:
     bomb = crafted(tmp_path / "a.npz", [("x.npy", npy_bytes(np.zeros(1_000_000)))], zipfile.ZIP_DEFLATED)
     assert bomb.stat().st_size < 20_000
-    with pytest.raises(LoadError, match="compressed"):
+    with pytest.raises(LoadError, match="Expected stored members"):
         read_arrays(bomb)
 
 
@@ -217,7 +217,7 @@ def test_members_that_share_their_bytes_are_refused(tmp_path: Path) -> None:
             archive.filelist.append(twin)
             archive.NameToInfo[twin.filename] = twin
         archive._didModify = True
-    with pytest.raises(LoadError, match="gaps or overlaps"):
+    with pytest.raises(LoadError, match="there are gaps or overlaps"):
         read_arrays(path)
 
 
@@ -237,7 +237,7 @@ def test_a_directory_that_hides_members_is_refused(file: Path) -> None:
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_name_twice_is_refused(tmp_path: Path) -> None:
     members = [("x.npy", npy_bytes(np.ones(2))), ("x.npy", npy_bytes(np.zeros(2)))]
-    with pytest.raises(LoadError, match="twice"):
+    with pytest.raises(LoadError, match="appears twice"):
         read_arrays(crafted(tmp_path / "a.npz", members))
 
 
