@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from minicnn.errors import DtypeError, OptionError, ShapeError, StateError
 from minicnn.gradcheck import check_gradient, check_layer, check_model
-from minicnn.layers.base import INFERENCE, Context, Layer
+from minicnn.initializers import RandomNormal
+from minicnn.layers.base import INFERENCE, Context, Layer, Weight
 from minicnn.shapes import Array, Shape
 
 
@@ -25,12 +26,8 @@ class Affine(Layer):
     def output_shape(self, input_shape: Shape) -> Shape:
         return (3,)
 
-    def build(self, input_shape: Shape, rng: np.random.Generator, dtype: Any = np.float64) -> Shape:
-        self.params = {
-            "kernel": rng.standard_normal((3, 3)).astype(dtype),
-            "bias": rng.standard_normal(3).astype(dtype),
-        }
-        return super().build(input_shape, rng, dtype)
+    def parameter_specs(self, input_shape: Shape) -> dict[str, Weight]:
+        return {"kernel": Weight((3, 3), RandomNormal(stddev=1.0)), "bias": Weight((3,), RandomNormal(stddev=1.0))}
 
     def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, Array]:
         return x @ self.params["kernel"] + self.params["bias"], x
