@@ -71,9 +71,11 @@ class GradientReport:
         return bool(self.arrays) and all(array.max_relative_error <= tolerance for array in self.arrays)
 
     def __str__(self) -> str:
-        lines = [f"{'array':<24} {'shape':<18} {'checked':>8} {'kinks':>6} {'max relative error':>19}"]
+        width = max(len(name) for name in ("array", *(a.name for a in self.arrays), *self.without_gradient))
+        lines = [f"{'array':<{width}}  {'shape':<18} {'checked':>8} {'kinks':>6} {'max relative error':>19}"]
         for a in self.arrays:
-            lines.append(f"{a.name:<24} {a.shape!s:<18} {a.checked:>8} {len(a.kinks):>6} {a.max_relative_error:>19.1e}")
-        lines += [f"{name:<24} no gradient (frozen)" for name in self.without_gradient]
+            numbers = f"{a.checked:>8} {len(a.kinks):>6} {a.max_relative_error:>19.1e}"
+            lines.append(f"{a.name:<{width}}  {a.shape!s:<18} {numbers}")
+        lines += [f"{name:<{width}}  no gradient (frozen)" for name in self.without_gradient]
         lines.append(f"worst: {self.worst}" if self.worst else "nothing was compared")
         return "\n".join(lines)
