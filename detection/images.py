@@ -15,9 +15,7 @@ One rule for every kind of file, so that a picture has the same pixels whatever 
 from __future__ import annotations
 
 import os
-import secrets
 import stat
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +23,7 @@ import numpy as np
 from detection.headers import Header, read_header, refuse
 from detection.optional import load_cv2
 from minicnn.errors import DtypeError, ImageError, OptionError, ShapeError, explain
+from minicnn.io.atomic import atomic_write
 from minicnn.shapes import Array
 
 MAX_PIXELS = 50_000_000
@@ -158,23 +157,17 @@ def write_image(path: str | os.PathLike[str], picture: Array) -> None:
         done, encoded = False, error.err
     if not done:
         raise ImageError(explain(f"a picture that {suffix} can hold", f"shape {picture.shape}", "Use .png."))
-    _write_atomically(target, encoded.tobytes())
+    _write(target, encoded.tobytes())
 
 
-def _write_atomically(target: Path, data: bytes) -> None:
-    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")  # same folder: a rename cannot cross file systems
+def _write(target: Path, data: bytes) -> None:
     try:
-        with open(temporary, "xb") as file:
+        with atomic_write(target) as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except OSError as error:
+    except (OSError, OptionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         fix = "Check that the folder exists and can be written to."
-        raise refuse(str(target), "a place to write a picture to", error.strerror, fix) from None
-    finally:
-        with suppress(OSError):  # after the rename there is nothing left to remove
-            temporary.unlink()
+        raise refuse(str(target), "a place to write a picture to", reason, fix) from None
 
 
 # -- folders ---------------------------------------------------------------------------------------------------------
