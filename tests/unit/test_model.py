@@ -1,0 +1,261 @@
+"""What people do with a model: weights in and out, compile, evaluate, predict; and every call at the wrong time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minicnn.data import Batches
+from minicnn.errors import MinicnnError, OptionError, ShapeError, StateError
+from minicnn.layers import BatchNormalization, Dense, ReLU
+from minicnn.losses import MeanSquaredError, SparseCategoricalCrossentropy
+from minicnn.optimizers import SGD
+from minicnn.sequential import Sequential
+from minicnn.shapes import Array
+
+LOGITS = SparseCategoricalCrossentropy(from_logits=True)
+
+
+def classifier(**options: Any) -> Sequential:
+    layers = [Dense(5, name="fc1"), BatchNormalization(name="norm"), ReLU(), Dense(3, name="fc2")]
+    return Sequential(layers, input_shape=(4,), **options)
+
+
+def data(rng: np.random.Generator, n: int = 20) -> tuple[Array, Array]:
+    return rng.standard_normal((n, 4), np.float32), rng.integers(0, 3, n)
+
+
+# -- weights -----------------------------------------------------------------------------------------------------------
+
+
+def test_weights_are_parameters_and_state() -> None:
+    model = classifier()
+    assert set(model.state) == {"norm/moving_mean", "norm/moving_variance"}
+    assert set(model.weights) == set(model.parameters) | set(model.state)
+    assert model.parameters["fc1/kernel"] is model.layers[0].params["kernel"]
+    assert model.parameter_count == sum(array.size for array in model.weights.values()) == 25 + 20 + 18
+
+
+def test_set_weights_copies_values_into_the_arrays_that_are_there(rng: np.random.Generator) -> None:
+    model = classifier()
+    kernel = model.parameters["fc1/kernel"]
+    new = {key: rng.standard_normal(array.shape) for key, array in model.weights.items()}  # float64: is converted
+    model.set_weights(new)
+    assert model.parameters["fc1/kernel"] is kernel
+    assert all(np.array_equal(model.weights[key], new[key].astype(np.float32)) for key in new)
+    new["fc1/kernel"][:] = 7
+    assert not (kernel == 7).any()
+
+
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (lambda w: w.pop("fc2/bias"), "missing fc2/bias"),
+        (lambda w: w.update({"fc9/bias": np.zeros(3)}), "unknown fc9/bias"),
+        (
+            lambda w: w.update({"fc2/bias": np.zeros(4)}),
+            "fc2/bias is float64 of shape (4,), needs numbers of shape (3,)",
+        ),
+        (lambda w: w.update({"fc2/bias": np.array(["a", "b", "c"])}), "fc2/bias is <U1 of shape (3,), needs numbers"),
+        (lambda w: w.update({"fc2/bias": None}), "fc2/bias is object of shape (), needs numbers"),
+        (lambda w: w.update({"fc2/bias": np.zeros(3, complex)}), "fc2/bias is complex128"),
+    ],
+)
+def test_set_weights_takes_all_or_nothing(spoil: Callable[[dict[str, Any]], object], message: str) -> None:
+    model = classifier()
+    before = {key: array.copy() for key, array in model.weights.items()}
+    weights: dict[str, Any] = {key: array + 1 for key, array in before.items()}
+    spoil(weights)
+    with pytest.raises(ShapeError, match=re.escape(message)):
+        model.set_weights(weights)
+    assert all(np.array_equal(model.weights[key], before[key]) for key in before)
+
+
+def test_set_weights_names_everything_that_is_wrong() -> None:
+    with pytest.raises(ShapeError, match=r"missing fc1/bias.*missing norm/gamma.*unknown conv/kernel"):
+        classifier().set_weights({"conv/kernel": np.zeros(1)})
+
+
+# -- prediction and evaluation -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 20, 32])
+def test_predict_goes_through_all_inputs_in_order(batch_size: int, rng: np.random.Generator) -> None:
+    model, (x, _) = classifier(dtype="float64"), data(rng)
+    np.testing.assert_allclose(model.predict(x, batch_size), model(x), rtol=1e-13)
+
+
+def test_evaluate_is_the_mean_over_samples_not_over_batches(rng: np.random.Generator) -> None:
+    model, (x, y) = classifier(dtype="float64"), data(rng)
+    model.compile("sgd", LOGITS, ["accuracy"])
+    expected = float(LOGITS.per_sample(y, model(x)).mean()), float((model(x).argmax(axis=1) == y).mean())
+    for batch_size in (20, 7, 1):
+        measured = model.evaluate(x, y, batch_size=batch_size)
+        assert (measured["loss"], measured["accuracy"]) == pytest.approx(expected, rel=1e-12)
+
+
+def test_evaluate_weighs_samples(rng: np.random.Generator) -> None:
+    model, (x, y) = classifier(dtype="float64"), data(rng)
+    model.compile("sgd", LOGITS, ["accuracy"])
+    weight = rng.uniform(0, 2, len(x))
+    losses, right = LOGITS.per_sample(y, model(x)), model(x).argmax(axis=1) == y
+    measured = model.evaluate(x, y, sample_weight=weight)
+    assert measured["loss"] == pytest.approx(float((losses * weight).mean()))
+    assert measured["accuracy"] == pytest.approx(float((right * weight).sum() / weight.sum()))
+
+
+def test_evaluation_and_prediction_change_nothing(rng: np.random.Generator) -> None:
+    model, (x, y) = classifier(), data(rng)
+    model.compile(SGD(0.1), LOGITS, ["accuracy"])
+    before = {key: array.copy() for key, array in model.weights.items()}
+    model.evaluate(x, y)
+    model.predict(x)
+    model.test_on_batch(x, y)
+    assert all(np.array_equal(model.weights[key], before[key]) for key in before)
+    assert model.optimizer.iterations == 0
+
+
+def test_one_batch_at_a_time(rng: np.random.Generator) -> None:
+    """train_on_batch reports what the batch's loss was before its step; test_on_batch what it is in inference."""
+    model, (x, y) = Sequential([Dense(3)], input_shape=(4,), dtype="float64"), data(rng)
+    model.compile(SGD(0.5), LOGITS, ["accuracy"])
+    first = model.test_on_batch(x, y)
+    assert model.train_on_batch(x, y) == pytest.approx(first)
+    assert model.test_on_batch(x, y)["loss"] < first["loss"]
+    weighted = model.test_on_batch(x, y, np.zeros(len(x)))
+    assert weighted == {"loss": 0.0, "accuracy": 0.0}
+
+
+# -- compile -----------------------------------------------------------------------------------------------------------
+
+
+def test_compile_takes_names_and_objects() -> None:
+    model, sgd = classifier(), SGD(0.1, momentum=0.9)
+    model.compile(sgd, MeanSquaredError())
+    assert model.optimizer is sgd
+    model.compile("adam", "mean_squared_error", ["accuracy"])
+    assert type(model.optimizer).__name__ == "Adam"
+    assert type(model.compiled.loss).__name__ == "MeanSquaredError"
+
+
+@pytest.mark.parametrize(
+    "arguments", [("adm", "mean_squared_error"), ("adam", "mse2"), ("adam", "mean_squared_error", ["nope"])]
+)
+def test_compile_knows_only_what_there_is(arguments: tuple[Any, ...]) -> None:
+    model = classifier()
+    with pytest.raises(OptionError, match=r"Expected .* Received: "):
+        model.compile(*arguments)
+    with pytest.raises(StateError):
+        _ = model.compiled
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda model, x, y: model.fit(x, y, verbose=0),
+        lambda model, x, y: model.fit(Batches(x, y), verbose=0),
+        lambda model, x, y: model.evaluate(x, y),
+        lambda model, x, y: model.train_on_batch(x, y),
+        lambda model, x, y: model.test_on_batch(x, y),
+        lambda model, x, y: model.optimizer,
+    ],
+)
+def test_a_model_that_is_not_compiled_says_so(use: Callable[..., object], rng: np.random.Generator) -> None:
+    with pytest.raises(StateError, match=r"'sequential' to be compiled.*Call compile\(\) first"):
+        use(classifier(), *data(rng))
+
+
+def test_fitting_an_uncompiled_model_does_not_build_it(rng: np.random.Generator) -> None:
+    model = Sequential([Dense(3)])
+    for use in (model.fit, model.train_on_batch):
+        with pytest.raises(StateError, match="Call compile"):
+            use(*data(rng))
+    assert model.parameters == {}
+
+
+def test_measuring_a_model_that_is_not_built_says_so(rng: np.random.Generator) -> None:
+    model, (x, y) = Sequential([Dense(3)]), data(rng)
+    model.compile("sgd", LOGITS)
+    for use in (model.evaluate, model.test_on_batch):
+        with pytest.raises(StateError, match=r"call build\(input_shape\)"):
+            use(x, y)
+    model.train_on_batch(x, y)  # training builds it
+    assert model.parameters["dense/kernel"].shape == (4, 3)
+
+
+# -- bad arguments -----------------------------------------------------------------------------------------------------
+
+BAD_FITS: dict[str, tuple[dict[str, Any], str]] = {
+    "no targets": ({"y": None}, "targets y. Received: None."),
+    "epochs 0": ({"epochs": 0}, "epochs as an integer of at least 1. Received: 0."),
+    "epochs text": ({"epochs": "3"}, "epochs as an integer of at least 1. Received: '3'."),
+    "initial epoch": ({"initial_epoch": -1}, "initial_epoch as an integer of at least 0. Received: -1."),
+    "batch size": ({"batch_size": 0}, "batch_size as an integer of at least 1. Received: 0."),
+    "split 1": ({"validation_split": 1.0}, "validation_split above 0 and below 1. Received: 1.0."),
+    "split -1": ({"validation_split": -0.5}, "validation_split above 0 and below 1. Received: -0.5."),
+    "two splits": ({"validation_split": 0.5, "validation_data": ([], [])}, "validation_split or validation_data"),
+    "two weights": ({"sample_weight": np.ones(20), "class_weight": {0: 2.0}}, "sample_weight or class_weight"),
+    "fewer targets": ({"y": np.zeros(19, int)}, "one target for each of the 20 inputs. Received: y of shape (19,)."),
+    "a class too many": ({"y": np.full(20, 3)}, "3"),
+    "a negative class": ({"y": np.full(20, -1)}, "class indices of at least 0"),
+    "names": ({"y": np.full(20, "cat")}, "targets as numbers"),
+    "verbose": ({"verbose": 3}, "verbose"),
+    "other width": ({"x": np.zeros((20, 5))}, "inputs (N, 4) with N >= 1 for 'sequential'. Received: shape"),
+    "no inputs": ({"x": np.zeros((0, 4)), "y": np.zeros(0, int)}, "at least one input"),
+}
+
+
+@pytest.mark.parametrize("arguments, message", BAD_FITS.values(), ids=BAD_FITS)
+def test_fit_refuses(arguments: dict[str, Any], message: str, rng: np.random.Generator) -> None:
+    model, (x, y) = classifier(), data(rng)
+    model.compile("sgd", LOGITS)
+    before = {key: array.copy() for key, array in model.weights.items()}
+    with pytest.raises(MinicnnError, match=re.escape(message)):
+        model.fit(**{"x": x, "y": y, "verbose": 0} | arguments)
+    assert all(np.array_equal(model.weights[key], before[key]) for key in before)
+
+
+@pytest.mark.parametrize(
+    "arguments, names",
+    [
+        ({"y": np.zeros(20, int)}, "y"),
+        ({"validation_split": 0.5}, "validation_split"),
+        ({"class_weight": {0: 1.0}, "augment": lambda x, rng: x}, "class_weight, augment"),
+    ],
+)
+def test_batches_come_complete(arguments: dict[str, Any], names: str, rng: np.random.Generator) -> None:
+    model, (x, y) = classifier(), data(rng)
+    model.compile("sgd", LOGITS)
+    with pytest.raises(OptionError, match=rf"Batches alone\. Received: also {names}\. Give them to Batches"):
+        model.fit(Batches(x, y), verbose=0, **arguments)
+
+
+def test_batches_without_targets_cannot_train(rng: np.random.Generator) -> None:
+    model, (x, _) = classifier(), data(rng)
+    model.compile("sgd", LOGITS)
+    with pytest.raises(OptionError, match="batches with targets y"):
+        model.fit(Batches(x), verbose=0)
+
+
+@pytest.mark.parametrize(
+    "x, message", [(np.zeros((0, 4)), "at least one input"), (3.0, "Received: shape ()"), (np.zeros((2, 5)), "(N, 4)")]
+)
+def test_predict_refuses(x: Any, message: str) -> None:
+    with pytest.raises(ShapeError, match=re.escape(message)):
+        classifier().predict(x)
+
+
+def test_predict_refuses_batches_of_nothing() -> None:
+    with pytest.raises(OptionError, match="batch_size as an integer of at least 1"):
+        classifier().predict(np.zeros((2, 4)), batch_size=0)
+
+
+def test_summary_prints_a_row_per_layer() -> None:
+    lines: list[str] = []
+    classifier().summary(lines.append)
+    text = "\n".join(lines)
+    assert all(name in text for name in ("fc1", "norm", "re_lu", "fc2", "(N, 5)"))
