@@ -222,18 +222,18 @@ class Model(ABC):
         self.require_compiled()
         self._build_from(x)
         step = training.train_step(self, x, y, sample_weight)
-        return {"loss": step.loss, **self._measure(y, step.predictions, sample_weight)}
+        return {"loss": step.loss, **self._measure(y, step.predictions)}
 
     def test_on_batch(self, x: Array, y: Array, sample_weight: Array | None = None) -> dict[str, float]:
         """Loss and metrics of one batch in inference mode."""
         predictions = self(x)
         loss, _ = self.compiled.loss.forward(y, predictions, sample_weight)
-        return {"loss": loss, **self._measure(y, predictions, sample_weight)}
+        return {"loss": loss, **self._measure(y, predictions)}
 
-    def _measure(self, y: Array, predictions: Array, sample_weight: Array | None) -> dict[str, float]:
+    def _measure(self, y: Array, predictions: Array) -> dict[str, float]:
         metrics = training.fresh(self.compiled.metrics)
         for metric in metrics:
-            metric.update(y, predictions, sample_weight)
+            metric.update(y, predictions)
         return {metric.name: metric.result() for metric in metrics}
 
     @staticmethod

@@ -89,13 +89,16 @@ def fresh(metrics: Sequence[Metric]) -> list[Metric]:
 
 
 def train_epoch(model: Model, batches: Batches, epoch: int, callbacks: Sequence[Callback] = ()) -> dict[str, float]:
-    """All batches once. Returns the epoch's mean loss and metrics, each as seen *while* the weights were changing."""
+    """All batches once. Returns the epoch's mean loss and metrics, each as seen *while* the weights were changing.
+
+    Sample weights weigh the loss; metrics count every sample alike, as in Keras.
+    """
     loss, metrics = Mean(), fresh(model.compiled.metrics)
     for index, (x, y, weight) in enumerate(_labelled(batches, epoch)):
         step = train_step(model, x, y, weight)
         loss.update(step.loss, np.array([len(x)]))  # a small last batch must not weigh too much
         for metric in metrics:
-            metric.update(y, step.predictions, weight)
+            metric.update(y, step.predictions)
         for callback in callbacks:
             callback.on_train_batch_end(index, _logs(loss, metrics))
     return _logs(loss, metrics)
@@ -109,7 +112,7 @@ def evaluate(model: Model, batches: Batches, prefix: str = "") -> dict[str, floa
         value, _ = model.compiled.loss.forward(y, predictions, weight)
         loss.update(value, np.array([len(x)]))
         for metric in metrics:
-            metric.update(y, predictions, weight)
+            metric.update(y, predictions)
     return _logs(loss, metrics, prefix)
 
 
