@@ -62,7 +62,7 @@ class Initializer(ABC):
     def config(self) -> str | dict[str, Any]:
         """What ``get``, and Keras's ``initializers.get``, makes this initializer from again.
 
-        A name where every argument has its default, otherwise ``{"class_name": ..., "config": {...}}``.
+        A name where every argument has its default, else ``{"class_name": ..., "config": {...}}``.
         """
         arguments = arguments_of(self)
         if arguments:
@@ -80,7 +80,7 @@ class Initializer(ABC):
 class Constant(Initializer):
     """Every element is ``value``."""
 
-    def __init__(self, value: float = 0.0) -> None:
+    def __init__(self, value: float) -> None:
         self.value = number("value", value)
 
     def draw(self, shape: Shape, rng: np.random.Generator, dtype: Any) -> Array:

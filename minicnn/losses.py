@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minicnn.errors import OptionError, ShapeError, explain
+from minicnn.errors import ShapeError, explain
 from minicnn.ops import losses as ops
-from minicnn.options import arguments_of, from_identifier, number
+from minicnn.options import arguments_of, flag, from_identifier, number
 from minicnn.shapes import Array
 
 
@@ -82,7 +82,7 @@ class CategoricalCrossentropy(Loss):
     """
 
     def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0) -> None:
-        self.from_logits = _flag("from_logits", from_logits)
+        self.from_logits = flag("from_logits", from_logits)
         self.label_smoothing = number("label_smoothing", label_smoothing, least=0, most=1)
 
     def losses(self, targets: Array, predictions: Array) -> tuple[Array, ops.LossCache]:
@@ -99,7 +99,7 @@ class SparseCategoricalCrossentropy(Loss):
     """-log of the probability of the right class; targets are class indices (N, ...) or (N, ..., 1), 0 ... K - 1."""
 
     def __init__(self, from_logits: bool = False) -> None:
-        self.from_logits = _flag("from_logits", from_logits)
+        self.from_logits = flag("from_logits", from_logits)
 
     def losses(self, targets: Array, predictions: Array) -> tuple[Array, ops.LossCache]:
         if self.from_logits:
@@ -119,7 +119,7 @@ class BinaryCrossentropy(Loss):
     """
 
     def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0) -> None:
-        self.from_logits = _flag("from_logits", from_logits)
+        self.from_logits = flag("from_logits", from_logits)
         self.label_smoothing = number("label_smoothing", label_smoothing, least=0, most=1)
 
     def losses(self, targets: Array, predictions: Array) -> tuple[Array, ops.LossCache]:
@@ -149,12 +149,6 @@ def _weights(sample_weight: Array, losses: Array) -> Array:
     if weights.shape != losses.shape:
         raise ShapeError(explain(f"one sample_weight per loss, shape {losses.shape}", f"shape {weights.shape}"))
     return weights.astype(losses.dtype)
-
-
-def _flag(name: str, value: bool) -> bool:
-    if not isinstance(value, bool | np.bool_):
-        raise OptionError(explain(f"{name} to be True or False", repr(value)))
-    return bool(value)
 
 
 LOSSES: dict[str, type[Loss]] = {

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.errors import ShapeError, explain
+from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.ops.targets import check_predictions, class_indices, like
 from minicnn.options import arguments_of, from_identifier, number
 from minicnn.shapes import Array, whole
@@ -59,6 +59,8 @@ class Metric(ABC):
     """Base class: the mean of what a subclass finds in each sample."""
 
     def __init__(self, name: str) -> None:
+        if not isinstance(name, str):
+            raise OptionError(explain("a metric's name as text", repr(name)))
         self.name = name
         self._mean = Mean()
 

@@ -20,7 +20,12 @@ T = TypeVar("T")
 
 
 def number(
-    name: str, value: object, *, least: float = -math.inf, most: float = math.inf, above: float = -math.inf,
+    name: str,
+    value: object,
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
+    above: float = -math.inf,
     below: float = math.inf,
 ) -> float:
     """``value`` as a float, if it is a finite number in [least, most] and in (above, below); else an OptionError.
@@ -28,20 +33,32 @@ def number(
     >>> number("momentum", 1, least=0, most=1)
     1.0
     """
-    is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if is_number and math.isfinite(value) and least <= value <= most and above < value < below:  # type: ignore[arg-type,operator]
-        return float(value)  # type: ignore[arg-type]
+    if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
+        try:
+            x = float(value)
+        except OverflowError:  # an integer of more than 308 digits
+            x = math.inf
+        if math.isfinite(x) and least <= x <= most and above < x < below:
+            return x
     limits = {f">= {least:g}": least, f"> {above:g}": above, f"<= {most:g}": most, f"< {below:g}": below}
     bounds = [text for text, limit in limits.items() if math.isfinite(limit)]
     expected = " ".join([f"{name} as a finite number", " and ".join(bounds)]).strip()
     raise OptionError(explain(expected, repr(value)))
 
 
+def flag(name: str, value: object) -> bool:
+    """``value`` if it is True or False; anything else, "no" and 0 included, is an OptionError."""
+    if not isinstance(value, bool | np.bool_):
+        raise OptionError(explain(f"{name} to be True or False", repr(value)))
+    return bool(value)
+
+
 def from_identifier(kind: str, identifier: object, base: type[Any], classes: Mapping[str, type[T]]) -> T:
     """An object of the class ``base``, from itself, its name, or ``{"class_name": name, "config": its arguments}``.
 
     ``classes`` maps Keras's names to classes; a class's own name is good too. Classes come from this table alone, so a
-    name that was read from a file can start nothing else. Raises OptionError, listing the names, for an unknown one.
+    name that was read from a file can start nothing else. Raises OptionError, listing the names, for an unknown one,
+    and for arguments that are missing or that the class does not have.
     """
     if isinstance(identifier, base):
         return identifier  # type: ignore[no-any-return]
@@ -52,9 +69,12 @@ def from_identifier(kind: str, identifier: object, base: type[Any], classes: Map
     if not isinstance(name, str) or name not in known:
         fix = f"Or give an instance of {base.__name__}."
         raise OptionError(explain(f"{kind}: one of {', '.join(classes)}", repr(identifier), fix))
-    allowed = list(inspect.signature(known[name]).parameters)
-    if not isinstance(arguments, Mapping) or not set(arguments) <= set(allowed):
-        raise OptionError(explain(f"arguments of {name} among ({', '.join(allowed)})", repr(arguments)))
+    signature = inspect.signature(known[name])
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        fix = f"({error})"
+        raise OptionError(explain(f"arguments of {name}{signature}", repr(arguments), fix)) from None
     return known[name](**arguments)
 
 

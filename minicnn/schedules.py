@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from minicnn.errors import OptionError, explain
-from minicnn.options import arguments_of, from_identifier, number
+from minicnn.options import arguments_of, flag, from_identifier, number
+from minicnn.shapes import whole
 
 
 class LearningRateSchedule(ABC):
@@ -44,7 +45,7 @@ class ExponentialDecay(LearningRateSchedule):
         self.initial_learning_rate = number("initial_learning_rate", initial_learning_rate, least=0)
         self.decay_steps = number("decay_steps", decay_steps, above=0)
         self.decay_rate = number("decay_rate", decay_rate, least=0)
-        self.staircase = staircase
+        self.staircase = flag("staircase", staircase)
 
     def __call__(self, step: float) -> float:
         times = step / self.decay_steps
@@ -60,7 +61,7 @@ class InverseTimeDecay(LearningRateSchedule):
         self.initial_learning_rate = number("initial_learning_rate", initial_learning_rate, least=0)
         self.decay_steps = number("decay_steps", decay_steps, above=0)
         self.decay_rate = number("decay_rate", decay_rate, least=0)
-        self.staircase = staircase
+        self.staircase = flag("staircase", staircase)
 
     def __call__(self, step: float) -> float:
         times = step / self.decay_steps
@@ -85,7 +86,7 @@ class PolynomialDecay(LearningRateSchedule):
         self.decay_steps = number("decay_steps", decay_steps, above=0)
         self.end_learning_rate = number("end_learning_rate", end_learning_rate, least=0)
         self.power = number("power", power, least=0)
-        self.cycle = cycle
+        self.cycle = flag("cycle", cycle)
 
     def __call__(self, step: float) -> float:
         end = self.decay_steps
@@ -99,7 +100,10 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     """values[0] up to and including step boundaries[0], then values[1] up to boundaries[1], ..., at last values[-1]."""
 
     def __init__(self, boundaries: Sequence[int], values: Sequence[float]) -> None:
-        self.boundaries, self.values = list(boundaries), [number("a value", value, least=0) for value in values]
+        if not isinstance(boundaries, list | tuple) or not isinstance(values, list | tuple):
+            raise OptionError(explain("boundaries and values as lists", f"{boundaries!r} and {values!r}"))
+        self.boundaries = [whole(step, "a boundary", least=0) for step in boundaries]
+        self.values = [number("a value", value, least=0) for value in values]
         if not self.boundaries or sorted(set(self.boundaries)) != self.boundaries:
             raise OptionError(explain("boundaries as steps in increasing order, at least one", repr(boundaries)))
         if len(self.values) != len(self.boundaries) + 1:

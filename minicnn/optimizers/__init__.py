@@ -12,9 +12,6 @@ slots once, and on large layers memory sets the pace.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from minicnn.optimizers.adagrad import Adagrad
 from minicnn.optimizers.adam import Adam, AdamW
 from minicnn.optimizers.base import Optimizer

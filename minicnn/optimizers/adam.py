@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from minicnn.optimizers.base import Optimizer, Rate, Slots
-from minicnn.options import number
+from minicnn.options import flag, number
 from minicnn.shapes import Array
 
 
@@ -38,7 +38,7 @@ class Adam(Optimizer):
         self.beta_1 = number("beta_1", beta_1, least=0, below=1)
         self.beta_2 = number("beta_2", beta_2, least=0, below=1)
         self.epsilon = number("epsilon", epsilon, least=0)
-        self.amsgrad = amsgrad
+        self.amsgrad = flag("amsgrad", amsgrad)
 
     def slot_values(self) -> dict[str, float]:
         return dict.fromkeys(["momentum", "velocity"] + ["velocity_hat"] * self.amsgrad, 0.0)

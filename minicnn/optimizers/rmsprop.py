@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minicnn.optimizers.base import Optimizer, Rate, Slots
-from minicnn.options import number
+from minicnn.options import flag, number
 from minicnn.shapes import Array
 
 
@@ -35,7 +35,7 @@ class RMSprop(Optimizer):
         self.rho = number("rho", rho, least=0, most=1)
         self.momentum = number("momentum", momentum, least=0, most=1)
         self.epsilon = number("epsilon", epsilon, least=0)
-        self.centered = centered
+        self.centered = flag("centered", centered)
 
     def slot_values(self) -> dict[str, float]:
         used = {"velocity": True, "momentum": self.momentum > 0, "average_gradient": self.centered}

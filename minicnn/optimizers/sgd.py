@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minicnn.optimizers.base import Optimizer, Rate, Slots
-from minicnn.options import number
+from minicnn.options import flag, number
 from minicnn.shapes import Array
 
 
@@ -32,7 +32,7 @@ class SGD(Optimizer):
     ) -> None:
         super().__init__(learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm)
         self.momentum = number("momentum", momentum, least=0, most=1)
-        self.nesterov = nesterov  # of no effect without momentum
+        self.nesterov = flag("nesterov", nesterov)  # of no effect without momentum
 
     def slot_values(self) -> dict[str, float]:
         return {"momentum": 0.0} if self.momentum else {}
