@@ -173,9 +173,10 @@ class DepthwiseConv2D(_Convolution):
         return *self.window.output_size(*input_shape[:2]), input_shape[2] * self.depth_multiplier
 
     def parameter_specs(self, input_shape: Shape) -> dict[str, Weight]:
-        kernel_shape = (*self.window.size, input_shape[2], self.depth_multiplier)
-        kernel = Weight(kernel_shape, self.depthwise_initializer)
-        return self._with_bias(kernel, input_shape[2] * self.depth_multiplier)
+        channels, filters = input_shape[2], input_shape[2] * self.depth_multiplier
+        resolve(self.algorithm, (*self.window.size, 1, filters), self.window, channels)  # as for Conv2D: say so now
+        kernel = Weight((*self.window.size, channels, self.depth_multiplier), self.depthwise_initializer)
+        return self._with_bias(kernel, filters)
 
     def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, Conv2DCache]:
         self.require_built()
