@@ -9,8 +9,10 @@ from __future__ import annotations
 import errno
 import json
 import math
+import shlex
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -114,38 +116,6 @@ def verdict(ok: bool) -> Text:
     return Text("ok", style="green") if ok else Text("FAIL", style="bold red")
 
 
-# -- numbers, short enough for a narrow table ------------------------------------------------------------------------
-
-
-def count(number: float) -> str:
-    """102764544 -> "102.8M"."""
-    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(number) >= limit:
-            return f"{number / limit:.1f}{unit}"
-    return f"{number:.0f}"
-
-
-def seconds(time: float | None) -> str:
-    """0.0123 -> "12.3 ms"; "" for None."""
-    if time is None:
-        return ""
-    if time < 1e-3:
-        return f"{time * 1e6:.0f} µs"
-    return f"{time * 1e3:.3g} ms" if time < 0.9995 else f"{time:.3g} s"
-
-
-def size(shape: Sequence[int]) -> str:
-    """(224, 224, 64) -> "224x224x64"."""
-    return "x".join(map(str, shape)) or "-"
-
-
-def ratio(ours: float, keras: float) -> str:
-    """How many times ours is Keras's: "0.52". "-" where both are zero, "inf" where only Keras's is."""
-    if keras == 0:
-        return "-" if ours == 0 else "inf"
-    return f"{ours / keras:.2f}"
-
-
 # -- files ------------------------------------------------------------------------------------------------------------
 
 
@@ -166,3 +136,23 @@ def report_problems(problems: Sequence[Mapping[str, str]]) -> None:
     """One line on stderr for every photograph that could not be used."""
     for problem in problems:
         note(problem["problem"])
+
+
+# -- what is going on -------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """A spinner on stderr while something takes long; a plain line where there is no terminal."""
+    console = err()
+    if console.is_terminal:
+        with console.status(Text(what)):
+            yield
+    else:
+        console.print(Text(f"{what} ..."), soft_wrap=True)
+        yield
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """What was typed, so that a report says how to make it again."""
+    return shlex.join(["minicnn", *arguments[1:]])

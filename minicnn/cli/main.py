@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from minicnn import __version__
-from minicnn.cli import crop, detect, doctor, summary
+from minicnn.cli import compare, crop, detect, doctor, summary
 from minicnn.cli.console import Commands
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ Start with [bold]minicnn demo[/bold]; if something is missing, [bold]minicnn doc
 
 app.command()(detect.detect)
 app.command()(crop.crop)
+app.command()(compare.compare)
 app.command()(summary.summary)
 app.command()(doctor.doctor)
 

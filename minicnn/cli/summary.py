@@ -10,6 +10,7 @@ import typer
 from minicnn.cli import console
 from minicnn.cli.networks import NETWORKS, architecture
 from minicnn.errors import OptionError, explain
+from minicnn.report import text
 
 
 def summary(
@@ -48,8 +49,8 @@ def summary(
         console.Column("algorithm", least_width=90),
     ]
     cells = [
-        (r.name, r.kind, console.size(r.output_shape), f"{r.parameters:,}", f"{r.multiplications:,}", r.algorithm)
+        (r.name, r.kind, text.shape(r.output_shape), f"{r.parameters:,}", f"{r.multiplications:,}", r.algorithm)
         for r in rows
     ]
     total = ("total", "", "", f"{totals['parameters']:,}", f"{totals['multiplications']:,}", "")
-    console.table(f"{network.name}, input {console.size(network.input_shape or ())}", columns, [*cells, total])
+    console.table(f"{network.name}, input {text.shape(network.input_shape or ())}", columns, [*cells, total])
