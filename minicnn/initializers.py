@@ -67,7 +67,7 @@ class Initializer(ABC):
         arguments = arguments_of(self)
         if arguments:
             return {"class_name": type(self).__name__, "config": arguments}
-        return next(name for name, kind in INITIALIZERS.items() if kind is type(self))
+        return next((name for name, kind in INITIALIZERS.items() if kind is type(self)), type(self).__name__)
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in arguments_of(self).items())
