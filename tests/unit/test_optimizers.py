@@ -1,0 +1,252 @@
+"""Optimisers: first steps by hand, clipping, decay, memory, and what must be refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minicnn import optimizers
+from minicnn.errors import DtypeError, OptionError, ShapeError, StateError
+from minicnn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from minicnn.optimizers.base import BLOCK
+from minicnn.schedules import CosineDecay, PiecewiseConstantDecay
+from minicnn.shapes import Array
+
+ALL: list[Optimizer] = [
+    SGD(),
+    SGD(momentum=0.9),
+    SGD(momentum=0.9, nesterov=True, weight_decay=0.01),
+    RMSprop(momentum=0.5, centered=True),
+    Adagrad(clipnorm=0.1),
+    Adam(amsgrad=True, clipvalue=0.1),
+    AdamW(global_clipnorm=0.1),
+]
+
+
+def fresh(optimizer: Optimizer) -> Optimizer:
+    return optimizers.get({"class_name": type(optimizer).__name__, "config": optimizer.config()})
+
+
+def steps(optimizer: Optimizer, gradients: list[float], start: float = 1.0) -> list[float]:
+    """Where one float64 parameter goes."""
+    parameters, path = {"p": np.array([start])}, []
+    for g in gradients:
+        optimizer.apply(parameters, {"p": np.array([g], float)})
+        path.append(float(parameters["p"][0]))
+    return path
+
+
+def test_steps_by_hand() -> None:
+    assert steps(SGD(0.1), [2, -1]) == pytest.approx([0.8, 0.9])
+    assert steps(SGD(0.1, momentum=0.5), [2, -1]) == pytest.approx([0.8, 0.8])  # m: -0.2, then -0.1 + 0.1
+    assert steps(SGD(0.1, momentum=0.5, nesterov=True), [2]) == pytest.approx([1 - 0.1 - 0.2])
+    assert steps(RMSprop(0.1, rho=0.75, epsilon=0), [2]) == pytest.approx([1 - 0.1 * 2 / 1])  # v = 0.25 * 4
+    assert steps(RMSprop(0.1, rho=0.75, epsilon=3.25, centered=True), [2]) == pytest.approx([1 - 0.1 * 2 / 2])
+    assert steps(Adagrad(0.1, initial_accumulator_value=5, epsilon=0), [2, 0]) == pytest.approx([1 - 0.2 / 3] * 2)
+    assert steps(Adam(0.1, epsilon=0), [2, 2]) == pytest.approx([0.9, 0.8])  # constant gradients: steps of lr
+    assert steps(AdamW(0.1, weight_decay=0.5, epsilon=0), [2]) == pytest.approx([1 - 0.05 - 0.1])
+
+
+def test_amsgrad_never_forgets_a_large_gradient() -> None:
+    gradients = [100.0] + [1.0] * 30
+    usual, ams = steps(Adam(0.1, beta_2=0.5), gradients), steps(Adam(0.1, beta_2=0.5, amsgrad=True), gradients)
+    assert abs(ams[-1] - ams[-2]) < 0.1 * abs(usual[-1] - usual[-2])
+
+
+@pytest.mark.parametrize("optimizer", ALL, ids=repr)
+def test_it_goes_downhill(optimizer: Optimizer, rng: np.random.Generator) -> None:
+    optimizer = fresh(optimizer)
+    optimizer.learning_rate = 0.02
+    parameters = {"p": rng.standard_normal(20)}
+    height = float(np.sum(parameters["p"] ** 2))
+    for _ in range(60):
+        optimizer.apply(parameters, {"p": 2 * parameters["p"]})
+    assert float(np.sum(parameters["p"] ** 2)) < 0.9 * height
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("optimizer", ALL, ids=repr)
+def test_arrays_change_in_place_and_keep_their_dtype(
+    optimizer: Optimizer, dtype: Any, rng: np.random.Generator
+) -> None:
+    optimizer = fresh(optimizer)
+    frozen, moved = rng.standard_normal(3).astype(dtype), rng.standard_normal((2, 3)).astype(dtype)
+    gradient = rng.standard_normal((2, 3)).astype(dtype)
+    before = frozen.copy(), moved.copy(), gradient.copy()
+    parameters = {"frozen/kernel": frozen, "moved/kernel": moved}
+    optimizer.apply(parameters, {"moved/kernel": gradient})
+    assert parameters["moved/kernel"] is moved
+    assert moved.dtype == dtype
+    assert np.all(moved != before[1])
+    np.testing.assert_array_equal(frozen, before[0])
+    np.testing.assert_array_equal(gradient, before[2])
+    assert set(optimizer.slots) == {f"{name}/moved/kernel" for name in optimizer.slot_values()}
+    assert all(slot.dtype == dtype and slot.shape == (2, 3) for slot in optimizer.slots.values())
+    assert optimizer.iterations == 1
+
+
+@pytest.mark.parametrize("optimizer", ALL, ids=repr)
+def test_pieces_and_strides_make_no_difference(optimizer: Optimizer, rng: np.random.Generator) -> None:
+    """Longer than two blocks, and once more in Fortran order, where it is updated as a whole."""
+    start = rng.standard_normal((2, BLOCK + 7))
+    in_c, in_fortran = {"p": start.copy()}, {"p": np.asfortranarray(start)}
+    a, b = fresh(optimizer), fresh(optimizer)
+    for _ in range(3):
+        g = rng.standard_normal(start.shape)
+        a.apply(in_c, {"p": g})
+        b.apply(in_fortran, {"p": np.asfortranarray(g)})
+    assert in_fortran["p"].flags.f_contiguous
+    np.testing.assert_allclose(in_c["p"], in_fortran["p"], rtol=1e-13)  # norms are added up in another order
+
+
+def test_the_last_element_is_treated_like_the_first(rng: np.random.Generator) -> None:
+    whole, alone = {"p": rng.standard_normal(2 * BLOCK + 1)}, {"p": np.zeros(1)}
+    alone["p"][:] = whole["p"][-1]
+    a, b = Adam(), Adam()
+    for _ in range(3):
+        g = rng.standard_normal(2 * BLOCK + 1)
+        a.apply(whole, {"p": g})
+        b.apply(alone, {"p": g[-1:]})
+    assert whole["p"][-1] == alone["p"][0]
+
+
+gradients_of_two = st.lists(st.floats(-100, 100), min_size=2, max_size=5)
+
+
+@given(gradients_of_two, gradients_of_two, st.floats(0.1, 10))
+def test_clipping(first: list[float], second: list[float], limit: float) -> None:
+    """With plain SGD of rate 1 the step is the clipped gradient itself."""
+    gradients = {"a": np.array(first), "b": np.array(second)}
+
+    def clipped(**options: float) -> dict[str, Array]:
+        parameters = {name: np.zeros(len(g)) for name, g in gradients.items()}
+        SGD(1.0, **options).apply(parameters, gradients)
+        return {name: -p for name, p in parameters.items()}
+
+    for name, step in clipped(clipnorm=limit).items():
+        length = np.linalg.norm(gradients[name])
+        np.testing.assert_allclose(step, gradients[name] * (limit / length if length > limit else 1), rtol=1e-12)
+    for name, step in clipped(clipvalue=limit).items():
+        np.testing.assert_array_equal(step, np.clip(gradients[name], -limit, limit))
+    together = clipped(global_clipnorm=limit)
+    length = np.linalg.norm(np.concatenate(list(gradients.values())))
+    for name, step in together.items():
+        np.testing.assert_allclose(step, gradients[name] * (limit / length if length > limit else 1), rtol=1e-12)
+
+
+def test_weight_decay_comes_before_the_step_and_is_not_clipped() -> None:
+    parameters = {"p": np.array([10.0])}
+    SGD(0.1, weight_decay=0.5, clipnorm=1.0).apply(parameters, {"p": np.array([100.0])})
+    assert parameters["p"][0] == pytest.approx(10 - 0.1 * 0.5 * 10 - 0.1 * 1)
+
+
+def test_gradients_that_are_not_finite() -> None:
+    for options in ({"clipnorm": 1.0}, {"global_clipnorm": 1.0}, {"clipvalue": 1.0}, {}):
+        parameters = {"a": np.zeros(2), "b": np.zeros(2)}
+        SGD(**options).apply(parameters, {"a": np.array([np.nan, 1.0]), "b": np.ones(2)})
+        assert np.isnan(parameters["a"][0])
+        assert np.isnan(parameters["b"]).all() == ("global_clipnorm" in options)
+
+
+def test_the_rate_follows_a_schedule_or_the_hand() -> None:
+    optimizer = SGD(PiecewiseConstantDecay([0], [0.5, 0.25]))
+    assert optimizer.learning_rate == 0.5
+    assert steps(optimizer, [1, 1, 1]) == [0.5, 0.25, 0.0]
+    assert optimizer.learning_rate == 0.25
+    with pytest.raises(StateError, match="PiecewiseConstantDecay"):
+        optimizer.learning_rate = 0.1
+    plain = SGD(0.5)
+    plain.learning_rate = 0.25
+    assert steps(plain, [1]) == [0.75]
+    assert plain.config() == {"learning_rate": 0.25}
+
+
+@pytest.mark.parametrize("optimizer", ALL, ids=repr)
+def test_going_on_from_a_checkpoint(optimizer: Optimizer, rng: np.random.Generator) -> None:
+    start, gradients = rng.standard_normal(5), [rng.standard_normal(5) for _ in range(6)]
+    through, halfway = {"p": start.copy()}, {"p": start.copy()}
+    a, b = fresh(optimizer), fresh(optimizer)
+    for g in gradients:
+        a.apply(through, {"p": g})
+    for g in gradients[:3]:
+        b.apply(halfway, {"p": g})
+    config = json.loads(json.dumps(b.config()))
+    state = {key: value.copy() for key, value in b.state().items()}
+    c = optimizers.get({"class_name": type(b).__name__, "config": config})
+    c.load_state(state)
+    for g in gradients[3:]:
+        c.apply(halfway, {"p": g})
+    np.testing.assert_array_equal(through["p"], halfway["p"])
+    assert c.iterations == 6
+    assert all(np.all(state[key] == value) for key, value in state.items())  # load_state copied
+
+
+def test_config_with_a_schedule() -> None:
+    optimizer = SGD(CosineDecay(0.1, 10, warmup_target=0.2, warmup_steps=3), momentum=0.5)
+    again = optimizers.get({"class_name": "SGD", "config": json.loads(json.dumps(optimizer.config()))})
+    again.iterations = 2
+    assert again.learning_rate == CosineDecay(0.1, 10, warmup_target=0.2, warmup_steps=3)(2)
+    assert repr(again) == repr(optimizer)
+
+
+def test_state_of_another_optimizer() -> None:
+    adam = Adam()
+    adam.apply({"p": np.zeros(2)}, {"p": np.ones(2)})
+    for state in (adam.state(), {}, {"iterations": np.array(-1)}, {"iterations": np.array(1.5)}):
+        optimizer = SGD(momentum=0.9)
+        with pytest.raises(StateError):
+            optimizer.load_state(state)
+        assert optimizer.slots == {}
+        assert optimizer.iterations == 0
+
+
+def test_gradients_that_do_not_fit_change_nothing() -> None:
+    parameters = {"a": np.ones(2), "b": np.ones(3)}
+    good = {"a": np.ones(2)}
+    optimizer = Adam()
+    for bad, error in [
+        ({"c": np.ones(2)}, ShapeError),
+        ({"b": np.ones(2)}, ShapeError),
+        ({"b": np.ones(3, np.float32)}, DtypeError),
+    ]:
+        with pytest.raises(error, match="'[bc]'"):
+            optimizer.apply(parameters, {**good, **bad})
+    np.testing.assert_array_equal(parameters["a"], 1)
+    assert optimizer.slots == {}
+    assert optimizer.iterations == 0
+
+
+def test_one_optimizer_for_two_models() -> None:
+    optimizer = SGD(momentum=0.9)
+    optimizer.apply({"p": np.ones(2)}, {"p": np.ones(2)})
+    with pytest.raises(ShapeError, match="belongs to one model"):
+        optimizer.apply({"p": np.ones(3)}, {"p": np.ones(3)})
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("sgd", {"learning_rate": -1}, "learning_rate"),
+        ("sgd", {"learning_rate": "fast"}, "learning_rate"),
+        ("sgd", {"learning_rate": {"class_name": "Slow"}}, "a schedule"),
+        ("sgd", {"momentum": 1.1}, "momentum"),
+        ("sgd", {"nesterov": 1}, "nesterov"),
+        ("sgd", {"clipnorm": 1.0, "clipvalue": 1.0}, "at most one of clipnorm, clipvalue and global_clipnorm"),
+        ("sgd", {"clipnorm": 0}, "clipnorm"),
+        ("sgd", {"weight_decay": -0.1}, "weight_decay"),
+        ("rmsprop", {"rho": 2}, "rho"),
+        ("adagrad", {"initial_accumulator_value": -1}, "initial_accumulator_value"),
+        ("adam", {"beta_1": 1}, "beta_1"),
+        ("adamw", {"weight_decay": None}, "weight_decay"),
+        ("adam", {"decay": 0.1}, "decay"),
+        ("lion", {}, "sgd, rmsprop, adagrad, adam, adamw"),
+    ],
+)
+def test_options_that_make_no_optimizer(kind: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        optimizers.get({"class_name": kind, "config": options})
