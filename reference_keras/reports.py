@@ -145,8 +145,8 @@ class StepDrift:
     step: int
     ours: float  # the loss before this step's update
     keras: float
-    drift: float  # max|ours - keras| / max|keras| of the worst weight array after the update
-    address: str  # which one that is
+    drift: float  # max|ours - keras| over all weights after the update
+    address: str  # the array where that is
 
     @property
     def loss_difference(self) -> float:

@@ -6,6 +6,7 @@ enters the next, and no implementation can prevent it. How fast they part is wha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +20,6 @@ from minicnn.sequential import Sequential
 from minicnn.shapes import Array
 from reference_keras.backend import load_keras, load_tensorflow
 from reference_keras.reports import StepDrift, TrainingReport
-from reference_keras.tolerance import max_error
 from reference_keras.twins import keras_loss, keras_optimizer, keras_twin
 from reference_keras.weights import keras_variables
 
@@ -49,7 +49,7 @@ def compare_training(
         x = np.asarray(x, dtype=dtype)
         theirs = step_keras(x, y)
         mine = ours.train_on_batch(x, y)["loss"]
-        drifts = {address: max_error(array, variables[address].numpy()) for address, array in ours.weights.items()}
+        drifts = {address: _distance(array, variables[address].numpy()) for address, array in ours.weights.items()}
         worst = max(drifts, key=lambda address: drifts[address])
         steps.append(StepDrift(step=number, ours=mine, keras=theirs, drift=drifts[worst], address=worst))
     if not steps:
@@ -60,28 +60,34 @@ def compare_training(
 def _keras_step(twin: Any, optimizer: optimizers.Optimizer, loss: Any, dtype: str) -> Any:
     """A function (x, y) -> loss that takes one step. Keras's own train_on_batch would return a running mean in float32."""
     tensorflow = load_tensorflow()
-    with floatx(dtype):
+    with floatx(dtype):  # the learning rate is kept in floatx
         keras_side = keras_optimizer(optimizer)
         keras_side.build(twin.trainable_variables)
+    for name, value in list(vars(keras_side).items()):
+        # TensorFlow turns a Python float into float32 before it casts: 0.9 would be 0.89999998, also in float64.
+        if type(value) is float:
+            setattr(keras_side, name, tensorflow.constant(value, dtype))
     criterion = keras_loss(loss, dtype=dtype)
 
     def step(x: Array, y: Array) -> float:
-        with floatx(dtype):
-            with tensorflow.GradientTape() as tape:
-                value = criterion(y, twin(x, training=True))
-            gradients = tape.gradient(value, [variable.value for variable in twin.trainable_variables])
-            keras_side.apply(gradients, twin.trainable_variables)
+        with tensorflow.GradientTape() as tape:
+            value = criterion(y, twin(x, training=True))
+        gradients = tape.gradient(value, [variable.value for variable in twin.trainable_variables])
+        keras_side.apply(gradients, twin.trainable_variables)
         return float(value)
 
     return step
 
 
+def _distance(ours: Array, theirs: Array) -> float:
+    """max|ours - theirs|, inf where something is NaN."""
+    worst = float(np.abs(ours - theirs).max())
+    return worst if math.isfinite(worst) else math.inf
+
+
 @contextmanager
 def floatx(dtype: str) -> Iterator[None]:
-    """Keras's default number type, for the length of a ``with`` block.
-
-    Its optimisers round their settings to it: outside, a float64 training would use 0.9 and 0.001 as float32 knows them.
-    """
+    """Keras's default number type, for the length of a ``with`` block."""
     config = load_keras().config
     before = config.floatx()
     config.set_floatx(dtype)

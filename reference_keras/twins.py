@@ -64,7 +64,7 @@ def keras_twin(model: Sequential, *, dtype: str | None = None) -> Any:
 def keras_optimizer(optimizer: Any) -> Any:
     """The Keras optimiser with the class name and the settings of a minicnn one; not the state it has gathered.
 
-    Keras keeps the learning rate in ``keras.config.floatx()``, so for float64 exactness build it under that setting.
+    Keras keeps these settings in float32; ``training.compare_training`` says what float64 needs.
     """
     return load_keras().optimizers.deserialize(_serialized(optimizer))
 

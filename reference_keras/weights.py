@@ -38,7 +38,7 @@ def from_keras(keras_model: Any, model: Sequential) -> None:
     variables = keras_variables(keras_model)
     _check(variables, model.weights, giver=f"Keras '{keras_model.name}'", taker=f"minicnn '{model.name}'")
     for address, array in model.weights.items():
-        array[...] = np.asarray(variables[address])
+        array[...] = variables[address].numpy()
 
 
 def _check(given: Mapping[str, Any], taken: Mapping[str, Array | Any], giver: str, taker: str) -> None:
