@@ -24,7 +24,7 @@ def test_by_hand() -> None:
     assert measured(metrics.SparseCategoricalAccuracy(), [1, 0, 1, 2], rows) == 0.5
     assert measured(metrics.SparseCategoricalAccuracy(), [[1], [0], [1], [2]], rows) == 0.5
     assert measured(metrics.CategoricalAccuracy(), one_hot, rows) == 0.5
-    assert measured(metrics.BinaryAccuracy(), [[1, 0, 1]], [[0.6, 0.5, 0.5]]) == pytest.approx(2 / 3)
+    assert measured(metrics.BinaryAccuracy(), [[1, 0, 0, 0]], [[0.6, 0.5, 0.5, 0.7]]) == 0.75  # 0.5 is no yes
     assert measured(metrics.BinaryAccuracy(threshold=0.0), [1, 0], [[2.0], [-1.0]]) == 1
     assert measured(SparseTopKCategoricalAccuracy(k=2), [1, 1, 0, 2], rows) == 0.75
     assert measured(metrics.TopKCategoricalAccuracy(k=2), one_hot, rows) == 1

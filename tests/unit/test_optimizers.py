@@ -214,7 +214,7 @@ def test_gradients_that_do_not_fit_change_nothing() -> None:
         ({"b": np.ones(2)}, ShapeError),
         ({"b": np.ones(3, np.float32)}, DtypeError),
     ]:
-        with pytest.raises(error, match="'[bc]'"):
+        with pytest.raises(error, match=r"'[bc]'"):
             optimizer.apply(parameters, {**good, **bad})
     np.testing.assert_array_equal(parameters["a"], 1)
     assert optimizer.slots == {}
