@@ -5,6 +5,7 @@ Integers only, so every algorithm must give exactly these numbers, in float32 as
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from minicnn.ops.average_pooling import average_pool2d, average_pool2d_backward
 from minicnn.ops.conv2d import ALGORITHMS, conv2d, conv2d_backward
 from minicnn.ops.depthwise_conv2d import depthwise_conv2d, depthwise_conv2d_backward
 from minicnn.ops.max_pooling import max_pool2d, max_pool2d_backward
+from minicnn.optimizers import Adagrad, Adam, Optimizer, RMSprop
 from minicnn.shapes import Array, Window
 
 EVERYWHERE = ["loops", "im2col", "direct"]
@@ -113,6 +115,20 @@ def test_a_3x3_kernel_of_nine_different_digits(algorithm: str) -> None:
 
 
 @pytest.mark.parametrize("algorithm", EVERYWHERE)
+def test_the_pictures_of_a_batch_share_the_kernel(algorithm: str) -> None:
+    """Each picture has its own y and dx; the gradients of kernel and bias add up over both."""
+    check(
+        algorithm,
+        np.concatenate([picture([1, 2], [3, 4]), picture([5, 6], [7, 8])]),
+        kernel([1, 10]),
+        y=np.concatenate([picture([21], [43]), picture([65], [87])]),
+        dy=np.concatenate([picture([1], [2]), picture([3], [4])]),
+        dx=np.concatenate([picture([1, 10], [2, 20]), picture([3, 30], [4, 40])]),
+        dk=kernel([1 + 6 + 15 + 28, 2 + 8 + 18 + 32]),
+    )
+
+
+@pytest.mark.parametrize("algorithm", EVERYWHERE)
 def test_groups_do_not_mix(algorithm: str) -> None:
     """Two channels to four filters in two groups: filters 0 and 1 see channel 0, filters 2 and 3 see channel 1."""
     x, k = np.array([[[[3.0, 5.0]]]]), np.array([[[[1.0, 2.0, 10.0, 20.0]]]])
@@ -175,3 +191,24 @@ def test_average_pooling_of_overlapping_windows() -> None:
     y, cache = average_pool2d(x, Window.of((1, 2), 1))
     assert y.tolist() == picture([3, 5]).tolist()
     assert average_pool2d_backward(picture([2, 8]), cache).tolist() == picture([1, 5, 4]).tolist()
+
+
+# -- optimisers: where epsilon stands ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "optimizer, after",
+    [
+        # m = 0.1 * 4, v = 0.001 * 16; the correction makes 4 and 16 of them, epsilon is added to the plain root of v
+        (Adam(0.5, epsilon=1.0), 1 - 0.5 * math.sqrt(0.001) / 0.1 * 0.4 / (math.sqrt(0.016) + 1)),
+        # v = 0.1 * 16 = 1.6, and 1.6 + 2.4 = 4
+        (RMSprop(0.5, epsilon=2.4), 1 - 0.5 * 4 / 2),
+        # 0.1 + 16 + 0.15 = 16.25, the square of 4.031...
+        (Adagrad(0.5, epsilon=0.15), 1 - 0.5 * 4 / math.sqrt(16.25)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_epsilon_stands_outside_the_root_in_adam_and_inside_elsewhere(optimizer: Optimizer, after: float) -> None:
+    parameters = {"fc/bias": np.array([1.0])}
+    optimizer.apply(parameters, {"fc/bias": np.array([4.0])})
+    assert parameters["fc/bias"][0] == pytest.approx(after, rel=1e-12)

@@ -1,0 +1,248 @@
+"""Does the suite notice a broken backward pass? Break one line at a time, and see that a named test file fails.
+
+Each mutation is applied to a copy of the package, and the tests run there in a process of their own, with Numba's
+compiler switched off: the same Python code, without waiting for machine code. The original text must occur exactly
+once, so a mutation whose line was rewritten fails loudly instead of testing nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+VECTORS = "tests/unit/test_vectors.py"
+TESTS_FAILED = 1  # pytest's exit code; 2 to 5 mean that it could not run them
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """In ``file``, ``original`` becomes ``mutated``; then ``tests`` must fail."""
+
+    name: str
+    file: str
+    original: str
+    mutated: str
+    tests: str = VECTORS
+
+
+def convolution(name: str, file: str, original: str, mutated: str) -> Mutation:
+    return Mutation(f"convolution, {name}", f"minicnn/ops/conv2d/{file}.py", original, mutated)
+
+
+MUTATIONS = [
+    Mutation(
+        "windows: same padding puts the odd zero before",
+        "minicnn/shapes.py",
+        "return total // 2, total - total // 2",
+        "return total - total // 2, total // 2",
+    ),
+    convolution(
+        "winograd: dx with a kernel that is not turned",
+        "winograd",
+        "turned = kernel[::-1, ::-1].swapaxes(2, 3)",
+        "turned = kernel.swapaxes(2, 3)",
+    ),
+    convolution(
+        "winograd: dx shifted", "winograd", "(reach - top, reach - bottom)", "(reach - top - 1, reach - bottom + 1)"
+    ),
+    convolution(
+        "direct: dx with the kernel upside down",
+        "direct",
+        "_by_group(kernel, groups).swapaxes(3, 4))",
+        "_by_group(kernel, groups).swapaxes(3, 4)[:, ::-1, ::-1])",
+    ),
+    convolution("direct: stride ignored in dx", "direct", "if reach < 0 or reach % stride_h or", "if reach < 0 or"),
+    convolution(
+        "direct: taps of dkernel exchanged",
+        "direct",
+        "dkernel[g, kh, kw, c, f] += row_sum[f]",
+        "dkernel[g, kw, kh, c, f] += row_sum[f]",
+    ),
+    convolution(
+        "direct: groups of dkernel interleaved",
+        "direct",
+        "dkernel.transpose(1, 2, 3, 0, 4)",
+        "dkernel.transpose(1, 2, 3, 4, 0)",
+    ),
+    convolution(
+        "im2col: taps of dx exchanged",
+        "im2col",
+        "+= dcolumns[:, :, kh, kw]",
+        "+= dcolumns[:, :, size_h - 1 - kh, size_w - 1 - kw]",
+    ),
+    convolution("im2col: overlapping dx overwritten", "im2col", "[...] += dcolumns", "[...] = dcolumns"),
+    convolution(
+        "im2col: dx cut out at the wrong place",
+        "im2col",
+        "dpadded[:, top : top + height",
+        "dpadded[:, bottom : bottom + height",
+    ),
+    convolution(
+        "im2col: every group feeds the first filters",
+        "im2col",
+        "slice(g * per_group, (g + 1) * per_group)",
+        "slice(0, per_group)",
+    ),
+    convolution(
+        "loops: dkernel from a neighbouring pixel",
+        "loops",
+        "float(dy[n, oh, ow, f]) * float(x[n, ih, iw, c])",
+        "float(dy[n, oh, ow, f]) * float(x[n, ih, iw - 1, c])",
+    ),
+    convolution("dbias of the first picture alone", "__init__", "dy.sum(axis=2)", "dy[:1].sum(axis=2)"),
+    convolution("dbias forgets an axis", "__init__", "dy.sum(axis=2)", "dy[:, :, 0]"),
+    Mutation(
+        "depthwise: kernel gradient in the wrong order",
+        "minicnn/ops/depthwise_conv2d.py",
+        "grouped.reshape(size_h, size_w, cache.groups, filters // cache.groups)",
+        "grouped.reshape(size_h, size_w, filters // cache.groups, cache.groups).swapaxes(2, 3)",
+    ),
+    Mutation(
+        "max pooling: the last of equals wins",
+        "minicnn/ops/max_pooling.py",
+        "not value <= best",
+        "not value < best",
+    ),
+    Mutation(
+        "max pooling: every tap gets the gradient",
+        "minicnn/ops/max_pooling.py",
+        "dy[n, oh, ow, c] if winners[n, oh, ow, c] == tap else 0.0",
+        "dy[n, oh, ow, c]",
+    ),
+    Mutation(
+        "average pooling: padding is counted",
+        "minicnn/ops/average_pooling.py",
+        "rows = min(H, h0 + KH) - max(0, h0)",
+        "rows = KH",
+    ),
+    Mutation(
+        "relu: the gradient passes at 0",
+        "minicnn/ops/activations.py",
+        "dx[i] = dy[i] if y[i] > 0.0 else 0.0",
+        "dx[i] = dy[i] if y[i] >= 0.0 else 0.0",
+        "tests/unit/ops/test_activations.py",
+    ),
+    Mutation(
+        "softmax: its outputs do not compete",
+        "minicnn/ops/activations.py",
+        "dx: Array = y * (d - (y * d).sum(axis=axis, keepdims=True))",
+        "dx: Array = y * d * (1 - y)",
+        "tests/unit/ops/test_activations.py",
+    ),
+    Mutation(
+        "batch normalisation: the mean's part in dx is forgotten",
+        "minicnn/ops/batch_norm.py",
+        "scale[c] * (dy[row, c] - offset[c] - ",
+        "scale[c] * (dy[row, c] - ",
+        "tests/unit/ops/test_batch_norm.py",
+    ),
+    Mutation(
+        "batch normalisation: momentum weighs the new statistics",
+        "minicnn/layers/batch_norm.py",
+        "old * self.momentum + seen[key] * (1 - self.momentum)",
+        "old * (1 - self.momentum) + seen[key] * self.momentum",
+        "tests/unit/ops/test_batch_norm.py",
+    ),
+    Mutation(
+        "cross-entropy: the gradient of a sum instead of a mean",
+        "minicnn/losses.py",
+        "MeanCache(weights / losses.size, cache)",
+        "MeanCache(weights, cache)",
+        "tests/unit/test_losses.py",
+    ),
+    Mutation(
+        "dense: dkernel transposed",
+        "minicnn/ops/dense.py",
+        "dkernel = _product(x.reshape(-1, inputs).T, dy_rows)",
+        "dkernel = _product(dy_rows.T, x.reshape(-1, inputs)).reshape(inputs, units)",
+        "tests/unit/ops/test_dense.py",
+    ),
+    Mutation(
+        "adam: epsilon inside the root",
+        "minicnn/optimizers/adam.py",
+        "(np.sqrt(v) + self.epsilon)",
+        "np.sqrt(v + self.epsilon)",
+    ),
+    Mutation(
+        "sequential: shared layers keep only the last gradient",
+        "minicnn/sequential.py",
+        "gradients[address] + gradient if address in gradients else gradient",
+        "gradient",
+        "tests/unit/test_sequential.py",
+    ),
+]
+
+
+def copy_of_the_project(folder: Path) -> Path:
+    """The package and its tests, without compiled files."""
+    for name in ("minicnn", "tests"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    return folder
+
+
+def run(tests: list[str], project: Path) -> subprocess.CompletedProcess[str]:
+    """pytest on ``tests`` inside ``project``, which must be the minicnn that is imported there."""
+    variables = {"PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1", "NUMBA_DISABLE_JIT": "1"}
+    check = "import minicnn, pathlib, sys; assert pathlib.Path(minicnn.__file__).is_relative_to(pathlib.Path.cwd())"
+    command = f"{check}; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
+    return subprocess.run(
+        [sys.executable, "-c", command, "-x", "-q", "-p", "no:cacheprovider", *tests],
+        cwd=project,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def attempt(mutation: Mutation, project: Path) -> subprocess.CompletedProcess[str]:
+    """Apply the mutation to a copy and run its tests there."""
+    source = copy_of_the_project(project) / mutation.file
+    text = source.read_text(encoding="utf-8")
+    source.write_text(text.replace(mutation.original, mutation.mutated), encoding="utf-8")
+    try:
+        return run([mutation.tests], project)
+    finally:
+        shutil.rmtree(project)
+
+
+@pytest.fixture(scope="module")
+def attempts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[subprocess.CompletedProcess[str]]]]:
+    """Every mutation on its way, as many at once as there are cores."""
+    folder = tmp_path_factory.mktemp("mutations")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield {m.name: pool.submit(attempt, m, folder / str(i)) for i, m in enumerate(MUTATIONS)}
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_the_line_to_break_is_there_once(mutation: Mutation) -> None:
+    text = (ROOT / mutation.file).read_text(encoding="utf-8")
+    assert text.count(mutation.original) == 1
+    assert mutation.mutated != mutation.original
+
+
+@pytest.mark.slow
+def test_unbroken_code_passes(tmp_path: Path) -> None:
+    result = run(sorted({mutation.tests for mutation in MUTATIONS}), copy_of_the_project(tmp_path / "project"))
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-2000:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_a_broken_line_is_noticed(
+    mutation: Mutation, attempts: dict[str, Future[subprocess.CompletedProcess[str]]]
+) -> None:
+    result = attempts[mutation.name].result()
+    assert result.returncode == TESTS_FAILED, result.stdout[-3000:] + result.stderr[-2000:]
