@@ -107,10 +107,11 @@ class Optimizer(ABC):
         if address not in parameters:
             raise ShapeError(explain(f"gradients of known parameters ({', '.join(parameters)})", repr(address)))
         p = parameters[address]
-        if np.shape(g) != p.shape:
-            raise ShapeError(explain(f"a gradient of shape {p.shape} for '{address}'", f"shape {np.shape(g)}"))
-        if g.dtype != p.dtype:
-            raise DtypeError(explain(f"a gradient of dtype {p.dtype} for '{address}'", f"dtype {g.dtype}"))
+        if not isinstance(g, np.ndarray) or g.dtype != p.dtype:
+            received = getattr(g, "dtype", type(g).__name__)
+            raise DtypeError(explain(f"an array of dtype {p.dtype} for the gradient of '{address}'", received))
+        if g.shape != p.shape:
+            raise ShapeError(explain(f"a gradient of shape {p.shape} for '{address}'", f"shape {g.shape}"))
         for name in self.slot_values():
             slot = self.slots.get(f"{name}/{address}", p)
             if slot.shape != p.shape or slot.dtype != p.dtype:

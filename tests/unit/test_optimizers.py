@@ -213,6 +213,7 @@ def test_gradients_that_do_not_fit_change_nothing() -> None:
         ({"c": np.ones(2)}, ShapeError),
         ({"b": np.ones(2)}, ShapeError),
         ({"b": np.ones(3, np.float32)}, DtypeError),
+        ({"b": [1.0, 1.0, 1.0]}, DtypeError),
     ]:
         with pytest.raises(error, match=r"'[bc]'"):
             optimizer.apply(parameters, {**good, **bad})
