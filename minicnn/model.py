@@ -238,6 +238,9 @@ class Model(ABC):
 
     @staticmethod
     def _plain_batches(data: Data, batch_size: int) -> Batches:
+        if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+            received = f"{len(data)} parts" if isinstance(data, (tuple, list)) else type(data).__name__
+            raise OptionError(explain("validation_data as (x, y) or (x, y, sample_weight)", received))
         x, y, *weight = data
         return Batches(x, y, batch_size=batch_size, shuffle=False, sample_weight=weight[0] if weight else None)
 

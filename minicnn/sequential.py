@@ -67,6 +67,7 @@ class Sequential(Model):
             raise OptionError(
                 explain("a name for every layer of its own", f"'{layer.name}' twice", "Names address weights.")
             )
+        layer.has_default_name = False  # from now on its name is an address: no other model may change it
         self.layers.append(layer)
 
     def build(self, input_shape: Shape, weights: Mapping[str, Array] | None = None) -> Shape:

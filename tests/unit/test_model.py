@@ -198,6 +198,8 @@ BAD_FITS: dict[str, tuple[dict[str, Any], str]] = {
     "split 1": ({"validation_split": 1.0}, "validation_split above 0 and below 1. Received: 1.0."),
     "split -1": ({"validation_split": -0.5}, "validation_split above 0 and below 1. Received: -0.5."),
     "two splits": ({"validation_split": 0.5, "validation_data": ([], [])}, "validation_split or validation_data"),
+    "one part": ({"validation_data": (np.zeros((2, 4)),)}, "(x, y) or (x, y, sample_weight). Received: 1 parts."),
+    "no parts": ({"validation_data": np.zeros((2, 4))}, "(x, y) or (x, y, sample_weight). Received: ndarray."),
     "two weights": ({"sample_weight": np.ones(20), "class_weight": {0: 2.0}}, "sample_weight or class_weight"),
     "fewer targets": ({"y": np.zeros(19, int)}, "one target for each of the 20 inputs. Received: y of shape (19,)."),
     "a class too many": ({"y": np.full(20, 3)}, "3"),

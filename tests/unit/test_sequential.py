@@ -39,6 +39,16 @@ def test_chosen_names_must_differ() -> None:
         Sequential([Dense(1, name="fc"), Dense(1, name="fc")])
 
 
+def test_a_name_once_given_is_kept_in_a_second_model() -> None:
+    """A layer taken over from another model: what addressed its weights there still does."""
+    base = Sequential([Dense(2), Dense(2)])
+    head = Sequential([base.layers[1], Dense(3), Dense(3)])
+    assert [layer.name for layer in base.layers] == ["dense", "dense_1"]
+    assert [layer.name for layer in head.layers] == ["dense_1", "dense", "dense_2"]
+    with pytest.raises(OptionError, match="'dense_1' twice"):
+        Sequential([Dense(3), Dense(3), base.layers[1]])
+
+
 @pytest.mark.parametrize("thing", ["dense", Dense, None, np.zeros(3)])
 def test_only_layers_can_be_added(thing: Any) -> None:
     with pytest.raises(OptionError, match=r"Expected a minicnn layer\. Received: "):
