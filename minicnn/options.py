@@ -73,8 +73,8 @@ def from_identifier(kind: str, identifier: object, base: type[Any], classes: Map
     try:
         signature.bind(**arguments)
     except TypeError as error:
-        fix = f"({error})"
-        raise OptionError(explain(f"arguments of {name}{signature}", repr(arguments), fix)) from None
+        expected = f"arguments of {name} ({', '.join(signature.parameters)})"
+        raise OptionError(explain(expected, repr(arguments), f"Python says: {error}.")) from None
     return known[name](**arguments)
 
 
