@@ -23,7 +23,6 @@ from benchmarks.crops import batch
 from benchmarks.layer_engines import BACKWARD, FORWARD, MINICNN, layer_call
 from benchmarks.model_engines import LEARNING_RATE, LOSS, Timed
 from minicnn.layers import Conv2D
-from minicnn.layers.base import Layer
 from minicnn.shapes import Array
 from minicnn.training import backpropagate
 from reference_keras.parity import compare_layer
@@ -33,7 +32,7 @@ from reference_keras.twins import keras_twin
 # Relative errors of float32 against R. A wrong network is off by about 1.
 LOGITS = 1e-4  # rms
 LOSS_ERROR = 1e-4
-# rms. An activation within rounding of 0 may open a ReLU on one side and not on the other, and two nearly equal ones swap
+# rms. An activation within rounding of 0 may open a ReLU on one side and not on the other; two nearly equal ones may swap
 # places in a pooling. In face_cnn such a place takes Keras's error from 1e-5 in the layers above it to 1e-2 below.
 GRADIENT = 5e-2
 

@@ -1,4 +1,4 @@
-"""Every kind of layer, forward and forward+backward, in minicnn and in Keras, on the crops; and minicnn's algorithms."""
+"""Every kind of layer, forward and backward, in minicnn and in Keras, on the crops; and minicnn's algorithms."""
 
 from __future__ import annotations
 

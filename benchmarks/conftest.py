@@ -6,14 +6,14 @@ from benchmarks import threads  # first: it must run before NumPy loads
 
 THREADS = threads.pin()
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable  # noqa: E402
+from typing import Any  # noqa: E402
 
-import pytest
+import pytest  # noqa: E402
 
-from benchmarks.crops import faces
-from benchmarks.ratios import Timing, ratios, table
-from minicnn import environment
+from benchmarks.crops import faces  # noqa: E402
+from benchmarks.ratios import Timing, ratios, table  # noqa: E402
+from minicnn import environment  # noqa: E402
 
 TIMINGS = pytest.StashKey[list[Timing]]()
 POOLS = pytest.StashKey[dict[str, int]]()

@@ -22,7 +22,7 @@ SEED = 0
 
 
 class Faces(NamedTuple):
-    """x (40, 200, 200, 1) float32 in 0..1; persons (40,) ids 0..39; source says in words where the pictures come from."""
+    """x (40, 200, 200, 1) float32 in 0..1; persons (40,) ids 0..39; source: where the pictures come from, in words."""
 
     x: Array
     persons: Array

@@ -33,7 +33,7 @@ LOSS = SparseCategoricalCrossentropy(from_logits=True)
 
 
 class Timed(NamedTuple):
-    """What the clock runs, returning {"y": ...} or {"loss": ..., "d<address>": ...}; and the weights as they are now."""
+    """What the clock runs, returning {"y": ...} or {"loss": ..., "d<address>": ...}; and the weights as they are."""
 
     call: Callable[[], dict[str, Any]]
     weights: Callable[[], dict[str, Array]]

@@ -1,4 +1,4 @@
-"""The table at the end: for each case and pass, minicnn's median, that of the fastest way to run Keras, and their ratio."""
+"""The table at the end: for each case and pass, minicnn's median, that of Keras's fastest way, and their ratio."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def require_pinned(threads: int) -> dict[str, int]:
     wrong = {pool: size for pool, size in found.items() if size != threads}
     if wrong:
         raise RuntimeError(
-            f"Expected {threads} threads in every pool. Received: {wrong}. A library was loaded before the benchmarks could "
-            "pin it: run them in a process of their own, with `make bench THREADS=...` or `pytest benchmarks`."
+            f"Expected {threads} threads in every pool. Received: {wrong}. A library was loaded before it was pinned: "
+            "run the benchmarks in a process of their own, with `make bench THREADS=...` or `pytest benchmarks`."
         )
     return found

@@ -1,0 +1,123 @@
+"""The benchmarks must not rot: they are collected, one tiny case of each kind runs, and they refuse wrong numbers."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minicnn.layers import LAYERS
+
+pytest.importorskip("keras", reason="the benchmarks compare with Keras: pip install 'minicnn[bench]'")
+pytest.importorskip("pytest_benchmark", reason="the benchmarks need pytest-benchmark: pip install 'minicnn[bench]'")
+
+from benchmarks import crops, layer_engines, model_engines
+from benchmarks.agreement import require_dropped, require_finite
+from benchmarks.cases import calls, layer_cases
+from benchmarks.ratios import Ratio, Timing, ratios, table
+from benchmarks.threads import require_pinned
+from minicnn.errors import MissingDependencyError, OptionError, missing
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A process of its own: the benchmarks pin threads before anything is loaded."""
+    command = [sys.executable, "-m", "pytest", "benchmarks", "-p", "no:cacheprovider", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_every_layer_and_both_networks_are_collected() -> None:
+    result = run("--collect-only", "-q")
+    assert result.returncode == 0, result.stdout + result.stderr
+    for kind in LAYERS:
+        for direction, engines in layer_engines.ENGINES.items():
+            for engine in engines:
+                assert re.search(rf"\[call:{kind}\(.*-{re.escape(direction)}-{engine}\]", result.stdout)
+    for network in ("face_cnn-batch1", "face_cnn-batch32", "vgg_face-batch1"):
+        for direction, engines in model_engines.ENGINES.items():
+            assert all(f"[{network}-{direction}-{engine}]" in result.stdout for engine in engines)
+
+
+def test_one_case_of_each_kind_runs() -> None:
+    kinds = "call:Dense or call:BatchNorm or Dropout(rate=0.3) or face_cnn-batch1 or (algorithm and conv1)"
+    result = run("--benchmark-disable", "-k", kinds)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert re.search(r"threads: \d+ in every pool", result.stdout)
+    assert re.search(r"^3[0-9] passed", result.stdout.splitlines()[-1].strip("= ")), result.stdout
+
+
+def test_measuring_ends_with_a_table_of_ratios() -> None:
+    result = run("--benchmark-only", "-k", "call:Flatten and not predict")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Keras / minicnn: ratios of medians" in result.stdout
+    assert re.search(
+        r"^call:Flatten\(\)@2x5x3x4: forward\s+[\d.e-]+\s+[\d.]+\s+[\d.]+  keras-", result.stdout, re.MULTILINE
+    )
+
+
+def test_every_row_of_the_shared_table_can_be_timed() -> None:
+    ids = [case.id for case in calls(every_row=True)]
+    assert len(ids) == len(set(ids)) > len(LAYERS)
+    assert {case.kind for case in calls(every_row=False)} == set(LAYERS)
+    assert len({case.id for case in layer_cases(every_row=True)}) == len(layer_cases(every_row=True))
+
+
+def test_ratio_takes_the_fastest_way_of_keras() -> None:
+    timings = [
+        Timing("dense: forward", "minicnn", 0.002),
+        Timing("dense: forward", "keras-eager", 0.009),
+        Timing("dense: forward", "keras-function", 0.003),
+        Timing("algorithms", "direct", 0.001),  # no Keras, no ratio
+        Timing("alone: forward", "minicnn", 0.001),
+    ]
+    found = ratios(timings)
+    assert found == [Ratio("dense: forward", 2.0, 3.0, "keras-function")]
+    assert found[0].value == pytest.approx(1.5)
+    assert re.search(r"dense: forward +2 +3 +1\.50 +keras-function$", table(found)[1])
+
+
+def test_crops_are_a_batch_of_different_people() -> None:
+    x, persons = crops.batch(5)
+    assert x.shape == (5, 200, 200, 1)
+    assert x.dtype == np.float32
+    assert list(persons) == [0, 1, 2, 3, 4]
+    with pytest.raises(OptionError, match=r"Received: 41"):
+        crops.batch(41)
+
+
+def test_stand_ins_say_that_they_are_no_faces(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_dlib() -> None:
+        raise missing("dlib-bin", "faces", "Finding faces")
+
+    monkeypatch.setattr(crops, "orl_crops", without_dlib)
+    found = crops.faces.__wrapped__()
+    assert found.x.shape == (crops.PEOPLE, 200, 200, 1)
+    assert found.source.startswith("NOT FACES")
+    assert "dlib-bin" in found.source
+    assert issubclass(MissingDependencyError, ImportError)
+
+
+def test_wrong_dropout_is_refused(rng: np.random.Generator) -> None:
+    x, dy, mask = rng.normal(size=(50, 9)), rng.normal(size=(50, 9)), rng.random((50, 9)) < 0.5
+    right = {"y": mask * x / 0.5, "dx": mask * dy / 0.5}
+    require_dropped(right, x, dy, 0.5)
+    with pytest.raises(AssertionError, match="y is neither"):
+        require_dropped(right | {"y": mask * x}, x, dy, 0.5)
+    with pytest.raises(AssertionError, match="dx is not dropped where y is"):
+        require_dropped(right | {"dx": ~mask * dy / 0.5}, x, dy, 0.5)
+
+
+def test_diverged_numbers_are_refused() -> None:
+    require_finite({"loss": 1.0})
+    with pytest.raises(AssertionError, match="diverged"):
+        require_finite({"loss": np.float32("nan")})
+
+
+def test_other_threads_than_told_are_refused() -> None:
+    with pytest.raises(RuntimeError, match="Expected 1000 threads in every pool"):
+        require_pinned(1000)
