@@ -17,15 +17,13 @@ import numpy as np
 from minicnn import training
 from minicnn.callbacks import Callback, History, ProgressBar
 from minicnn.compiled import Compiled
-from minicnn.data import Batches, train_validation_split
-from minicnn.errors import OptionError, ShapeError, StateError, explain
+from minicnn.data import Batches
+from minicnn.errors import ShapeError, StateError, explain
 from minicnn.io.models import write_model
 from minicnn.layers.base import INFERENCE, Cache, Context, Layer, Params
 from minicnn.optimizers import Optimizer
 from minicnn.shapes import Array, Shape, float_dtype, whole
 from minicnn.summary import summary_text
-
-Data = tuple[Array, Array] | tuple[Array, Array, Array]
 
 
 class Model(ABC):
@@ -155,7 +153,7 @@ class Model(ABC):
         verbose: int | str = "auto",
         callbacks: Sequence[Callback] = (),
         validation_split: float = 0.0,
-        validation_data: Data | None = None,
+        validation_data: training.Data | None = None,
         shuffle: bool = True,
         class_weight: Mapping[int, float] | None = None,
         sample_weight: Array | None = None,
@@ -169,36 +167,21 @@ class Model(ABC):
         the *last* part of the data out, before any shuffling, as Keras does. ``verbose``: 0 silent, 1 a progress bar,
         2 a line per epoch, "auto" a bar in a terminal and lines elsewhere.
         """
-        whole(batch_size, "batch_size")
         whole(epochs, "epochs")
         whole(initial_epoch, "initial_epoch", least=0)
         self.require_compiled()
-        if validation_split and validation_data is not None:
-            raise OptionError(explain("validation_split or validation_data", "both", "Leave one of them out."))
-        if isinstance(x, Batches):
-            also = {"y": y, "sample_weight": sample_weight, "class_weight": class_weight, "augment": augment}
-            given = [name for name, value in also.items() if value is not None]
-            given += ["validation_split"] * bool(validation_split)
-            if given:
-                raise OptionError(explain("Batches alone", f"also {', '.join(given)}", "Give them to Batches(...)."))
-            batches = x
-        else:
-            if y is None:
-                raise OptionError(explain("targets y", "None", "fit(x, y): one target for each input."))
-            if validation_split:
-                (x, y, sample_weight), last = train_validation_split(x, y, sample_weight, validation_split)
-                validation_data = last[:2] if last[2] is None else (*last[:2], last[2])
-            batches = Batches(
-                x,
-                y,
-                batch_size=batch_size,
-                shuffle=shuffle,
-                seed=self.seed,
-                sample_weight=sample_weight,
-                class_weight=class_weight,
-                augment=augment,
-            )
-        validation = None if validation_data is None else self._plain_batches(validation_data, batch_size)
+        batches, validation = training.prepare(
+            x,
+            y,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=self.seed,
+            validation_split=validation_split,
+            validation_data=validation_data,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            augment=augment,
+        )
         self._build_from(batches.x)
         bar = [] if verbose == 0 else [ProgressBar(verbose)]
         return training.fit(
@@ -215,7 +198,7 @@ class Model(ABC):
     ) -> dict[str, float]:
         """Mean loss and metrics on data the network is not trained on: ``{"loss": ..., "accuracy": ...}``."""
         data = (x, y) if sample_weight is None else (x, y, sample_weight)
-        return training.evaluate(self, self._plain_batches(data, whole(batch_size, "batch_size")))
+        return training.evaluate(self, training.in_order(data, batch_size))
 
     def train_on_batch(self, x: Array, y: Array, sample_weight: Array | None = None) -> dict[str, float]:
         """One step of gradient descent; the loss and metrics of this batch, before the step."""
@@ -235,14 +218,6 @@ class Model(ABC):
         for metric in metrics:
             metric.update(y, predictions)
         return {metric.name: metric.result() for metric in metrics}
-
-    @staticmethod
-    def _plain_batches(data: Data, batch_size: int) -> Batches:
-        if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
-            received = f"{len(data)} parts" if isinstance(data, (tuple, list)) else type(data).__name__
-            raise OptionError(explain("validation_data as (x, y) or (x, y, sample_weight)", received))
-        x, y, *weight = data
-        return Batches(x, y, batch_size=batch_size, shuffle=False, sample_weight=weight[0] if weight else None)
 
     def _build_from(self, x: Array) -> None:
         if self.input_shape is None:
