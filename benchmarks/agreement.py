@@ -32,8 +32,8 @@ from reference_keras.twins import keras_twin
 # Relative errors of float32 against R. A wrong network is off by about 1.
 LOGITS = 1e-4  # rms
 LOSS_ERROR = 1e-4
-# rms. An activation within rounding of 0 may open a ReLU on one side and not on the other; two nearly equal ones may swap
-# places in a pooling. In face_cnn such a place takes Keras's error from 1e-5 in the layers above it to 1e-2 below.
+# rms. An activation within rounding of 0 may open a ReLU on one side and not on the other; two nearly equal ones may
+# swap places in a pooling. In face_cnn such a place takes Keras's error from 1e-5 in the layers above to 1e-2 below.
 GRADIENT = 5e-2
 
 SEED = 0
