@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.errors import LabelError, OptionError, ShapeError, explain
-from minicnn.shapes import FLOATS, Array
+from minicnn.shapes import FLOATS, Array, whole
 
 Batch = tuple[Array, Array | None, Array | None]  # x, y, weight
 Augmentation = Callable[[Array, np.random.Generator], Array]
@@ -54,8 +54,8 @@ class Batches:
     ) -> None:
         self.x = np.asarray(x)
         self.y = None if y is None else np.asarray(y)
-        self.batch_size = _whole(batch_size, "batch_size", 1)
-        self.seed = _whole(seed, "seed", 0)
+        self.batch_size = whole(batch_size, "batch_size")
+        self.seed = whole(seed, "seed", least=0)
         self.shuffle = bool(shuffle)
         self.augment = augment
         if self.x.ndim < 1 or len(self.x) == 0:
@@ -81,7 +81,7 @@ class Batches:
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """(x, y, weight) of every batch; y and weight are None where there are none."""
-        epoch = _whole(epoch, "epoch", 0)
+        epoch = whole(epoch, "epoch", least=0)
         order = np.random.default_rng([self.seed, epoch, _ORDER]).permutation(len(self.x)) if self.shuffle else None
         for number in range(len(self)):
             part = slice(number * self.batch_size, (number + 1) * self.batch_size)
@@ -126,7 +126,7 @@ def one_hot(labels: Array, classes: int, dtype: Any = np.float32) -> Array:
     [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     """
     labels = np.asarray(labels)
-    classes = _whole(classes, "classes", 1)
+    classes = whole(classes, "classes")
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise LabelError(explain("integer labels (N,)", f"shape {labels.shape}, dtype {labels.dtype}"))
     if labels.size and not 0 <= labels.min() <= labels.max() < classes:
@@ -134,12 +134,6 @@ def one_hot(labels: Array, classes: int, dtype: Any = np.float32) -> Array:
     rows = np.zeros((len(labels), classes), dtype)
     rows[np.arange(len(labels)), labels] = 1
     return rows
-
-
-def _whole(value: Any, name: str, least: int) -> int:
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < least:
-        raise OptionError(explain(f"{name} as an integer of at least {least}", repr(value)))
-    return int(value)
 
 
 def _check_targets(y: Array, length: int) -> None:
@@ -167,16 +161,16 @@ def _sample_weights(sample_weight: Array, length: int, dtype: np.dtype[Any]) -> 
 def _class_weights(y: Array, class_weight: Mapping[int, float], dtype: np.dtype[Any]) -> Array:
     """One weight per sample. A label is the position of the largest entry in a one-hot row, or the number itself."""
     labels = y.argmax(axis=-1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(len(y), -1)[:, 0]
-    whole = np.round(labels).astype(np.int64)
-    if y.ndim > 2 or not np.array_equal(whole, labels) or whole.min() < 0:
+    indices = np.round(labels).astype(np.int64)
+    if y.ndim > 2 or not np.array_equal(indices, labels) or indices.min() < 0:
         raise LabelError(explain("class indices (N,) or one-hot rows (N, classes) to weigh by class", f"y {y.shape}"))
-    classes = y.shape[1] if y.ndim == 2 and y.shape[1] > 1 else int(whole.max()) + 1
+    classes = y.shape[1] if y.ndim == 2 and y.shape[1] > 1 else int(indices.max()) + 1
     table = np.ones(classes, dtype)
     for key, value in class_weight.items():
-        index = _whole(key, "a class in class_weight", 0)
+        index = whole(key, "a class in class_weight", least=0)
         if index >= classes:
             raise OptionError(explain(f"classes 0 to {classes - 1} in class_weight", f"class {index}"))
         if isinstance(value, bool) or not math.isfinite(value) or value < 0:
             raise OptionError(explain(f"a finite weight of at least 0 for class {index}", repr(value)))
         table[index] = value
-    return table[whole]
+    return table[indices]

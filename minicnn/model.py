@@ -123,10 +123,10 @@ class Model(ABC):
         self,
         optimizer: str | Optimizer = "rmsprop",
         loss: str | Any = "sparse_categorical_crossentropy",
-        metrics: Sequence[str | Any] = (),
+        metrics: Sequence[str | Any] | None = None,
     ) -> None:
         """Choose how to train. Names are Keras's; instances allow options: ``SGD(0.01, momentum=0.9)``."""
-        self._compiled = Compiled.of(optimizer, loss, metrics)
+        self._compiled = Compiled.of(optimizer, loss, metrics or ())
 
     @property
     def compiled(self) -> Compiled:
@@ -151,7 +151,7 @@ class Model(ABC):
         batch_size: int = 32,
         epochs: int = 1,
         verbose: int | str = "auto",
-        callbacks: Sequence[Callback] = (),
+        callbacks: Sequence[Callback] | None = None,
         validation_split: float = 0.0,
         validation_data: training.Data | None = None,
         shuffle: bool = True,
@@ -190,7 +190,7 @@ class Model(ABC):
             epochs=epochs,
             initial_epoch=initial_epoch,
             validation=validation,
-            callbacks=[*callbacks, *bar],
+            callbacks=[*(callbacks or ()), *bar],
         )
 
     def evaluate(

@@ -84,6 +84,14 @@ def _convolutions() -> Iterator[Case]:
     yield row(Conv2D, (1, 13, 13, 3), filters=2, kernel_size=2, strides=3, padding="same")
     for algorithm, padding in product(("loops", "im2col", "direct", "winograd", "winograd_2x2"), ("valid", "same")):
         yield row(Conv2D, (2, 7, 5, 3), filters=4, kernel_size=3, padding=padding, algorithm=algorithm)
+    shapes: tuple[dict[str, Any], ...] = (
+        {"kernel_size": 3, "strides": 2},
+        {"kernel_size": (2, 3), "strides": (1, 3)},
+        {"kernel_size": 3, "dilation_rate": 2},
+        {"kernel_size": 3, "groups": 2},
+    )
+    for algorithm, options in product(("loops", "im2col", "direct"), shapes):
+        yield row(Conv2D, (2, 7, 5, 4), filters=4, padding="same", algorithm=algorithm, **options)
     yield row(
         Conv2D, (1, 9, 11, 16), filters=17, kernel_size=3, padding="same"
     )  # enough channels for "auto"'s Winograd

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from minicnn import initializers
-from minicnn.errors import OptionError, ShapeError, explain
+from minicnn.errors import ShapeError, explain
 from minicnn.layers.base import INFERENCE, Context, Layer, Params, Weight
 from minicnn.ops.dense import DenseCache, dense, dense_backward
-from minicnn.shapes import Array, Shape
+from minicnn.shapes import Array, Shape, whole
 
 Initializer = str | initializers.Initializer
 
@@ -32,9 +30,7 @@ class Dense(Layer):
         trainable: bool = True,
     ) -> None:
         super().__init__(name=name, trainable=trainable)
-        if isinstance(units, bool) or not isinstance(units, (int, np.integer)) or units < 1:
-            raise OptionError(explain("units as an integer of at least 1", repr(units), "It is the number of outputs."))
-        self.units = int(units)
+        self.units = whole(units, "units")
         self.use_bias = use_bias
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
