@@ -21,6 +21,9 @@ import numpy as np
 
 from minicnn.data import Batches
 from minicnn.errors import OptionError, explain
+from minicnn.layers import Softmax
+from minicnn.losses import SparseCategoricalCrossentropy
+from minicnn.ops.activations import softmax
 from minicnn.optimizers import Optimizer
 from minicnn.sequential import Sequential
 from minicnn.shapes import Array
@@ -110,18 +113,22 @@ def train_side_by_side(
     *,
     epochs: int,
     optimizer: Optimizer,
-    loss: str = "sparse_categorical_crossentropy",
     on_epoch: Callable[[int, Epoch], None] = lambda number, epoch: None,
 ) -> SideBySide:
     """Train ``model`` (in place) and its Keras twin for ``epochs``, then let both predict ``test`` (N, ...).
 
-    The model ends in probabilities; ``loss`` is the name of a loss that takes them. ``on_epoch(number, epoch)`` hears of
-    every epoch, counted from 1. Raises OptionError for a model with active dropout and for less than one epoch.
+    The model ends in logits, one per class, and the loss is the cross-entropy from logits. (From probabilities it would not be the same
+    mathematics: where the model's last layer is a Softmax, Keras's compiled step goes back to the logits before it, but an
+    uncompiled one, like minicnn, clips the probabilities.) ``on_epoch(number, epoch)`` hears of every epoch, counted from 1.
+    Raises OptionError for a model with active dropout or a final Softmax, and for less than one epoch.
     """
     if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
         raise OptionError(explain("epochs as an integer of at least 1", repr(epochs)))
     require_no_dropout(model)
-    model.compile(optimizer, loss, metrics=["accuracy"])
+    if isinstance(model.path[-1], Softmax):
+        fix = "Build the network with softmax=False."
+        raise OptionError(explain("a model that ends in logits", f"'{model.path[-1].name}' at its end", fix))
+    model.compile(optimizer, SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     twin = keras_twin(model)
     twin.compile(keras_optimizer(optimizer), keras_loss(model.compiled.loss), metrics=["accuracy"])
     variables = keras_variables(twin)
@@ -136,7 +143,9 @@ def train_side_by_side(
     size = batches.batch_size
     ours_predicted, ours_seconds = _timed(lambda: model.predict(test, size))
     keras_predicted, keras_seconds = _timed(lambda: np.asarray(twin.predict(test, batch_size=size, verbose=0)))
-    return SideBySide(tuple(reports), ours_predicted, keras_predicted, ours_seconds, keras_seconds)
+    return SideBySide(
+        tuple(reports), softmax(ours_predicted)[0], softmax(keras_predicted)[0], ours_seconds, keras_seconds
+    )
 
 
 def _our_step(model: Sequential) -> Step:

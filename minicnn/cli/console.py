@@ -75,7 +75,12 @@ def note(message: str) -> None:
 
 def print_json(data: Any) -> None:
     """One JSON document on stdout. Strict JSON has no NaN and no infinity: they become the strings "nan", "inf", "-inf"."""
-    typer.echo(json.dumps(strict(data), indent=2, ensure_ascii=False, allow_nan=False))
+    typer.echo(to_json(data))
+
+
+def to_json(data: Any) -> str:
+    """``data`` as strict JSON."""
+    return json.dumps(strict(data), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def strict(data: Any) -> Any:
