@@ -3,7 +3,7 @@
     vgg_face, face_cnn      the tables of minicnn.models, built from Keras's layers
     twins                   any minicnn layer, network, optimiser or loss -> the same in Keras
     weights                 to_keras, from_keras: by name, bit for bit
-    parity                  compare_layer, compare_layers: every array against a float64 referee, by the rule in tolerance
+    parity                  compare_layer, compare_layers: every array against a float64 referee
     training                compare_training: how two trainings drift apart
 
 Importing this package does not import Keras; the first function that needs it does.

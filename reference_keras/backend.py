@@ -1,17 +1,19 @@
 """Keras, imported when it is first needed, on the backend this package speaks: TensorFlow.
 
-Keras decides its backend once, when it is imported: the environment variable KERAS_BACKEND wins over the ``"backend"`` of its
-JSON file (``keras.json`` in ``$KERAS_HOME``, or in ``~/.keras``), which wins over the default, TensorFlow. Whoever chose another
-backend did so on purpose, so nothing is overridden here: the error says where the choice stands and how to change it.
+Keras decides its backend once, when it is imported: the environment variable KERAS_BACKEND wins over the
+``"backend"`` of its JSON file (``keras.json`` in ``$KERAS_HOME``, or in ``~/.keras``), which wins over the default,
+TensorFlow. Whoever chose another backend did so on purpose, so nothing is overridden here: the error says where the
+choice stands and how to change it.
 
-The JSON file may also choose other defaults. ``floatx`` and ``image_data_format`` cannot change a result: every twin layer
-is given its dtype and ``channels_last`` explicitly. ``epsilon`` can (losses clip probabilities with it), so an unusual one is
-an error too.
+The JSON file may also choose other defaults. ``floatx`` and ``image_data_format`` cannot change a result: every twin
+layer is given its dtype and ``channels_last`` explicitly. ``epsilon`` can (losses clip probabilities with it), so an
+unusual one is an error too.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib
 import importlib.util
 import json
 import os
@@ -56,7 +58,7 @@ def keras_settings() -> dict[str, object]:
 
 
 def backend_choice() -> BackendChoice:
-    """What Keras will choose when it is imported. Imports nothing itself, so it is quick and cannot fail for a reason of Keras's."""
+    """What Keras will choose when it is imported. Imports nothing itself, so it is quick."""
     variable = os.environ.get("KERAS_BACKEND")
     if variable:
         return BackendChoice(variable, "the environment variable KERAS_BACKEND")
@@ -67,14 +69,16 @@ def backend_choice() -> BackendChoice:
 
 
 def require_tensorflow() -> None:
-    """Raise what stands in the way of Keras on TensorFlow: OptionError (settings) or MissingDependencyError (packages)."""
+    """Raise what stands in Keras's way: OptionError or LoadError (settings), MissingDependencyError (packages)."""
     choice = backend_choice()
     if choice.backend != "tensorflow":
         where = "set KERAS_BACKEND=tensorflow for this command, or unset it"
         if choice.source != "the environment variable KERAS_BACKEND":
             where = f'set KERAS_BACKEND=tensorflow for this command, or "backend": "tensorflow" in {choice.source}'
         raise OptionError(
-            explain("Keras on the TensorFlow backend", f"{choice.backend!r}, from {choice.source}", f"To compare, {where}.")
+            explain(
+                "Keras on the TensorFlow backend", f"{choice.backend!r}, from {choice.source}", f"To compare, {where}."
+            )
         )
     epsilon = keras_settings().get("epsilon", EPSILON)
     if epsilon != EPSILON:
@@ -96,9 +100,8 @@ def load_keras() -> ModuleType:
     require_tensorflow()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with _silenced_stderr():
-        import keras
-        import tensorflow
-
+        keras = importlib.import_module("keras")
+        tensorflow = importlib.import_module("tensorflow")
         tensorflow.config.list_physical_devices()  # looks for GPUs, loudly; settings of threads can still follow
 
     if keras.backend.backend() != "tensorflow":
@@ -115,9 +118,7 @@ def load_keras() -> ModuleType:
 def load_tensorflow() -> ModuleType:
     """The module ``tensorflow`` behind Keras: for its gradient tape and its threads."""
     load_keras()
-    import tensorflow
-
-    return tensorflow
+    return importlib.import_module("tensorflow")
 
 
 @contextmanager

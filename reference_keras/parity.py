@@ -1,4 +1,4 @@
-"""Is minicnn right, layer by layer? Same weights, same input, same random upstream gradient; both sides against a referee.
+"""Is minicnn right, layer by layer? Same weights, same input, same upstream gradient; both sides against a referee.
 
 For every layer four computations run, and each answers to the referee R, the first of them:
 
@@ -7,31 +7,27 @@ For every layer four computations run, and each answers to the referee R, the fi
     minicnn in float32      is it rounded well? The rule in tolerance.py compares its error ...
     Keras in float32        ... with this one
 
-compared are the output y, the gradient dx of the input, the gradient of every parameter, and the moving statistics after a
-training step. Upstream gradients are random: ones would hide transposed indices. A network is walked once from front to
-back, one layer at a time, so that of VGG-Face's weights only one layer's exist in four copies.
+compared are the output y, the gradient dx of the input, the gradient of every parameter, and the moving statistics
+after a training step. Upstream gradients are random: ones would hide transposed indices. A network is walked once
+from front to back, one layer at a time, so that of VGG-Face's weights only one layer's exist in four copies.
 """
 
 from __future__ import annotations
 
-import copy
+import math
 from dataclasses import dataclass
-from typing import Any
 
 import numba
 import numpy as np
 
 from minicnn.errors import DtypeError, OptionError, explain
-from minicnn.layers.base import Context, Layer
+from minicnn.layers.base import Layer
 from minicnn.sequential import Sequential
 from minicnn.shapes import Array
-from reference_keras.backend import load_tensorflow
-from reference_keras.reports import ArrayReport, LayerReport, LayerTimes, NetworkReport, ParityReport
-from reference_keras.timing import time_layer, tensorflow_threads
+from reference_keras.reports import ArrayReport, LayerReport, NetworkReport, ParityReport
+from reference_keras.sides import Arrays, in_dtype, keras_layer_with_weights, run_keras, run_minicnn
+from reference_keras.timing import tensorflow_threads, time_layer
 from reference_keras.tolerance import LARGE_TILES, float64_limit, layer_limit, max_error, network_limit, rms
-from reference_keras.twins import keras_layer
-
-Arrays = dict[str, Array]
 
 
 @dataclass(frozen=True)
@@ -49,8 +45,8 @@ def compare_layer(
     """Compare one layer with its Keras twin on the batch ``x`` (N, ...), float32.
 
     A layer that is not built yet is built for x, with random numbers in *every* parameter: zero biases would hide a
-    forgotten one. ``training`` lets BatchNormalization use the batch's statistics; Dropout then needs rate 0, because the
-    two sides draw different masks. Raises DtypeError and OptionError; a disagreement is not raised but reported.
+    forgotten one. ``training`` lets BatchNormalization use the batch's statistics; Dropout then needs rate 0, because
+    the two sides draw different masks. Raises DtypeError and OptionError; a disagreement is not raised but reported.
     """
     _require_float32(x, "x")
     rng = np.random.default_rng(seed)
@@ -71,9 +67,9 @@ def compare_layers(
 ) -> ParityReport:
     """Compare every layer of ``model`` (float32) on the batch ``x``, and the output of the whole network.
 
-    Each layer gets as input what minicnn's layers before it made of x. ``timing`` measures both sides' layers too (see
-    ``timing.time_layer``). Memory: the model, and five copies in float64 of the largest layer's weights (VGG-Face: 5 GB).
-    Options and errors otherwise as in ``compare_layer``.
+    Each layer gets as input what minicnn's layers before it made of x. ``timing`` measures both sides' layers too
+    (see ``timing.time_layer``). Memory: the model, and five copies in float64 of the largest layer's weights
+    (VGG-Face: 5 GB). Options and errors otherwise as in ``compare_layer``.
     """
     if model.dtype != np.float32:
         raise DtypeError(explain("a float32 model", str(model.dtype), "Use model.astype('float32')."))
@@ -110,35 +106,28 @@ def _compare(
 ) -> tuple[LayerReport, Walk]:
     """One layer: its report, and where the walks stand behind it. At any time only one Keras layer exists."""
     _require_no_chance(layer, training)
-    double = in_dtype(layer, np.float64)
     walk = walk or Walk(x, x, x.astype(np.float64))
     dy = rng.standard_normal((len(x), *layer.output_shape(x.shape[1:])), dtype=np.float32) if backward else None
-    referee = run_minicnn(double, x.astype(np.float64), _double(dy), training)
-    behind_referee = run_minicnn(double, walk.referee, None, training)["y"]
-    twin = keras_layer_with_weights(layer, np.float64)
-    other = run_keras(twin, x.astype(np.float64), _double(dy), training)
-    float64 = {name: max_error(other[name], array) for name, array in referee.items()}
-    del twin, other, double
+    x64, dy64 = x.astype(np.float64), None if dy is None else dy.astype(np.float64)
 
-    ours = run_minicnn(layer, x, dy, training)
-    behind_ours = ours["y"]
-    our_errors = {name: max_error(ours[name], array) for name, array in referee.items()}
-    del ours
+    referee = run_minicnn(in_dtype(layer, np.float64), x64, dy64, training)
+    float64 = _errors(run_keras(keras_layer_with_weights(layer, np.float64), x64, dy64, training), referee)
+    found = run_minicnn(layer, x, dy, training)
+    y, ours = found["y"], _errors(found, referee)
+    del found
     twin = keras_layer_with_weights(layer, np.float32)
-    behind_keras = run_keras(twin, walk.keras, None, training)["y"]
-    twin = keras_layer_with_weights(layer, np.float32) if layer.state else twin  # the walk moved its statistics
-    theirs = run_keras(twin, x, dy, training)
-    keras_errors = {name: max_error(theirs[name], array) for name, array in referee.items()}
-    times: LayerTimes | None = time_layer(layer, twin, x, dy, training) if timing else None
+    keras = _errors(run_keras(twin, x, dy, training), referee)
+    times = time_layer(layer, twin, x, dy, training) if timing else None
+    del twin
 
     algorithm = layer.algorithm_used() if hasattr(layer, "algorithm_used") else None
     arrays = tuple(
         ArrayReport(
             name=name,
             shape=array.shape,
-            ours=our_errors[name],
-            keras=keras_errors[name],
-            limit=layer_limit(keras_errors[name], algorithm),
+            ours=ours[name],
+            keras=keras[name],
+            limit=layer_limit(keras[name], algorithm),
             float64=float64[name],
             float64_limit=float64_limit(type(layer).__name__),
         )
@@ -148,60 +137,23 @@ def _compare(
         name=layer.name,
         kind=type(layer).__name__,
         input_shape=x.shape[1:],
-        output_shape=behind_ours.shape[1:],
+        output_shape=y.shape[1:],
         parameters=layer.parameter_count,
         algorithm=algorithm,
         arrays=arrays,
         times=times,
     )
-    return report, Walk(behind_ours, behind_keras, behind_referee)
+    del referee
+    return report, Walk(
+        ours=y,
+        keras=run_keras(keras_layer_with_weights(layer, np.float32), walk.keras, None, training)["y"],
+        referee=run_minicnn(in_dtype(layer, np.float64), walk.referee, None, training)["y"],
+    )
 
 
-def run_minicnn(layer: Layer, x: Array, dy: Array | None, training: bool) -> Arrays:
-    """{"y", and with dy: "dx", "dkernel", ..., and in training: "moving_mean", ...}"""
-    y, cache = layer.forward(x, Context(training=training))
-    found = {"y": y}
-    if dy is not None:
-        dx, gradients = layer.backward(dy, cache)
-        assert dx is not None
-        found |= {"dx": dx} | {f"d{name}": gradient for name, gradient in gradients.items()}
-    return found | (layer.next_state(cache) if training else {})
-
-
-def run_keras(twin: Any, x: Array, dy: Array | None, training: bool) -> Arrays:
-    """The same arrays from a built Keras layer. In training its moving statistics move."""
-    tensorflow = load_tensorflow()
-    inputs = tensorflow.constant(x)
-    with tensorflow.GradientTape(persistent=False) as tape:
-        tape.watch(inputs)
-        y = twin(inputs, training=training)
-    found = {"y": y.numpy()}
-    if dy is not None:
-        sources = [inputs, *(variable.value for variable in twin.trainable_variables)]
-        gradients = tape.gradient(y, sources, output_gradients=tensorflow.constant(dy), unconnected_gradients="zero")
-        names = ["dx", *(f"d{variable.name}" for variable in twin.trainable_variables)]
-        found |= {name: gradient.numpy() for name, gradient in zip(names, gradients, strict=True)}
-    if training:
-        found |= {v.name: v.numpy() for v in twin.non_trainable_variables if v.name.startswith("moving")}
-    return found
-
-
-def keras_layer_with_weights(layer: Layer, dtype: Any) -> Any:
-    """The Keras twin of a built layer, built for the same input, with the same weights in ``dtype``."""
-    twin = keras_layer(layer, dtype=np.dtype(dtype).name)
-    twin.build((None, *layer.input_shape))  # type: ignore[misc]  # built, so not None
-    weights = layer.params | layer.state
-    for variable in twin.weights:
-        variable.assign(weights[variable.name].astype(dtype))
-    return twin
-
-
-def in_dtype(layer: Layer, dtype: Any) -> Layer:
-    """A copy of the layer whose parameters and state are in ``dtype``."""
-    twin = copy.copy(layer)
-    twin.params = {name: array.astype(dtype) for name, array in layer.params.items()}
-    twin.state = {name: array.astype(dtype) for name, array in layer.state.items()}
-    return twin
+def _errors(found: Arrays, referee: Arrays) -> dict[str, float]:
+    """How far each array is from the referee's; inf for one that is not there."""
+    return {name: max_error(found[name], array) if name in found else math.inf for name, array in referee.items()}
 
 
 def _compare_outputs(walk: Walk, large_tiles: bool) -> NetworkReport:
@@ -245,7 +197,3 @@ def _require_no_chance(layer: Layer, training: bool) -> None:
     if training and rate > 0:
         fix = "The two sides draw different masks: compare with dropout=0, or with training=False."
         raise OptionError(explain(f"rate 0 for '{layer.name}' when training is compared", f"rate {rate}", fix))
-
-
-def _double(array: Array | None) -> Array | None:
-    return None if array is None else array.astype(np.float64)

@@ -68,22 +68,19 @@ class LayerReport:
 
     @property
     def worst(self) -> ArrayReport:
-        """The array that comes closest to its limit, or exceeds it by most; a wrong one before a merely imprecise one."""
+        """The array nearest to its limit, or furthest beyond it; a wrong one before an imprecise one."""
         return max(self.arrays, key=lambda array: (not array.right, array.ours / array.limit))
 
     def failures(self) -> Iterator[str]:
         """A sentence for every array that breaks the rule."""
         for array in self.arrays:
+            what = f"{self.kind} '{self.name}' {array.name}"
             if not array.right:
-                yield (
-                    f"{self.kind} '{self.name}' {array.name}: wrong, the float64 results differ by {array.float64:.2g} "
-                    f"(at most {array.float64_limit:.2g})"
-                )
+                found, most = array.float64, array.float64_limit
+                yield f"{what}: wrong, the float64 results differ by {found:.2g} (at most {most:.2g})"
             elif not array.precise:
-                yield (
-                    f"{self.kind} '{self.name}' {array.name}: imprecise, error {array.ours:.2g}, Keras's {array.keras:.2g} "
-                    f"(at most {array.limit:.2g})"
-                )
+                found, most = array.ours, array.limit
+                yield f"{what}: imprecise, error {found:.2g} (at most {most:.2g}, Keras's own {array.keras:.2g})"
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"arrays": [array.to_dict() for array in self.arrays], "ok": self.ok}

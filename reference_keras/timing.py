@@ -1,8 +1,8 @@
 """How long a layer takes on both sides, measured fairly.
 
-Both are warmed up first (minicnn compiles with Numba, Keras is traced into a ``tf.function``: each at its best), then they run
-turn by turn, so that whatever else the machine does hits both alike, and the median counts. Each side uses the threads it has:
-``numba.set_num_threads`` and ``tf.config.threading`` before its first use decide.
+Both are warmed up first (minicnn compiles with Numba, Keras is traced into a ``tf.function``: each at its best), then
+they run turn by turn, so that whatever else the machine does hits both alike, and the median counts. Each side uses
+the threads it has: ``numba.set_num_threads`` and ``tf.config.threading`` before its first use decide.
 """
 
 from __future__ import annotations
@@ -25,14 +25,13 @@ def time_layer(
     """Median times of a layer and of its Keras twin: forward, and with ``dy`` forward and backward together."""
     tensorflow = load_tensorflow()
     context = Context(training=training)
-    inputs, weights = tensorflow.constant(x), [variable.value for variable in twin.trainable_variables]
+    inputs = tensorflow.constant(x)
     forward = tensorflow.function(lambda batch: twin(batch, training=training))
     ours, keras = _medians(lambda: layer.forward(x, context), lambda: forward(inputs).numpy(), repeats)
     if dy is None:
         return LayerTimes(ours, keras)
 
-    @tensorflow.function
-    def step(batch: Any, upstream: Any) -> Any:
+    def keras_step(batch: Any, upstream: Any) -> Any:
         with tensorflow.GradientTape() as tape:
             tape.watch(batch)
             y = twin(batch, training=training)
@@ -43,14 +42,15 @@ def time_layer(
         _, cache = layer.forward(x, context)
         layer.backward(dy, cache)
 
-    upstream = tensorflow.constant(dy)
+    step, upstream = tensorflow.function(keras_step), tensorflow.constant(dy)
     return LayerTimes(ours, keras, *_medians(our_step, lambda: step(inputs, upstream)[0].numpy(), repeats))
 
 
 def tensorflow_threads() -> int:
-    """Threads TensorFlow divides one operation over; 0 in its settings means every core."""
+    """Threads TensorFlow divides one operation over: its setting, its environment variable, or else every core."""
     chosen: int = load_tensorflow().config.threading.get_intra_op_parallelism_threads()
-    return chosen or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else chosen or os.cpu_count() or 1
+    variable = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    return chosen or (int(variable) if variable.isdecimal() else 0) or os.cpu_count() or 1
 
 
 def _medians(ours: Callable[[], object], keras: Callable[[], object], repeats: int) -> tuple[float, float]:

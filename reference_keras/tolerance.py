@@ -1,15 +1,17 @@
 """How far may two correct float32 results differ? The rule, in one place.
 
-Two libraries add the same numbers in different orders and round differently, so "equal to Keras within 1e-5" mostly measures
-Keras's own rounding. The question asked here is: who is closer to the truth? The truth R is the same computation in float64 on
-the same float32 input. With u = 2**-24, half the distance from 1 to the next float32, and E(f) = max|f - R| / max|R|:
+Two libraries add the same numbers in different orders and round differently, so "equal to Keras within 1e-5" mostly
+measures Keras's own rounding. The question asked here is: who is closer to the truth? The truth R is the same
+computation in float64 on the same float32 input. With u = 2**-24, half the distance from 1 to the next float32, and
+E(f) = max|f - R| / max|R|:
 
     every layer and algorithm        E(ours) <= max(2 * E(keras), 8 * u)
     Winograd F(4x4,3x3)              E(ours) <= max(8 * E(keras), 128 * u)
     a whole network                  rms(ours - R) <= 1.5 * rms(keras - R); 2 * with F(4x4) somewhere in it
 
 Winograd with larger tiles trades digits for fewer multiplications, hence its own line. And both sides are compared in
-float64, where rounding cannot excuse a difference: a wrong index, epsilon or slope shows there, far above ``AGREE_FLOAT64``.
+float64, where rounding cannot excuse a difference: a wrong index, epsilon or slope shows there, far above
+``AGREE_FLOAT64``.
 """
 
 from __future__ import annotations
@@ -63,6 +65,5 @@ def layer_limit(keras_error: float, algorithm: str | None = None) -> float:
 
 
 def network_limit(keras_rms: float, referee_rms: float, *, large_tiles: bool) -> float:
-    """What rms(ours - R) may be. Never less than one rounding of the output itself, U * rms(R): nobody can do better."""
+    """What rms(ours - R) may be. Never less than U * rms(R), one rounding of the output: nobody can do better."""
     return max((2.0 if large_tiles else 1.5) * keras_rms, U * referee_rms)
-

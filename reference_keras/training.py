@@ -1,7 +1,8 @@
 """Do two trainings from the same weights, on the same batches, stay together?
 
-In float64 they should agree to rounding for as long as one cares to look. In float32 they part slowly: each step's rounding
-enters the next, and no implementation can prevent it. How fast they part is what the report says, step by step.
+In float64 they should agree to rounding for as long as one cares to look. In float32 they part slowly: each step's
+rounding enters the next, and no implementation can prevent it. How fast they part is what the report says, step by
+step.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn import losses, optimizers
+from minicnn import optimizers
 from minicnn.errors import OptionError, explain
 from minicnn.layers import Dropout
 from minicnn.sequential import Sequential
@@ -32,10 +33,10 @@ def compare_training(
     loss: str | Any = "sparse_categorical_crossentropy",
     dtype: str = "float64",
 ) -> TrainingReport:
-    """Train a copy of ``model`` and its Keras twin for one step per (x, y) of ``batches``, in ``dtype``; report every step.
+    """Train a copy of ``model`` and its Keras twin in ``dtype``, one step per (x, y) of ``batches``; report every step.
 
-    The model and the optimiser given are left as they are; the optimiser's settings are used, not its state. Raises OptionError
-    for a model with active dropout (the two sides draw different masks) and for no batches at all.
+    The model and the optimiser given are left as they are; the optimiser's settings are used, not its state. Raises
+    OptionError for a model with active dropout (the two sides draw different masks) and for no batches at all.
     """
     require_no_dropout(model)
     ours = model.astype(dtype)
@@ -53,12 +54,14 @@ def compare_training(
         worst = max(drifts, key=lambda address: drifts[address])
         steps.append(StepDrift(step=number, ours=mine, keras=theirs, drift=drifts[worst], address=worst))
     if not steps:
-        raise OptionError(explain("at least one batch to train on", "none", "An iterator may have been used up before."))
+        raise OptionError(
+            explain("at least one batch to train on", "none", "An iterator may have been used up before.")
+        )
     return TrainingReport(dtype=dtype, steps=tuple(steps))
 
 
 def _keras_step(twin: Any, optimizer: optimizers.Optimizer, loss: Any, dtype: str) -> Any:
-    """A function (x, y) -> loss that takes one step. Keras's own train_on_batch would return a running mean in float32."""
+    """A function (x, y) -> loss that takes one step. Keras's train_on_batch would return a running mean, in float32."""
     tensorflow = load_tensorflow()
     with floatx(dtype):  # the learning rate is kept in floatx
         keras_side = keras_optimizer(optimizer)
@@ -98,6 +101,7 @@ def floatx(dtype: str) -> Iterator[None]:
 
 
 def require_no_dropout(model: Sequential) -> None:
+    """Raise OptionError for a model with a Dropout whose rate is not 0."""
     active = [layer.name for layer in model.layers if isinstance(layer, Dropout) and layer.rate > 0]
     if active:
         raise OptionError(

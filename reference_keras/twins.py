@@ -1,7 +1,7 @@
 """The same thing in Keras: a layer, a network, an optimiser, a loss.
 
-minicnn's arguments have Keras's names, so a twin is the Keras class of the same name called with the same arguments. What is
-left to say here are the few exceptions.
+minicnn's arguments have Keras's names, so a twin is the Keras class of the same name called with the same arguments.
+What is left to say here are the few exceptions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ OURS_ALONE = ("algorithm",)  # how to compute; a twin computes the same thing in
 
 
 def keras_layer(layer: Layer | Row, *, dtype: str = "float32") -> Any:
-    """The Keras layer with the name and the options of ``layer``, a minicnn layer or a row of a table; not built, no weights.
+    """The Keras layer with the name and the options of ``layer`` (a minicnn layer or a row of a table); not built.
 
     Raises OptionError when Keras has no layer of that kind.
     """

@@ -1,7 +1,7 @@
 """Weights from minicnn to Keras and back, by name: ``"conv1_1/kernel"`` on both sides.
 
-Both keep kernels as (KH, KW, C, F), dense weights as (in, out) and pictures as (N, H, W, C), so nothing is transposed and nothing
-is rounded: what arrives is bit for bit what was sent, as long as both sides have the same dtype.
+Both keep kernels as (KH, KW, C, F), dense weights as (in, out) and pictures as (N, H, W, C), so nothing is transposed
+and nothing is rounded: what arrives is bit for bit what was sent, as long as both sides have the same dtype.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def keras_variables(keras_model: Any) -> dict[str, Any]:
 def to_keras(model: Sequential, keras_model: Any) -> None:
     """Copy every weight of ``model`` into ``keras_model``, moving statistics included.
 
-    Raises ShapeError, listing everything that is missing, left over or of another shape, and DtypeError for another dtype;
-    then nothing was copied.
+    Raises ShapeError, listing everything that is missing, left over or of another shape, and DtypeError for another
+    dtype; then nothing was copied.
     """
     variables = keras_variables(keras_model)
     _check(model.weights, variables, giver=f"minicnn '{model.name}'", taker=f"Keras '{keras_model.name}'")

@@ -1,8 +1,8 @@
 """Architectures as tables: a network written down once, and built from there by whoever wants to compute it.
 
-A table is a list of rows, one per layer: what kind it is, what it is called, and its options under Keras's names. Nothing in it
-computes. ``build`` makes a minicnn network of it, ``reference_keras`` makes the same network in Keras, and since both read the
-same rows, a difference between the two can only be a difference in how layers are computed.
+A table is a list of rows, one per layer: what kind it is, what it is called, and its options under Keras's names.
+Nothing in it computes. ``build`` makes a minicnn network of it, ``reference_keras`` makes the same network in Keras,
+and since both read the same rows, a difference between the two can only be a difference in how layers are computed.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def relu(name: str) -> Row:
 
 
 def pool(name: str) -> Row:
-    """The largest of each 2x2 block: half the rows, half the columns. An odd last row or column is dropped (25 -> 12)."""
+    """The largest of each 2x2 block: half the rows and columns. An odd last row or column is dropped (25 -> 12)."""
     return Row("MaxPooling2D", name, {"pool_size": 2})
 
 
@@ -66,7 +66,7 @@ def classifier(name: str, classes: int, softmax: bool) -> tuple[Row, ...]:
 
 
 def build(architecture: Architecture, *, dtype: str = "float32", seed: int = 0) -> Sequential:
-    """The minicnn network of a table, with initial weights from ``seed``. Raises OptionError for a kind nobody knows."""
+    """The minicnn network of a table, its initial weights from ``seed``. Raises OptionError for an unknown kind."""
     for row in architecture.rows:
         if row.kind not in LAYERS:
             raise OptionError(explain(f"a layer kind among {', '.join(LAYERS)}", f"{row.kind!r} in row '{row.name}'"))

@@ -1,8 +1,8 @@
 """VGG-Face: the 16-layer network of Parkhi, Vedaldi and Zisserman, "Deep Face Recognition" (BMVC 2015).
 
-Thirteen 3x3 convolutions in five blocks; each block ends by halving the picture and (but for the last) doubles the filters, so
-that every convolution beyond the first costs about the same. Three dense layers follow and hold most of the weights: at 224x224
-fc6 alone has 103 of the 145 million parameters. One picture takes 31 GFLOP.
+Thirteen 3x3 convolutions in five blocks; each block ends by halving the picture and (but for the last) doubles the
+filters, so that every convolution beyond the first costs about the same. Three dense layers follow and hold most of
+the weights: at 224x224 fc6 alone has 103 of the 145 million parameters. One picture takes 31 GFLOP.
 
     224x224x3 -> 112x112x64 -> 56x56x128 -> 28x28x256 -> 14x14x512 -> 7x7x512 -> 4096 -> 4096 -> 2622 people
     200x200x1 -> 100x100x64 -> 50x50x128 -> 25x25x256 -> 12x12x512 -> 6x6x512 -> ...        (odd sizes round down)
@@ -27,8 +27,8 @@ def vgg_face_table(
 ) -> Architecture:
     """The rows of VGG-Face, named as its authors do: conv1_1, relu1_1, ... pool5, flatten, fc6, ... fc8, prob.
 
-    ``include_top=False`` ends at pool5: a (R//32, C//32, 512) description of the picture. ``softmax=False`` ends at fc8, with
-    logits, to train with a loss ``from_logits=True``.
+    ``include_top=False`` ends at pool5: a (R//32, C//32, 512) description of the picture. ``softmax=False`` ends at
+    fc8, with logits, to train with a loss ``from_logits=True``.
     """
     rows: list[Row] = []
     for block, (convolutions, filters) in enumerate(BLOCKS, start=1):
@@ -38,7 +38,11 @@ def vgg_face_table(
     if include_top:
         rows.append(Row("Flatten", "flatten"))
         for number in (6, 7):
-            rows += [dense(f"fc{number}", 4096), relu(f"relu{number}"), Row("Dropout", f"drop{number}", {"rate": dropout})]
+            rows += [
+                dense(f"fc{number}", 4096),
+                relu(f"relu{number}"),
+                Row("Dropout", f"drop{number}", {"rate": dropout}),
+            ]
         rows += classifier("fc8", classes, softmax)
     return Architecture("vgg_face", picture_shape(input_shape, halvings=5), tuple(rows))
 

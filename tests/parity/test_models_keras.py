@@ -1,8 +1,9 @@
-"""The models of both sides: the same table, the same counts, weights both ways bit for bit, and trainings that stay together."""
+"""The models of both sides: one table, the same counts, weights both ways bit for bit, trainings that stay together."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import cycle, islice
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,11 @@ from minicnn.models import build, face_cnn, face_cnn_table, vgg_face, vgg_face_t
 from minicnn.sequential import Sequential
 from minicnn.shapes import Array
 
-keras = pytest.importorskip("keras", reason="parity needs the extra 'keras'")
+pytest.importorskip("keras", reason="parity needs the extra 'keras'")
 
 import reference_keras.face_cnn
 import reference_keras.vgg_face
+from reference_keras.backend import load_keras
 from reference_keras.parity import compare_layers
 from reference_keras.reports import StepDrift, TrainingReport
 from reference_keras.training import compare_training
@@ -37,7 +39,7 @@ def learned(model: Sequential) -> Sequential:
     return model
 
 
-# -- the same table ------------------------------------------------------------------------------------------------------
+# -- the same table ----------------------------------------------------------------------------------------------------
 
 TABLES = [
     face_cnn_table(),
@@ -52,7 +54,9 @@ def test_both_sides_build_the_same_layers_from_a_table(table: Any) -> None:
     ours, theirs = build(table), keras_model(table)
     layers = theirs.layers[1:]  # Keras counts the input as one
     assert [(layer.name, type(layer).__name__) for layer in layers] == [(row.name, row.kind) for row in table.rows]
-    assert [layer.output.shape[1:] for layer in layers] == [layer.output_shape(layer.input_shape) for layer in ours.path]
+    assert [layer.output.shape[1:] for layer in layers] == [
+        layer.output_shape(layer.input_shape) for layer in ours.path
+    ]
     assert theirs.count_params() == ours.parameter_count
     assert theirs.name == ours.name
     shapes = {address: tuple(variable.shape) for address, variable in keras_variables(theirs).items()}
@@ -71,7 +75,7 @@ def test_vgg_face_counts_what_keras_counts() -> None:
     assert reference_keras.vgg_face.vgg_face().count_params() == 145_002_878
 
 
-# -- twins ---------------------------------------------------------------------------------------------------------------
+# -- twins -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -80,7 +84,9 @@ def test_a_twin_has_the_same_weights_and_gives_the_same_answer(dtype: str) -> No
     twin = keras_twin(model)
     x = crops(3, 40, 37, 1).astype(dtype)
     np.testing.assert_allclose(model(x), twin(x).numpy(), rtol=1e-4 if dtype == "float32" else 1e-11)
-    assert all(np.array_equal(variable.numpy(), model.weights[name]) for name, variable in keras_variables(twin).items())
+    assert all(
+        np.array_equal(variable.numpy(), model.weights[name]) for name, variable in keras_variables(twin).items()
+    )
 
 
 def test_a_twin_can_be_made_in_another_dtype() -> None:
@@ -100,6 +106,7 @@ def test_a_shared_layer_stays_shared() -> None:
 
 
 def test_layers_keep_pictures_channels_last_whatever_keras_prefers() -> None:
+    keras = load_keras()
     before = keras.config.image_data_format()
     keras.config.set_image_data_format("channels_first")
     try:
@@ -113,7 +120,7 @@ def test_a_model_that_is_not_built_has_no_twin() -> None:
         keras_twin(Sequential([Dense(3)]))
 
 
-# -- weights both ways ----------------------------------------------------------------------------------------------------
+# -- weights both ways -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -136,7 +143,15 @@ def test_an_unfitting_model_is_refused_with_every_reason_and_stays_as_it_was() -
     for transfer in (lambda: to_keras(ours, theirs), lambda: from_keras(theirs, ours)):
         with pytest.raises(ShapeError) as error:
             transfer()
-        for part in ("a/kernel is (5, ", "(5, 6)", "(5, 4)", "b/kernel is", "c/kernel is", "d/bias is", "the same table"):
+        for part in (
+            "a/kernel is (5, ",
+            "(5, 6)",
+            "(5, 4)",
+            "b/kernel is",
+            "c/kernel is",
+            "d/bias is",
+            "the same table",
+        ):
             assert part in str(error.value)
     assert all(np.array_equal(variable.numpy(), before[name]) for name, variable in keras_variables(theirs).items())
     assert all(np.array_equal(array, kept[address]) for address, array in ours.weights.items())
@@ -145,13 +160,13 @@ def test_an_unfitting_model_is_refused_with_every_reason_and_stays_as_it_was() -
 def test_another_dtype_would_round_and_is_refused() -> None:
     ours = Sequential([Dense(2, name="a")], input_shape=(3,))
     theirs = keras_twin(ours, dtype="float64")
-    with pytest.raises(DtypeError, match="a/kernel: float32 and float64.*astype"):
+    with pytest.raises(DtypeError, match=r"a/kernel: float32 and float64.*astype"):
         to_keras(ours, theirs)
     with pytest.raises(DtypeError, match="a/kernel: float64 and float32"):
         from_keras(theirs, ours)
 
 
-# -- every layer of the models --------------------------------------------------------------------------------------------
+# -- every layer of the models -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
@@ -161,19 +176,26 @@ def test_every_layer_of_face_cnn_agrees_with_keras(training: bool) -> None:
 
 
 def test_every_layer_of_a_small_vgg_face_agrees_with_keras() -> None:
-    """All 38 layers, at the smallest odd size that leaves something at pool5: 35 -> 17 -> 8 -> 4 -> 2 -> 1."""
-    report = compare_layers(vgg_face((35, 37, 3), 20), crops(2, 35, 37, 3))
+    """All thirteen convolutions, at an odd size that leaves something at pool5: 35 -> 17 -> 8 -> 4 -> 2 -> 1."""
+    report = compare_layers(vgg_face((35, 37, 3), include_top=False), crops(1, 35, 37, 3))
+    assert [failure for layer in report.layers for failure in layer.failures()] == []
+    assert len(report.layers) == 2 * 13 + 5
+
+
+@pytest.mark.slow
+def test_a_larger_vgg_face_agrees_with_keras_as_a_whole_too() -> None:
+    report = compare_layers(vgg_face((70, 67, 3), 20), crops(2, 70, 67, 3))
     assert report.ok, report.failures()
-    assert len(report.layers) == 38 + 2  # with flatten and prob
 
 
-# -- training ------------------------------------------------------------------------------------------------------------
+# -- training ----------------------------------------------------------------------------------------------------------
 
 
 def batches(count: int, shape: tuple[int, ...], classes: int, size: int = 4) -> Iterator[tuple[Array, Array]]:
+    """The same three batches over and over, so that there is something to learn."""
     rng = np.random.default_rng(11)
-    for _ in range(count):
-        yield rng.standard_normal((size, *shape)), rng.integers(classes, size=size)
+    three = [(rng.standard_normal((size, *shape)), rng.integers(classes, size=size)) for _ in range(3)]
+    return islice(cycle(three), count)
 
 
 def tiny() -> Sequential:
@@ -205,17 +227,17 @@ OPTIMIZERS = [
 def test_fifty_steps_stay_together_to_rounding(optimizer: Any) -> None:
     report = compare_training(tiny(), batches(50, (11, 9, 2), 5), optimizer=optimizer, loss=LOGITS)
     assert len(report.steps) == 50
-    assert report.loss_difference < 1e-9
-    assert report.drift < 1e-7
-    assert report.steps[-1].ours != report.steps[0].ours  # it did learn
+    assert report.loss_difference < 1e-12
+    assert report.drift < 1e-12
+    assert report.steps[-1].ours < report.steps[0].ours  # it did learn
 
 
 def test_fifty_steps_of_face_cnn_stay_together() -> None:
     """The promise is 1e-4 in the loss; in float64 there is no reason for more than accumulated rounding."""
-    model = face_cnn((96, 96, 1), classes=10, softmax=False, dropout=0.0)
+    model = face_cnn((64, 64, 1), classes=10, softmax=False, dropout=0.0)
     optimizer = {"class_name": "Adam", "config": {"learning_rate": 1e-3}}
-    report = compare_training(model, batches(50, (96, 96, 1), 10), optimizer=optimizer, loss=LOGITS)
-    assert report.loss_difference < 1e-8
+    report = compare_training(model, batches(50, (64, 64, 1), 10), optimizer=optimizer, loss=LOGITS)
+    assert report.loss_difference < 1e-10
     assert report.steps[-1].ours < report.steps[0].ours
 
 
@@ -246,11 +268,11 @@ def test_a_comparison_of_trainings_changes_nothing() -> None:
     before = {address: array.copy() for address, array in model.weights.items()}
     compare_training(model, batches(2, (11, 9, 2), 5), loss=LOGITS)
     assert all(np.array_equal(array, before[address]) for address, array in model.weights.items())
-    assert keras.config.floatx() == "float32"
+    assert load_keras().config.floatx() == "float32"
 
 
 def test_active_dropout_cannot_be_compared() -> None:
-    with pytest.raises(OptionError, match=r"rate > 0 in drop5.*dropout=0"):
+    with pytest.raises(OptionError, match=r"rate > 0 in drop6.*dropout=0"):
         compare_training(face_cnn((32, 32, 1), 3), batches(1, (32, 32, 1), 3))
 
 

@@ -1,4 +1,4 @@
-"""The harness must accept what is right and catch what is wrong: layers with one mistake each, and its walk through a network."""
+"""The harness must accept what is right and catch what is wrong: layers with one mistake, alone and in a network."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def wrong(report: LayerReport) -> set[str]:
     return {array.name for array in report.arrays if not array.right}
 
 
-# -- a single layer ------------------------------------------------------------------------------------------------------
+# -- a single layer ----------------------------------------------------------------------------------------------------
 
 
 def test_a_layer_is_compared_in_every_array_it_has() -> None:
@@ -100,7 +100,7 @@ def test_the_slope_that_tensorflow_keeps_in_float32_is_known() -> None:
     assert AGREE_FLOAT64 < max(array.float64 for array in report.arrays) <= U
 
 
-# -- layers with a mistake ------------------------------------------------------------------------------------------------
+# -- layers with a mistake ---------------------------------------------------------------------------------------------
 
 
 class ForgetsBias(Dense):
@@ -173,12 +173,12 @@ def test_one_mistake_is_found_in_exactly_the_arrays_it_spoils(
 def test_poor_rounding_is_found_and_not_called_wrong() -> None:
     report = compare_layer(Coarse(3), normal(4, 5))
     assert wrong(report) == set()
-    assert [(array.name, array.precise) for array in report.arrays][0] == ("y", False)
+    assert (report.arrays[0].name, report.arrays[0].precise) == ("y", False)
     assert ["imprecise" in text for text in report.failures()] == [True]
     assert report.worst.name == "y"
 
 
-# -- a network -----------------------------------------------------------------------------------------------------------
+# -- a network ---------------------------------------------------------------------------------------------------------
 
 
 def network(**options: Any) -> Sequential:
@@ -259,7 +259,7 @@ def test_a_report_is_json_with_its_verdicts() -> None:
     assert report["layers"][0]["arrays"][0].keys() >= {"name", "ours", "keras", "limit", "float64", "ok"}
 
 
-# -- what cannot be compared -----------------------------------------------------------------------------------------------
+# -- what cannot be compared -------------------------------------------------------------------------------------------
 
 
 def test_dropout_in_training_is_refused() -> None:
@@ -272,17 +272,17 @@ def test_a_layer_that_keras_does_not_have_is_refused() -> None:
     class Mish(ReLU):
         pass
 
-    with pytest.raises(OptionError, match="a kind of layer that Keras has too.*Mish"):
+    with pytest.raises(OptionError, match=r"a kind of layer that Keras has too.*Mish"):
         compare_layer(Mish(), normal(2, 5))
 
 
 def test_inputs_and_models_must_be_float32() -> None:
     x = normal(2, 13, 11, 2)
-    with pytest.raises(DtypeError, match="float32.*float64"):
+    with pytest.raises(DtypeError, match=r"float32.*float64"):
         compare_layer(ReLU(), x.astype(np.float64))
-    with pytest.raises(DtypeError, match="float32.*list"):
+    with pytest.raises(DtypeError, match=r"float32.*list"):
         compare_layer(ReLU(), x.tolist())
-    with pytest.raises(DtypeError, match="float32.*float64"):
+    with pytest.raises(DtypeError, match=r"float32.*float64"):
         compare_layers(network(dtype="float64"), x)
     with pytest.raises(StateError):
         compare_layers(Sequential([ReLU()]), x)

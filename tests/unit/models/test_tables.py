@@ -15,7 +15,7 @@ def shapes(model: Sequential, kind: str) -> list[tuple[int, ...]]:
     return [layer.output_shape(layer.input_shape) for layer in model.layers if type(layer).__name__ == kind]
 
 
-VGG_CONVOLUTIONS = "1_1 1_2 2_1 2_2 3_1 3_2 3_3 4_1 4_2 4_3 5_1 5_2 5_3".split()
+VGG_CONVOLUTIONS = ["1_1", "1_2", "2_1", "2_2", "3_1", "3_2", "3_3", "4_1", "4_2", "4_3", "5_1", "5_2", "5_3"]
 
 
 def test_vgg_face_has_the_layers_of_the_paper_in_order() -> None:
@@ -45,10 +45,12 @@ def test_odd_pictures_halve_downwards() -> None:
     assert model.output_shape == (6, 6, 512)
 
 
-def test_face_cnn_halves_from_200_to_6() -> None:
+def test_face_cnn_shrinks_from_200_to_6() -> None:
     model = face_cnn()
-    halved = [layer.output_shape(layer.input_shape)[0] for layer in model.layers if layer.name.startswith("pool")]
-    assert halved == [50, 25, 12, 6]
+    sizes = [
+        layer.output_shape(layer.input_shape)[0] for layer in model.layers if layer.name.startswith(("conv", "pool"))
+    ]
+    assert sizes == [50, 50, 25, 25, 12, 12, 6, 6]
     assert model.output_shape == (40,)
 
 
@@ -61,7 +63,7 @@ def test_face_cnn_is_small() -> None:
         if type(layer).__name__ == "Conv2D"
     )
     assert model.parameter_count < 1_000_000
-    assert flop < 100e6
+    assert 70e6 < flop < 80e6  # the docstring says 74
 
 
 @pytest.mark.parametrize("table", [face_cnn_table, vgg_face_table])

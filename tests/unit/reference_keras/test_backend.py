@@ -1,4 +1,4 @@
-"""Which backend Keras would use, who decided it, and what the person reads when it is not TensorFlow. Imports no Keras."""
+"""Which backend Keras would use, who decided it, and what one reads when it is not TensorFlow. Imports no Keras."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_another_backend_in_the_variable_is_refused_and_not_overridden(
 
 def test_an_unusual_epsilon_is_refused_because_losses_would_differ(keras_json: Path) -> None:
     keras_json.write_text(json.dumps({"backend": "tensorflow", "epsilon": 1e-4}))
-    with pytest.raises(OptionError, match="0.0001 in"):
+    with pytest.raises(OptionError, match=r"0\.0001 in"):
         backend.require_tensorflow()
 
 
@@ -73,7 +73,7 @@ def test_keras_own_defaults_pass(keras_json: Path) -> None:
 @pytest.mark.parametrize("content", ["{not json", "[1, 2]", ""])
 def test_a_broken_file_is_named(keras_json: Path, content: str) -> None:
     keras_json.write_text(content)
-    with pytest.raises(LoadError, match="keras.json"):
+    with pytest.raises(LoadError, match=r"keras\.json"):
         backend.keras_settings()
 
 
