@@ -15,7 +15,7 @@ from detection.boxes import Face
 from detection.crop import CropSettings, FaceCrop, faces_to_crops
 from detection.detectors.base import Detector
 from detection.images import list_images, read_image
-from minicnn.errors import ImageError, NoFaceError
+from minicnn.errors import ImageError, explain
 from minicnn.shapes import Array
 
 
@@ -31,6 +31,13 @@ class Searched:
     faces: tuple[Face, ...] = ()
     crops: tuple[FaceCrop, ...] = ()
     problem: str | None = None
+
+
+#: what to try where faces were missed
+ADVICE = (
+    "Faces may be too small (dlib-hog needs about 80 pixels; --upsample 1 halves that), turned or tilted; "
+    "another detector may see them."
+)
 
 
 def find_photos(place: str | os.PathLike[str]) -> list[Path]:
@@ -57,9 +64,13 @@ def search_photos(
             yield Searched(photo, None, problem=str(error))
             continue
         faces = detector.detect(rgb)
+        if not faces:
+            nothing = explain("at least one face", f"none in {rgb.shape[1]}x{rgb.shape[0]} pixels")
+            yield Searched(photo, rgb, problem=f"'{photo}': {nothing}")
+            continue
         try:
-            crops = faces_to_crops(rgb, faces, settings, os.fspath(photo))
-        except (ImageError, NoFaceError) as error:
+            crops = faces_to_crops(rgb, faces, settings, os.fspath(photo)) if settings else []
+        except ImageError as error:  # too many faces, for policy "only"
             yield Searched(photo, rgb, tuple(faces), problem=str(error))
             continue
-        yield Searched(photo, rgb, tuple(faces), tuple(crops) if settings else ())
+        yield Searched(photo, rgb, tuple(faces), tuple(crops))

@@ -95,7 +95,19 @@ def simd() -> dict[str, Any]:
     width = next((bits for name, bits in widths.items() if name in available), 0)
     if not width and platform.machine().lower() in ("arm64", "aarch64"):
         width = 128  # every 64-bit ARM has NEON, so LLVM need not say it
-    interesting = ("sse2", "sse4.2", "avx", "avx2", "fma", "avx512f", "avx512vl", "avx512vnni", "amx-tile", "neon", "sve")
+    interesting = (
+        "sse2",
+        "sse4.2",
+        "avx",
+        "avx2",
+        "fma",
+        "avx512f",
+        "avx512vl",
+        "avx512vnni",
+        "amx-tile",
+        "neon",
+        "sve",
+    )
     return {
         "cpu": binding.get_host_cpu_name(),
         "width": width,
@@ -120,7 +132,7 @@ def threads() -> dict[str, Any]:
 
 
 def _numba_layer() -> str:
-    """"omp", "tbb" or "workqueue", known once something has run in parallel."""
+    """ "omp", "tbb" or "workqueue", known once something has run in parallel."""
     import numba
     import numpy as np
 
@@ -139,7 +151,8 @@ def _blas_pools() -> list[dict[str, Any]]:
         return []
     pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
     return [
-        {"library": pool["internal_api"], "version": pool.get("version"), "threads": pool["num_threads"]} for pool in pools
+        {"library": pool["internal_api"], "version": pool.get("version"), "threads": pool["num_threads"]}
+        for pool in pools
     ]
 
 
@@ -179,4 +192,10 @@ def _writable(folder: Path) -> bool:
 
 def describe() -> dict[str, Any]:
     """All of it, for a report."""
-    return {"machine": machine(), "simd": simd(), "threads": threads(), "versions": versions(), "jit_cache": jit_cache()}
+    return {
+        "machine": machine(),
+        "simd": simd(),
+        "threads": threads(),
+        "versions": versions(),
+        "jit_cache": jit_cache(),
+    }

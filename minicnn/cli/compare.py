@@ -53,7 +53,9 @@ def compare(
     table = architecture(model, input, classes, top=top)
     faces = face_batch(place, chosen_detector(detector, upsample), table.input_shape, batch)
     if len(faces.names) < batch:
-        console.note(f"{len(faces.names)} faces found; comparing with a batch of {len(faces.names)} instead of {batch}.")
+        console.note(
+            f"{len(faces.names)} faces found; comparing with a batch of {len(faces.names)} instead of {batch}."
+        )
     with console.working(f"Comparing {table.name} on {faces.source}"):
         network = build(table, seed=seed)
         parity = compare_layers(network, as_input(faces.crops), backward=backward, timing=timing, seed=seed)

@@ -137,10 +137,23 @@ def flat_name(photo: Path, place: Path) -> str:
     return "-".join(part.replace("-", "--") for part in below.parts[:-1]) + "-" * (len(below.parts) > 1) + below.name
 
 
-def report_problems(problems: Sequence[Mapping[str, str]]) -> None:
-    """One line on stderr for every photograph that could not be used."""
+def report_problems(problems: Sequence[Mapping[str, Any]], found: int) -> None:
+    """One line on stderr for every photograph that could not be used. Nothing found at all is an error, with advice."""
+    if not found:
+        from detection.collect import ADVICE
+
+        advice = f" {ADVICE}" if any(problem["readable"] for problem in problems) else ""
+        if len(problems) == 1:
+            fail(f"{problems[0]['problem']}{advice}")
     for problem in problems:
         note(problem["problem"])
+    if not found:
+        fail(f"No face found in any of the photographs.{advice}")
+
+
+def problem(searched: Any) -> dict[str, Any]:
+    """A photograph that could not be used (a ``detection.collect.Searched``): which, why, and could it be read at all?"""
+    return {"photo": str(searched.photo), "problem": searched.problem, "readable": searched.rgb is not None}
 
 
 # -- what is going on -------------------------------------------------------------------------------------------------

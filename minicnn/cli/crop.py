@@ -17,7 +17,9 @@ def crop(
     size: Annotated[int, typer.Option(help="Rows and columns of a crop, in pixels.")] = 200,
     colour: Annotated[str, typer.Option(help="grey or rgb.")] = "grey",
     margin: Annotated[float, typer.Option(help="Added on each side, as a fraction of the face.")] = 0.1,
-    policy: Annotated[str, typer.Option(help="Which faces of a photograph: largest, only (several are an error) or all.")] = "largest",
+    policy: Annotated[
+        str, typer.Option(help="Which faces of a photograph: largest, only (several are an error) or all.")
+    ] = "largest",
     detector: DetectorName = "dlib-hog",
     upsample: Upsample = 0,
     json: console.Json = False,
@@ -38,20 +40,18 @@ def crop(
     chosen = chosen_detector(detector, upsample)
     folder = console.output_folder(outdir)
     crops: list[dict[str, Any]] = []
-    problems: list[dict[str, str]] = []
+    problems: list[dict[str, Any]] = []
     for searched in search_photos(photos, chosen, settings):
         if searched.problem:
-            problems.append({"photo": str(searched.photo), "problem": searched.problem})
+            problems.append(console.problem(searched))
         for number, found in enumerate(searched.crops, start=1):
             target = folder / f"{console.flat_name(searched.photo, place)}-{number}.png"
             write_image(target, found.crop)
             crops.append({"photo": str(searched.photo), "crop": str(target), "score": found.face.score})
     if json:
         console.print_json({"photos": len(photos), "crops": crops, "problems": problems})
-    else:
+    elif crops:
         columns = [console.Column("photo"), console.Column("crop"), console.Column("score", "right")]
         rows = [(Path(c["photo"]).name, Path(c["crop"]).name, f"{c['score']:.2f}") for c in crops]
         console.table(f"{len(crops)} crops from {len(photos)} photographs, in {folder}", columns, rows)
-    console.report_problems(problems)
-    if not crops:
-        raise typer.Exit(console.FAILED)
+    console.report_problems(problems, len(crops))

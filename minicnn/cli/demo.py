@@ -20,7 +20,9 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for report.html and metrics.json.")] = Path("runs/demo"),
     epochs: Annotated[int, typer.Option(min=1, max=1000, help="Times that every training face is seen.")] = 30,
     seed: Annotated[int, typer.Option(min=0, help="For split, weights, order and augmentation.")] = 0,
-    people: Annotated[int, typer.Option(min=2, max=40, help="Use the first so many people only; 40 is the whole set.")] = 40,
+    people: Annotated[
+        int, typer.Option(min=2, max=40, help="Use the first so many people only; 40 is the whole set.")
+    ] = 40,
     json: console.Json = False,
 ) -> None:
     """Find 400 faces, train a network to tell 40 people apart in minicnn and in Keras, compare everything, show it.

@@ -35,6 +35,7 @@ COMPARED = 16  # faces in the comparison of layers
 OPTIMIZER = Adam(0.001)
 AUGMENT = Augment(flip=True, shift=0.05, rotate=8, zoom=0.1, contrast=0.2)
 SHOWN = 8  # people in the report's galleries
+MOST_MISTAKES = 24  # shown as pictures; a network that learned has far fewer
 HEIGHT = 160  # of a picture in the report, in pixels
 
 
@@ -127,7 +128,11 @@ def test_facts(faces: Faces, training: SideBySide) -> dict[str, Any]:
     for engine, probabilities in (("ours", training.ours), ("keras", training.keras)):
         predicted = probabilities.argmax(axis=1)
         error = faces.crops.error_rate(faces.test, predicted)
-        facts |= {engine: predicted.tolist(), f"{engine}_error": error, f"{engine}_wrong": round(error * len(faces.test))}
+        facts |= {
+            engine: predicted.tolist(),
+            f"{engine}_error": error,
+            f"{engine}_wrong": round(error * len(faces.test)),
+        }
     return facts
 
 
@@ -146,7 +151,8 @@ def pictures(faces: Faces, training: SideBySide) -> DemoPictures:
         photos.append(_photo(large, crops, int(i)))
     shown = [picture(crops.crops[i], f"crop of {_person(crops, i)}", crops.names[i], height=HEIGHT) for i in chosen]
     rows = [_variants(faces, int(i)) for i in chosen[:3]]
-    return DemoPictures(photos, shown, rows, _mistakes(faces, training))
+    mistakes = _mistakes(faces, training)
+    return DemoPictures(photos, shown, rows, mistakes[:MOST_MISTAKES], max(0, len(mistakes) - MOST_MISTAKES))
 
 
 def _photo(large: Array, crops: OrlCrops, index: int) -> Picture:
@@ -180,7 +186,9 @@ def _mistakes(faces: Faces, training: SideBySide) -> list[Mistake]:
             continue
         taken = ours if ours != truth else keras
         other = faces.train[crops.persons[faces.train] == taken][0]
-        wrong = picture(crops.crops[other], f"training picture of person {taken + 1}", f"person {taken + 1}", height=HEIGHT)
+        wrong = picture(
+            crops.crops[other], f"training picture of person {taken + 1}", f"person {taken + 1}", height=HEIGHT
+        )
         says = [
             f"{engine}: {'right' if said == truth else f'person {said + 1}'} ({p[said]:.0%} sure)"
             for engine, said, p in (("minicnn", ours, names[0]), ("Keras", keras, names[1]))

@@ -34,20 +34,22 @@ def detect(
     photos = find_photos(place)
     folder = console.output_folder(draw) if draw else None
     faces: list[dict[str, Any]] = []
-    problems: list[dict[str, str]] = []
+    problems: list[dict[str, Any]] = []
     for searched in search_photos(photos, chosen_detector(detector, upsample)):
         if searched.problem:
-            problems.append({"photo": str(searched.photo), "problem": searched.problem})
+            problems.append(console.problem(searched))
         for face in searched.faces:
             box = face.box
             row = {"photo": str(searched.photo), "left": box.left, "top": box.top, "right": box.right}
             row |= {"bottom": box.bottom, "width": box.width, "height": box.height, "score": face.score}
             faces.append(row | {"detector": face.detector})
         if folder and searched.faces and searched.rgb is not None:
-            write_image(folder / f"{console.flat_name(searched.photo, place)}.png", draw_faces(searched.rgb, searched.faces))
+            write_image(
+                folder / f"{console.flat_name(searched.photo, place)}.png", draw_faces(searched.rgb, searched.faces)
+            )
     if json:
         console.print_json({"photos": len(photos), "faces": faces, "problems": problems})
-    else:
+    elif faces:
         columns = [
             console.Column("photo"),
             console.Column("left, top"),
@@ -66,9 +68,7 @@ def detect(
             for f in faces
         ]
         console.table(f"{len(faces)} faces in {len(photos)} photographs", columns, rows)
-    console.report_problems(problems)
-    if not faces:
-        raise typer.Exit(console.FAILED)
+    console.report_problems(problems, len(faces))
 
 
 def chosen_detector(name: str, upsample: int) -> Any:

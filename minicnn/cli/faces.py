@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from minicnn.cli import console
-from minicnn.errors import NoFaceError, OptionError, explain
+from minicnn.errors import OptionError, explain
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +23,7 @@ class Batch:
 def face_batch(place: Path | None, detector: Any, input_shape: tuple[int, ...], batch: int) -> Batch:
     """The first ``batch`` faces as crops of the network's input size; fewer when there are fewer.
 
-    A photograph gives all its faces, a folder all of every photograph's. Raises NoFaceError when there is none.
+    A photograph gives all its faces, a folder all of every photograph's. Without any, the command fails.
     """
     from detection.collect import find_photos, search_photos
     from detection.crop import CropSettings
@@ -38,15 +38,12 @@ def face_batch(place: Path | None, detector: Any, input_shape: tuple[int, ...], 
     crops, problems = [], []
     for searched in search_photos(find_photos(place), detector, settings):
         crops += [(found.crop, f"{searched.photo.name}") for found in searched.crops]
-        problems += [searched.problem] if searched.problem else []
+        problems += [console.problem(searched)] if searched.problem else []
         if len(crops) >= batch:
             break
-    if not crops:
-        raise NoFaceError(problems[0] if len(problems) == 1 else f"No face in any photograph. {problems[0]}")
-    for problem in problems:
-        console.note(problem)
+    console.report_problems(problems, len(crops))
     arrays, names = zip(*crops[:batch], strict=True)
-    return Batch(arrays, names, f"{len(names)} faces from '{place}'", tuple(problems))
+    return Batch(arrays, names, f"{len(names)} faces from '{place}'", tuple(problem["problem"] for problem in problems))
 
 
 def orl_batch(settings: Any, batch: int) -> Batch:

@@ -31,7 +31,9 @@ def summary(
     if model in NETWORKS or not model.endswith(".npz"):
         network = outline(architecture(model, input, classes, top=top))
     elif input or classes or not top:
-        raise OptionError(explain("a file without further options", "--input, --classes or --no-top", "The file says it."))
+        raise OptionError(
+            explain("a file without further options", "--input, --classes or --no-top", "The file says it.")
+        )
     else:
         network = Sequential.load(Path(model))
     rows = summarize(network)

@@ -34,6 +34,7 @@ class DemoPictures:
     crops: Sequence[Picture]
     augmented: Sequence[Sequence[Picture]]
     mistakes: Sequence[Mistake]
+    more_mistakes: int = 0  # that are not shown
 
 
 def compare_page(found: Mapping[str, Any], crops: Iterable[Array]) -> str:
@@ -76,7 +77,7 @@ def demo_page(data: Mapping[str, Any], pictures: DemoPictures) -> str:
     }
     return render(
         "demo.html.j2",
-        title="One network, two engines, forty people",
+        title=f"One network, two engines, {data['settings']['people']} people",
         data=data,
         curves=curves,
         pictures=pictures,

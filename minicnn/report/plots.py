@@ -18,7 +18,11 @@ from minicnn.errors import missing
 
 INK, MUTED, LINE, OURS, KERAS, BAD, GOOD = (f"#0{i}0{i}0{i}" for i in range(1, 8))
 VARIABLES = dict(
-    zip((INK, MUTED, LINE, OURS, KERAS, BAD, GOOD), ("ink", "muted", "line", "ours", "keras", "bad", "good"), strict=True)
+    zip(
+        (INK, MUTED, LINE, OURS, KERAS, BAD, GOOD),
+        ("ink", "muted", "line", "ours", "keras", "bad", "good"),
+        strict=True,
+    )
 )
 STYLE: dict[str, Any] = {
     "svg.fonttype": "none",  # text stays text
@@ -108,12 +112,20 @@ def layer_errors(layers: Sequence[dict[str, Any]]) -> str:
         axes.hlines(y, floor, [array["limit"] for array in worst], color=LINE, linewidth=3)
         axes.scatter([array["limit"] for array in worst], y, marker="|", s=70, color=MUTED, label="limit of the rule")
         axes.scatter(
-            [max(array["keras"], floor) for array in worst], y, s=36, facecolor="none", edgecolor=KERAS, linewidth=1.6, label="Keras"
+            [max(array["keras"], floor) for array in worst],
+            y,
+            s=36,
+            facecolor="none",
+            edgecolor=KERAS,
+            linewidth=1.6,
+            label="Keras",
         )
         axes.scatter([max(array["ours"], floor) for array in worst], y, s=16, color=OURS, zorder=3, label="minicnn")
         _layer_names(axes, layers)
         axes.set(xscale="log", xlabel="largest error, relative to the largest value; left edge: exact")
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0, handletextpad=0.2, columnspacing=1)
+        axes.legend(
+            loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0, handletextpad=0.2, columnspacing=1
+        )
     return drawing.svg
 
 
