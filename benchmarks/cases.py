@@ -93,22 +93,25 @@ def network_layers(name: str) -> Iterator[LayerCase]:
 
 
 def others() -> Iterator[LayerCase]:
-    """What neither network has: on the pooled maps (8, 50, 50, 16), and on the normalised ones (8, 100, 100, 16)."""
+    """What neither network has, each in the place of face_cnn's first layer of another kind: pooling's or ReLU's maps,
+    or the features that reach the dense layer.
+    """
     options: list[tuple[str, type[Layer], dict[str, Any]]] = [
-        ("conv2", Conv2D, {"filters": 32, "kernel_size": 3, "padding": "same", "strides": 2}),
-        ("conv2", Conv2D, {"filters": 32, "kernel_size": 3, "padding": "same", "dilation_rate": 2}),
-        ("conv2", Conv2D, {"filters": 32, "kernel_size": 3, "padding": "same", "groups": 4}),
-        ("conv2", DepthwiseConv2D, {"kernel_size": 3, "padding": "same"}),
-        ("conv2", AveragePooling2D, {"pool_size": 2}),
-        ("conv2", GlobalAveragePooling2D, {}),
-        ("conv2", GlobalMaxPooling2D, {}),
-        ("conv2", ZeroPadding2D, {"padding": 1}),
-        ("drop5", Dropout, {"rate": 0.3}),
-        *(("relu1", kind, {}) for kind in (LeakyReLU, ELU, Sigmoid, Tanh, Softmax)),
+        ("MaxPooling2D", Conv2D, {"filters": 32, "kernel_size": 3, "padding": "same", "strides": 2}),
+        ("MaxPooling2D", Conv2D, {"filters": 32, "kernel_size": 3, "padding": "same", "dilation_rate": 2}),
+        ("MaxPooling2D", Conv2D, {"filters": 32, "kernel_size": 3, "padding": "same", "groups": 4}),
+        ("MaxPooling2D", DepthwiseConv2D, {"kernel_size": 3, "padding": "same"}),
+        ("MaxPooling2D", AveragePooling2D, {"pool_size": 2}),
+        ("MaxPooling2D", GlobalAveragePooling2D, {}),
+        ("MaxPooling2D", GlobalMaxPooling2D, {}),
+        ("MaxPooling2D", ZeroPadding2D, {"padding": 1}),
+        ("Dense", Dropout, {"rate": 0.3}),
+        *(("ReLU", kind, {}) for kind in (LeakyReLU, ELU, Sigmoid, Tanh, Softmax)),
     ]
     for place, kind, chosen in options:
         name = row(kind, (0,), **chosen).id.partition("@")[0]
-        yield LayerCase(f"{name}@{place}", kind.__name__, functools.partial(_in_place_of, place, kind, chosen))
+        make = functools.partial(_in_place_of, place, kind, chosen)
+        yield LayerCase(f"{name}@{place}", kind.__name__, make)
 
 
 def calls(*, every_row: bool) -> Iterator[LayerCase]:
@@ -133,7 +136,8 @@ def _in_network(name: str, layer_name: str) -> tuple[Layer, Array]:
 
 
 def _in_place_of(place: str, kind: type[Layer], options: dict[str, Any]) -> tuple[Layer, Array]:
-    x = reaching("face_cnn")[place]
+    name = next(row.name for row in TABLES["face_cnn"].rows if row.kind == place)
+    x = reaching("face_cnn")[name]
     return Case("", lambda: kind(**options), x.shape).built(), x
 
 
