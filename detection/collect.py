@@ -1,7 +1,7 @@
 """Many photographs at once: find the faces of all of them, and keep going when one cannot be used.
 
-A folder of photographs nearly always has one that is damaged, or that shows nobody. That one is reported, with the reason;
-the others are not lost.
+A folder of photographs nearly always has one that is damaged, or that shows nobody. That one is reported, with the
+reason; the others are not lost.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def search_photos(
 ) -> Iterator[Searched]:
     """Look for faces in one photograph after the other, and with ``settings`` cut them out.
 
-    A photograph that cannot be read, or has no face (or too many, for policy "only"), is not an error here: it comes with a
-    ``problem``. What is wrong with the detector or the settings is raised.
+    A photograph that cannot be read, or has no face (or too many, for policy "only"), is not an error here: it comes
+    with a ``problem``. What is wrong with the detector or the settings is raised.
     """
     for photo in photos:
         try:

@@ -17,7 +17,8 @@ COLOURS = ((64, 220, 120), (255, 190, 60))  # RGB: the largest face, the others
 def draw_faces(rgb: Array, faces: Sequence[Face]) -> Array:
     """A copy of an RGB picture, uint8 (H, W, 3), with a frame around every face: green the largest, amber the rest.
 
-    Frames lie outside their box, two per cent of its side wide but at least two pixels, so that no pixel of a face is hidden.
+    Frames lie outside their box, two per cent of its side wide but at least two pixels, so that no pixel of a face is
+    hidden.
     """
     check_rgb(rgb)
     cv2 = load_cv2("Drawing boxes")

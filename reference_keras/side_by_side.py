@@ -1,9 +1,9 @@
 """One network, two engines, the same training: from the same weights, on the same batches, step by step.
 
-minicnn cuts and augments the batches; both engines get the very same arrays, one epoch each in turn, so that whatever else the
-machine does hits both alike. Each engine is at its best: minicnn compiled by Numba, Keras by ``train_on_batch``, its own
-compiled training step. Dropout must be off, because the two draw different masks; then the two trainings are the same mathematics,
-and what separates their losses is rounding alone.
+minicnn cuts and augments the batches; both engines get the very same arrays, one epoch each in turn, so that whatever
+else the machine does hits both alike. Each engine is at its best: minicnn compiled by Numba, Keras by
+``train_on_batch``, its own compiled training step. Dropout must be off, because the two draw different masks; then
+the two trainings are the same mathematics, and what separates their losses is rounding alone.
 
 ``training.compare_training`` asks how the *weights* part, in float64, step by step; this module asks what a person who
 trains would ask: which losses, how many right answers, how long.
@@ -35,7 +35,9 @@ from reference_keras.weights import keras_variables
 
 @dataclass(frozen=True)
 class EngineEpoch:
-    """What one engine did in one epoch: each step's loss before its update, the mean accuracy while learning, the time."""
+    """What one engine did in one epoch: each step's loss before its update, the mean accuracy while learning, the
+    time.
+    """
 
     losses: tuple[float, ...]
     accuracy: float
@@ -82,7 +84,9 @@ class SideBySide:
         return max(epoch.loss_difference for epoch in self.epochs)
 
     def seconds(self) -> tuple[float, float]:
-        """Median time of an epoch, (minicnn, Keras). The first one, in which both compile, only counts when it is the only one."""
+        """Median time of an epoch, (minicnn, Keras). The first one, in which both compile, only counts when it is
+        the only one.
+        """
         timed = self.epochs[1:] or self.epochs
         return statistics.median(e.ours.seconds for e in timed), statistics.median(e.keras.seconds for e in timed)
 
@@ -117,10 +121,11 @@ def train_side_by_side(
 ) -> SideBySide:
     """Train ``model`` (in place) and its Keras twin for ``epochs``, then let both predict ``test`` (N, ...).
 
-    The model ends in logits, one per class, and the loss is the cross-entropy from logits. (From probabilities it would not be the same
-    mathematics: where the model's last layer is a Softmax, Keras's compiled step goes back to the logits before it, but an
-    uncompiled one, like minicnn, clips the probabilities.) ``on_epoch(number, epoch)`` hears of every epoch, counted from 1.
-    Raises OptionError for a model with active dropout or a final Softmax, and for less than one epoch.
+    The model ends in logits, one per class, and the loss is the cross-entropy from logits. (From probabilities it
+    would not be the same mathematics: where the model's last layer is a Softmax, Keras's compiled step goes back to
+    the logits before it, but an uncompiled one, like minicnn, clips the probabilities.) ``on_epoch(number, epoch)``
+    hears of every epoch, counted from 1. Raises OptionError for a model with active dropout or a final Softmax, and
+    for less than one epoch.
     """
     if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
         raise OptionError(explain("epochs as an integer of at least 1", repr(epochs)))

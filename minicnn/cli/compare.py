@@ -33,8 +33,9 @@ def compare(
 ) -> None:
     """Crop faces, run minicnn and Keras on them with the same weights, and compare every layer.
 
-    Each array (output, input gradient, parameter gradients) of both is compared with a float64 computation; minicnn may not
-    be further from it than the rule in docs/architecture.md allows. Exit code 0 only if every layer is within the rule.
+    Each array (output, input gradient, parameter gradients) of both is compared with a float64 computation; minicnn
+    may not be further from it than the rule in docs/architecture.md allows. Exit code 0 only if every layer is within
+    the rule.
 
     Examples:  minicnn compare --model vgg-face --batch 2        minicnn compare party.jpg --report out.html
     """

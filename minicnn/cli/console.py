@@ -1,7 +1,7 @@
 """What the commands say, and where: results to stdout, everything else to stderr.
 
-So ``minicnn compare --json > out.json`` gives a clean file whatever happens on the way: progress, notes and errors go to
-the other stream. Where stdout is no terminal, there are no colours either; that much Rich sees for itself.
+So ``minicnn compare --json > out.json`` gives a clean file whatever happens on the way: progress, notes and errors go
+to the other stream. Where stdout is no terminal, there are no colours either; that much Rich sees for itself.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def err() -> Console:
 class Commands(TyperGroup):
     """The commands, with one way to fail: a clean message on stderr and exit code 1, never a traceback.
 
-    Only what minicnn raises on purpose, and what the operating system refuses, is expected. Anything else is a bug, and a
-    bug should show its traceback.
+    Only what minicnn raises on purpose, and what the operating system refuses, is expected. Anything else is a bug,
+    and a bug should show its traceback.
     """
 
     def invoke(self, ctx: Any) -> Any:
@@ -74,7 +74,9 @@ def note(message: str) -> None:
 
 
 def print_json(data: Any) -> None:
-    """One JSON document on stdout. Strict JSON has no NaN and no infinity: they become the strings "nan", "inf", "-inf"."""
+    """One JSON document on stdout. Strict JSON has no NaN and no infinity: they become the strings "nan", "inf",
+    "-inf".
+    """
     typer.echo(to_json(data))
 
 
@@ -97,7 +99,9 @@ def strict(data: Any) -> Any:
 
 
 class Column(NamedTuple):
-    """A column of a table. ``least_width``: narrower terminals go without it (the data are in ``--json`` all the same)."""
+    """A column of a table. ``least_width``: narrower terminals go without it (the data are in ``--json`` all the
+    same).
+    """
 
     title: str
     justify: str = "left"
@@ -105,14 +109,17 @@ class Column(NamedTuple):
 
 
 def table(title: str, columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table on stdout. Cells are plain text, or ``Text`` with colours; long ones fold, so nothing is cut off."""
+    """Print a table on stdout. Cells are plain text, or ``Text`` with colours; long ones fold, so nothing is cut
+    off.
+    """
     console = out()
     shown = [index for index, column in enumerate(columns) if console.width >= column.least_width]
     grid = Table(title=escape(title), title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for index in shown:
         grid.add_column(columns[index].title, justify=columns[index].justify, overflow="fold")  # type: ignore[arg-type]
     for row in rows:
-        grid.add_row(*(row[i] if isinstance(row[i], Text) else Text(str(row[i])) for i in shown))  # type: ignore[misc]
+        cells = [row[i] for i in shown]
+        grid.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in cells))
     console.print(grid)
 
 
@@ -131,10 +138,15 @@ def output_folder(folder: Path) -> Path:
         return folder
 
 
-def flat_name(photo: Path, place: Path) -> str:
-    """A file name for what is made of a photograph: "s1/2.pgm" below ``place`` -> "s1-2.pgm". No two photos share one."""
-    below = photo.relative_to(place) if photo.is_relative_to(place) and photo != place else Path(photo.name)
-    return "-".join(part.replace("-", "--") for part in below.parts[:-1]) + "-" * (len(below.parts) > 1) + below.name
+def result_path(folder: Path, photo: Path, place: Path, ending: str) -> Path:
+    """Where to write what is made of a photograph: "s1/2.pgm" below ``place`` -> "s1/2.pgm" + ending below ``folder``.
+
+    The photograph's suffix stays in the name, so that a.jpg and a.png do not overwrite each other.
+    """
+    below = photo.relative_to(place) if photo != place else Path(photo.name)
+    target = folder / below.with_name(below.name + ending)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target
 
 
 def report_problems(problems: Sequence[Mapping[str, Any]], found: int) -> None:
@@ -152,7 +164,9 @@ def report_problems(problems: Sequence[Mapping[str, Any]], found: int) -> None:
 
 
 def problem(searched: Any) -> dict[str, Any]:
-    """A photograph that could not be used (a ``detection.collect.Searched``): which, why, and could it be read at all?"""
+    """A photograph that could not be used (a ``detection.collect.Searched``): which, why, and could it be read at
+    all?
+    """
     return {"photo": str(searched.photo), "problem": searched.problem, "readable": searched.rgb is not None}
 
 

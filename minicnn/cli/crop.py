@@ -26,8 +26,8 @@ def crop(
 ) -> None:
     """Find faces, cut them out, and write each as a PNG.
 
-    Crops are called like their photograph, with -1, -2, ... behind it. Exit code 0 if at least one crop was written; every
-    photograph without a usable face is reported.
+    Crops are called like their photograph, with -1, -2, ... behind it, in the same subfolders. Exit code 0 if at least one crop was written;
+    every photograph without a usable face is reported.
 
     Example:  minicnn crop photos/ faces/ --size 224 --colour rgb --policy all
     """
@@ -45,13 +45,13 @@ def crop(
         if searched.problem:
             problems.append(console.problem(searched))
         for number, found in enumerate(searched.crops, start=1):
-            target = folder / f"{console.flat_name(searched.photo, place)}-{number}.png"
+            target = console.result_path(folder, searched.photo, place, f"-{number}.png")
             write_image(target, found.crop)
             crops.append({"photo": str(searched.photo), "crop": str(target), "score": found.face.score})
     if json:
         console.print_json({"photos": len(photos), "crops": crops, "problems": problems})
     elif crops:
         columns = [console.Column("photo"), console.Column("crop"), console.Column("score", "right")]
-        rows = [(Path(c["photo"]).name, Path(c["crop"]).name, f"{c['score']:.2f}") for c in crops]
+        rows = [(Path(c["photo"]).name, str(Path(c["crop"]).relative_to(folder)), f"{c['score']:.2f}") for c in crops]
         console.table(f"{len(crops)} crops from {len(photos)} photographs, in {folder}", columns, rows)
     console.report_problems(problems, len(crops))

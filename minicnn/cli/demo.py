@@ -95,7 +95,8 @@ def _show(data: dict[str, Any]) -> None:
     console.out().print(
         f"Both name the same person for {text.percent(training['agreement'])} of them; "
         f"losses differ by at most {text.error(training['loss_difference'])}.\n"
-        f"{within} of {len(parity['layers'])} layers within the rule; {text.duration(data['seconds']['total'])} in all.",
+        f"{within} of {len(parity['layers'])} layers within the rule; "
+        f"{text.duration(data['seconds']['total'])} in all.",
         markup=False,
     )
 

@@ -1,7 +1,7 @@
 """The steps of ``minicnn demo``: what is handed from detection to minicnn to reference_keras to the report.
 
-These packages do not know each other, and should not. Whoever wants to do the same in a notebook finds the way here: faces,
-``Batches``, ``train_side_by_side``, ``compare_layers``.
+These packages do not know each other, and should not. Whoever wants to do the same in a notebook finds the way here:
+faces, ``Batches``, ``train_side_by_side``, ``compare_layers``.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def batches(faces: Faces, seed: int) -> Batches:
 def train(
     faces: Faces, epochs: int, seed: int, on_epoch: Callable[[int, Epoch], None]
 ) -> tuple[Sequential, SideBySide]:
-    """Train both engines from the same weights on the same batches; the network that minicnn trained, and both histories."""
+    """Train both engines from the same weights on the same batches; the network that minicnn trained, and both
+    histories.
+    """
     model = face_cnn(classes=faces.people, softmax=False, dropout=0.0, seed=seed)
     test = faces.x[faces.test]
     history = train_side_by_side(

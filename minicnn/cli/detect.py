@@ -44,9 +44,8 @@ def detect(
             row |= {"bottom": box.bottom, "width": box.width, "height": box.height, "score": face.score}
             faces.append(row | {"detector": face.detector})
         if folder and searched.faces and searched.rgb is not None:
-            write_image(
-                folder / f"{console.flat_name(searched.photo, place)}.png", draw_faces(searched.rgb, searched.faces)
-            )
+            target = console.result_path(folder, searched.photo, place, ".png")
+            write_image(target, draw_faces(searched.rgb, searched.faces))
     if json:
         console.print_json({"photos": len(photos), "faces": faces, "problems": problems})
     elif faces:

@@ -11,8 +11,9 @@ from minicnn import __version__
 from minicnn.cli import compare, crop, demo, detect, doctor, summary
 from minicnn.cli.console import Commands
 
-# Numba's, BLAS's and TensorFlow's threads share the same cores. A thread of OpenMP that waits for work keeps its core busy unless it
-# is told otherwise, before the library loads; on a machine that has other things to do, that costs a factor of ten.
+# Numba's, BLAS's and TensorFlow's threads share the same cores. A thread of OpenMP that waits for work keeps its core
+# busy unless it is told otherwise, before the library loads; on a machine that has other things to do, that costs a
+# factor of ten.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 app = typer.Typer(

@@ -27,7 +27,9 @@ def parse_shape(text: str) -> tuple[int, int, int]:
 
 
 def architecture(name: str, input: str | None = None, classes: int | None = None, *, top: bool = True) -> Architecture:
-    """The table of a network by its name; None means the network's own default. Raises OptionError for unknown names."""
+    """The table of a network by its name; None means the network's own default. Raises OptionError for unknown
+    names.
+    """
     from minicnn.models import face_cnn_table, vgg_face_table
 
     if name not in NETWORKS:

@@ -5,6 +5,6 @@
     pictures    arrays as pictures inside the page
     page        the templates, put together: ``compare_page``, ``demo_page``
 
-Everything here is a function from data to text: nothing is measured, no file is read or written. Matplotlib and Jinja are
-imported when a page is made (extra ``report``).
+Everything here is a function from data to text: nothing is measured, no file is read or written. Matplotlib and Jinja
+are imported when a page is made (extra ``report``).
 """

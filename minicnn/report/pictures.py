@@ -33,7 +33,9 @@ def picture(array: Array, alt: str, caption: str = "", verdict: str = "", *, hei
 
 
 def png_uri(array: Array, height: int | None = None) -> str:
-    """``data:image/png;base64,...`` for an array as ``picture`` takes it. Raises DtypeError or ShapeError for others."""
+    """``data:image/png;base64,...`` for an array as ``picture`` takes it. Raises DtypeError or ShapeError for
+    others.
+    """
     pixels = _pixels(array)
     try:
         from PIL import Image  # Matplotlib cannot be without it

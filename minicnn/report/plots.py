@@ -1,7 +1,7 @@
 """Plots as SVG inside the page: drawn by Matplotlib, coloured by the page.
 
-Matplotlib is given stand-in colours, and each is then replaced by a CSS variable of the page (``var(--ours)``). So one picture
-serves light and dark screens, stays sharp on every one, and its letters are the page's letters.
+Matplotlib is given stand-in colours, and each is then replaced by a CSS variable of the page (``var(--ours)``). So
+one picture serves light and dark screens, stays sharp on every one, and its letters are the page's letters.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ STYLE: dict[str, Any] = {
 
 
 def loss_curves(ours: Sequence[float], keras: Sequence[float]) -> str:
-    """Mean loss per epoch of both, on a logarithmic axis; Keras dashed, so that both show where they lie on each other."""
+    """Mean loss per epoch of both, on a logarithmic axis; Keras dashed, so that both show where they lie on each
+    other.
+    """
     with _Drawing(5.4, 3.3, "loss") as (axes, drawing):
         _two_lines(axes, ours, keras)
         axes.set(xlabel="epoch", ylabel="training loss (mean of the epoch)", yscale="log")
@@ -143,7 +145,9 @@ def layer_times(layers: Sequence[dict[str, Any]], which: str) -> str:
 
 
 def worst_array(layer: dict[str, Any]) -> dict[str, Any]:
-    """Of a layer's arrays, the one closest to its limit or furthest beyond; a wrong one before a merely imprecise one."""
+    """Of a layer's arrays, the one closest to its limit or furthest beyond; a wrong one before a merely imprecise
+    one.
+    """
     found: dict[str, Any] = max(layer["arrays"], key=lambda array: (not array["right"], array["ours"] / array["limit"]))
     return found
 
@@ -152,7 +156,9 @@ def worst_array(layer: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Drawing:
-    """``with _Drawing(width, height, name) as (axes, drawing)``; afterwards ``drawing.svg``. Sizes in inches of 72 px."""
+    """``with _Drawing(width, height, name) as (axes, drawing)``; afterwards ``drawing.svg``. Sizes in inches of 72
+    px.
+    """
 
     def __init__(self, width: float, height: float, name: str) -> None:
         self.size, self.name, self.svg = (width, height), name, ""
@@ -188,7 +194,7 @@ def require_matplotlib() -> Any:
 def page_svg(svg: str, name: str) -> str:
     """A stand-alone SVG as a piece of an HTML page: without addresses, with ids of its own, coloured by CSS variables.
 
-    >>> page_svg('<?xml version="1.0"?><svg xmlns="http://a"><g id="x" style="fill: #040404"/><use xlink:href="#x"/></svg>', "p")
+    >>> page_svg('<svg xmlns="http://a"><g id="x" style="fill: #040404"/><use xlink:href="#x"/></svg>', "p")
     '<svg aria-hidden="true" focusable="false"><g id="p-x" style="fill: var(--ours)"/><use href="#p-x"/></svg>'
     """
     svg = svg[svg.index("<svg") :].strip()

@@ -1,0 +1,199 @@
+"""Every command from the outside: what it prints, what it writes, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from detection.images import read_image, write_image
+from detection.orl import load_orl
+from minicnn.cli.main import app
+from minicnn.models import face_cnn
+
+
+def run(*arguments: object, width: int = 60) -> Result:
+    """A command in a narrow terminal. What it raises, other than its exit, is a failure of the test."""
+    result = CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": str(width)})
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def refused(result: Result) -> str:
+    """The message of a command that was expected to fail, without line breaks."""
+    assert result.exit_code == 1
+    assert "Traceback" not in result.output
+    assert result.stderr.count("Error: ") == 1
+    return " ".join(result.stderr.split())
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three photographs with a face, one without, one that is none; one of them with a hostile name."""
+    folder = tmp_path_factory.mktemp("photos")
+    orl = load_orl().images
+    for name, index in (("a.png", 0), ("sub/a.png", 10), ("<b>&amp;[red].png", 20)):
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        large = orl[index].repeat(2, axis=0).repeat(2, axis=1)
+        write_image(path, large)
+    write_image(folder / "wall.png", np.full((120, 120), 90, np.uint8))
+    (folder / "text.jpg").write_text("no picture")
+    return folder
+
+
+# -- detect and crop -------------------------------------------------------------------------------------------------
+
+
+def test_detect_prints_boxes_and_reports_the_rest(photos: Path, tmp_path: Path) -> None:
+    result = run("detect", photos, "--draw", tmp_path / "drawn")
+    assert result.exit_code == 0
+    assert max(map(len, result.stdout.splitlines())) <= 60
+    assert "3 faces in 5 photographs" in result.stdout
+    assert "wall.png" in result.stderr
+    assert "text.jpg" in result.stderr
+    drawn = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
+    assert drawn == ["drawn/<b>&amp;[red].png.png", "drawn/a.png.png", "drawn/sub/a.png.png"]
+    assert not np.array_equal(read_image(tmp_path / "drawn" / "a.png.png"), read_image(photos / "a.png"))
+
+
+def test_detect_as_data(photos: Path) -> None:
+    result = run("detect", photos, "--json")
+    data = json.loads(result.stdout)
+    assert data["photos"] == 5
+    assert len(data["faces"]) == 3
+    for face in data["faces"]:
+        assert face["right"] - face["left"] == face["width"] > 0
+        assert face["detector"] == "dlib-hog"
+    assert {Path(p["photo"]).name: p["readable"] for p in data["problems"]} == {"wall.png": True, "text.jpg": False}
+
+
+def test_crop_writes_one_file_per_face(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "crops"
+    result = run("crop", photos, out, "--size", 48, "--colour", "rgb", "--margin", 0.2, "--json")
+    assert result.exit_code == 0
+    crops = json.loads(result.stdout)["crops"]
+    assert sorted(map(str, out.rglob("*.png"))) == sorted(c["crop"] for c in crops)
+    assert len(crops) == 3
+    assert all(read_image(c["crop"]).shape == (48, 48, 3) for c in crops)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("text.jpg",), "Expected a picture"),
+        (("wall.png",), "Expected at least one face. Received: none in 120x120 pixels. Faces may be too small"),
+        (("missing.jpg",), "no such file"),
+        ((".", "--detector", "eyes"), "Expected a detector, one of dlib-hog, opencv-haar. Received: 'eyes'."),
+        ((".", "--upsample", 9), "Expected upsample as an integer from 0 to 3. Received: 9."),
+        ((".", "--detector", "opencv-haar", "--upsample", 1), "an option of opencv-haar"),
+    ],
+)
+@pytest.mark.parametrize("command", ["detect", "crop"])
+def test_what_cannot_be_searched_is_one_error(
+    command: str, arguments: tuple[object, ...], message: str, photos: Path, tmp_path: Path
+) -> None:
+    place, *options = arguments
+    outdir = [tmp_path / "out"] if command == "crop" else []
+    assert message in refused(run(command, photos / str(place), *outdir, *options))
+    assert not any((tmp_path / "out").glob("*"))
+
+
+def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
+    assert "a folder with at least one picture" in refused(run("detect", tmp_path))
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (("--policy", "best"), "policy as one of largest, only, all"),
+        (("--colour", "red"), "colour as one of grey, rgb"),
+        (("--size", 0), "size as an integer"),
+        (("--margin", "nan"), "margin as a number"),
+    ],
+)
+def test_crop_options_out_of_range(options: tuple[object, ...], message: str, photos: Path, tmp_path: Path) -> None:
+    assert message in refused(run("crop", photos, tmp_path / "out", *options))
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_folder_that_cannot_be_one(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert "file" in refused(run("crop", photos, tmp_path / "file"))
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+# -- summary ---------------------------------------------------------------------------------------------------------
+
+
+def test_summary_of_vgg_face_is_there_at_once_and_right() -> None:
+    data = json.loads(run("summary", "vgg-face", "--json").stdout)
+    layers = {layer["name"]: layer for layer in data["layers"]}
+    assert data["totals"]["parameters"] == 145_002_878  # Parkhi et al.: 145 million
+    assert layers["fc6"]["parameters"] == 7 * 7 * 512 * 4096 + 4096
+    assert layers["conv1_2"]["multiplications"] == 224 * 224 * 3 * 3 * 64 * 64
+    assert layers["pool5"]["output_shape"] == [7, 7, 512]
+
+
+def test_summary_fits_a_narrow_terminal() -> None:
+    result = run("summary", "vgg-face", "--input", "200x200x1", "--classes", 40, "--no-top")
+    assert result.exit_code == 0
+    assert max(map(len, result.stdout.splitlines())) <= 60
+    assert "fc6" not in result.stdout
+    assert "6x6x512" in result.stdout
+
+
+def test_summary_of_a_saved_network(tmp_path: Path) -> None:
+    model = face_cnn((32, 32, 1), 3)
+    model.save(tmp_path / "net.npz")
+    data = json.loads(run("summary", tmp_path / "net.npz", "--json").stdout)
+    assert data["totals"]["parameters"] == model.parameter_count
+    assert data["input_shape"] == [32, 32, 1]
+    assert "The file says it." in refused(run("summary", tmp_path / "net.npz", "--classes", 4))
+
+
+def test_summary_of_nothing_we_know(tmp_path: Path) -> None:
+    (tmp_path / "net.npz").write_text("no archive")
+    assert "net.npz" in refused(run("summary", tmp_path / "net.npz"))
+    assert "a network: face-cnn or vgg-face" in refused(run("summary", "alexnet"))
+    assert "at least 32x32" in refused(run("summary", "face-cnn", "--input", "10x10x1"))
+
+
+# -- the command itself ----------------------------------------------------------------------------------------------
+
+
+def test_help_names_every_command_and_fits() -> None:
+    result = run("--help")
+    assert result.exit_code == 0
+    assert max(map(len, result.stdout.splitlines())) <= 60
+    for command in ("demo", "detect", "crop", "compare", "summary", "doctor"):
+        assert command in result.stdout
+        helped = run(command, "--help")
+        assert helped.exit_code == 0
+        assert "Example" in helped.stdout
+
+
+def test_wrong_usage_is_exit_code_2() -> None:
+    assert run("dance").exit_code == 2
+    assert run("crop").exit_code == 2
+    assert run("summary", "face-cnn", "--classes", "many").exit_code == 2
+
+
+def test_starting_is_light() -> None:
+    script = "import sys, minicnn.cli.main; print(*{name.partition('.')[0] for name in sys.modules})"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    heavy = {"numba", "scipy", "keras", "tensorflow", "cv2", "dlib", "matplotlib", "jinja2"}
+    assert not heavy & set(result.stdout.split())
+
+
+def test_nothing_is_coloured_in_a_pipe() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "minicnn.cli", "summary", "face-cnn"], capture_output=True, text=True, check=True
+    )
+    assert "\x1b" not in result.stdout + result.stderr
