@@ -21,7 +21,7 @@ import numba
 import numpy as np
 
 from minicnn.errors import DtypeError, OptionError, explain
-from minicnn.layers.base import Layer
+from minicnn.layers import Layer, Softmax
 from minicnn.sequential import Sequential
 from minicnn.shapes import Array
 from reference_keras.reports import ArrayReport, LayerReport, NetworkReport, ParityReport
@@ -68,19 +68,22 @@ def compare_layers(
     """Compare every layer of ``model`` (float32) on the batch ``x``, and the output of the whole network.
 
     Each layer gets as input what minicnn's layers before it made of x. ``timing`` measures both sides' layers too
-    (see ``timing.time_layer``). Memory: the model, and five copies in float64 of the largest layer's weights
-    (VGG-Face: 5 GB). Options and errors otherwise as in ``compare_layer``.
+    (see ``timing.time_layer``). The network as a whole is judged by its scores: if it ends in a Softmax, by what goes
+    in there. Probabilities depend on few numbers, and the rounding of few numbers is a throw of dice.
+    Memory: the model, and about five float64 copies of its largest layer (VGG-Face at batch 1: 8 GB in all). Options
+    and errors otherwise as in ``compare_layer``.
     """
     if model.dtype != np.float32:
         raise DtypeError(explain("a float32 model", str(model.dtype), "Use model.astype('float32')."))
     model.require_built()
     _require_float32(x, "x")
     rng = np.random.default_rng(seed)
-    walk = Walk(x, x, x.astype(np.float64))
+    walk = scores = Walk(x, x, x.astype(np.float64))
     reports = []
     for layer in model.path:
         report, walk = _compare(layer, walk.ours, rng, backward=backward, training=training, timing=timing, walk=walk)
         reports.append(report)
+        scores = scores if layer is model.path[-1] and isinstance(layer, Softmax) else walk
     large_tiles = any(report.algorithm in LARGE_TILES for report in reports)
     return ParityReport(
         model=model.name,
@@ -90,7 +93,7 @@ def compare_layers(
         training=training,
         threads={"minicnn": numba.get_num_threads(), "tensorflow": tensorflow_threads()},
         layers=tuple(reports),
-        network=_compare_outputs(walk, large_tiles),
+        network=_compare_scores(scores, large_tiles),
     )
 
 
@@ -156,7 +159,7 @@ def _errors(found: Arrays, referee: Arrays) -> dict[str, float]:
     return {name: max_error(found[name], array) if name in found else math.inf for name, array in referee.items()}
 
 
-def _compare_outputs(walk: Walk, large_tiles: bool) -> NetworkReport:
+def _compare_scores(walk: Walk, large_tiles: bool) -> NetworkReport:
     referee = walk.referee.reshape(len(walk.referee), -1)  # (N, ...) -> (N, K)
     ours, keras = walk.ours.reshape(referee.shape), walk.keras.reshape(referee.shape)
     keras_rms = rms(keras - referee)

@@ -88,7 +88,7 @@ class LayerReport:
 
 @dataclass(frozen=True)
 class NetworkReport:
-    """The output of the whole network, each side having walked all the way in its own float32."""
+    """The scores of the whole network (before a final Softmax), each side having walked all the way in float32."""
 
     ours_rms: float
     keras_rms: float

@@ -7,7 +7,8 @@ E(f) = max|f - R| / max|R|:
 
     every layer and algorithm        E(ours) <= max(2 * E(keras), 8 * u)
     Winograd F(4x4,3x3)              E(ours) <= max(8 * E(keras), 128 * u)
-    a whole network                  rms(ours - R) <= 1.5 * rms(keras - R); 2 * with F(4x4) somewhere in it
+    a whole network                  rms(ours - R) <= 1.5 * rms(keras - R); 2 * with F(4x4) somewhere in it;
+                                     f is what goes into the final Softmax
 
 Winograd with larger tiles trades digits for fewer multiplications, hence its own line. And both sides are compared in
 float64, where rounding cannot excuse a difference: a wrong index, epsilon or slope shows there, far above

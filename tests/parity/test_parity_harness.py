@@ -242,6 +242,12 @@ def test_a_forward_mistake_shows_in_the_whole_network_too() -> None:
     assert [layer.name for layer in report.layers if not layer.ok] == ["fc"]
 
 
+def test_the_whole_is_judged_before_the_final_softmax() -> None:
+    model, x = network(), normal(4, 13, 11, 2)
+    headless = Sequential(model.path[:-1], input_shape=(13, 11, 2))
+    assert compare_layers(model, x, backward=False).network == compare_layers(headless, x, backward=False).network
+
+
 def test_times_are_measured_when_asked() -> None:
     report = compare_layers(network(), normal(2, 13, 11, 2), timing=True)
     for layer in report.layers:
