@@ -26,8 +26,8 @@ def crop(
 ) -> None:
     """Find faces, cut them out, and write each as a PNG.
 
-    Crops are called like their photograph, with -1, -2, ... behind it, in the same subfolders. Exit code 0 if at least one crop was written;
-    every photograph without a usable face is reported.
+    Crops are called like their photograph, with -1, -2, ... behind it, in the same subfolders. Exit code 0 if at least
+    one crop was written; every photograph without a usable face is reported.
 
     Example:  minicnn crop photos/ faces/ --size 224 --colour rgb --policy all
     """
