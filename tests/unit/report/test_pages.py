@@ -122,6 +122,7 @@ def demo_data(epochs: int = 3) -> dict[str, Any]:
             "test": 5,
             "training_pictures": 15,
             "input_shape": (200, 200, 1),
+            "crop": {"margin": 0.3},
         },
         "detection": {"photos": 30, "found": 29, "attempts": {"dlib-hog": 28, "dlib-hog upsample=1": 1}},
         "training": {
