@@ -66,7 +66,11 @@ def keras_optimizer(optimizer: Any) -> Any:
 
     Keras keeps these settings in float32; ``training.compare_training`` says what float64 needs.
     """
-    return load_keras().optimizers.deserialize(_serialized(optimizer))
+    optimizers = load_keras().optimizers
+    settings = optimizer.config()
+    if isinstance(settings.get("learning_rate"), dict):  # {"class_name": ..., "config": ...}: a schedule
+        settings["learning_rate"] = optimizers.schedules.deserialize(settings["learning_rate"])
+    return getattr(optimizers, type(optimizer).__name__)(**settings)
 
 
 def keras_loss(loss: Any, *, dtype: str = "float32") -> Any:
@@ -88,9 +92,3 @@ def _kind_and_options(layer: Layer | Row) -> tuple[str, dict[str, Any]]:
     if isinstance(layer, Row):
         return layer.kind, {"name": layer.name, **layer.options}
     return type(layer).__name__, layer.config()
-
-
-def _serialized(thing: Any) -> dict[str, Any]:
-    """{"class_name": ..., "config": ...}, also for what is nested inside: a schedule as the learning rate."""
-    config = {key: _serialized(value) if hasattr(value, "config") else value for key, value in thing.config().items()}
-    return {"class_name": type(thing).__name__, "config": config}

@@ -9,6 +9,7 @@ from minicnn.data import Batches
 from minicnn.errors import OptionError
 from minicnn.models import face_cnn
 from minicnn.optimizers import SGD
+from minicnn.schedules import CosineDecay
 from reference_keras.side_by_side import Epoch, train_side_by_side
 
 
@@ -26,7 +27,9 @@ def test_both_engines_learn_the_same(rng: np.random.Generator) -> None:
     model = face_cnn((32, 32, 1), 4, softmax=False, dropout=0.0)
     before = {name: array.copy() for name, array in model.weights.items()}
     data = batches(rng)
-    history = train_side_by_side(model, data, data.x[:3], epochs=2, optimizer=SGD(0.01), on_epoch=on_epoch)
+    history = train_side_by_side(
+        model, data, data.x[:3], epochs=2, optimizer=SGD(CosineDecay(0.01, 6)), on_epoch=on_epoch
+    )
     assert heard == [1, 2]
     assert [len(epoch.ours.losses) for epoch in history.epochs] == [3, 3]
     assert history.loss_difference < 1e-4
