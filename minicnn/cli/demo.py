@@ -18,7 +18,7 @@ from minicnn.report import text
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for report.html and metrics.json.")] = Path("runs/demo"),
-    epochs: Annotated[int, typer.Option(min=1, max=1000, help="Times that every training face is seen.")] = 30,
+    epochs: Annotated[int, typer.Option(min=1, max=1000, help="Times that every training face is seen.")] = 40,
     seed: Annotated[int, typer.Option(min=0, help="For split, weights, order and augmentation.")] = 0,
     people: Annotated[
         int, typer.Option(min=2, max=40, help="Use the first so many people only; 40 is the whole set.")

@@ -31,11 +31,11 @@ from reference_keras.reports import ParityReport
 from reference_keras.side_by_side import Epoch, SideBySide, train_side_by_side
 
 TRAIN, TEST = 5, 5  # pictures per person, as in Lawrence et al. 1997
-BATCH = 20
+BATCH = 10
 COMPARED = 16  # faces in the comparison of layers
-LEARNING_RATE = 0.002  # falls to 0 along a cosine
-CROP = CropSettings(margin=0.3)  # with hair and chin: they tell people apart too
-AUGMENT = Augment(flip=True, shift=0.05, rotate=8, zoom=0.1, contrast=0.2)
+LEARNING_RATE = 0.001  # falls to 0 along a cosine
+CROP = CropSettings(margin=0.5)  # with hair and chin: they tell people apart too
+AUGMENT = Augment(flip=True, shift=0.08, rotate=12, zoom=0.2, contrast=0.3)
 SHOWN = 8  # people in the report's galleries
 MOST_MISTAKES = 24  # shown as pictures; a network that learned has far fewer
 HEIGHT = 160  # of a picture in the report, in pixels
