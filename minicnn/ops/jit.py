@@ -6,6 +6,10 @@
 - ``fastmath={"contract"}``: a * b + c may become one fused instruction, rounded once: faster *and* closer to the
   truth. Nothing else of fastmath: the full set assumes that no NaN or inf exists, and both must survive a forward
   pass to be seen.
+- ``OMP_WAIT_POLICY=PASSIVE``, unless the environment says otherwise. By default OpenMP's threads wait for their next
+  loop by spinning. A network alternates between our loops and the BLAS, which has threads of its own: on as many cores
+  as threads, the spinning ones keep the computing ones from running, and steps become several times slower
+  (``benchmarks/NOTES.md``). It must be set before Numba loads the OpenMP runtime, so here.
 - Loops are divided over outputs, never over the terms of a sum. Each number is then added up in one fixed order, and
   the bits of a result do not depend on how many threads computed it.
 
@@ -14,10 +18,13 @@ Compiled functions are private and trust their arguments; the public function ab
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 prange = numba.prange
 

@@ -83,10 +83,14 @@ Matrix = tuple[tuple[float, ...], ...]
 
 
 class Winograd:
-    """F(m x m, 3x3) as an algorithm of ``minicnn.ops.conv2d``."""
+    """F(m x m, 3x3) as an algorithm of ``minicnn.ops.conv2d``.
 
-    def __init__(self, outputs: int, points: Sequence[Fraction]) -> None:
+    ``sum_tiles`` is how many tiles a kernel gradient adds up at once: a sum of short sums rounds less than a long one.
+    """
+
+    def __init__(self, outputs: int, points: Sequence[Fraction], sum_tiles: int) -> None:
         self.m = outputs
+        self.sum_tiles = sum_tiles
         self.n = outputs + TAPS - 1
         self.A, self.B, self.G = cook_toom(outputs, points)  # (n, m), (n, n), (n, 3)
         self._input_tiles = _compile_input_tiles(_constants(self.B.T))
@@ -129,7 +133,7 @@ class Winograd:
         _, _, channels, filters = kernel_shape
         x, dy = np.ascontiguousarray(x), np.ascontiguousarray(dy)
         total = np.zeros((self.n * self.n, channels, filters), x.dtype)
-        for first, count in self._blocks(dy.shape, kernel_shape, x.itemsize):
+        for first, count in self._blocks(dy.shape, kernel_shape, x.itemsize, most=self.sum_tiles):
             tiles = self._transform_input(x, window, first, count)
             upstream = np.empty((self.n * self.n, count, filters), x.dtype)
             self._gradient_tiles(dy, upstream, first)
@@ -152,11 +156,14 @@ class Winograd:
         self._input_tiles(x, tiles, first, -(-out_h // self.m), -(-out_w // self.m), top, left)
         return tiles
 
-    def _blocks(self, y_shape: Shape, kernel_shape: Shape, itemsize: int) -> Iterator[tuple[int, int]]:
+    def _blocks(
+        self, y_shape: Shape, kernel_shape: Shape, itemsize: int, most: int | None = None
+    ) -> Iterator[tuple[int, int]]:
         """(first tile, how many), as many at once as BLOCK_BYTES allow. Tiles count picture by picture, row by row."""
         per_picture = -(-y_shape[1] // self.m) * -(-y_shape[2] // self.m)
         total = y_shape[0] * per_picture
-        at_once = max(1, BLOCK_BYTES // (self.n * self.n * sum(kernel_shape[2:]) * itemsize))
+        fitting = max(1, BLOCK_BYTES // (self.n * self.n * sum(kernel_shape[2:]) * itemsize))
+        at_once = min(fitting, most or fitting)
         for first in range(0, total, at_once):
             yield first, min(at_once, total - first)
 
@@ -262,5 +269,5 @@ def _compile_gradient_tiles(matrix: Matrix) -> Callable[..., None]:
 
 
 # Small numbers near 1 keep the matrices' entries, and so the rounding errors, small.
-F2x2 = Winograd(2, [Fraction(0), Fraction(1), Fraction(-1)])
-F4x4 = Winograd(4, [Fraction(0), Fraction(1), Fraction(-1), Fraction(1, 2), Fraction(-2)])
+F2x2 = Winograd(2, [Fraction(0), Fraction(1), Fraction(-1)], sum_tiles=64)
+F4x4 = Winograd(4, [Fraction(0), Fraction(1), Fraction(-1), Fraction(1, 2), Fraction(-2)], sum_tiles=512)

@@ -1,3 +1,5 @@
+"""Stratified splits: everybody on both sides, nobody twice, and the same again from the same seed."""
+
 import numpy as np
 import pytest
 from hypothesis import given
