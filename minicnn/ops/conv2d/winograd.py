@@ -40,7 +40,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from minicnn.ops.jit import inline, njit_parallel, prange
+from minicnn.ops.jit import njit_parallel, prange
+from minicnn.ops.simd import encode, left_multiply
 from minicnn.shapes import Array, Pads, Shape, Window
 
 TAPS = 3
@@ -79,9 +80,6 @@ def _with_roots(roots: Sequence[Fraction]) -> list[Fraction]:
     return polynomial
 
 
-Matrix = tuple[tuple[float, ...], ...]
-
-
 class Winograd:
     """F(m x m, 3x3) as an algorithm of ``minicnn.ops.conv2d``.
 
@@ -93,9 +91,9 @@ class Winograd:
         self.sum_tiles = sum_tiles
         self.n = outputs + TAPS - 1
         self.A, self.B, self.G = cook_toom(outputs, points)  # (n, m), (n, n), (n, 3)
-        self._input_tiles = _compile_input_tiles(_constants(self.B.T))
-        self._output_tiles = _compile_output_tiles(_constants(self.A.T))
-        self._gradient_tiles = _compile_gradient_tiles(_constants(self.A))
+        self._input_tiles = _compile_input_tiles(self.B)
+        self._output_tiles = _compile_output_tiles(self.A)
+        self._gradient_tiles = _compile_gradient_tiles(self.A)
 
     def unsupported(self, kernel_shape: Shape, window: Window, groups: int) -> str | None:
         """Why this convolution has no Winograd form here, or None."""
@@ -168,102 +166,84 @@ class Winograd:
             yield first, min(at_once, total - first)
 
 
-def _constants(matrix: Array) -> Matrix:
-    """As tuples, which the compiler takes for constants: it unrolls the loops over them and drops the zeros."""
-    return tuple(tuple(float(value) for value in row) for row in matrix)
-
-
-@inline
-def _left_multiply(matrix: Matrix, source: Array, result: Array) -> None:
-    """result = matrix @ source for a constant (r, k) matrix and a (k, columns) source: the vector units take the
-    columns."""
-    for column in range(source.shape[1]):
-        for i in range(len(matrix)):
-            total = source.dtype.type(0)
-            for k in range(len(matrix[0])):
-                if matrix[i][k] != 0:
-                    total += source.dtype.type(matrix[i][k]) * source[k, column]
-            result[i, column] = total
-
-
-@inline
-def _sandwich(matrix: Matrix, square: Array, half: Array, result: Array) -> None:
-    """result = matrix @ square @ matrix^T, channel by channel: (k, k, C) -> (r, r, C), with ``half`` (r, k, C)
-    between."""
-    rows, size, channels = half.shape
-    _left_multiply(matrix, square.reshape(size, size * channels), half.reshape(rows, size * channels))
-    for i in range(rows):
-        _left_multiply(matrix, half[i], result[i])
-
-
-def _compile_input_tiles(matrix: Matrix) -> Callable[..., None]:
-    n, m = len(matrix), len(matrix) - TAPS + 1
+def _compile_input_tiles(matrix: Array) -> Callable[..., None]:
+    n, m, transposed = len(matrix), len(matrix) - TAPS + 1, encode(matrix.T)
 
     @njit_parallel
     def input_tiles(x: Array, tiles: Array, first: int, down: int, across: int, top: int, left: int) -> None:
         """tiles[:, t] = B^T d B for the n x n inputs d under tile t; beyond the border d is zero."""
-        _, height, width, channels = x.shape
-        for t in prange(tiles.shape[1]):
+        _, H, W, C = x.shape
+        T = tiles.shape[1]
+        for t in prange(T):
             picture, place = (first + t) // (down * across), (first + t) % (down * across)
             row0, column0 = place // across * m - top, place % across * m - left
-            square = np.zeros((n, n, channels), x.dtype)
-            for row in range(max(row0, 0), min(row0 + n, height)):
-                for column in range(max(column0, 0), min(column0 + n, width)):
-                    square[row - row0, column - column0] = x[picture, row, column]
-            half, result = np.empty((n, n, channels), x.dtype), np.empty((n, n, channels), x.dtype)
-            _sandwich(matrix, square, half, result)
+            half = np.empty((n, n, C), x.dtype)  # B^T d
+            if 0 <= row0 <= H - n and 0 <= column0 <= W - n:  # d as it lies in x: n rows of n*C numbers
+                start = ((picture * H + row0) * W + column0) * C
+                left_multiply(transposed, x, start, W * C, half, 0, n * C, n * C)
+            else:
+                square = np.zeros((n, n, C), x.dtype)
+                for row in range(max(row0, 0), min(row0 + n, H)):
+                    for column in range(max(column0, 0), min(column0 + n, W)):
+                        for c in range(C):
+                            square[row - row0, column - column0, c] = x[picture, row, column, c]
+                left_multiply(transposed, square, 0, n * C, half, 0, n * C, n * C)
             for i in range(n):
-                for j in range(n):
-                    tiles[i * n + j, t] = result[i, j]
+                left_multiply(transposed, half, i * n * C, C, tiles, (i * n * T + t) * C, T * C, C)
 
     return input_tiles
 
 
-def _compile_output_tiles(matrix: Matrix) -> Callable[..., None]:
-    m, n = len(matrix), len(matrix[0])
+def _compile_output_tiles(matrix: Array) -> Callable[..., None]:
+    n, m, transposed = len(matrix), len(matrix[0]), encode(matrix.T)
 
     @njit_parallel
     def output_tiles(products: Array, bias: Array, y: Array, first: int) -> None:
         """The m x m outputs of each tile, A^T M A + bias, where they belong; what hangs over the border is dropped."""
-        _, out_h, out_w, filters = y.shape
-        down, across = (out_h + m - 1) // m, (out_w + m - 1) // m
-        for t in prange(products.shape[1]):
+        _, OH, OW, F = y.shape
+        down, across = (OH + m - 1) // m, (OW + m - 1) // m
+        T = products.shape[1]
+        for t in prange(T):
             picture, place = (first + t) // (down * across), (first + t) % (down * across)
             row0, column0 = place // across * m, place % across * m
-            square = np.empty((n, n, filters), y.dtype)
-            for i in range(n):
-                for j in range(n):
-                    square[i, j] = products[i * n + j, t]
-            half, result = np.empty((m, n, filters), y.dtype), np.empty((m, m, filters), y.dtype)
-            _sandwich(matrix, square, half, result)
-            for i in range(min(m, out_h - row0)):
-                for j in range(min(m, out_w - column0)):
-                    for f in range(filters):
+            half, result = np.empty((m, n, F), y.dtype), np.empty((m, m, F), y.dtype)
+            for j in range(n):  # A^T M, column by column
+                left_multiply(transposed, products, (j * T + t) * F, n * T * F, half, j * F, n * F, F)
+            for i in range(m):
+                left_multiply(transposed, half, i * n * F, F, result, i * m * F, F, F)
+            for i in range(min(m, OH - row0)):
+                for j in range(min(m, OW - column0)):
+                    for f in range(F):
                         y[picture, row0 + i, column0 + j, f] = result[i, j, f] + bias[f]
 
     return output_tiles
 
 
-def _compile_gradient_tiles(matrix: Matrix) -> Callable[..., None]:
-    n, m = len(matrix), len(matrix[0])
+def _compile_gradient_tiles(matrix: Array) -> Callable[..., None]:
+    n, m, plain = len(matrix), len(matrix[0]), encode(matrix)
 
     @njit_parallel
     def gradient_tiles(dy: Array, tiles: Array, first: int) -> None:
         """tiles[:, t] = A dy A^T for the m x m gradients of tile t: ``output_tiles``, transposed."""
-        _, out_h, out_w, filters = dy.shape
-        down, across = (out_h + m - 1) // m, (out_w + m - 1) // m
-        for t in prange(tiles.shape[1]):
+        _, OH, OW, F = dy.shape
+        down, across = (OH + m - 1) // m, (OW + m - 1) // m
+        T = tiles.shape[1]
+        for t in prange(T):
             picture, place = (first + t) // (down * across), (first + t) % (down * across)
             row0, column0 = place // across * m, place % across * m
-            square = np.zeros((m, m, filters), dy.dtype)
-            for i in range(min(m, out_h - row0)):
-                for j in range(min(m, out_w - column0)):
-                    square[i, j] = dy[picture, row0 + i, column0 + j]
-            half, result = np.empty((n, m, filters), dy.dtype), np.empty((n, n, filters), dy.dtype)
-            _sandwich(matrix, square, half, result)
+            half = np.empty((n, m, F), dy.dtype)  # A dy
+            if row0 <= OH - m and column0 <= OW - m:
+                start = ((picture * OH + row0) * OW + column0) * F
+                left_multiply(plain, dy, start, OW * F, half, 0, m * F, m * F)
+            else:
+                square = np.zeros((m, m, F), dy.dtype)
+                for row in range(row0, min(row0 + m, OH)):
+                    for column in range(column0, min(column0 + m, OW)):
+                        for f in range(F):
+                            square[row - row0, column - column0, f] = dy[picture, row, column, f]
+                left_multiply(plain, square, 0, m * F, half, 0, m * F, m * F)
             for i in range(n):
-                for j in range(n):
-                    tiles[i * n + j, t] = result[i, j]
+                left_multiply(plain, half, i * m * F, F, tiles, (i * n * T + t) * F, T * F, F)
 
     return gradient_tiles
 
