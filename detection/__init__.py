@@ -10,7 +10,7 @@ they are first needed (``pip install 'minicnn[faces]'``).
 """
 
 from detection.boxes import Box, Face
-from detection.crop import CropSettings, FaceCrop, as_input, crop_face, crop_photo, faces_to_crops
+from detection.crop import CropSettings, FaceCrop, as_input, crop_face, crop_photo, faces_to_crops, standardise
 from detection.detectors import DETECTORS, Detector, make_detector
 from detection.images import list_images, read_image, to_grey, write_image
 from detection.orl import OrlCrops, OrlFaces, load_orl, orl_crops
@@ -34,6 +34,7 @@ __all__ = [
     "make_detector",
     "orl_crops",
     "read_image",
+    "standardise",
     "stratified_split",
     "to_grey",
     "write_image",

@@ -25,12 +25,13 @@ from detection.headers import refuse
 from detection.images import check_rgb, read_image, to_grey
 from detection.optional import load_cv2
 from minicnn.errors import DtypeError, NoFaceError, OptionError, ShapeError, explain
-from minicnn.shapes import Array
+from minicnn.shapes import Array, check_array
 
 COLOURS = ("grey", "rgb")
 POLICIES = ("largest", "only", "all")
 MAX_SIZE = 4096
 MAX_MARGIN = 1.0
+FLAT = 1e-6  # a standard deviation below it is no picture, for pixels 0..1
 
 
 @dataclass(frozen=True)
@@ -148,4 +149,23 @@ def as_input(crops: Array | Sequence[Array], dtype: Any = np.float32) -> Array:
         fix = "A single crop needs a batch axis: as_input([crop])."
         raise ShapeError(explain("crops (N, H, W) or (N, H, W, 3)", f"shape {np.shape(crops)}", fix))
     scaled: Array = batch.astype(dtype) / np.asarray(255, dtype)
+    return scaled
+
+
+def standardise(x: Array) -> Array:
+    """Every picture with mean 0 and standard deviation 1: (x - mean) / std, over all its pixels and channels.
+
+    For recognition: light that is twice as strong doubles every pixel, and a brighter exposure adds to all of them.
+    Both are gone afterwards, so a network need not learn that they say nothing about who it is. A picture of one grey
+    level, such as the empty crop of a face that was not found, becomes all zeros.
+
+    ``x`` (N, H, W, C), float32 or float64; mean and deviation are computed in float64. Raises ShapeError or DtypeError
+    for anything else.
+    """
+    check_array(x, "x", 4, "(N, H, W, C)")
+    exact = x.astype(np.float64)
+    exact -= exact.mean(axis=(1, 2, 3), keepdims=True)
+    deviation = exact.std(axis=(1, 2, 3), keepdims=True)
+    flat = deviation < FLAT  # what rounding leaves of a constant
+    scaled: Array = np.where(flat, 0.0, exact / np.where(flat, 1.0, deviation)).astype(x.dtype)
     return scaled

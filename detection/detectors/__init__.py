@@ -17,9 +17,10 @@ from detection.detectors.base import Detector
 from detection.detectors.dlib_hog import DlibHog
 from detection.detectors.first_found import FirstFound
 from detection.detectors.opencv_haar import OpencvHaar
+from detection.detectors.steady import Steady
 from minicnn.errors import OptionError, explain
 
-__all__ = ["DETECTORS", "Detector", "DlibHog", "FirstFound", "OpencvHaar", "make_detector"]
+__all__ = ["DETECTORS", "Detector", "DlibHog", "FirstFound", "OpencvHaar", "Steady", "make_detector"]
 
 DETECTORS: dict[str, Callable[..., Detector]] = {
     "dlib-hog": DlibHog,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detection.boxes import Box, Face
-from detection.crop import CropSettings, as_input, crop_face, crop_photo
+from detection.crop import CropSettings, as_input, crop_face, crop_photo, standardise
 from detection.images import to_grey, write_image
 from minicnn.errors import DtypeError, ImageError, NoFaceError, OptionError, ShapeError
 from tests.unit.detection.pictures import gradient
@@ -133,3 +133,28 @@ class TestAsInput:
             as_input(np.zeros((1, 4, 5, 4), np.uint8))
         with pytest.raises(DtypeError, match="uint8"):
             as_input(np.zeros((1, 4, 5)))
+
+
+class TestStandardise:
+    def test_mean_0_and_deviation_1_for_each_picture(self) -> None:
+        x = np.random.default_rng(0).uniform(0.2, 0.9, (3, 8, 9, 2)) * np.array([0.1, 0.5, 1]).reshape(3, 1, 1, 1)
+        y = standardise(x)
+        np.testing.assert_allclose(y.mean(axis=(1, 2, 3)), 0, atol=1e-14)
+        np.testing.assert_allclose(y.std(axis=(1, 2, 3)), 1)
+        np.testing.assert_allclose(y[1], (x[1] - x[1].mean()) / x[1].std())
+
+    def test_light_makes_no_difference(self) -> None:
+        x = np.random.default_rng(1).random((2, 8, 8, 1), np.float32)
+        y = standardise(x)
+        assert y.dtype == np.float32
+        np.testing.assert_allclose(standardise(np.float32(0.4) * x + np.float32(0.3)), y, atol=1e-5)
+
+    def test_an_empty_crop_stays_empty(self) -> None:
+        x = np.stack([np.zeros((6, 6, 1)), np.full((6, 6, 1), 0.1)]).astype(np.float32)
+        np.testing.assert_array_equal(standardise(x), np.zeros_like(x))
+
+    def test_what_is_no_batch(self) -> None:
+        with pytest.raises(ShapeError, match="H, W, C"):
+            standardise(np.zeros((6, 6)))
+        with pytest.raises(DtypeError):
+            standardise(np.zeros((1, 6, 6, 1), np.uint8))

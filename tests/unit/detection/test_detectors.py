@@ -9,7 +9,7 @@ import pytest
 
 from detection.boxes import Box, Face
 from detection.crop import crop_photo
-from detection.detectors import DETECTORS, DlibHog, FirstFound, OpencvHaar, make_detector
+from detection.detectors import DETECTORS, DlibHog, FirstFound, OpencvHaar, Steady, make_detector
 from detection.images import write_image
 from detection.orl import load_orl
 from minicnn.errors import DtypeError, MissingDependencyError, OptionError, ShapeError
@@ -145,6 +145,63 @@ class TestFirstFound:
     def test_none_at_all_is_an_error(self) -> None:
         with pytest.raises(OptionError, match="at least one detector"):
             FirstFound()
+
+
+class TestSteady:
+    def test_boxes_of_two_takes_of_one_picture_agree_better(self, faces) -> None:
+        """The same face, moved by a few pixels and mirrored: where is it, in the first one's pixels?"""
+        cv2 = pytest.importorskip("cv2", reason="scales the faces")
+        plain, steady = DlibHog(), Steady(DlibHog())
+        apart = {}
+        for detector in (plain, steady):
+            apart[detector.name] = []
+            for i in range(0, 400, 40):
+                one = rgb(cv2.resize(faces[i], None, fx=1.7, fy=1.7))
+                other = np.ascontiguousarray(one[3:, -6::-1])  # three rows and five columns less, then mirrored
+                (a,), (b,) = detector.detect(one), detector.detect(other)
+                width = other.shape[1]
+                back = Box(width - b.box.right, b.box.top + 3, width - b.box.left, b.box.bottom + 3)
+                apart[detector.name].append(1 - a.box.iou(back))
+        assert np.mean(apart[steady.name]) < 0.6 * np.mean(apart[plain.name])
+
+    def test_two_people_stay_two(self, pair) -> None:
+        found = Steady(DlibHog()).detect(pair)
+        assert len(found) == 2
+        for face, single in zip(found, DlibHog().detect(pair), strict=True):
+            assert face.box.iou(single.box) > 0.6
+            assert face.detector == "dlib-hog, median of 8"
+
+    def test_the_median_of_what_most_copies_show(self) -> None:
+        """A square that is found in every copy, but for two that go astray; and one that is found only once."""
+        asked: list[tuple[int, ...]] = []
+
+        class Scripted:
+            name = "scripted"
+
+            def detect(self, picture: np.ndarray) -> list[Face]:
+                asked.append(picture.shape)
+                scale, mirrored = picture.shape[1] / 200, len(asked) % 2 == 0
+                left, right = (200 - 90, 200 - 40) if mirrored else (40, 90)
+                wide = 10 if len(asked) == 3 else 0
+                edges = (left - wide, 20 - wide, right + wide, 70 + wide)
+                box = Box(*(round(scale * edge) for edge in edges))
+                return [Face(box, float(len(asked)), "scripted")] + [Face(Box(0, 90, 9, 99), 1.0, "?")] * (
+                    len(asked) == 1
+                )
+
+        (face,) = Steady(Scripted(), (1.0, 2.0)).detect(np.zeros((100, 200, 3), np.uint8))
+        assert face == Face(Box(40, 20, 90, 70), 2.5, "scripted, median of 4")
+        assert asked == [(100, 200, 3), (100, 200, 3), (200, 400, 3), (200, 400, 3)]
+
+    def test_no_face_and_no_picture(self) -> None:
+        assert Steady(DlibHog()).detect(np.full((60, 60, 3), 90, np.uint8)) == []
+        with pytest.raises(ShapeError, match=r"\(H, W, 3\)"):
+            Steady(DlibHog()).detect(np.zeros((60, 60), np.uint8))
+
+    @pytest.mark.parametrize("scales", [(), (0.0,), (1.0, -1.0), (float("nan"),), (11.0,)])
+    def test_scales_that_make_no_sense(self, scales) -> None:
+        with pytest.raises(OptionError, match="scales, at least one"):
+            Steady(DlibHog(), scales)
 
 
 @pytest.mark.parametrize(

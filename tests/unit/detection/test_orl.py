@@ -103,10 +103,10 @@ class TestCrops:
             assert inside is not None
             assert inside.area > 0.4 * 92 * 112
         assert finds == {
-            "s33/4.pgm": "dlib-hog threshold=-0.5",
-            "s35/2.pgm": "dlib-hog threshold=-0.5",
-            "s37/4.pgm": "dlib-hog upsample=2",
-            "s37/5.pgm": "dlib-hog upsample=2",
+            "s33/4.pgm": "dlib-hog threshold=-0.5, median of 8",
+            "s35/2.pgm": "dlib-hog threshold=-0.5, median of 8",
+            "s37/4.pgm": "dlib-hog, median of 8",
+            "s37/5.pgm": "dlib-hog, median of 8",
         }
 
     def test_a_face_that_was_not_found_is_an_error_even_when_guessed(self, crops) -> None:
