@@ -1,7 +1,53 @@
 """minicnn: convolutional networks from scratch, in NumPy and Numba, that give Keras's numbers.
 
-In reading order: shapes and errors; ``minicnn.ops`` (what a network computes); ``minicnn.layers`` (operations with
-parameters); losses and optimisers; ``Sequential`` and its training loop; ``minicnn.models`` (face_cnn and VGG-Face).
+    from minicnn import Conv2D, Dense, Flatten, MaxPooling2D, ReLU, Sequential, Softmax
+
+    model = Sequential(
+        [Conv2D(16, 3, padding="same"), ReLU(), MaxPooling2D(), Flatten(), Dense(10), Softmax()],
+        input_shape=(28, 28, 1),
+    )
+    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    model.fit(x, y, epochs=5)
+
+The names below stand in the order in which the code is best read: from one operation to a trained network. They are
+looked up when they are first used, so that ``import minicnn``, and with it the command line, starts at once.
 """
 
+from importlib import import_module
+from typing import Any
+
 __version__ = "0.1.0"
+
+_HOME = {
+    "minicnn.shapes": ("Window",),
+    "minicnn.errors": ("MinicnnError",),
+    "minicnn.ops.conv2d": ("conv2d", "conv2d_backward"),
+    "minicnn.layers": (
+        *("Layer", "Context", "Dense", "Conv2D", "DepthwiseConv2D", "ZeroPadding2D", "MaxPooling2D"),
+        *("AveragePooling2D", "GlobalMaxPooling2D", "GlobalAveragePooling2D", "Flatten", "ReLU", "LeakyReLU", "ELU"),
+        *("Sigmoid", "Tanh", "Softmax", "Dropout", "BatchNormalization"),
+    ),
+    "minicnn.losses": (
+        *("CategoricalCrossentropy", "SparseCategoricalCrossentropy", "BinaryCrossentropy", "MeanSquaredError"),
+    ),
+    "minicnn.optimizers": ("SGD", "RMSprop", "Adagrad", "Adam", "AdamW"),
+    "minicnn.data": ("Batches", "one_hot"),
+    "minicnn.augmentation": ("Augment",),
+    "minicnn.callbacks": ("Callback", "EarlyStopping", "ModelCheckpoint", "CSVLogger"),
+    "minicnn.sequential": ("Sequential",),
+    "minicnn.models": ("face_cnn", "vgg_face"),
+    "minicnn.gradcheck": ("check_gradient", "check_layer", "check_model"),
+}
+_MODULE = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = list(_MODULE)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE:
+        raise AttributeError(f"module 'minicnn' has no attribute '{name}'. Public names: {', '.join(_MODULE)}.")
+    return getattr(import_module(_MODULE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_MODULE]
