@@ -17,5 +17,5 @@ def test_every_layer_is_there() -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'Conv3D'.*Conv2D"):
+    with pytest.raises(AttributeError, match=r"no attribute 'Conv3D'.*Conv2D"):
         _ = minicnn.Conv3D
