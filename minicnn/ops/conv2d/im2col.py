@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from minicnn.shapes import Array, Pair, Shape, Window
 
@@ -112,9 +113,9 @@ def _tap(picture: Array, rows: slice, width: int, kh: int, kw: int, window: Wind
 
 def _columns(picture: Array, rows: slice, width: int, window: Window) -> Array:
     """(PH, PW, C) -> (rows*OW, KH*KW*C)"""
-    size_h, size_w = window.size
-    channels = picture.shape[2]
-    columns = np.empty((rows.stop - rows.start, width, size_h, size_w, channels), picture.dtype)
-    for kh, kw in np.ndindex(size_h, size_w):
-        columns[:, :, kh, kw] = _tap(picture, rows, width, kh, kw, window)
-    return columns.reshape(-1, size_h * size_w * channels)
+    (stride_h, stride_w), (dilation_h, dilation_w) = window.strides, window.dilation
+    everywhere = sliding_window_view(picture, window.span, axis=(0, 1))  # -> (*, *, C, span, span), a view
+    top, last_row = rows.start * stride_h, (rows.stop - 1) * stride_h
+    chosen = everywhere[top : last_row + 1 : stride_h, : (width - 1) * stride_w + 1 : stride_w]
+    taps = chosen[:, :, :, ::dilation_h, ::dilation_w].transpose(0, 1, 3, 4, 2)  # -> (rows, OW, KH, KW, C), a view
+    return taps.reshape((rows.stop - rows.start) * width, -1)  # here every input is copied KH*KW times
