@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minicnn.data import Batches
+from minicnn.data import Batches, one_hot
 from minicnn.errors import OptionError, explain
 from minicnn.layers import Softmax
-from minicnn.losses import SparseCategoricalCrossentropy
+from minicnn.losses import CategoricalCrossentropy
 from minicnn.ops.activations import softmax
 from minicnn.optimizers import Optimizer
 from minicnn.sequential import Sequential
@@ -117,15 +117,17 @@ def train_side_by_side(
     *,
     epochs: int,
     optimizer: Optimizer,
+    label_smoothing: float = 0.0,
     on_epoch: Callable[[int, Epoch], None] = lambda number, epoch: None,
 ) -> SideBySide:
     """Train ``model`` (in place) and its Keras twin for ``epochs``, then let both predict ``test`` (N, ...).
 
     The model ends in logits, one per class, and the loss is the cross-entropy from logits. (From probabilities it
     would not be the same mathematics: where the model's last layer is a Softmax, Keras's compiled step goes back to
-    the logits before it, but an uncompiled one, like minicnn, clips the probabilities.) ``on_epoch(number, epoch)``
-    hears of every epoch, counted from 1. Raises OptionError for a model with active dropout or a final Softmax, and
-    for less than one epoch.
+    the logits before it, but an uncompiled one, like minicnn, clips the probabilities.) The batches' targets are class
+    indices; both engines get them as one-hot rows, and smooth them (see ``CategoricalCrossentropy``).
+    ``on_epoch(number, epoch)`` hears of every epoch, counted from 1. Raises OptionError for a model with active dropout
+    or a final Softmax, for a ``label_smoothing`` outside 0..1 and for less than one epoch.
     """
     if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
         raise OptionError(explain("epochs as an integer of at least 1", repr(epochs)))
@@ -133,13 +135,15 @@ def train_side_by_side(
     if isinstance(model.path[-1], Softmax):
         fix = "Build the network with softmax=False."
         raise OptionError(explain("a model that ends in logits", f"'{model.path[-1].name}' at its end", fix))
-    model.compile(optimizer, SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    loss = CategoricalCrossentropy(from_logits=True, label_smoothing=label_smoothing)
+    model.compile(optimizer, loss, metrics=["accuracy"])
     twin = keras_twin(model)
-    twin.compile(keras_optimizer(optimizer), keras_loss(model.compiled.loss), metrics=["accuracy"])
+    twin.compile(keras_optimizer(optimizer), keras_loss(loss), metrics=["accuracy"])
     variables = keras_variables(twin)
+    classes = model.output_shape[-1]
     reports = []
     for number in range(epochs):
-        epoch = [_Batch(x, np.asarray(y)) for x, y, _ in batches.epoch(number)]
+        epoch = [_Batch(x, one_hot(np.asarray(y), classes)) for x, y, _ in batches.epoch(number)]
         ours = _run_epoch(_our_step(model), epoch)
         keras = _run_epoch(_keras_step(twin), epoch, before=twin.reset_metrics)
         drift = max(max_error(array, variables[address].numpy()) for address, array in model.weights.items())

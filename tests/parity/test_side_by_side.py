@@ -50,6 +50,19 @@ def test_losses_are_those_of_each_step_not_a_running_mean(rng: np.random.Generat
     np.testing.assert_allclose(epoch.ours.losses, epoch.keras.losses, rtol=1e-4)
 
 
+def test_smoothed_labels_in_both_engines(rng: np.random.Generator) -> None:
+    """A first loss is that of the initial weights; smoothing s makes it (1 - s) of it plus s of the classes' mean."""
+    data = batches(rng, 4)
+    losses = {}
+    for smoothing in (0.0, 0.5, 1.0):
+        model = face_cnn((32, 32, 1), 4, softmax=False, dropout=0.0)
+        history = train_side_by_side(model, data, data.x[:1], epochs=1, optimizer=SGD(0.01), label_smoothing=smoothing)
+        assert history.loss_difference < 1e-5
+        (losses[smoothing],) = history.epochs[0].ours.losses
+    assert losses[0.0] != losses[1.0]
+    assert losses[0.5] == pytest.approx((losses[0.0] + losses[1.0]) / 2, rel=1e-5)
+
+
 @pytest.mark.parametrize(
     "options, message", [({"dropout": 0.3, "softmax": False}, "dropout"), ({"dropout": 0.0}, "ends in logits")]
 )
