@@ -120,7 +120,7 @@ def test_demo_with_two_people(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "demo" / "metrics.json").read_text(encoding="utf-8")) == data
     assert (tmp_path / "demo" / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert data["settings"]["training_pictures"] == data["test"]["pictures"] == 10
-    assert data["detection"] == {"photos": 20, "found": 20, "attempts": {"dlib-hog": 20}}
+    assert data["detection"] == {"photos": 20, "found": 20, "attempts": {"dlib-hog, median of 8": 20}}
     first = data["training"]["epochs"][0]
     assert first["ours"]["losses"][0] == pytest.approx(first["keras"]["losses"][0], rel=1e-5)
     assert data["parity"]["ok"] is True
