@@ -128,7 +128,7 @@ def test_package_is_typed_and_packaged(package: str) -> None:
 
 def test_no_committed_file_names_a_registry_or_a_path_of_one_machine() -> None:
     # Written in pieces, or this file would be the first to match.
-    hosts = ["pypi" + ".org", "pythonhosted" + ".org", "conda" + ".anaconda", "index" + "-url"]
+    hosts = ["pypi" + ".org", "python" + "hosted.org", "conda" + ".anaconda", "index" + "-url"]
     folders = ["ro" + "ot", "wo" + "rk", "t" + "mp", "ho" + "me", "Us" + "ers"]
     # A path starts a word: the middle of `a/b/c` is none of one machine's.
     pattern = re.compile("|".join([*map(re.escape, hosts), rf"(?<![\w.)}}\]*-])/(?:{'|'.join(folders)})/"]))
