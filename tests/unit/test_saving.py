@@ -1,0 +1,158 @@
+"""Networks in files: what comes back is what was saved, and a file that lies is refused before arrays are made of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minicnn.errors import LoadError, StateError
+from minicnn.io.npz import read_arrays, write_arrays
+from minicnn.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, ReLU
+from minicnn.losses import CategoricalCrossentropy
+from minicnn.optimizers import SGD, Adam
+from minicnn.schedules import CosineDecay
+from minicnn.sequential import Sequential
+from tests.cases import CASES, Case
+
+
+def network(dtype: str = "float32") -> Sequential:
+    layers = [Conv2D(3, 3), BatchNormalization(), ReLU(), Flatten(), Dropout(0.3), Dense(4)]
+    return Sequential(layers, input_shape=(6, 5, 2), dtype=dtype, seed=7, name="small")
+
+
+def data(rng: np.random.Generator) -> tuple[Any, Any]:
+    return rng.standard_normal((12, 6, 5, 2)).astype(np.float32), np.eye(4)[np.arange(12) % 4].astype(np.float32)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_every_layer_comes_back_with_its_options_and_weights(case: Case, tmp_path: Path) -> None:
+    model = Sequential([case.built()], input_shape=case.input_shape[1:])
+    model.save(tmp_path / "model.npz")
+    loaded = Sequential.load(tmp_path / "model.npz")
+    assert json.dumps(loaded.config()) == json.dumps(model.config())
+    assert loaded.weights.keys() == model.weights.keys()
+    for address, array in model.weights.items():
+        np.testing.assert_array_equal(loaded.weights[address], array)
+    np.testing.assert_array_equal(loaded(case.x()), model(case.x()))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda: SGD(CosineDecay(0.1, 20), momentum=0.9, nesterov=True),
+        lambda: Adam(0.01, amsgrad=True, weight_decay=0.01),
+    ],
+)
+def test_training_goes_on_where_it_stopped(
+    optimizer: Callable[[], Any], dtype: str, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    x, y = data(rng)
+    model = network(dtype)
+    model.compile(optimizer(), CategoricalCrossentropy(from_logits=True, label_smoothing=0.1), ["accuracy"])
+    model.fit(x, y, epochs=2, batch_size=5, verbose=0)
+    model.save(tmp_path / "model.npz")
+    loaded = Sequential.load(tmp_path / "model.npz")
+    assert loaded.optimizer.iterations == model.optimizer.iterations > 0
+    expected = model.fit(x, y, epochs=4, initial_epoch=2, batch_size=5, verbose=0)
+    actual = loaded.fit(x, y, epochs=4, initial_epoch=2, batch_size=5, verbose=0)
+    assert actual.history == expected.history
+    for address, array in model.weights.items():
+        np.testing.assert_array_equal(loaded.weights[address], array)
+
+
+def test_a_network_that_was_not_compiled_comes_back_uncompiled(tmp_path: Path) -> None:
+    network().save(tmp_path / "model.npz")
+    with pytest.raises(StateError, match="compile"):
+        _ = Sequential.load(tmp_path / "model.npz").optimizer
+
+
+def test_numpy_reads_the_file_without_us(tmp_path: Path) -> None:
+    model = network()
+    model.save(tmp_path / "model.npz")
+    with np.load(tmp_path / "model.npz") as file:
+        np.testing.assert_array_equal(file["conv2d/kernel"], model.weights["conv2d/kernel"])
+
+
+def test_what_is_not_built_cannot_be_saved(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="built"):
+        Sequential([Dense(3)]).save(tmp_path / "model.npz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def damaged(tmp_path: Path, change: Callable[[dict[str, Any], dict[str, Any]], None]) -> Path:
+    """A saved network whose metadata or arrays were changed afterwards, in a file that is whole."""
+    model = network()
+    model.compile(SGD(0.1, momentum=0.9), "mse", ["accuracy"])
+    model.train_on_batch(np.ones((2, 6, 5, 2), np.float32), np.ones((2, 4), np.float32))
+    model.save(tmp_path / "good.npz")
+    arrays, metadata = read_arrays(tmp_path / "good.npz")
+    change(metadata, arrays)
+    write_arrays(tmp_path / "bad.npz", arrays, metadata)
+    return tmp_path / "bad.npz"
+
+
+def set_at(*path: Any, value: Any) -> Callable[[dict[str, Any], dict[str, Any]], None]:
+    def change(metadata: dict[str, Any], arrays: dict[str, Any]) -> None:
+        place: Any = metadata
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] = value
+
+    return change
+
+
+LAYER = ("config", "layers", 0)
+LIES: dict[str, Callable[[dict[str, Any], dict[str, Any]], Any]] = {
+    "another format": set_at("format", value="something else"),
+    "a later version": set_at("version", value=2),
+    "another class of model": set_at("class_name", value="Model"),
+    "no architecture": set_at("config", value=None),
+    "no layers": set_at("config", "layers", value=[]),
+    "layers as a number": set_at("config", "layers", value=3),
+    "a layer nobody knows": set_at(*LAYER, "class_name", value="Lambda"),
+    "a class that is no layer": set_at(*LAYER, "class_name", value="__init__"),
+    "an option nobody knows": set_at(*LAYER, "config", "exec", value="print(1)"),
+    "a layer that would need terabytes": set_at(*LAYER, "config", "filters", value=10**12),
+    "another number of filters": set_at(*LAYER, "config", "filters", value=5),
+    "an algorithm nobody knows": set_at(*LAYER, "config", "algorithm", value="magic"),
+    "an input shape of words": set_at("config", "input_shape", value=["a", "b", "c"]),
+    "an input too small": set_at("config", "input_shape", value=[1, 1, 2]),
+    "another dtype": set_at("config", "dtype", value="float64"),
+    "a dtype that is none": set_at("config", "dtype", value="object"),
+    "two layers of one name": set_at("config", "layers", 1, "config", "name", value="conv2d"),
+    "training as a list": set_at("training", value=[1, 2]),
+    "an optimiser nobody knows": set_at("training", "optimizer", "class_name", value="os.system"),
+    "steps as a word": set_at("training", "iterations", value="many"),
+    "slots of a weight that is not there": set_at("training", "slots", value=["momentum/nothing/kernel"]),
+    "slots that are missing": lambda metadata, arrays: arrays.pop("optimizer/momentum/conv2d/kernel"),
+    "a weight that is missing": lambda metadata, arrays: arrays.pop("dense/bias"),
+    "a weight too many": lambda metadata, arrays: arrays.update({"extra/kernel": np.ones(3, np.float32)}),
+    "a weight of another shape": lambda metadata, arrays: arrays.update({"dense/bias": np.ones(5, np.float32)}),
+    "a weight of another type": lambda metadata, arrays: arrays.update({"dense/bias": np.ones(4, np.int32)}),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_file_that_lies_is_refused_with_its_name(lie: str, tmp_path: Path) -> None:
+    path = damaged(tmp_path, LIES[lie])
+    with pytest.raises(LoadError, match=r"bad\.npz"):
+        Sequential.load(path)
+
+
+def test_the_same_file_without_a_lie_loads(tmp_path: Path) -> None:
+    Sequential.load(damaged(tmp_path, lambda metadata, arrays: None))
+
+
+def test_every_truncation_is_refused(tmp_path: Path) -> None:
+    network().save(tmp_path / "model.npz")
+    whole = (tmp_path / "model.npz").read_bytes()
+    for length in range(0, len(whole), 97):
+        (tmp_path / "cut.npz").write_bytes(whole[:length])
+        with pytest.raises(LoadError, match=r"cut\.npz"):
+            Sequential.load(tmp_path / "cut.npz")
