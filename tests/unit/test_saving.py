@@ -1,4 +1,4 @@
-"""Networks in files: what comes back is what was saved, and a file that lies is refused before arrays are made of it."""
+"""Networks in files: what comes back is what was saved; a file that lies is refused before arrays are made of it."""
 
 from __future__ import annotations
 
