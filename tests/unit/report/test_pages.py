@@ -117,6 +117,7 @@ def demo_data(epochs: int = 3) -> dict[str, Any]:
             "batch": 20,
             "steps": 2,
             "optimizer": "Adam, learning rate 0.001",
+            "label_smoothing": 0.1,
             "people": 3,
             "train": 5,
             "test": 5,
