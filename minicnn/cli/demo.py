@@ -27,7 +27,7 @@ def demo(
 ) -> None:
     """Find 400 faces, train a network to tell 40 people apart in minicnn and in Keras, compare everything, show it.
 
-    Takes two to three minutes on two cores. Exit code 0 only if every layer is within the rule of docs/architecture.md.
+    Takes about two minutes on two cores. Exit code 0 only if every layer is within the rule of docs/architecture.md.
 
     Example:  minicnn demo --epochs 10 --out runs/short
     """

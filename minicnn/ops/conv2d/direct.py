@@ -8,8 +8,8 @@ in memory, eight or sixteen numbers at a time by the vector units, while one inp
         for kh, kw, ow, c:   y[ow, :] += x[ow*SW + kw, c] * kernel[kh, kw, c, :]
 
 Four channels are taken per step, so that an output vector is loaded and stored once for four products instead of for
-one. All three passes are this one loop. dx runs it over dy with the kernel's last two axes exchanged; dkernel holds a
-pair of positions fixed and lets the products fall into the kernel. No copy of the input is made, not even for
+one. All three passes are this one loop. dx runs it over dy with the kernel's last two axes exchanged; dkernel runs it
+once for every (kh, kw, c), along the output rows that this entry met. No copy of the input is made, not even for
 padding: the range of positions that meet real pixels is computed instead.
 
 Cost: as many multiplications as the definition, almost no extra memory. When it wins: many groups, where matrix

@@ -25,7 +25,8 @@ Cost: N*OH*OW*C*F * n*n / (m*m) multiplications, plus transforms that grow with 
 both are large.
 
 Limits: 3x3 kernels, stride 1, no dilation, no groups. Larger tiles round worse, because their matrices contain larger
-numbers; that is why F(4x4) has a wider tolerance, and why few-channel layers are left to other algorithms.
+numbers; that is why F(4x4) has a wider tolerance, and why few-channel layers are left to other algorithms. A NaN or inf
+in the input spoils all outputs of the tiles it lies in, where the definition spoils those whose window covers it.
 
 Papers: Winograd 1980, "Arithmetic Complexity of Computations"; Lavin and Gray 2016, "Fast
 Algorithms for Convolutional Neural Networks"; points of evaluation: Barabasz et al. 2020, "Error Analysis and
