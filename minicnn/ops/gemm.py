@@ -1,0 +1,194 @@
+"""How fast matrix products work: packing, blocking, and a tile in registers.
+
+    c = a @ b                               (M, K) @ (K, N) -> (M, N)
+
+A product of n x n matrices computes with each number n times. Whether it is fast depends on where the number is found:
+in a register, in a cache near the core, or in memory, each ten times as far away as the one before. Three
+ideas, from the inside out:
+
+1. **A tile in registers** (``micro_kernel.py``): 14 x 32 sums stay in registers while the loop runs over K.
+2. **Packing**: the tile reads a row of 32 numbers of b at each step. Copied into *panels*, 32 columns each, these rows lie
+   one behind the other, and the processor fetches them before they are asked for. Packing costs one pass over b and pays
+   when b is used for many rows; the layers keep their kernels packed. a is not packed: the kernel reads it where it lies.
+3. **Blocking**: a block of a (some ROWS, ``TERMS`` of K) and some panels of b fit the cache of a core together, and all
+   their products are computed while they are there.
+
+Every sum over K is taken ``TERMS`` terms at a time, and the partial sums are added: shorter sums round less. Work is
+divided over blocks of c, so each number is added up by one thread in one order, whatever the number of threads.
+
+Why not the BLAS? Its product is nearly as fast. But it brings threads of its own, which fight with those of the loops
+before and after it for the same cores (``benchmarks/NOTES.md``), and it cannot add a bias, cut off at zero, or read a
+convolution's windows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minicnn.errors import ShapeError, explain
+from minicnn.ops.jit import njit, njit_parallel, prange
+from minicnn.ops.micro_kernel import ROWS, VECTOR_BYTES, panel_width, pointer, tile
+from minicnn.shapes import Array, check_array, check_same_dtype
+
+TERMS = 512  # of a sum that are added up at once
+ROW_BLOCK = 24 * ROWS  # rows of a, TERMS numbers each, that stay in the cache of a core: 0.7 MB
+PANEL_BLOCK = 128  # panels of b for which such a block is packed once
+
+
+def matmul(a: Array, b: Array) -> Array:
+    """a @ b for (M, K) and (K, N) matrices of one real dtype, any strides -> (M, N), C-contiguous.
+
+    Costs 2*M*K*N floating-point operations. Raises ShapeError, DtypeError.
+    """
+    check_array(a, "a", 2, "(M, K)")
+    check_array(b, "b", 2, "(K, N)")
+    check_same_dtype(a, b, "a", "b")
+    if a.shape[1] != b.shape[0]:
+        raise ShapeError(explain("as many columns of a as rows of b", f"shapes {a.shape} and {b.shape}"))
+    c = np.empty((len(a), b.shape[1]), a.dtype)
+    multiply(a, pack(b), c)
+    return c
+
+
+def multiply(a: Array, panels: Array, c: Array, bias: Array | None = None, relu: bool = False) -> None:
+    """c = a @ b (+ bias) (cut off at 0), for b as ``pack`` left it. c (M, N) is C-contiguous."""
+    if not a.flags.c_contiguous and not a.T.flags.c_contiguous:
+        a = np.ascontiguousarray(a)
+    flat = a.reshape(-1) if a.flags.c_contiguous else a.T.reshape(-1)
+    addend = np.zeros(panels.shape[0] * panels.shape[2], c.dtype)
+    if bias is not None:
+        addend[: c.shape[1]] = bias
+    _multiply(
+        flat, *(stride // a.itemsize for stride in a.strides), a.shape[1], panels, addend, c, floor_of(relu, c.dtype)
+    )
+
+
+def floor_of(relu: bool, dtype: Any) -> Any:
+    """What results are cut off at: 0 for ReLU, minus infinity for none, as a number of ``dtype``."""
+    return np.dtype(dtype).type(0.0 if relu else -np.inf)
+
+
+def pack(b: Array) -> Array:
+    """(K, N) -> panels (ceil(N / W), K, W): W columns side by side; zeros fill the last panel."""
+    width = panel_width(b.dtype)
+    panels = np.empty((-(-b.shape[1] // width), b.shape[0], width), b.dtype)
+    if not b.flags.c_contiguous and not b.flags.f_contiguous:
+        b = np.ascontiguousarray(b)
+    _pack(b, panels)
+    return panels
+
+
+@njit_parallel
+def _pack(b: Array, panels: Array) -> None:
+    P, K, W = panels.shape
+    N = b.shape[1]
+    for p in prange(P):
+        whole = min(W, N - p * W)
+        for k in range(K):
+            for w in range(whole):
+                panels[p, k, w] = b[k, p * W + w]
+            for w in range(whole, W):
+                panels[p, k, w] = 0.0
+
+
+@njit
+def tile_or_edge(
+    rows: int,
+    columns: int,
+    a: Any,
+    a_row: int,
+    a_step: int,
+    b: Any,
+    b_step: int,
+    offsets: Any,
+    segments: int,
+    run: int,
+    addend: Any,
+    addend_row: int,
+    c: Any,
+    c_row: int,
+    floor: float,
+    spare: Array,
+) -> None:
+    """``tile`` for any number of ``columns`` up to a panel's width.
+
+    Where they do not fill whole vectors, the tile is computed in ``spare`` (ROWS, W), and its part copied: a store must
+    not write beyond c, nor a load read beyond the addend.
+    """
+    width = spare.shape[1]
+    lanes = width // 2
+    vectors = (columns + lanes - 1) // lanes
+    if vectors * lanes == columns:
+        tile(rows, vectors, a, a_row, a_step, b, b_step, offsets, segments, run, addend, addend_row, c, c_row, floor)
+        return
+    for r in range(rows):
+        for w in range(columns):
+            spare[r, w] = addend[r * addend_row + w]
+        for w in range(columns, width):
+            spare[r, w] = 0.0
+    at = pointer(spare, 0)
+    tile(rows, vectors, a, a_row, a_step, b, b_step, offsets, segments, run, at, width, at, width, floor)
+    for r in range(rows):
+        for w in range(columns):
+            c[r * c_row + w] = spare[r, w]
+
+
+@njit
+def even_rows(rows: int, most: int) -> int:
+    """How many rows the tiles get when ``rows`` are divided evenly among as few tiles as possible."""
+    tiles = (rows + most - 1) // most
+    return (rows + tiles - 1) // tiles
+
+
+@njit
+def _pack_rows(a: Array, at: int, a_row: int, a_step: int, rows: int, at_once: int, run: int, packed: Array) -> None:
+    """A block of a, tile after tile, as the tile reads it: number k of each of its rows, side by side.
+
+    Rows of a matrix whose width is a power of two all compete for the same few places of a cache; packed, they do not.
+    """
+    for first in range(0, rows, at_once):
+        for r in range(min(at_once, rows - first)):
+            start, into = at + (first + r) * a_row, first * run + r
+            for k in range(run):
+                packed[into + k * at_once] = a[start + k * a_step]
+
+
+@njit_parallel
+def _multiply(a: Array, a_row: int, a_step: int, K: int, panels: Array, bias: Array, c: Array, floor: float) -> None:
+    M, N = c.shape
+    P, _, W = panels.shape
+    row_blocks, panel_blocks = (M + ROW_BLOCK - 1) // ROW_BLOCK, (P + PANEL_BLOCK - 1) // PANEL_BLOCK
+    nothing = -np.inf
+    for block in prange(row_blocks * panel_blocks):
+        first_row, first_panel = block // panel_blocks * ROW_BLOCK, block % panel_blocks * PANEL_BLOCK
+        rows = min(M - first_row, ROW_BLOCK)
+        at_once = even_rows(rows, ROWS)
+        offsets, spare = np.zeros(2, np.intp), np.empty((ROWS, W), c.dtype)
+        packed = np.empty(ROW_BLOCK * TERMS, c.dtype)
+        for k in range(0, K, TERMS):
+            run = min(TERMS, K - k)
+            least = floor if k + run == K else c.dtype.type(nothing)
+            _pack_rows(a, first_row * a_row + k * a_step, a_row, a_step, rows, at_once, run, packed)
+            for p in range(first_panel, min(P, first_panel + PANEL_BLOCK)):
+                for r in range(0, rows, at_once):
+                    at = (first_row + r) * N + p * W
+                    tile_or_edge(
+                        min(at_once, rows - r),
+                        min(W, N - p * W),
+                        pointer(packed, r * run),
+                        1,
+                        at_once,
+                        pointer(panels, (p * K + k) * W),
+                        W,
+                        pointer(offsets, 0),
+                        1,
+                        run,
+                        pointer(bias, p * W) if k == 0 else pointer(c, at),
+                        0 if k == 0 else N,
+                        pointer(c, at),
+                        N,
+                        least,
+                        spare,
+                    )
