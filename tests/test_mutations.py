@@ -109,14 +109,21 @@ MUTATIONS = [
     Mutation(
         "max pooling: the last of equals wins",
         "minicnn/ops/max_pooling.py",
-        "not value <= best",
-        "not value < best",
+        "(value <= best) |",
+        "(value < best) |",
     ),
     Mutation(
         "max pooling: every tap gets the gradient",
         "minicnn/ops/max_pooling.py",
-        "dy[n, oh, ow, c] if winners[n, oh, ow, c] == tap else 0.0",
-        "dy[n, oh, ow, c]",
+        "select(came_from_here, load(dy, at, C - c), splat(0.0, total))",
+        "load(dy, at, C - c)",
+    ),
+    Mutation(
+        "max pooling: windows of 2x2 send the gradient to the wrong corner",
+        "minicnn/ops/max_pooling.py",
+        "upper + into + C, select(winner == splat(np.uint8(1)",
+        "upper + into + C, select(winner == splat(np.uint8(2)",
+        "tests/unit/ops/test_pooling.py",
     ),
     Mutation(
         "average pooling: padding is counted",

@@ -15,7 +15,7 @@ from minicnn.ops.global_pooling import (
     global_max_pool2d,
     global_max_pool2d_backward,
 )
-from minicnn.ops.max_pooling import MaxPool2DCache, max_pool2d, max_pool2d_backward
+from minicnn.ops.max_pooling import MaxPool2DCache, max_pool2d, max_pool2d_backward, max_pool2d_inference
 from minicnn.shapes import Array, IntOrPair, Shape, Window
 
 
@@ -61,6 +61,9 @@ class MaxPooling2D(_Pooling2D):
 
     def backward(self, dy: Array, cache: MaxPool2DCache, *, input_gradient: bool = True) -> tuple[Array | None, Params]:
         return max_pool2d_backward(dy, cache) if input_gradient else None, {}
+
+    def __call__(self, x: Array) -> Array:
+        return max_pool2d_inference(x, self.window)
 
 
 class AveragePooling2D(_Pooling2D):

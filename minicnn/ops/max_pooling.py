@@ -16,13 +16,15 @@ looks healthy.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minicnn.ops.checks import check_pictures, check_upstream
-from minicnn.ops.jit import njit_parallel, prange
+from minicnn.ops.jit import inline, njit, prange
 from minicnn.ops.pooling import check_pooling
+from minicnn.ops.turns import turns
+from minicnn.ops.vectors import lanes, load, load_like, select, splat, store
 from minicnn.shapes import Array, Pair, Shape, Window
 
 
@@ -39,65 +41,196 @@ def max_pool2d(x: Array, window: Window) -> tuple[Array, MaxPool2DCache]:
 
     Raises ShapeError when the window does not fit, OptionError for dilation or for paddings as wide as the window.
     """
-    x = check_pictures(x)
-    top_left = check_pooling(x.shape, window)
     taps = window.size[0] * window.size[1]
-    y = np.empty((len(x), *window.output_size(*x.shape[1:3]), x.shape[3]), x.dtype)
-    winners = np.empty(y.shape, np.uint8 if taps <= 256 else np.int32)
-    _forward(x, window.size, window.strides, top_left, y, winners)
-    return y, MaxPool2DCache(winners, x.shape, window)
+    winners = np.empty(_output_shape(x, window), np.uint8 if taps <= 256 else np.int32)
+    return _pooled(x, window, winners), MaxPool2DCache(winners, x.shape, window)
+
+
+def max_pool2d_inference(x: Array, window: Window) -> Array:
+    """``max_pool2d`` without a cache: who won is neither found out nor written down."""
+    return _pooled(x, window, None)
 
 
 def max_pool2d_backward(dy: Array, cache: MaxPool2DCache) -> Array:
     """(N, OH, OW, C) -> dx (N, H, W, C). Raises ShapeError when ``dy`` is not shaped like y."""
     winners, x_shape, window = cache
     dy = check_upstream(dy, winners.shape)
-    dx = np.zeros(x_shape, dy.dtype)
-    _backward(dy, winners, window.size, window.strides, check_pooling(x_shape, window), dx)
+    top_left = check_pooling(x_shape, window)
+    dx = np.empty(x_shape, dy.dtype)
+    if _is_halving(window, x_shape, dy.shape):
+        _halve_backward(dx.nbytes, dy, winners, dx)
+    else:
+        _backward(dx.nbytes, dy, winners, window.size, window.strides, top_left, dx)
     return dx
 
 
-@njit_parallel
-def _forward(x: Array, size: Pair, strides: Pair, top_left: Pair, y: Array, winners: Array) -> None:
-    """One output row per turn; channels innermost, where x, y and winners are contiguous."""
-    N, H, W, C = x.shape
+def _output_shape(x: Array, window: Window) -> Shape:
+    check_pictures(x)
+    return len(x), *window.output_size(*x.shape[1:3]), x.shape[3]
+
+
+def _pooled(x: Array, window: Window, winners: Array | None) -> Array:
+    x = check_pictures(x)
+    top_left = check_pooling(x.shape, window)
+    y = np.empty(_output_shape(x, window), x.dtype)
+    if _is_halving(window, x.shape, y.shape):
+        _halve(x.nbytes, x, y, winners)
+    else:
+        _forward(x.nbytes, x, window.size, window.strides, top_left, y, winners)
+    return y
+
+
+def _is_halving(window: Window, x_shape: Shape, y_shape: Shape) -> bool:
+    """2x2 windows side by side, none of them over padding: what nearly every network uses."""
+    (top, _), (left, _) = window.pads(*x_shape[1:3])
+    inside = top == left == 0 and 2 * y_shape[1] <= x_shape[1] and 2 * y_shape[2] <= x_shape[2]
+    return inside and window.size == window.strides == (2, 2)
+
+
+@inline
+def _stays(best: Any, value: Any) -> Any:
+    """Where the best so far remains the best: a NaN stays the first one, and no number replaces its equal."""
+    return (value <= best) | (best != best)
+
+
+@turns
+def _forward(x: Array, size: Pair, strides: Pair, top_left: Pair, y: Array, winners: Array | None) -> None:
+    """One output row per turn. A vector of channels sees its whole window before anything is written."""
+    N, OH, _, _ = y.shape
+    for row in prange(N * OH):
+        _forward_row(x, size, strides, top_left, y, winners, row)
+
+
+@njit
+def _forward_row(
+    x: Array, size: Pair, strides: Pair, top_left: Pair, y: Array, winners: Array | None, row: int
+) -> None:
+    _, H, W, C = x.shape
     _, OH, OW, _ = y.shape
     KH, KW = size
-    for row in prange(N * OH):
-        n, oh = row // OH, row % OH
-        h0 = oh * strides[0] - top_left[0]  # the picture's row under the window's first one; may be above the picture
-        first_kh, end_kh = max(0, -h0), min(KH, H - h0)
-        for ow in range(OW):
-            w0 = ow * strides[1] - top_left[1]
-            first_kw, end_kw = max(0, -w0), min(KW, W - w0)
-            for c in range(C):
-                y[n, oh, ow, c] = x[n, h0 + first_kh, w0 + first_kw, c]
-                winners[n, oh, ow, c] = first_kh * KW + first_kw
+    n, oh = row // OH, row % OH
+    h0 = oh * strides[0] - top_left[0]  # the picture's row under the window's first one; may be above the picture
+    first_kh, end_kh = max(0, -h0), min(KH, H - h0)
+    for ow in range(OW):
+        w0 = ow * strides[1] - top_left[1]
+        first_kw, end_kw = max(0, -w0), min(KW, W - w0)
+        for c in range(0, C, lanes(x)):
+            left = C - c
+            best = load(x, ((n * H + h0 + first_kh) * W + w0 + first_kw) * C + c, left)
+            if winners is not None:
+                winner = splat(winners.dtype.type(first_kh * KW + first_kw), best)
             for kh in range(first_kh, end_kh):
                 for kw in range(first_kw, end_kw):
-                    tap = kh * KW + kw
-                    for c in range(C):
-                        value, best = x[n, h0 + kh, w0 + kw, c], y[n, oh, ow, c]
-                        # "not <=" is "larger, or one of them is NaN"; a best that is NaN already stays the first one.
-                        wins = (not value <= best) and best == best
-                        y[n, oh, ow, c] = value if wins else best
-                        winners[n, oh, ow, c] = tap if wins else winners[n, oh, ow, c]
+                    value = load(x, ((n * H + h0 + kh) * W + w0 + kw) * C + c, left)
+                    stays = _stays(best, value)
+                    best = select(stays, best, value)
+                    if winners is not None:
+                        winner = select(stays, winner, splat(winners.dtype.type(kh * KW + kw), best))
+            store(y, (row * OW + ow) * C + c, best, left)
+            if winners is not None:
+                store(winners, (row * OW + ow) * C + c, winner, left)
 
 
-@njit_parallel
+@turns
+def _halve(x: Array, y: Array, winners: Array | None) -> None:
+    """``_forward`` for 2x2 windows side by side: no window to cut at an edge, no loop over its taps."""
+    N, OH, _, _ = y.shape
+    for row in prange(N * OH):
+        _halve_row(x, y, winners, row)
+
+
+@njit
+def _halve_row(x: Array, y: Array, winners: Array | None, row: int) -> None:
+    _, H, W, C = x.shape
+    _, OH, OW, _ = y.shape
+    n, oh = row // OH, row % OH
+    for ow in range(OW):
+        upper = ((n * H + 2 * oh) * W + 2 * ow) * C
+        lower = upper + W * C
+        for c in range(0, C, lanes(x)):
+            left = C - c
+            best = load(x, upper + c, left)
+            value1, value2, value3 = (
+                load(x, upper + C + c, left),
+                load(x, lower + c, left),
+                load(x, lower + C + c, left),
+            )
+            stays1 = _stays(best, value1)
+            best = select(stays1, best, value1)
+            stays2 = _stays(best, value2)
+            best = select(stays2, best, value2)
+            stays3 = _stays(best, value3)
+            best = select(stays3, best, value3)
+            store(y, (row * OW + ow) * C + c, best, left)
+            if winners is not None:
+                winner = select(stays1, splat(np.uint8(0), best), splat(np.uint8(1), best))
+                winner = select(stays2, winner, splat(np.uint8(2), best))
+                winner = select(stays3, winner, splat(np.uint8(3), best))
+                store(winners, (row * OW + ow) * C + c, winner, left)
+
+
+@turns
 def _backward(dy: Array, winners: Array, size: Pair, strides: Pair, top_left: Pair, dx: Array) -> None:
     """One input row per turn, collecting from every window that lies over it: no two turns write to one number."""
-    N, H, W, C = dx.shape
-    _, OH, OW, _ = dy.shape
-    KH, KW = size
+    N, H, _, _ = dx.shape
     for row in prange(N * H):
-        n, h = row // H, row % H
-        for oh in range(max(0, (h + top_left[0] - KH) // strides[0] + 1), min(OH, (h + top_left[0]) // strides[0] + 1)):
-            kh = h + top_left[0] - oh * strides[0]
-            for ow in range(OW):
-                w0 = ow * strides[1] - top_left[1]
-                for kw in range(max(0, -w0), min(KW, W - w0)):
-                    tap = kh * KW + kw
-                    for c in range(C):
-                        gradient = dy[n, oh, ow, c] if winners[n, oh, ow, c] == tap else 0.0
-                        dx[n, h, w0 + kw, c] += gradient
+        _backward_row(dy, winners, size, strides, top_left, dx, row)
+
+
+@njit
+def _backward_row(dy: Array, winners: Array, size: Pair, strides: Pair, top_left: Pair, dx: Array, row: int) -> None:
+    _, H, W, C = dx.shape
+    _, OH, OW, _ = dy.shape
+    n, h = row // H, row % H
+    first_oh, end_oh = _windows_over(h + top_left[0], size[0], strides[0], OH)
+    for w in range(W):
+        first_ow, end_ow = _windows_over(w + top_left[1], size[1], strides[1], OW)
+        for c in range(0, C, lanes(dx)):
+            total = splat(0.0, load(dx, 0, 0))
+            for oh in range(first_oh, end_oh):
+                for ow in range(first_ow, end_ow):
+                    tap = (h + top_left[0] - oh * strides[0]) * size[1] + w + top_left[1] - ow * strides[1]
+                    at = ((n * OH + oh) * OW + ow) * C + c
+                    came_from_here = load_like(winners, at, C - c, total) == splat(winners.dtype.type(tap), total)
+                    total = total + select(came_from_here, load(dy, at, C - c), splat(0.0, total))
+            store(dx, (row * W + w) * C + c, total, C - c)
+
+
+@turns
+def _halve_backward(dy: Array, winners: Array, dx: Array) -> None:
+    """``_backward`` for 2x2 windows side by side: two input rows per turn, each number written once."""
+    N, H, _, _ = dx.shape
+    for pair in prange(N * ((H + 1) // 2)):
+        _halve_backward_rows(dy, winners, dx, pair)
+
+
+@njit
+def _halve_backward_rows(dy: Array, winners: Array, dx: Array, pair: int) -> None:
+    _, H, W, C = dx.shape
+    _, OH, OW, _ = dy.shape
+    n, oh = pair // ((H + 1) // 2), pair % ((H + 1) // 2)
+    upper = (n * H + 2 * oh) * W * C
+    lower = upper + W * C
+    if oh == OH:  # the last row of a picture of odd height: no window sees it
+        dx.reshape(-1)[upper:lower] = 0
+        return
+    for ow in range(OW):
+        for c in range(0, C, lanes(dx)):
+            left = C - c
+            at = ((n * OH + oh) * OW + ow) * C + c
+            gradient, winner = load(dy, at, left), load_like(winners, at, left, load(dy, at, left))
+            zero = splat(0.0, gradient)
+            into = 2 * ow * C + c
+            store(dx, upper + into, select(winner == splat(np.uint8(0), zero), gradient, zero), left)
+            store(dx, upper + into + C, select(winner == splat(np.uint8(1), zero), gradient, zero), left)
+            store(dx, lower + into, select(winner == splat(np.uint8(2), zero), gradient, zero), left)
+            store(dx, lower + into + C, select(winner == splat(np.uint8(3), zero), gradient, zero), left)
+    for c in range(2 * OW * C, W * C):  # the last column of an odd width
+        dx.reshape(-1)[upper + c] = 0
+        dx.reshape(-1)[lower + c] = 0
+
+
+@inline
+def _windows_over(position: int, size: int, stride: int, windows: int) -> Pair:
+    """Which windows lie over a place, padding counted: a half-open range."""
+    return max(0, (position - size) // stride + 1), min(windows, position // stride + 1)

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minicnn.errors import DtypeError, OptionError, ShapeError
+from minicnn.ops import max_pooling
 from minicnn.ops.average_pooling import average_pool2d, average_pool2d_backward
-from minicnn.ops.max_pooling import max_pool2d, max_pool2d_backward
+from minicnn.ops.max_pooling import max_pool2d, max_pool2d_backward, max_pool2d_inference
 from minicnn.shapes import Array, Shape, Window
 
 INF, NAN = math.inf, math.nan
@@ -162,6 +163,40 @@ def test_the_cache_of_max_pooling_is_a_byte_per_output() -> None:
     y, cache = max_pool2d(x, window)
     dy = np.random.default_rng(1).standard_normal(y.shape).astype(np.float32)
     np.testing.assert_array_equal(max_pool2d_backward(dy, cache), pool_loops(x, window, "max", dy)[1])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("channels", [1, 7, 8, 16, 19, 33])
+@pytest.mark.parametrize("size", [(2, 2), (5, 4), (4, 7), (9, 5)])
+def test_windows_of_2x2_have_loops_of_their_own(
+    size: tuple[int, int], channels: int, dtype: type, rng: np.random.Generator
+) -> None:
+    """The short way equals the general one in every number, winners of ties and NaN included."""
+    x = rng.integers(0, 3, (2, *size, channels)).astype(dtype)
+    x[rng.random(x.shape) < 0.1] = NAN
+    window = Window.of(2, 2)
+    y, cache = max_pool2d(x, window)
+    general, winners = np.empty_like(y), np.empty_like(cache.winners)
+    max_pooling._forward(0, x, window.size, window.strides, (0, 0), general, winners)
+    np.testing.assert_array_equal(y, general)
+    np.testing.assert_array_equal(cache.winners, winners)
+    dy = rng.standard_normal(y.shape).astype(dtype)
+    dx = np.empty_like(x)
+    max_pooling._backward(0, dy, winners, window.size, window.strides, (0, 0), dx)
+    np.testing.assert_array_equal(max_pool2d_backward(dy, cache), dx)
+
+
+@given(windows_and_shapes(), st.integers(0, 2**32 - 1))
+def test_without_a_cache_the_maximum_is_the_same(window_and_shape: tuple[Window, Shape], seed: int) -> None:
+    window, shape = window_and_shape
+    x = np.random.default_rng(seed).standard_normal(shape)
+    np.testing.assert_array_equal(max_pool2d_inference(x, window), max_pool2d(x, window)[0])
+
+
+def test_padding_keeps_2x2_windows_out_of_the_short_way() -> None:
+    x = -np.ones((1, 3, 3, 2))
+    y, _ = max_pool2d(x, Window.of(2, 2, ((0, 1), (0, 1))))
+    np.testing.assert_array_equal(y, -np.ones((1, 2, 2, 2)))
 
 
 @pytest.mark.parametrize("kind", ["max", "average"])

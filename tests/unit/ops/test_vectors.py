@@ -1,0 +1,65 @@
+"""Vectors in compiled code against their definitions in plain Python, whole ones and parts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from minicnn.ops import vectors
+from minicnn.ops.jit import njit, prange
+from minicnn.ops.turns import turns
+from minicnn.ops.vectors import lanes, load, load_like, select, splat, store, widen
+from minicnn.shapes import Array
+
+
+@njit
+def _everything(a, b, codes, out, wide, picked):  # type: ignore[no-untyped-def]
+    for i in range(0, a.size, lanes(a)):
+        left = a.size - i
+        x, y = load(a, i, left), load(b, i, left)
+        larger = select((x <= y) | (x != x), y, x)
+        store(out, i, (larger - x) * y + splat(2.0, x) / y, left)
+        store(wide, i, widen(x) * splat(1.5, widen(x)), left)
+        code = load_like(codes, i, left, x)
+        store(picked, i, select(code == splat(np.uint8(1), x), x, splat(0.0, x)), left)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [1, 7, 8, 15, 16, 17, 40])
+def test_every_operation_is_what_numpy_says(dtype: type, size: int, rng: np.random.Generator) -> None:
+    a, b = (rng.uniform(0.5, 2, size).astype(dtype) for _ in range(2))
+    a[::5] = np.nan
+    codes = rng.integers(0, 3, size).astype(np.uint8)
+    out, picked, wide = (np.full(size + 3, 9, kind) for kind in (dtype, dtype, np.float64))
+    _everything(a, b, codes, out[:size], wide[:size], picked[:size])
+    larger = np.where((a <= b) | (a != a), b, a)
+    np.testing.assert_allclose(out[:size], (larger - a) * b + dtype(2) / b, rtol=1e-5 if dtype == np.float32 else 1e-13)
+    np.testing.assert_array_equal(wide[:size], a.astype(np.float64) * 1.5)
+    np.testing.assert_array_equal(picked[:size], np.where(codes == 1, a, 0))
+    for array in (out, wide, picked):
+        np.testing.assert_array_equal(array[size:], [9, 9, 9])
+
+
+def test_the_plain_versions_stop_where_the_array_does() -> None:
+    a = np.arange(20, dtype=np.float32)
+    np.testing.assert_array_equal(vectors._load(a, 16, 3), [16, 17, 18, *[0] * 13])
+    np.testing.assert_array_equal(vectors._load(a, 16, -2), np.zeros(16))
+    vectors._store(a, 10, np.full(16, 7, np.float32), -1)
+    vectors._store(a, 18, np.full(16, 7, np.float32), 1)
+    np.testing.assert_array_equal(a, [*range(18), 7, 19])
+    assert vectors._splat(np.uint8(3), a).dtype == np.uint8
+    assert vectors._splat(3.0, a).dtype == np.float32
+
+
+@turns
+def _double(x: Array, y: Array) -> None:
+    for i in prange(len(x)):
+        y[i] = 2 * x[i]
+
+
+def test_alone_or_together_a_loop_does_the_same(rng: np.random.Generator) -> None:
+    x = rng.standard_normal(1000)
+    for work in (0, 1 << 30):
+        y = np.empty_like(x)
+        _double(work, x, y)
+        np.testing.assert_array_equal(y, 2 * x)
