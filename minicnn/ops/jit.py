@@ -1,6 +1,7 @@
 """The one Numba policy: how every compiled function in minicnn is compiled, and why.
 
-- ``cache=True``: machine code is kept on disk, so that only the first run on a machine pays for compilation.
+- Machine code is kept on disk, so that only the first run on a machine pays for compilation. ``jit_cache`` does it, and
+  says why it does not leave that to Numba's ``cache=True``.
 - ``nogil=True``: compiled loops do not hold Python's lock.
 - ``error_model="numpy"``: dividing by zero gives inf or nan as in NumPy instead of raising.
 - ``fastmath={"contract"}``: a * b + c may become one fused instruction, rounded once: faster *and* closer to the
@@ -24,28 +25,34 @@ from typing import Any, TypeVar
 
 import numba
 
+from minicnn.ops.jit_cache import DiskCache
+
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 prange = numba.prange
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
-_POLICY: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+_POLICY: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
 
 def njit(function: _Function) -> _Function:
     """Compile for one core."""
-    compiled: _Function = numba.njit(**_POLICY)(function)
-    return compiled
+    return _compile(function)
 
 
 def njit_parallel(function: _Function) -> _Function:
     """Compile with ``prange`` loops divided over the cores."""
-    compiled: _Function = numba.njit(parallel=True, **_POLICY)(function)
-    return compiled
+    return _compile(function, parallel=True)
 
 
 def inline(function: _Function) -> _Function:
     """Compile as a helper of other compiled functions, pasted into each of them."""
-    compiled: _Function = numba.njit(inline="always", **_POLICY)(function)
+    return _compile(function, inline="always")
+
+
+def _compile(function: _Function, **options: Any) -> _Function:
+    compiled: _Function = numba.njit(**_POLICY, **options)(function)
+    if not numba.config.DISABLE_JIT:
+        compiled._cache = DiskCache(function)  # type: ignore[attr-defined]
     return compiled

@@ -1,0 +1,191 @@
+"""Compiled code on disk: found again by what it was compiled from, and never trusted further than that.
+
+Compiling one function takes a second, loading it some milliseconds. Numba has a cache of its own, and this one takes
+its place, because that one
+
+- looks only at the file of the function itself. Whoever edits ``simd.py`` would go on running, without a word, the
+  winograd of yesterday, which has yesterday's ``simd.py`` pasted in. Here the stamp of a function covers its file and
+  every file of the package that this one imports, directly or not;
+- refuses to start where it cannot write. Here every folder is read, whether or not it can be written; new code goes to
+  the first that can; where none can, functions are compiled again in each run, and one warning says so;
+- believes what it reads. A file cut short by a full disk ends in a crash. Here each file begins with the hash of its
+  content, and what does not match it is compiled anew;
+- loads all of Numba's compiler, SciPy's linear algebra included, before it loads anything. Finished machine code needs
+  none of that, only the addresses of the functions it calls (``benchmarks/NOTES.md``, "Start-up").
+
+One file per function and signature, ``<module>.<function>-<key>.jit``. The key stands for everything else that decides
+what the machine code is: the argument types, the values a closure captured, the versions of Python, Numba, llvmlite and
+NumPy, and the processor with its features; so machines with different processors can share one folder. A file is
+written under another name first and renamed when it is complete, so processes that compile the same function at the
+same time each see a whole file or none.
+
+Loading a file runs what it says (it is a pickle, as Numba's are): do not point NUMBA_CACHE_DIR at a folder in which
+somebody you do not trust can write.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import pickle
+import platform
+import re
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from minicnn.ops.jit_files import DIGEST, SUFFIX, folders, read, remove, source_stamp, write
+
+
+class DiskCache:
+    """What Numba asks of a dispatcher's cache, for one function."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._stamp = source_stamp(function)  # now: when the function is first called, its file may have been edited
+        top = getattr(sys.modules.get(function.__module__.partition(".")[0]), "__file__", None)
+        self._package = Path(top or function.__code__.co_filename).resolve().parent
+        self._name = re.sub(r"[^\w.]", "", f"{function.__module__}.{function.__qualname__}")[-100:]
+
+    @property
+    def cache_path(self) -> str:
+        """The folder that is tried first."""
+        return str(folders(self._package)[0])
+
+    def enable(self) -> None:
+        """Numba's caches can be switched off and on; this one is simply not installed where none is wanted."""
+
+    def disable(self) -> None:
+        """See ``enable``."""
+
+    def flush(self) -> None:
+        """Forget this function, in all its signatures."""
+        for folder in folders(self._package):
+            for path in folder.glob(f"{self._name}-*{SUFFIX}"):
+                remove(path)
+
+    def load_overload(self, signature: Any, target: Any) -> Any:
+        """The compiled function for these argument types, or None if it must be compiled."""
+        if self._stamp is None:
+            return None
+        name = self._file_name(signature, target.codegen())
+        for folder in folders(self._package):
+            content = read(folder / name, self._stamp)
+            if content is None:
+                continue
+            try:
+                return _rebuild(content, target)
+            except Exception:  # written by something else than it says: whatever is wrong, compiling helps
+                continue
+        return None
+
+    def save_overload(self, signature: Any, result: Any) -> None:
+        """Keep what was just compiled, in the first folder that takes it."""
+        if self._stamp is None or not _writing():
+            return
+        if result.library.has_dynamic_globals or any(not lifted.can_cache for lifted in result.lifted):
+            warnings.warn(f"{self._name} cannot be kept: it uses addresses of this process.", RuntimeWarning, 2)
+            return
+        name, content = self._file_name(signature, result.codegen), _reduce(result)
+        reason: OSError | None = None
+        for folder in folders(self._package):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                self._remove_outdated(folder)
+                write(folder / name, self._stamp + hashlib.sha256(content).digest() + content)
+                return
+            except OSError as error:
+                reason = reason or error
+        _give_up(str(reason))
+
+    def _file_name(self, signature: Any, codegen: Any) -> str:
+        key = (str(signature), codegen.magic_tuple(), _versions(), _settings(), _captured(self._function))
+        return f"{self._name}-{hashlib.sha256(repr(key).encode()).hexdigest()[:24]}{SUFFIX}"
+
+    def _remove_outdated(self, folder: Path) -> None:
+        """Files of this function whose sources have changed since: nothing will ever ask for them again."""
+        for path in folder.glob(f"{self._name}-*{SUFFIX}"):
+            with open(path, "rb") as file:
+                outdated = file.read(DIGEST) != self._stamp
+            if outdated:
+                remove(path)
+
+
+def _captured(value: Any) -> Any:
+    """What a closure captured, the same in every process. Functions count by name: their files are in the stamp."""
+    function = getattr(value, "py_func", getattr(value, "_defn", value))
+    if hasattr(function, "__code__"):
+        cells = [_captured(cell.cell_contents) for cell in function.__closure__ or ()]
+        return function.__module__, function.__qualname__, function.__code__.co_firstlineno, cells
+    if hasattr(value, "tobytes"):  # the repr of a large array leaves out its middle
+        return str(value.dtype), value.shape, value.tobytes()
+    return repr(value)
+
+
+@functools.cache
+def _versions() -> tuple[str, ...]:
+    return platform.python_version(), *map(importlib.metadata.version, ("numba", "llvmlite", "numpy"))
+
+
+def _settings() -> tuple[Any, ...]:
+    """What the environment can change about compiling."""
+    from numba import config
+
+    names = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")
+    return tuple(getattr(config, name, None) for name in names)
+
+
+def _reduce(result: Any) -> bytes:
+    """A compile result as bytes, with the names of the functions it calls and what must be started before it runs."""
+    from numba.core.serialize import dumps
+
+    declared = [f.name for f in result.library._final_module.functions if f.is_declaration]
+    called = [name for name in declared if not name.startswith("llvm.")]
+    content: bytes = dumps((called, result.reload_init, result._reduce()))
+    return content
+
+
+def _rebuild(content: bytes, target: Any) -> Any:
+    """``_reduce``, back again. Numba's full preparation for compiling, a fifth of a second, only if something it
+    would provide is missing: code that calls what has no address ends the process.
+    """
+    from llvmlite.binding import address_of_symbol
+    from numba.core.compiler import CompileResult
+
+    called, start, reduced = pickle.loads(content)
+    for function in start:  # the thread pool, for parallel loops
+        function()
+    _register_runtime()
+    if not all(address_of_symbol(name) for name in called):
+        target.refresh()
+    return CompileResult._rebuild(target, *reduced)
+
+
+@functools.cache
+def _register_runtime() -> None:
+    """Tell LLVM where Numba's C functions for arrays are; Numba itself does it together with much that takes time."""
+    from llvmlite.binding import add_symbol
+    from numba.core.runtime import _nrt_python
+
+    for name, address in _nrt_python.c_helpers.items():
+        add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
+
+
+_reasons: list[str] = []  # why nothing could be kept; asked once, said once
+
+
+def _writing() -> bool:
+    return not _reasons
+
+
+def _give_up(reason: str) -> None:
+    _reasons.append(reason)
+    warnings.warn(
+        f"minicnn cannot keep compiled code, so every run compiles again ({reason}). Set NUMBA_CACHE_DIR to a folder "
+        "that can be written; `minicnn doctor` shows which is in use.",
+        RuntimeWarning,
+        stacklevel=2,
+    )

@@ -1,0 +1,143 @@
+"""The files behind ``jit_cache``: in which folders compiled code lies, from which sources it came, whether it is whole.
+
+A file is a stamp of the sources, the hash of its content, and the content. Nothing here needs Numba.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import re
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+SUFFIX = ".jit"
+DIGEST = hashlib.sha256().digest_size
+PACKAGE = Path(__file__).resolve().parents[1]
+
+_IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]*\)|.*)|import[ \t]+(.+))", re.MULTILINE)
+
+
+# -- where ------------------------------------------------------------------------------------------------------------
+
+
+def folders(package: Path = PACKAGE) -> list[Path]:
+    """Where compiled code of a package may lie, best place first: NUMBA_CACHE_DIR if set, and no other; else beside
+    the sources, then in the user's own cache.
+
+    Two copies of a package never share files: outside the package, the folder's name has the hash of its path.
+    """
+    label = f"{package.name}-{hashlib.sha256(os.fsencode(package)).hexdigest()[:12]}"
+    chosen = os.environ.get("NUMBA_CACHE_DIR")
+    if chosen:
+        return [Path(chosen) / label]
+    of_user = _user_cache()
+    return [package / "__pycache__" / "jit", *([of_user / "minicnn" / label] if of_user else [])]
+
+
+def _user_cache() -> Path | None:
+    """None for a user without a home, such as a service in a container."""
+    if sys.platform == "win32":
+        place = os.environ.get("LOCALAPPDATA", "")
+    elif sys.platform == "darwin":
+        place = os.path.expanduser("~/Library/Caches")
+    else:
+        place = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(place) if os.path.isabs(place) else None
+
+
+def files(package: Path = PACKAGE) -> list[Path]:
+    """Every file of compiled code that there is for a package, up to date or not."""
+    return [path for folder in folders(package) for path in sorted(folder.glob(f"*{SUFFIX}"))]
+
+
+# -- what the sources say ---------------------------------------------------------------------------------------------
+
+
+def source_stamp(function: Callable[..., Any]) -> bytes | None:
+    """The hash of the file that defines a function and of all files of its package, and of minicnn, that this file
+    imports, directly or through others. None where there is no such file, as at Python's prompt.
+    """
+    pending = {Path(function.__code__.co_filename).resolve()}
+    seen: dict[Path, bytes] = {}
+    packages = frozenset({"minicnn", function.__module__.partition(".")[0]})
+    while pending:
+        path = pending.pop()
+        try:
+            seen[path], imported = _read_source(path, packages)
+        except OSError:
+            return None
+        pending |= imported - seen.keys()
+    return hashlib.sha256(b"".join(seen[path] for path in sorted(seen))).digest()
+
+
+@functools.cache
+def _read_source(path: Path, packages: frozenset[str]) -> tuple[bytes, frozenset[Path]]:
+    """The hash of a file, and which files of ``packages`` it imports. Read once: what runs is what was read first.
+
+    Names that are no files, such as the functions in ``from minicnn.ops.simd import encode``, fall away by themselves.
+    """
+    text = path.read_bytes()
+    names = set()
+    for origin, members, plain in _IMPORT.findall(text.decode("utf-8", errors="replace")):
+        names |= {origin, *(f"{origin}.{member}" for member in re.findall(r"\w+", members))} if origin else set()
+        names |= set(re.findall(r"[\w.]+", plain))
+    found = (_file(name) for name in names if name.partition(".")[0] in packages)
+    return hashlib.sha256(text).digest(), frozenset(filter(None, found))
+
+
+@functools.cache
+def _file(module: str) -> Path | None:
+    """The source of a module, without importing it."""
+    top, *rest = module.split(".")
+    beginning = getattr(sys.modules.get(top), "__file__", None)
+    if not beginning:
+        return None
+    path = Path(beginning).resolve().parent.joinpath(*rest)
+    candidates = (path.with_name(f"{path.name}.py"), path / "__init__.py")
+    return next((candidate for candidate in candidates if rest and candidate.is_file()), None)
+
+
+# -- one file ---------------------------------------------------------------------------------------------------------
+
+
+def read(path: Path, stamp: bytes) -> bytes | None:
+    """The content of a file, if it is there, complete, and of these sources."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    content = data[2 * DIGEST :]
+    intact = data[:DIGEST] == stamp and data[DIGEST : 2 * DIGEST] == hashlib.sha256(content).digest()
+    return content if intact else None
+
+
+def write(path: Path, data: bytes) -> None:
+    """All or nothing. The name meanwhile ends differently, so nobody reads it."""
+    meanwhile = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    try:
+        meanwhile.write_bytes(data)
+        os.replace(meanwhile, path)
+    except OSError:
+        remove(meanwhile)
+        raise
+
+
+def remove(path: Path) -> None:
+    """Without an error: nobody needs the file any more, and whoever can will remove it."""
+    with contextlib.suppress(OSError):  # another process was faster, or the folder can only be read
+        path.unlink()
+
+
+def clear(package: Path = PACKAGE) -> Iterator[Path]:
+    """Remove all compiled code of a package, and what an interrupted write left; yields what was removed."""
+    for folder in folders(package):
+        for path in sorted(folder.glob(f"*{SUFFIX}*")):
+            remove(path)
+            if not path.exists():
+                yield path

@@ -1,0 +1,266 @@
+"""Compiled code on disk, in every situation in which a cache goes wrong: each one made to happen, in processes of its
+own, to a small package of compiled functions.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+SOURCES = {
+    "__init__": "",
+    "constants": "FACTOR = 2.0\n",
+    "other": "NOTHING = 0\n",
+    "callee": """
+from minicnn.ops.jit import inline
+from kernels.constants import (
+    FACTOR,
+)
+
+@inline
+def scaled(x):
+    return FACTOR * x
+""",
+    "caller": """
+import numpy as np
+from minicnn.ops.jit import njit, njit_parallel, prange
+from kernels.callee import scaled
+
+@njit_parallel
+def double(x):
+    y = np.empty_like(x)
+    for i in prange(len(x)):
+        y[i] = scaled(x[i])
+    return y
+
+def compile_plus(step, scale):
+    @njit
+    def plus(x):
+        return scale(x) + step
+    return plus
+""",
+}
+
+# The warm-up of every process: the same functions, and what became of them.
+SCRIPT = """
+import json, sys, warnings
+import numpy as np
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    from kernels.caller import compile_plus, double, scaled
+    functions = [double, compile_plus(1.0, scaled), compile_plus(10.0, scaled)]
+    results = [functions[0](np.ones(3))[2], functions[1](1.0), functions[2](1.0)]
+print(json.dumps({
+    "results": results,
+    "found": [sum(f.stats.cache_hits.values()) for f in functions if hasattr(f, "stats")],
+    "warnings": [str(w.message) for w in caught if "compiled code" in str(w.message)],
+    "compiler": "scipy.linalg" in sys.modules,
+}))
+"""
+pytestmark = pytest.mark.slow  # some fifty processes, most of which compile
+
+RIGHT = [2.0, 3.0, 12.0]
+FOUND, COMPILED = [1, 1, 1], [0, 0, 0]
+
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    folder = tmp_path / "kernels"
+    folder.mkdir()
+    for name, source in SOURCES.items():
+        (folder / f"{name}.py").write_text(source)
+    return folder
+
+
+@pytest.fixture
+def start(package: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Start a process that compiles or finds the functions. Its environment has no cache folder but the one given."""
+
+    def start(*before: str, script: str = SCRIPT, **variables: str) -> subprocess.Popen[str]:
+        dropped = ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")
+        environment = {k: v for k, v in os.environ.items() if k not in dropped}
+        environment |= {"HOME": str(package.parent / "home"), "PYTHONPATH": f"{ROOT}{os.pathsep}{package.parent}"}
+        # Python's own cache judges by time stamps, which edits within one second do not change.
+        environment |= {"PYTHONDONTWRITEBYTECODE": "1", **variables}
+        command = [*before, sys.executable, "-c", script]
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    return start
+
+
+@pytest.fixture
+def run(start: Callable[..., subprocess.Popen[str]]) -> Run:
+    return lambda *before, **options: finish(start(*before, **options))
+
+
+def finish(process: subprocess.Popen[str]) -> dict[str, Any]:
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    said: dict[str, Any] = json.loads(out)
+    return said
+
+
+def kept(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.jit*"))
+
+
+def unprivileged(tmp_path: Path) -> tuple[str, ...]:
+    """What makes a process respect permissions. Root's do not, unless it gives up that power."""
+    if os.name == "nt":
+        pytest.skip("permissions of folders do not work like this here")
+    if os.geteuid() != 0:
+        return ()
+    if not shutil.which("setpriv"):
+        pytest.skip("root may write everywhere")
+    return ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override")
+
+
+def test_the_second_process_compiles_nothing_and_loads_no_compiler(package: Path, run: Run) -> None:
+    first = run()
+    assert (first["results"], first["found"], first["warnings"]) == (RIGHT, COMPILED, [])
+    assert len(kept(package / "__pycache__")) == 3
+    second = run()
+    assert (second["results"], second["found"], second["warnings"]) == (RIGHT, FOUND, [])
+    assert first["compiler"] is True
+    assert second["compiler"] is False
+
+
+@pytest.mark.parametrize(
+    "file, old, new, results",
+    [
+        ("caller", "+ step", "- step", [2.0, 1.0, -8.0]),
+        ("callee", "FACTOR * x", "FACTOR * x * x + 1", [3.0, 4.0, 13.0]),
+        ("constants", "2.0", "5.0", [5.0, 6.0, 15.0]),
+    ],
+)
+def test_an_edit_counts_wherever_it_was_made(
+    package: Path, run: Run, file: str, old: str, new: str, results: list[float]
+) -> None:
+    run()
+    path = package / f"{file}.py"
+    path.write_text(path.read_text().replace(old, new))
+    edited = run()
+    assert (edited["results"], edited["found"]) == (results, COMPILED)
+    assert len(kept(package)) == 3  # the outdated ones are gone
+    assert run()["found"] == FOUND
+
+
+def test_an_edit_elsewhere_compiles_nothing(package: Path, run: Run) -> None:
+    run()
+    (package / "other.py").write_text("NOTHING = 1\n")
+    assert run()["found"] == FOUND
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut short", "one bit", "another file's"])
+def test_a_damaged_file_is_compiled_anew(package: Path, run: Run, damage: str) -> None:
+    run()
+    paths = kept(package)
+    whole = [path.read_bytes() for path in paths]
+    for path, data, other in zip(paths, whole, whole[1:] + whole[:1], strict=True):
+        middle = len(data) // 2
+        flipped = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+        bad = {"empty": b"", "cut short": data[:middle], "one bit": flipped, "another file's": other[:100] + data[100:]}
+        path.write_bytes(bad[damage])
+    again = run()
+    assert (again["results"], again["found"], again["warnings"]) == (RIGHT, COMPILED, [])
+    assert run()["found"] == FOUND
+
+
+def test_processes_that_compile_at_the_same_time(
+    package: Path, start: Callable[..., subprocess.Popen[str]], run: Run
+) -> None:
+    for said in map(finish, [start() for _ in range(4)]):
+        assert said["results"] == RIGHT
+        assert not said["warnings"]
+    assert len(kept(package)) == 3  # nothing half-written is left
+    assert run()["found"] == FOUND
+
+
+def test_a_folder_that_can_only_be_read_is_read(package: Path, run: Run, tmp_path: Path) -> None:
+    run()
+    before = unprivileged(tmp_path)
+    (package / "__pycache__" / "jit").chmod(0o555)
+    said = run(*before)
+    assert (said["results"], said["found"], said["warnings"]) == (RIGHT, FOUND, [])
+
+
+def test_beside_sources_that_can_only_be_read_the_users_folder_takes_over(
+    package: Path, run: Run, tmp_path: Path
+) -> None:
+    before = unprivileged(tmp_path)
+    package.chmod(0o555)
+    assert run(*before)["warnings"] == []
+    assert not kept(package)
+    assert len(kept(tmp_path / "home")) == 3
+    assert run(*before)["found"] == FOUND
+
+
+def test_nowhere_to_write_is_one_warning(package: Path, run: Run, tmp_path: Path) -> None:
+    before = unprivileged(tmp_path)
+    (tmp_path / "home").mkdir(mode=0o555)
+    package.chmod(0o555)
+    for _ in range(2):
+        said = run(*before)
+        assert (said["results"], said["found"]) == (RIGHT, COMPILED)
+        assert len(said["warnings"]) == 1
+        assert "NUMBA_CACHE_DIR" in said["warnings"][0]
+
+
+def test_a_user_without_a_home(package: Path, run: Run, tmp_path: Path) -> None:
+    homeless = "import os, pwd; del os.environ['HOME']; pwd.getpwuid = lambda uid: {}[uid]\n" + SCRIPT
+    assert run(script=homeless)["warnings"] == []  # beside the sources
+    before = unprivileged(tmp_path)
+    shutil.rmtree(package / "__pycache__")
+    package.chmod(0o555)
+    said = run(*before, script=homeless)
+    assert said["results"] == RIGHT
+    assert len(said["warnings"]) == 1
+
+
+def test_a_full_disk_is_one_warning_and_leaves_nothing_behind(package: Path, run: Run) -> None:
+    pytest.importorskip("resource")
+    full = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+"""
+    said = run(script=full + SCRIPT)
+    assert said["results"] == RIGHT
+    assert len(said["warnings"]) == 1
+    assert not kept(package.parent)
+
+
+def test_a_chosen_folder_is_the_only_one(package: Path, run: Run, tmp_path: Path) -> None:
+    chosen = {"NUMBA_CACHE_DIR": str(tmp_path / "chosen")}
+    run(**chosen)
+    assert len(kept(tmp_path / "chosen")) == len(kept(tmp_path)) == 3
+    assert run(**chosen)["found"] == FOUND
+    (tmp_path / "file").write_text("")
+    said = run(NUMBA_CACHE_DIR=str(tmp_path / "file" / "below"))
+    assert (said["results"], len(said["warnings"])) == (RIGHT, 1)
+
+
+def test_different_processors_share_a_folder(package: Path, run: Run) -> None:
+    other = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    run()
+    assert run(**other)["found"] == COMPILED
+    assert len(kept(package)) == 6
+    assert run()["found"] == run(**other)["found"] == FOUND
+
+
+def test_without_a_compiler_nothing_is_kept(package: Path, run: Run) -> None:
+    said = run(NUMBA_DISABLE_JIT="1")
+    assert (said["results"], said["found"]) == (RIGHT, [])
+    assert not kept(package)
