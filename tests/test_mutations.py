@@ -148,8 +148,15 @@ MUTATIONS = [
     Mutation(
         "batch normalisation: the mean's part in dx is forgotten",
         "minicnn/ops/batch_norm.py",
-        "scale[c] * (dy[row, c] - offset[c] - ",
-        "scale[c] * (dy[row, c] - ",
+        "load(dy, at, left) - load(offset, c, left) - common",
+        "load(dy, at, left) - common",
+        "tests/unit/ops/test_batch_norm.py",
+    ),
+    Mutation(
+        "batch normalisation: blocks have no distance from each other",
+        "minicnn/ops/moments.py",
+        "partial[block, 1, column] + size * distance * distance",
+        "partial[block, 1, column]",
         "tests/unit/ops/test_batch_norm.py",
     ),
     Mutation(

@@ -26,30 +26,24 @@ BLOCK = 1 << 14  # numbers per partial sum
 
 def column_sums(a: Array) -> Array:
     """(..., C) -> (C,) in the dtype of ``a``, which must be float32 or float64."""
-    return column_products(a)[0].astype(a.dtype)
+    together, rows, block_rows = folding(a.size // a.shape[-1], a.shape[-1])
+    flat = np.ascontiguousarray(a).reshape(-1)
+    partial = np.empty((-(-rows // block_rows), together * a.shape[-1]))
+    _block_sums(a.nbytes, flat, rows, block_rows, partial)
+    return _total(partial, _rest(flat, rows, partial), a.shape[-1]).astype(a.dtype)
 
 
-def column_products(a: Array, b: Array | None = None, centre: Array | None = None) -> tuple[Array, Array | None]:
-    """(sums, products), both (C,) in float64; ``products`` is None without ``b`` (of a's shape) and ``centre`` (C,)."""
+def column_products(a: Array, b: Array, centre: Array) -> tuple[Array, Array]:
+    """(sums, products), both (C,) in float64, for ``a`` and ``b`` of one shape (..., C) and ``centre`` (C,)."""
     channels = a.shape[-1]
     together, rows, block_rows = folding(a.size // channels, channels)
-    columns = together * channels
-    partial = np.empty((-(-rows // block_rows), 1 if b is None else 2, columns))
-    flat = np.ascontiguousarray(a).reshape(-1)
-    if b is None or centre is None:
-        _block_sums(a.nbytes, flat, rows, block_rows, partial)
-    else:
-        other = np.ascontiguousarray(b).reshape(-1)
-        _block_products(
-            2 * a.nbytes, flat, other, np.tile(centre.astype(np.float64), together), rows, block_rows, partial
-        )
-    totals = _folded(partial.sum(axis=0), channels)
-    tail = flat[rows * columns :].reshape(-1, channels).astype(np.float64)
-    totals[0] += tail.sum(axis=0)
-    if b is None or centre is None:
-        return totals[0], None
-    totals[1] += (tail * (other[rows * columns :].reshape(-1, channels) - centre)).sum(axis=0)
-    return totals[0], totals[1]
+    flat, other = np.ascontiguousarray(a).reshape(-1), np.ascontiguousarray(b).reshape(-1)
+    sums, products = np.empty((2, -(-rows // block_rows), together * channels))
+    centres = np.tile(centre.astype(np.float64), together)
+    _block_products(2 * a.nbytes, flat, other, centres, rows, block_rows, sums, products)
+    rest, other_rest = _rest(flat, rows, sums), _rest(other, rows, sums)
+    distances = (other_rest.reshape(-1, channels) - centre).reshape(-1)
+    return _total(sums, rest, channels), _total(products, rest * distances, channels)
 
 
 def folding(rows: int, channels: int) -> tuple[int, int, int]:
@@ -58,21 +52,27 @@ def folding(rows: int, channels: int) -> tuple[int, int, int]:
     return together, rows // together, max(1, BLOCK // (together * channels))
 
 
-def _folded(sums: Array, channels: int) -> Array:
-    folded: Array = sums.reshape(len(sums), -1, channels).sum(axis=1)  # (K, rows read as one * C) -> (K, C)
-    return folded
+def _rest(flat: Array, rows: int, partial: Array) -> Array:
+    """What filled no long row."""
+    return flat[rows * partial.shape[1] :].astype(np.float64)
+
+
+def _total(partial: Array, rest: Array, channels: int) -> Array:
+    """(blocks, rows read as one * C) and what was left over -> (C,)"""
+    total: Array = partial.sum(axis=0).reshape(-1, channels).sum(axis=0) + rest.reshape(-1, channels).sum(axis=0)
+    return total
 
 
 @turns
 def _block_sums(a: Array, rows: int, block_rows: int, partial: Array) -> None:
-    """``partial`` (blocks, 1, columns): one block per turn."""
+    """``partial`` (blocks, columns): one block per turn."""
     for block in prange(len(partial)):
         _sum_block(a, rows, block_rows, partial, block)
 
 
 @njit
 def _sum_block(a: Array, rows: int, block_rows: int, partial: Array, block: int) -> None:
-    columns = partial.shape[2]
+    columns = partial.shape[1]
     step = lanes(a)
     for c in range(0, columns, 2 * step):
         left, right = columns - c, columns - c - step
@@ -86,17 +86,20 @@ def _sum_block(a: Array, rows: int, block_rows: int, partial: Array, block: int)
 
 
 @turns
-def _block_products(a: Array, b: Array, centre: Array, rows: int, block_rows: int, partial: Array) -> None:
-    """``partial`` (blocks, 2, columns): one block per turn."""
-    for block in prange(len(partial)):
-        _product_block(a, b, centre, rows, block_rows, partial, block)
+def _block_products(
+    a: Array, b: Array, centre: Array, rows: int, block_rows: int, sums: Array, products: Array
+) -> None:
+    """``sums`` and ``products`` (blocks, columns): one block per turn."""
+    for block in prange(len(sums)):
+        _product_block(a, b, centre, rows, block_rows, sums, products, block)
 
 
 @njit
-def _product_block(a: Array, b: Array, centre: Array, rows: int, block_rows: int, partial: Array, block: int) -> None:
-    columns = partial.shape[2]
+def _product_block(
+    a: Array, b: Array, centre: Array, rows: int, block_rows: int, sums: Array, products: Array, block: int
+) -> None:
+    columns = sums.shape[1]
     step = lanes(a)
-    at = 2 * block * columns
     for c in range(0, columns, 2 * step):
         left, right = columns - c, columns - c - step
         zero = splat(0.0, widen(load(a, 0, 0)))
@@ -108,7 +111,8 @@ def _product_block(a: Array, b: Array, centre: Array, rows: int, block_rows: int
             total0, total1 = total0 + a0, total1 + a1
             product0 = a0 * (widen(load(b, here, left)) - centre0) + product0
             product1 = a1 * (widen(load(b, here + step, right)) - centre1) + product1
-        store(partial, at + c, total0, left)
-        store(partial, at + c + step, total1, right)
-        store(partial, at + columns + c, product0, left)
-        store(partial, at + columns + c + step, product1, right)
+        at = block * columns + c
+        store(sums, at, total0, left)
+        store(sums, at + step, total1, right)
+        store(products, at, product0, left)
+        store(products, at + step, product1, right)
