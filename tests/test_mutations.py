@@ -133,9 +133,9 @@ MUTATIONS = [
     ),
     Mutation(
         "relu: the gradient passes at 0",
-        "minicnn/ops/activations.py",
-        "dx[i] = dy[i] if y[i] > 0.0 else 0.0",
-        "dx[i] = dy[i] if y[i] >= 0.0 else 0.0",
+        "minicnn/ops/activation_loops.py",
+        "select(zero < load(y, i, left)",
+        "select(zero <= load(y, i, left)",
         "tests/unit/ops/test_activations.py",
     ),
     Mutation(

@@ -182,3 +182,18 @@ def test_errors(name: str) -> None:
         backward(np.ones((3, 2)), cache)
     with pytest.raises(DtypeError, match="dtype"):
         backward(np.ones((2, 3), np.float32), cache)
+
+
+@pytest.mark.parametrize("shape", [(1,), (3, 5), (4, 4, 8, 4), (2, 37, 31, 16)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_relu_in_place_is_relu(shape: tuple[int, ...], dtype: type, rng: np.random.Generator) -> None:
+    x = rng.standard_normal(shape).astype(dtype)
+    x.reshape(-1)[::7] = NAN
+    dy = rng.standard_normal(shape).astype(dtype)
+    expected, cache = ops.relu(x)
+    np.testing.assert_array_equal(expected, np.maximum(x, 0))
+    assert ops.relu_(x) is x
+    np.testing.assert_array_equal(x, expected)
+    expected = ops.relu_backward(dy, cache)
+    assert ops.relu_backward_(dy, x) is dy
+    np.testing.assert_array_equal(dy, expected)

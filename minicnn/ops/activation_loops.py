@@ -1,0 +1,112 @@
+"""The loops behind ``activations``: one pass, a vector of numbers at a time, on as many cores as it is worth.
+
+All arrays are flat, of one size and one type. Formulas are in ``activations``; what is written here is always a
+choice between two of them, made without a branch: both are computed, and a mask picks.
+"""
+
+from __future__ import annotations
+
+from minicnn.ops.jit import prange
+from minicnn.ops.turns import turns
+from minicnn.ops.vectors import lanes, load, select, splat, store
+from minicnn.shapes import Array
+
+BLOCK = 1 << 14  # numbers per turn
+
+
+@turns
+def relu(x: Array, y: Array) -> None:
+    """0 where x <= 0, else x: so NaN stays. ``y`` may be ``x``."""
+    for block in prange(-(-x.size // BLOCK)):
+        for i in range(block * BLOCK, min(x.size, (block + 1) * BLOCK), lanes(x)):
+            left = x.size - i
+            number = load(x, i, left)
+            zero = splat(0.0, number)
+            store(y, i, select(number <= zero, zero, number), left)
+
+
+@turns
+def relu_backward(dy: Array, y: Array, dx: Array) -> None:
+    """dy where y > 0, else 0."""
+    for block in prange(-(-dy.size // BLOCK)):
+        for i in range(block * BLOCK, min(dy.size, (block + 1) * BLOCK), lanes(dy)):
+            left = dy.size - i
+            gradient = load(dy, i, left)
+            zero = splat(0.0, gradient)
+            store(dx, i, select(zero < load(y, i, left), gradient, zero), left)
+
+
+@turns
+def leaky_relu(x: Array, slope: float, y: Array) -> None:
+    """x where x > 0, else slope * x."""
+    for block in prange(-(-x.size // BLOCK)):
+        for i in range(block * BLOCK, min(x.size, (block + 1) * BLOCK), lanes(x)):
+            left = x.size - i
+            number = load(x, i, left)
+            leaked = number * splat(slope, number)
+            store(y, i, select(splat(0.0, number) < number, number, leaked), left)
+
+
+@turns
+def leaky_relu_backward(dy: Array, y: Array, slope: float, dx: Array) -> None:
+    """dy where y > 0, else slope * dy."""
+    for block in prange(-(-dy.size // BLOCK)):
+        for i in range(block * BLOCK, min(dy.size, (block + 1) * BLOCK), lanes(dy)):
+            left = dy.size - i
+            gradient = load(dy, i, left)
+            leaked = gradient * splat(slope, gradient)
+            store(dx, i, select(splat(0.0, gradient) < load(y, i, left), gradient, leaked), left)
+
+
+@turns
+def elu(x: Array, alpha: float, y: Array) -> None:
+    """x where x > 0, else alpha * y: ``y`` comes in as e^min(x, 0) - 1."""
+    for block in prange(-(-x.size // BLOCK)):
+        for i in range(block * BLOCK, min(x.size, (block + 1) * BLOCK), lanes(x)):
+            left = x.size - i
+            number = load(x, i, left)
+            bent = load(y, i, left) * splat(alpha, number)
+            store(y, i, select(splat(0.0, number) < number, number, bent), left)
+
+
+@turns
+def elu_backward(dy: Array, y: Array, alpha: float, dx: Array) -> None:
+    """dy where y > 0, else dy * (y + alpha)."""
+    for block in prange(-(-dy.size // BLOCK)):
+        for i in range(block * BLOCK, min(dy.size, (block + 1) * BLOCK), lanes(dy)):
+            left = dy.size - i
+            gradient, number = load(dy, i, left), load(y, i, left)
+            bent = gradient * (number + splat(alpha, number))
+            store(dx, i, select(splat(0.0, number) < number, gradient, bent), left)
+
+
+@turns
+def sigmoid(x: Array, y: Array) -> None:
+    """1 / (1 + y) where x >= 0, else y / (1 + y): ``y`` comes in as e^-|x|."""
+    for block in prange(-(-x.size // BLOCK)):
+        for i in range(block * BLOCK, min(x.size, (block + 1) * BLOCK), lanes(x)):
+            left = x.size - i
+            number, small = load(x, i, left), load(y, i, left)
+            one = splat(1.0, number)
+            store(y, i, select(splat(0.0, number) <= number, one, small) / (one + small), left)
+
+
+@turns
+def sigmoid_backward(dy: Array, y: Array, dx: Array) -> None:
+    """dy * y * (1 - y)."""
+    for block in prange(-(-dy.size // BLOCK)):
+        for i in range(block * BLOCK, min(dy.size, (block + 1) * BLOCK), lanes(dy)):
+            left = dy.size - i
+            number = load(y, i, left)
+            store(dx, i, load(dy, i, left) * number * (splat(1.0, number) - number), left)
+
+
+@turns
+def tanh_backward(dy: Array, y: Array, dx: Array) -> None:
+    """dy * (1 - y) * (1 + y)."""
+    for block in prange(-(-dy.size // BLOCK)):
+        for i in range(block * BLOCK, min(dy.size, (block + 1) * BLOCK), lanes(dy)):
+            left = dy.size - i
+            number = load(y, i, left)
+            one = splat(1.0, number)
+            store(dx, i, load(dy, i, left) * ((one - number) * (one + number)), left)
