@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 import tempfile
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from minicnn.ops.jit_files import files, folders, size_of
 
 #: the distribution that brings what, by the extra that installs it; "" is a plain installation
 PACKAGES: Mapping[str, tuple[str, ...]] = {
@@ -156,25 +157,17 @@ def _blas_pools() -> list[dict[str, Any]]:
 
 
 def jit_cache() -> dict[str, Any]:
-    """Where Numba keeps compiled code, and whether it can write there: otherwise every run compiles everything again.
-
-    Numba tries NUMBA_CACHE_DIR, the ``__pycache__`` beside the source, and a folder of the user's, in this order.
+    """Where compiled code is kept, whether more can be, and how much there is. Where nothing can be written, what is
+    missing is compiled again in every run.
     """
-    chosen = os.environ.get("NUMBA_CACHE_DIR")
-    package = Path(__file__).resolve().parent
-    places = [Path(chosen)] if chosen else [package / "ops" / "__pycache__", _user_cache()]
-    for place in places:
-        if _writable(place):
-            return {"folder": str(place), "writable": True}
-    return {"folder": str(places[0]), "writable": False}
-
-
-def _user_cache() -> Path:
-    if sys.platform == "darwin":
-        return Path("~/Library/Caches/numba").expanduser()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", "~")).expanduser() / "numba"
-    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "numba"
+    places, kept = folders(), files()
+    folder = next((place for place in places if _writable(place)), None)
+    return {
+        "folder": str(folder or places[0]),
+        "writable": folder is not None,
+        "functions": len(kept),
+        "bytes": sum(size_of(path) for path in kept),
+    }
 
 
 def _writable(folder: Path) -> bool:

@@ -109,9 +109,11 @@ def _keras(keras: Mapping[str, str]) -> Finding:
 
 
 def _cache(cache: Mapping[str, Any]) -> Finding:
+    kept = f"{cache['functions']} compiled functions, {cache['bytes'] / 1e6:.1f} MB"
     if cache["writable"]:
-        return Finding("JIT cache", "ok", cache["folder"])
-    found = f"{cache['folder']} cannot be written to: every run compiles everything again"
+        kept = kept if cache["functions"] else "empty; minicnn warmup fills it"
+        return Finding("JIT cache", "ok", f"{cache['folder']}: {kept}")
+    found = f"{cache['folder']} cannot be written to ({kept}): every run compiles again what is missing"
     return Finding("JIT cache", "warning", found, "Set NUMBA_CACHE_DIR to a folder of yours.")
 
 

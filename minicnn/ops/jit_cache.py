@@ -25,19 +25,28 @@ somebody you do not trust can write.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
+import io
 import pickle
 import platform
 import re
 import sys
 import warnings
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from minicnn.ops.jit_files import DIGEST, SUFFIX, folders, read, remove, source_stamp, write
+
+counts: Counter[str] = Counter()  # how many functions this process has "loaded" and "compiled"
+
+
+class NotKept(Exception):  # noqa: N818  (no error: the answer to a question)
+    """A function would have to be compiled, inside ``only_load``."""
 
 
 class DiskCache:
@@ -69,22 +78,25 @@ class DiskCache:
 
     def load_overload(self, signature: Any, target: Any) -> Any:
         """The compiled function for these argument types, or None if it must be compiled."""
-        if self._stamp is None:
-            return None
         name = self._file_name(signature, target.codegen())
         for folder in folders(self._package):
             content = read(folder / name, self._stamp)
             if content is None:
                 continue
             try:
-                return _rebuild(content, target)
+                result = _rebuild(content, target)
             except Exception:  # written by something else than it says: whatever is wrong, compiling helps
                 continue
+            counts["loaded"] += 1
+            return result
+        if _compiling_refused:
+            raise NotKept(self._name)
         return None
 
     def save_overload(self, signature: Any, result: Any) -> None:
         """Keep what was just compiled, in the first folder that takes it."""
-        if self._stamp is None or not _writing():
+        counts["compiled"] += 1
+        if self._stamp is None or failure():
             return
         if result.library.has_dynamic_globals or any(not lifted.can_cache for lifted in result.lifted):
             warnings.warn(f"{self._name} cannot be kept: it uses addresses of this process.", RuntimeWarning, 2)
@@ -155,13 +167,39 @@ def _rebuild(content: bytes, target: Any) -> Any:
     from llvmlite.binding import address_of_symbol
     from numba.core.compiler import CompileResult
 
-    called, start, reduced = pickle.loads(content)
+    called, start, reduced = _Unpickler(io.BytesIO(content)).load()
     for function in start:  # the thread pool, for parallel loops
         function()
     _register_runtime()
     if not all(address_of_symbol(name) for name in called):
         target.refresh()
     return CompileResult._rebuild(target, *reduced)
+
+
+class _Unpickler(pickle.Unpickler):
+    """Reads what ``_reduce`` wrote. Numba would import the modules of every function that was pasted in."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("numba.core.environment", "_rebuild_env"):
+            return _rebuild_environment
+        return super().find_class(module, name)
+
+
+def _rebuild_environment(module: str, constants: list[Any], name: str) -> Any:
+    """The Python objects that a compiled function can reach: constants of its errors, and the globals of its module.
+
+    Only code outside nopython mode asks for globals, and among Numba's own functions there is none. So those modules
+    of Numba are not imported for it.
+    """
+    from numba.core.environment import Environment, _rebuild_env, lookup_environment
+
+    if lookup_environment(name) or module in sys.modules or not module.startswith("numba."):
+        return _rebuild_env(module, constants, name)
+    environment = Environment({"__name__": module})
+    environment.consts[:] = constants
+    environment.env_name = name
+    Environment._memo[name] = environment
+    return environment
 
 
 @functools.cache
@@ -177,8 +215,22 @@ def _register_runtime() -> None:
 _reasons: list[str] = []  # why nothing could be kept; asked once, said once
 
 
-def _writing() -> bool:
-    return not _reasons
+_compiling_refused: list[bool] = []
+
+
+@contextlib.contextmanager
+def only_load() -> Iterator[None]:
+    """Inside, what would have to be compiled raises NotKept."""
+    _compiling_refused.append(True)
+    try:
+        yield
+    finally:
+        _compiling_refused.pop()
+
+
+def failure() -> str | None:
+    """Why compiled code could not be kept, if it could not."""
+    return _reasons[0] if _reasons else None
 
 
 def _give_up(reason: str) -> None:

@@ -106,8 +106,8 @@ def _file(module: str) -> Path | None:
 # -- one file ---------------------------------------------------------------------------------------------------------
 
 
-def read(path: Path, stamp: bytes) -> bytes | None:
-    """The content of a file, if it is there, complete, and of these sources."""
+def read(path: Path, stamp: bytes | None) -> bytes | None:
+    """The content of a file, if it is there, complete, and of the sources of this stamp."""
     try:
         data = path.read_bytes()
     except OSError:
@@ -126,6 +126,14 @@ def write(path: Path, data: bytes) -> None:
     except OSError:
         remove(meanwhile)
         raise
+
+
+def size_of(path: Path) -> int:
+    """In bytes; 0 if it is gone by now."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def remove(path: Path) -> None:

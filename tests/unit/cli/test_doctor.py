@@ -146,11 +146,19 @@ def test_a_cache_that_cannot_be_written(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file" / "cache"))
     cache = environment.jit_cache()
-    assert cache == {"folder": str(tmp_path / "file" / "cache"), "writable": False}
-    assert "NUMBA_CACHE_DIR" in verdicts(described | {"jit_cache": cache})["JIT cache"].fix
+    assert Path(cache.pop("folder")).parent == tmp_path / "file" / "cache"
+    assert cache == {"writable": False, "functions": 0, "bytes": 0}
+    assert "NUMBA_CACHE_DIR" in verdicts(described | {"jit_cache": cache | {"folder": "f"}})["JIT cache"].fix
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "new" / "cache"))
-    assert environment.jit_cache()["writable"] is True
+    cache = environment.jit_cache()
+    assert cache["writable"] is True
     assert not (tmp_path / "new").exists()  # asking leaves nothing behind
+    assert "minicnn warmup" in verdicts(described | {"jit_cache": cache})["JIT cache"].found
+    Path(cache["folder"]).mkdir(parents=True)
+    (Path(cache["folder"]) / "f.jit").write_bytes(bytes(100_000))
+    found = verdicts(described | {"jit_cache": environment.jit_cache()})["JIT cache"]
+    assert "1 compiled functions, 0.1 MB" in found.found
+    assert not found.fix
 
 
 def test_more_threads_than_cores_and_narrow_processors_are_warnings(described: dict[str, Any]) -> None:
