@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
 
 from minicnn import __version__
-from minicnn.cli import compare, crop, demo, detect, doctor, summary
+from minicnn.cli import compare, crop, demo, detect, doctor, summary, warmup
 from minicnn.cli.console import Commands
-
-# Numba's, BLAS's and TensorFlow's threads share the same cores. A thread of OpenMP that waits for work keeps its core
-# busy unless it is told otherwise, before the library loads; on a machine that has other things to do, that costs a
-# factor of ten.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 app = typer.Typer(
     name="minicnn",
@@ -34,6 +28,7 @@ app.command()(crop.crop)
 app.command()(compare.compare)
 app.command()(summary.summary)
 app.command()(doctor.doctor)
+app.command()(warmup.warmup)
 
 
 def _version(wanted: bool) -> None:
