@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench venv clean
+.PHONY: help demo test lint format bench bench-pytest peers venv clean
 
 THREADS ?= 2
 ARGS    ?=
@@ -26,7 +26,7 @@ INSTALL = $(PIP) install --quiet -c constraints.txt --build-constraint constrain
 
 help: ## this list
 	@echo "minicnn: convolutional networks from scratch, compared with Keras layer by layer. Commands:"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.demo ## both networks on real faces, from photograph to report (installs what it needs)
 	$(BIN)/minicnn demo $(ARGS)
@@ -44,8 +44,14 @@ format: .venv/.dev ## let ruff lay out the code and mend what it can
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 
-bench: .venv/.dev ## time both engines side by side, threads pinned
+bench: .venv/.dev ## minicnn against every installed framework (ARGS=--quick), each in its own process
+	$(BIN)/minicnn bench --threads $(THREADS) $(ARGS)
+
+bench-pytest: .venv/.dev ## every layer and both networks against Keras, threads pinned
 	$(PINNED) $(BIN)/python -m pytest benchmarks --benchmark-only $(ARGS)
+
+peers: .venv/.dev ## install the other frameworks for `make bench`: PyTorch, ONNX Runtime, OpenVINO, ncnn, MNN
+	$(INSTALL) -e '.[peers]'
 
 venv: .venv/.dev ## only make .venv, with everything for development
 

@@ -39,11 +39,14 @@ class Timed(NamedTuple):
     weights: Callable[[], dict[str, Array]]
 
 
-def model_call(engine: str, direction: str, model: Sequential, x: Array, y: Array) -> Timed:
-    """The call for one engine, on a copy of ``model``: its own weights stay as they are."""
+def model_call(engine: str, direction: str, model: Sequential, x: Array, y: Array, twin: Any = None) -> Timed:
+    """The call for one engine, on a copy of ``model``: its own weights stay as they are.
+
+    ``twin``: the Keras model to use, if there is one already; several ways of inference can share it.
+    """
     if engine == MINICNN:
         return _minicnn(direction, model, x, y)
-    return _keras(engine, direction, model, x, y)
+    return _keras(engine, direction, keras_twin(model) if twin is None else twin, x, y)
 
 
 def _minicnn(direction: str, model: Sequential, x: Array, y: Array) -> Timed:
@@ -61,9 +64,7 @@ def _minicnn(direction: str, model: Sequential, x: Array, y: Array) -> Timed:
     return Timed(lambda: {"loss": train_step(own, x, y).loss}, lambda: own.weights)
 
 
-def _keras(engine: str, direction: str, model: Sequential, x: Array, y: Array) -> Timed:
-    twin = keras_twin(model)
-
+def _keras(engine: str, direction: str, twin: Any, x: Array, y: Array) -> Timed:
     def weights() -> dict[str, Array]:
         return {address: np.asarray(variable) for address, variable in keras_variables(twin).items()}
 

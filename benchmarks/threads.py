@@ -19,15 +19,20 @@ VARIABLES = (
 DEFAULT = "2"
 
 
+def variables(threads: int) -> dict[str, str]:
+    """The environment of a process whose pools all have ``threads`` threads."""
+    return {variable: str(threads) for variable in VARIABLES} | {
+        "TF_NUM_INTEROP_THREADS": "1",  # one operation after another, as in minicnn; each uses all threads
+        "CUDA_VISIBLE_DEVICES": "-1",  # every engine on the processor, also where there is a GPU
+        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
+    }
+
+
 def pin() -> int:
     """Set the size of every pool to NUMBA_NUM_THREADS (2 without it). Must run before NumPy is imported."""
-    threads = os.environ.get("NUMBA_NUM_THREADS", DEFAULT)
-    for variable in VARIABLES:
-        os.environ[variable] = threads
-    os.environ["TF_NUM_INTEROP_THREADS"] = "1"  # one operation after another, as in minicnn; each uses all threads
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # both engines on the processor, also where there is a GPU
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    return int(threads)
+    threads = int(os.environ.get("NUMBA_NUM_THREADS", DEFAULT))
+    os.environ.update(variables(threads))
+    return threads
 
 
 def pin_tensorflow(threads: int) -> None:

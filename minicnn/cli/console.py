@@ -11,7 +11,7 @@ import json
 import math
 import shlex
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -183,6 +183,17 @@ def working(what: str) -> Iterator[None]:
     else:
         console.print(Text(f"{what} ..."), soft_wrap=True)
         yield
+
+
+@contextmanager
+def steps() -> Iterator[Callable[[str], None]]:
+    """``say(what)`` shows on stderr what is going on: one line that changes, or lines where there is no terminal."""
+    console = err()
+    if console.is_terminal:
+        with console.status("") as status:
+            yield lambda what: status.update(Text(what))
+    else:
+        yield lambda what: console.print(Text(what), soft_wrap=True)
 
 
 def command_line(arguments: Sequence[str]) -> str:

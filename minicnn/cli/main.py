@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from minicnn import __version__
-from minicnn.cli import compare, crop, demo, detect, doctor, summary, warmup
+from minicnn.cli import bench, compare, crop, demo, detect, doctor, summary, warmup
 from minicnn.cli.console import Commands
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command()(detect.detect)
 app.command()(crop.crop)
 app.command()(compare.compare)
 app.command()(summary.summary)
+app.command()(bench.bench)
 app.command()(doctor.doctor)
 app.command()(warmup.warmup)
 

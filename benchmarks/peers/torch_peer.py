@@ -1,0 +1,149 @@
+"""PyTorch: contiguous (channels first) and channels_last, inference mode; gradients and SGD for training.
+
+float32 means float32: ``set_float32_matmul_precision("highest")`` keeps oneDNN from using bfloat16 inside.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.peers.channels_first import Step, steps, to_channels_first, to_channels_last, turned_back
+from benchmarks.peers.interface import Timed
+from benchmarks.peers.work import BACKWARD, FORWARD, LEARNING_RATE, Arrays, Data, Work
+
+
+class Peer:
+    """The layers as ``torch.nn`` modules in a row; uneven padding is a ``ZeroPad2d`` of its own, as PyTorch has it."""
+
+    def __init__(self, threads: int) -> None:
+        import torch
+
+        torch.set_num_threads(threads)
+        torch.set_num_interop_threads(1)
+        torch.set_float32_matmul_precision("highest")
+        self._torch = torch
+
+    def describe(self) -> dict[str, Any]:
+        torch = self._torch
+        return {"threads": torch.get_num_threads(), "matmul_precision": torch.get_float32_matmul_precision()}
+
+    def ways(self, work: Work) -> tuple[str, ...]:
+        return ("contiguous", "channels_last") if len(work.input_shape) == 3 else ("contiguous",)
+
+    def build(self, work: Work, data: Data, way: str) -> Timed:
+        torch = self._torch
+        translated = list(steps(work, data.weights))
+        model = torch.nn.Sequential(*(module for step in translated for module in self._modules(step)))
+        memory = torch.channels_last if way == "channels_last" else torch.contiguous_format
+        x = torch.from_numpy(to_channels_first(data.x))
+        if data.x.ndim == 4:
+            x, model = x.contiguous(memory_format=memory), model.to(memory_format=memory)
+        if work.direction == FORWARD:
+            model.eval()
+
+            def infer() -> Any:
+                with torch.inference_mode():
+                    return model(x)
+
+            return Timed(infer, lambda y: {"y": to_channels_last(y.numpy())})
+        model.train()
+        if work.direction == BACKWARD:
+            dy = torch.from_numpy(to_channels_first(data.y))
+            return self._backward(model, x, dy.contiguous(memory_format=memory) if dy.ndim == 4 else dy, translated[0])
+        return self._training(model, x, torch.from_numpy(data.y), translated)
+
+    def clear(self) -> None:
+        pass
+
+    def _backward(self, model: Any, x: Any, dy: Any, step: Step) -> Timed:
+        x.requires_grad_(True)
+        parameters = dict(_named(model, [step]))
+
+        def call() -> tuple[Any, Any]:
+            y = model(x)
+            return y, self._torch.autograd.grad(y, [x, *parameters.values()], dy)
+
+        def result(found: tuple[Any, Any]) -> Arrays:
+            y, (dx, *gradients) = found
+            own = {
+                f"d{key}": turned_back(step, key, gradient.numpy())
+                for (_, key), gradient in zip(parameters, gradients, strict=True)
+            }
+            return {"y": to_channels_last(y.detach().numpy()), "dx": to_channels_last(dx.numpy())} | own
+
+        return Timed(call, result)
+
+    def _training(self, model: Any, x: Any, labels: Any, translated: list[Step]) -> Timed:
+        torch = self._torch
+        optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE)
+
+        def call() -> Any:
+            optimizer.zero_grad(set_to_none=True)
+            loss = torch.nn.functional.cross_entropy(model(x), labels)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        def weights() -> Arrays:
+            by_name = {step.name: step for step in translated}
+            return {
+                f"{name}/{key}": turned_back(by_name[name], key, parameter.detach().numpy())
+                for (name, key), parameter in _named(model, translated)
+            }
+
+        return Timed(call, lambda loss: {"loss": np.asarray(loss.item())}, weights)
+
+    def _modules(self, step: Step) -> list[Any]:
+        """The modules of one layer, weights copied in. The last one with parameters is the layer's own."""
+        torch, nn = self._torch, self._torch.nn
+        top, left, bottom, right = step.pads
+        even = top == bottom and left == right
+        found: list[Any] = []
+        if not even:
+            found.append(nn.ZeroPad2d((left, right, top, bottom)))
+            if step.kind == "MaxPooling2D":  # its padding never wins
+                found[-1] = nn.ConstantPad2d((left, right, top, bottom), -float("inf"))
+        padding = (top, left) if even else (0, 0)
+        if step.kind in ("Conv2D", "DepthwiseConv2D"):
+            kernel = step.weights["kernel"]
+            found.append(
+                nn.Conv2d(
+                    step.input_shape[-1],
+                    len(kernel),
+                    step.kernel,
+                    step.strides,
+                    padding,
+                    groups=step.groups,
+                    bias="bias" in step.weights,
+                )
+            )
+        elif step.kind == "Dense":
+            found.append(nn.Linear(*step.weights["kernel"].shape[::-1], bias="bias" in step.weights))
+        elif step.kind == "BatchNormalization":
+            found.append(nn.BatchNorm2d(step.input_shape[-1], step.epsilon, 1 - step.momentum))
+        elif step.kind == "MaxPooling2D":
+            found.append(nn.MaxPool2d(step.kernel, step.strides, padding))
+        else:
+            found.append({"ReLU": nn.ReLU(), "Flatten": nn.Flatten(), "Softmax": nn.Softmax(dim=-1)}[step.kind])
+        names = {"kernel": "weight", "gamma": "weight", "beta": "bias", "bias": "bias"}
+        names |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
+        with torch.no_grad():
+            for key, array in step.weights.items():
+                getattr(found[-1], names[key]).copy_(torch.from_numpy(np.ascontiguousarray(array)))
+        return found
+
+
+def _named(model: Any, translated: list[Step]) -> list[tuple[tuple[str, str], Any]]:
+    """((layer, minicnn's name of the parameter), parameter) in the order of the layers."""
+    owners = [module for module in model if list(module.parameters(recurse=False))]
+    learning = [step for step in translated if step.weights]
+    found = []
+    for step, module in zip(learning, owners, strict=True):
+        first = "gamma" if step.kind == "BatchNormalization" else "kernel"
+        second = "beta" if step.kind == "BatchNormalization" else "bias"
+        found.append(((step.name, first), module.weight))
+        if module.bias is not None:
+            found.append(((step.name, second), module.bias))
+    return found

@@ -1,0 +1,160 @@
+"""``minicnn bench``: minicnn against every installed framework, each in a process of its own, turn by turn."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+
+from minicnn.cli import console
+from minicnn.errors import MissingDependencyError, OptionError, explain
+
+if TYPE_CHECKING:
+    from benchmarks.peers.suite import Run
+
+SINGLE = ("conv", "depthwise", "dense", "pool")
+
+
+def bench(
+    suite: Annotated[str, typer.Argument(help="must-show, networks, layers, roofline, or all of them.")] = "must-show",
+    only: Annotated[list[str] | None, typer.Option(help="Only what has this in its name; may be repeated.")] = None,
+    peers: Annotated[str, typer.Option(help="Which frameworks, with commas: keras,torch. All installed ones.")] = "",
+    layer: Annotated[str, typer.Option(help="One layer instead of a suite: conv, depthwise, dense or pool.")] = "",
+    input: Annotated[str, typer.Option(help="Its input: 56,56,256 (rows,columns,channels); dense: 4096.")] = "",
+    filters: Annotated[int, typer.Option(help="Its filters (conv) or units (dense).", min=1)] = 64,
+    kernel: Annotated[int, typer.Option(help="Its window.", min=1)] = 3,
+    strides: Annotated[int, typer.Option(help="Its strides.", min=1)] = 1,
+    padding: Annotated[str, typer.Option(help="same or valid.")] = "same",
+    batch: Annotated[int, typer.Option(help="Its batch.", min=1)] = 8,
+    threads: Annotated[int | None, typer.Option(help="Threads, one per core. All cores.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Few rounds: a first impression.")] = False,
+    seconds: Annotated[float | None, typer.Option(help="Time for the rounds of each work.", min=0)] = None,
+    list_names: Annotated[bool, typer.Option("--list", help="Only print the names.")] = False,
+    json: Annotated[Path | None, typer.Option(help="Write everything as JSON.", metavar="FILE")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write a page, for RESULTS.md.", metavar="FILE")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the layers' roofline: .svg, .png.", metavar="FILE")] = None,
+) -> None:
+    """Time minicnn against Keras, PyTorch, ONNX Runtime, OpenVINO, ncnn and MNN: same weights, same input, float32.
+
+    Results are compared before anything is timed. Ratios are their time by ours: above 1, minicnn is faster.
+
+    Example:  minicnn bench --quick --layer conv --input 56,56,256 --filters 256 --batch 8
+    """
+    _require_harness()
+    from dataclasses import replace
+
+    from benchmarks.peers import cases, catalogue
+    from benchmarks.peers import suite as suites
+    from benchmarks.peers.rounds import QUICK, Pace
+    from benchmarks.peers.work import BACKWARD, FORWARD
+
+    works = []
+    if layer:
+        shape = _sizes(input)
+        options: dict[str, Any] = {"filters": filters, "kernel": kernel, "strides": strides, "padding": padding}
+        works = [cases.layer_work(layer, shape, direction=d, batch=batch, **options) for d in (FORWARD, BACKWARD)]
+    plan = suites.plan(suite, tuple(only or ()), works)
+    plan.roofline = plan.roofline or plot is not None
+    if list_names:
+        console.out().print("\n".join([*(w.name for w in plan.works), *plan.fresh, *(c.name for c in plan.claims)]))
+        return
+    _require_writable(json, markdown, plot)
+    chosen = [name.strip() for name in peers.split(",") if name.strip()] if peers else None
+    entries, missing = catalogue.choose(chosen)
+    cores = suites.cores_to_use(threads)
+    run = suites.Run(console.command_line(sys.argv), len(cores), cores, entries, missing)
+    pace = QUICK if quick else Pace()
+    pace = pace if seconds is None else replace(pace, seconds=seconds)
+
+    for entry in missing:
+        console.note(f"{entry.title} is not installed ({', '.join(entry.absent)}): {entry.install}")
+    with console.steps() as say:
+        suites.carry_out(plan, run, pace, say, _show)
+    _show_verdicts(run)
+    _write(run, json, markdown, plot)
+    if run.interrupted:
+        console.fail("Interrupted. What was measured until then stands above; no process was left behind.")
+    if any(not verdict.met for verdict in run.verdicts):
+        raise typer.Exit(console.FAILED)
+
+
+def _require_harness() -> None:
+    """The harness is a package beside minicnn; another package of that name may stand in its way."""
+    try:
+        there = importlib.util.find_spec("benchmarks.peers") is not None
+    except ModuleNotFoundError:
+        there = False
+    if not there:
+        raise MissingDependencyError(
+            "minicnn bench needs the package 'benchmarks.peers', which comes with minicnn and was not found. "
+            "Install minicnn again (in a checkout: pip install -e .), or start in a folder without other 'benchmarks'."
+        )
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    parts = text.replace("x", ",").split(",")
+    if not all(part.strip().isdecimal() for part in parts):
+        raise OptionError(explain("--input with sizes, such as 56,56,256", repr(text)))
+    return tuple(int(part) for part in parts)
+
+
+def _require_writable(*files: Path | None) -> None:
+    """Better now than after an hour of measuring."""
+    for file in files:
+        if file is not None:
+            console.output_folder(file.parent)
+    if files[2] is not None:
+        if files[2].suffix not in (".svg", ".png", ".pdf"):
+            raise OptionError(explain("--plot with a file ending in .svg, .png or .pdf", str(files[2])))
+        if importlib.util.find_spec("matplotlib") is None:
+            from minicnn.errors import missing
+
+            raise missing("matplotlib", "report", "Drawing the roofline")
+
+
+def _show(result: Any, work: Any) -> None:
+    from benchmarks.peers.tables import case_rows
+
+    columns = [
+        console.Column("Peer"),
+        console.Column("Median", "right"),
+        console.Column("Ratio [quartiles]", "right"),
+        console.Column("GFLOP/s", "right", least_width=72),
+        console.Column("Error"),
+    ]
+    console.table(f"\n{result.name}: {result.direction}", columns, case_rows(result))
+
+
+def _show_verdicts(run: Run) -> None:
+    from benchmarks.peers.tables import claim_rows, header
+
+    if run.verdicts:
+        styles = {"aim": "green", "bar": "cyan", "missed": "bold red", "no number": "yellow"}
+        rows = [
+            (*cells[:4], Text(cells[4], styles[verdict.status]))
+            for cells, verdict in zip(claim_rows(run.verdicts), run.verdicts, strict=True)
+        ]
+        titles = (("What", "left"), ("Ratio", "right"), ("Bar", "right"), ("Aim", "right"), ("Verdict", "left"))
+        console.table("\nWhat was promised", [console.Column(*title) for title in titles], rows)
+    console.out().print("\n" + "\n".join(header(run)), markup=False)
+
+
+def _write(run: Run, json: Path | None, markdown: Path | None, plot: Path | None) -> None:
+    from minicnn.io.atomic import atomic_write, write_text
+
+    if json is not None:
+        write_text(json, console.to_json(run.to_json()) + "\n")
+    if markdown is not None:
+        from benchmarks.peers import tables
+
+        write_text(markdown, tables.markdown(run))
+    if plot is not None and run.limits is not None:
+        from benchmarks.peers.plot import roofline_plot
+
+        picture = roofline_plot(run, run.limits, plot.suffix)
+        with atomic_write(plot) as file:
+            file.write(picture)

@@ -1,0 +1,213 @@
+"""Workers that die, hang, lie and talk: one reason each, the others go on, and no process stays."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks.peers import catalogue, judge, rounds
+from benchmarks.peers.catalogue import Entry
+from benchmarks.peers.channels_first import steps, to_channels_first, turned_back
+from benchmarks.peers.process import Worker, WorkerError, environment
+from benchmarks.peers.rounds import Pace, Team, measure
+from benchmarks.peers.statistics import Result, Row
+from benchmarks.peers.suite import Run, memory_needed, plan
+from benchmarks.peers.work import BACKWARD, MATMUL, Work, make_data
+from minicnn.cli.main import app
+from minicnn.errors import OptionError
+
+FAKE = "fake_peer"
+PACE = Pace(rounds=3, least=3, turn=0.0, prepare_limit=5.0, answer_limit=5.0)
+PRODUCT = Work("product", MATMUL, 1, (5, 7, 3))
+
+
+class FakeEntry(Entry):
+    """An entry whose module is the fake's."""
+
+    @property
+    def module(self) -> str:
+        return FAKE
+
+
+@pytest.fixture(autouse=True)
+def _findable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+
+
+def core() -> list[int]:
+    return sorted(os.sched_getaffinity(0))[:1] if hasattr(os, "sched_getaffinity") else [0]
+
+
+def fake_result(ways: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pace: Pace = PACE) -> Result:
+    """The fakes "minicnn" (right, and its own referee) and "keras" (with these ways) on a small product."""
+    monkeypatch.setattr(rounds, "referee_way", lambda work: "right")
+    real = environment
+
+    def surroundings(threads: int) -> dict[str, str]:
+        return real(threads) | {"FAKE_WAYS": surroundings.ways}  # type: ignore[attr-defined]
+
+    monkeypatch.setattr("benchmarks.peers.process.environment", surroundings)
+    entries = [FakeEntry("minicnn", "minicnn", (), (MATMUL,)), FakeEntry("openblas", "Fake", (), (MATMUL,))]
+    with Team(entries, 1, core(), tmp_path) as team:
+        surroundings.ways = "right"  # type: ignore[attr-defined]
+        team.worker(entries[0])
+        surroundings.ways = ways  # type: ignore[attr-defined]
+        result = measure(team, PRODUCT, pace, lambda _: None)
+        processes = [worker._process for worker in team._workers.values()]
+    assert all(process.poll() is not None for process in processes)
+    return result
+
+
+def row(result: Result, way: str) -> Row:
+    return next(row for row in result.rows if row.peer == "openblas" and row.way in (way, "-"))
+
+
+def test_right_ones_are_timed_in_turn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    result = fake_result("right,talks,wrong,raises", monkeypatch, tmp_path)
+    assert len(row(result, "right").rounds) == len(row(result, "talks").rounds) == 3
+    wrong, broken = row(result, "wrong"), row(result, "raises")
+    assert (wrong.status, wrong.rounds) == ("WRONG", [])
+    assert "y is off by 0.01" in wrong.reason
+    assert broken.status == "failed"
+    assert "ValueError: this way is broken" in broken.reason
+    assert result.ours() is not None
+
+
+@pytest.mark.parametrize("way, reason", [("dies", "signal SIGABRT"), ("hangs", "did not answer within 1 seconds")])
+def test_one_that_dies_or_hangs_says_so_and_the_others_go_on(
+    way: str, reason: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    result = fake_result(way, monkeypatch, tmp_path, Pace(rounds=2, least=2, turn=0.0, prepare_limit=1.0))
+    assert row(result, way).status == "failed"
+    assert reason in row(result, way).reason
+    ours = result.ours()
+    assert ours is not None
+    assert len(ours.rounds) == 2
+
+
+def test_a_framework_that_does_not_load_is_one_message() -> None:
+    with pytest.raises(WorkerError, match="Nobody: ModuleNotFoundError: No module named 'no_such_peer'"):
+        Worker("Nobody", "no_such_peer", 1, core())
+
+
+def test_ctrl_c_leaves_no_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    entry = FakeEntry("minicnn", "minicnn", (), (MATMUL,))
+    with Team([entry], 1, core(), tmp_path) as team:
+        process = team.worker(entry)._process
+        monkeypatch.setattr(team.worker(entry), "ask", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            measure(team, PRODUCT, PACE, lambda _: None)
+        assert process.poll() is None
+    assert process.poll() is not None
+
+
+def test_workers_wait_in_their_own_way_not_in_that_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
+    found = environment(3)
+    assert "OMP_WAIT_POLICY" not in found
+    assert {found[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")} == {"3"}
+
+
+@pytest.mark.parametrize("kind, options", [("Conv2D", {"filters": 4}), ("DepthwiseConv2D", {"depth_multiplier": 2})])
+def test_channels_first_weights_compute_the_same(kind: str, options: dict[str, int]) -> None:
+    """One output position by hand; and gradients find the way back."""
+    rows = ((kind, "layer", {"kernel_size": (2, 3), **options}),)
+    work = Work("one", BACKWARD, 1, (2, 3, 5), rows)
+    data = make_data(work)
+    (step,) = steps(work, data.weights)
+    from minicnn.models.table import build
+
+    model = build(work.architecture())
+    model.set_weights(data.weights)
+    x, kernel = to_channels_first(data.x)[0], step.weights["kernel"]
+    channels = np.repeat(x[:, None], len(kernel) // 5, 0) if kind == "DepthwiseConv2D" else x[None]
+    y = (channels * kernel).sum((1, 2, 3)) + step.weights["bias"]
+    assert np.allclose(model(data.x).ravel(), y, atol=1e-5)
+    assert np.array_equal(turned_back(step, "kernel", kernel), data.weights["layer/kernel"])
+
+
+def test_dense_behind_flatten_is_reordered() -> None:
+    work = Work("two", "forward", 2, (2, 3, 4), (("Flatten", "flatten", {}), ("Dense", "fc", {"units": 5})))
+    data = make_data(work)
+    from minicnn.models.table import build
+
+    model = build(work.architecture())
+    model.set_weights(data.weights)
+    _, step = steps(work, data.weights)
+    y = to_channels_first(data.x).reshape(2, -1) @ step.weights["kernel"].T + step.weights["bias"]
+    assert np.allclose(model(data.x), y, atol=1e-5)
+    assert np.array_equal(turned_back(step, "kernel", step.weights["kernel"]), data.weights["fc/kernel"])
+
+
+def test_nan_and_missing_arrays_are_wrong() -> None:
+    truth = {"y": np.ones(3)}
+    assert judge.errors(PRODUCT, {"y": np.array([1, np.nan, 1])}, truth) == {"y": np.inf}
+    assert judge.errors(PRODUCT, {}, truth) == {"y": np.inf}
+    assert Work.from_json(json.loads(json.dumps(PRODUCT.to_json()))) == PRODUCT
+
+
+def test_plans() -> None:
+    assert [work.name for work in plan("must-show", ("register",)).works] == ["matmul"]
+    assert [work.name for work in plan("must-show", ("1x1_256_56-forward-b8",)).works] == ["1x1_256_56-forward-b8"]
+    assert len(plan("roofline").works) == 12
+    with pytest.raises(OptionError, match="a part of a name"):
+        plan("layers", ("nonsense",))
+    with pytest.raises(OptionError, match="a suite among"):
+        plan("nonsense")
+    work = next(work for work in plan("networks").works if work.name == "vgg224-train-b32")
+    assert memory_needed(work, list(catalogue.PEERS.values())) > 10e9
+
+
+def test_json_has_a_schema() -> None:
+    data = Run("minicnn bench", 1, [0], [catalogue.PEERS["minicnn"]], [catalogue.PEERS["mnn"]]).to_json()
+    assert data["schema"] == 1
+    assert {"machine", "versions", "threads", "cores", "peers", "missing", "cases", "claims"} <= set(data)
+    assert data["missing"]["mnn"]["install"] == "pip install MNN onnx"
+    json.dumps(data)
+
+
+# -- the command ------------------------------------------------------------------------------------------------------
+
+
+def test_missing_peers_are_named_with_the_command_that_installs_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "version_of", lambda name: None if name == "torch" else "1.0")
+    there, missing = catalogue.choose(["torch", "keras"])
+    assert [entry.name for entry in there] == ["minicnn", "keras"]
+    assert [entry.install for entry in missing] == ["pip install torch==2.13.0  (the CPU build)"]
+    with pytest.raises(OptionError, match="peers among"):
+        catalogue.choose(["nobody"])
+
+
+def test_the_command_writes_what_it_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    entry = FakeEntry("minicnn", "minicnn", (), (MATMUL,))
+    monkeypatch.setattr(catalogue, "choose", lambda names: ([entry], []))
+    monkeypatch.setattr(rounds, "referee_way", lambda work: "right")
+    monkeypatch.setattr(sys, "argv", ["minicnn", "bench", "--only", "register"])
+    monkeypatch.setattr("benchmarks.peers.cases.MATMUL_SIZE", (8, 8, 8))
+    files = ["--json", str(tmp_path / "b.json"), "--markdown", str(tmp_path / "b.md")]
+    result = CliRunner().invoke(app, ["bench", "--quick", "--only", "register", "--threads", "1", *files])
+    assert result.exit_code == 1, result.output  # nobody to compare with: the claim is not proven
+    assert "no number" in result.stdout
+    data = json.loads((tmp_path / "b.json").read_text())
+    (case,) = data["cases"]
+    assert [(r["peer"], r["status"], len(r["rounds"])) for r in case["rows"]] == [("minicnn", "ok", 5)]
+    assert data["claims"][0]["met"] is False
+    assert (tmp_path / "b.md").read_text().startswith("# Results")
+
+
+def test_wrong_usage_is_one_message() -> None:
+    result = CliRunner().invoke(app, ["bench", "--layer", "conv", "--input", "56,56"])
+    assert result.exit_code == 1
+    assert "Expected an input of rows,columns,channels" in " ".join(result.stderr.split())
+    listed = CliRunner().invoke(app, ["bench", "--list"])
+    assert listed.exit_code == 0
+    assert "vgg224-forward-b8" in listed.stdout
