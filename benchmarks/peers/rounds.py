@@ -145,6 +145,8 @@ def _prepare(
         else:
             row.guess = found["seconds"]
             row.errors = errors(work, _load(found["file"]), truth)
+            if (used := answer["described"]["threads"]) != team.threads:
+                row.refuse("failed", f"it says it uses {used} threads, not {team.threads}")
     team.described[entry.name] = answer["described"]
     described: dict[str, Any] = answer["described"]
     return described
