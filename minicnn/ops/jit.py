@@ -7,10 +7,12 @@
 - ``fastmath={"contract"}``: a * b + c may become one fused instruction, rounded once: faster *and* closer to the
   truth. Nothing else of fastmath: the full set assumes that no NaN or inf exists, and both must survive a forward
   pass to be seen.
-- ``OMP_WAIT_POLICY=PASSIVE``, unless the environment says otherwise. By default OpenMP's threads wait for their next
-  loop by spinning. A network alternates between our loops and the BLAS, which has threads of its own: on as many cores
-  as threads, the spinning ones keep the computing ones from running, and steps become several times slower
-  (``benchmarks/NOTES.md``). It must be set before Numba loads the OpenMP runtime, so here.
+- OpenMP's threads wait for their next loop awake for some 20 microseconds (``GOMP_SPINCOUNT=1000``), then asleep,
+  unless the environment says otherwise. A network alternates between our loops and the BLAS, which has threads of its
+  own: on as many cores as threads, those that stay awake keep the computing ones from running. Those that fall asleep
+  at once are often woken on the core that woke them, and a short loop runs on one core alone. Numbers:
+  ``benchmarks/NOTES.md``. Other OpenMP libraries than GNU's only know ``OMP_WAIT_POLICY``. Both must be set before
+  Numba loads the library, so here.
 - Loops are divided over outputs, never over the terms of a sum. Each number is then added up in one fixed order, and
   the bits of a result do not depend on how many threads computed it.
 
@@ -27,7 +29,9 @@ import numba
 
 from minicnn.ops.jit_cache import DiskCache
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 prange = numba.prange
 

@@ -28,7 +28,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import importlib.metadata
 import io
 import pickle
 import platform
@@ -40,7 +39,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from minicnn.ops.jit_files import DIGEST, SUFFIX, folders, read, remove, source_stamp, write
+from minicnn.ops.jit_files import DIGEST, SUFFIX, folders, package_of, read, remove, source_stamp, write
 
 counts: Counter[str] = Counter()  # how many functions this process has "loaded" and "compiled"
 
@@ -55,8 +54,7 @@ class DiskCache:
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
         self._stamp = source_stamp(function)  # now: when the function is first called, its file may have been edited
-        top = getattr(sys.modules.get(function.__module__.partition(".")[0]), "__file__", None)
-        self._package = Path(top or function.__code__.co_filename).resolve().parent
+        self._package = package_of(function.__module__, function.__code__.co_filename)
         self._name = re.sub(r"[^\w.]", "", f"{function.__module__}.{function.__qualname__}")[-100:]
 
     @property
@@ -137,9 +135,12 @@ def _captured(value: Any) -> Any:
     return repr(value)
 
 
-@functools.cache
 def _versions() -> tuple[str, ...]:
-    return platform.python_version(), *map(importlib.metadata.version, ("numba", "llvmlite", "numpy"))
+    import llvmlite
+    import numba
+    import numpy
+
+    return platform.python_version(), numba.__version__, llvmlite.__version__, numpy.__version__
 
 
 def _settings() -> tuple[Any, ...]:

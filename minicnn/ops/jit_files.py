@@ -63,9 +63,13 @@ def source_stamp(function: Callable[..., Any]) -> bytes | None:
     """The hash of the file that defines a function and of all files of its package, and of minicnn, that this file
     imports, directly or through others. None where there is no such file, as at Python's prompt.
     """
-    pending = {Path(function.__code__.co_filename).resolve()}
+    return _stamp(function.__code__.co_filename, frozenset({"minicnn", function.__module__.partition(".")[0]}))
+
+
+@functools.cache
+def _stamp(file: str, packages: frozenset[str]) -> bytes | None:
+    pending = {Path(file).resolve()}
     seen: dict[Path, bytes] = {}
-    packages = frozenset({"minicnn", function.__module__.partition(".")[0]})
     while pending:
         path = pending.pop()
         try:
@@ -74,6 +78,13 @@ def source_stamp(function: Callable[..., Any]) -> bytes | None:
             return None
         pending |= imported - seen.keys()
     return hashlib.sha256(b"".join(seen[path] for path in sorted(seen))).digest()
+
+
+@functools.cache
+def package_of(module: str, file: str) -> Path:
+    """The folder of the package that a module belongs to; for a script, the folder it lies in."""
+    top = getattr(sys.modules.get(module.partition(".")[0]), "__file__", None)
+    return Path(top or file).resolve().parent
 
 
 @functools.cache
