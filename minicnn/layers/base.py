@@ -28,6 +28,7 @@ from minicnn.initializers import Initializer
 from minicnn.shapes import Array, Shape
 
 Params = dict[str, Array]
+Gradients = dict[str, Any]  # arrays; or OuterProducts, where the forward pass's Context allowed it
 Cache = Any  # each layer's own NamedTuple; only that layer's backward looks inside
 
 
@@ -42,6 +43,8 @@ class Context:
     training: bool = False
     seed: int = 0
     step: int = 0
+    #: backward may return a gradient as its factors (``ops/gradients.py``): whoever asks for that can multiply them out
+    factored: bool = False
 
     def rng(self, name: str) -> np.random.Generator:
         """A generator for one layer in one step, independent of the order in which layers ask."""
@@ -118,9 +121,10 @@ class Layer(ABC):
         """(N, ...) -> (N, ...) and the cache that ``backward`` needs."""
 
     @abstractmethod
-    def backward(self, dy: Array, cache: Cache, *, input_gradient: bool = True) -> tuple[Array | None, Params]:
+    def backward(self, dy: Array, cache: Cache, *, input_gradient: bool = True) -> tuple[Array | None, Gradients]:
         """(dx, {parameter name: its gradient}).
 
+        With ``context.factored`` in the forward pass, a gradient may be ``OuterProducts`` instead of an array.
         ``input_gradient=False`` spares the work of dx, and returns None for it: nobody needs it below the first
         trainable layer. A layer with ``trainable=False`` returns no parameter gradients.
         """

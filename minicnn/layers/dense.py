@@ -6,7 +6,7 @@ from typing import Any
 
 from minicnn import initializers
 from minicnn.errors import ShapeError, explain
-from minicnn.layers.base import INFERENCE, Context, Layer, Params, Weight
+from minicnn.layers.base import INFERENCE, Context, Gradients, Layer, Weight
 from minicnn.ops.dense import DenseCache, dense, dense_backward
 from minicnn.shapes import Array, Shape, whole
 
@@ -46,9 +46,9 @@ class Dense(Layer):
 
     def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, DenseCache]:
         self.require_built()
-        return dense(x, self.params["kernel"], self.params.get("bias"))
+        return dense(x, self.params["kernel"], self.params.get("bias"), factored=context.factored)
 
-    def backward(self, dy: Array, cache: DenseCache, *, input_gradient: bool = True) -> tuple[Array | None, Params]:
+    def backward(self, dy: Array, cache: DenseCache, *, input_gradient: bool = True) -> tuple[Array | None, Gradients]:
         dx, dkernel, dbias = dense_backward(
             dy, cache, input_gradient=input_gradient, parameter_gradients=self.trainable
         )

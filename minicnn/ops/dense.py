@@ -6,33 +6,45 @@
     dbias[u]        = sum over all rows of  dy[..., u]
 
 A product of P x Q and Q x R matrices costs 2PQR floating point operations; the three here cost the same. At small
-batches they are bound by reading the kernel (fc6 of VGG-Face: 411 MB). The transposes are views, which the BLAS reads
-as they lie: no copy.
+batches they are bound by reading or writing the kernel's numbers (fc6 of VGG-Face: 411 MB), each of them once:
+``dense_products`` does that, and ``gradients`` says how dkernel need not be written at all.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from minicnn.errors import ShapeError, explain
-from minicnn.ops.checks import check_batch, check_upstream
-from minicnn.shapes import Array, check_array, check_same_dtype
+import numpy as np
 
-TERMS = 512  # of a sum that are added up at once
+from minicnn.errors import ShapeError, explain
+from minicnn.ops import dense_products as products
+from minicnn.ops.activations import ActivationCache, relu_backward
+from minicnn.ops.checks import check_batch, check_upstream
+from minicnn.ops.column_sums import column_sums
+from minicnn.ops.gradients import OuterProducts
+from minicnn.shapes import Array, check_array, check_same_dtype
 
 
 class DenseCache(NamedTuple):
-    """Both factors of the product: each one's gradient needs the other."""
+    """Both factors of the product: each one's gradient needs the other. ``y`` only with ReLU, which looks at its sign.
+
+    ``factored``: may dkernel be returned as its factors?
+    """
 
     x: Array
     kernel: Array
     has_bias: bool
+    y: Array | None = None
+    factored: bool = False
 
 
-def dense(x: Array, kernel: Array, bias: Array | None = None) -> tuple[Array, DenseCache]:
+def dense(
+    x: Array, kernel: Array, bias: Array | None = None, *, relu: bool = False, factored: bool = False
+) -> tuple[Array, DenseCache]:
     """(N, ..., I), (I, U), (U,) -> (N, ..., U) and the cache for ``dense_backward``. Usually x is (N, I).
 
-    Raises ShapeError when the sizes do not meet, DtypeError for mixed or unknown dtypes.
+    ``relu`` cuts y off at zero while it is in the cache. ``factored`` lets ``dense_backward`` return dkernel as
+    ``OuterProducts``. Raises ShapeError when the sizes do not meet, DtypeError for mixed or unknown dtypes.
     """
     x = check_batch(x, least=2)
     check_array(kernel, "kernel", 2, "(I, U)")
@@ -41,41 +53,32 @@ def dense(x: Array, kernel: Array, bias: Array | None = None) -> tuple[Array, De
     if x.shape[-1] != inputs:
         fix = "Put a Flatten layer in front." if x.ndim > 2 else ""
         raise ShapeError(explain(f"x with {inputs} numbers in its last axis", f"shape {x.shape}", fix))
-    y = _product(x.reshape(-1, inputs), kernel)  # (N, ..., I) -> (N*..., I) -> (N*..., U)
     if bias is not None:
         check_array(bias, "bias", 1, "(U,)")
         check_same_dtype(bias, kernel, "bias", "kernel")
         if bias.shape != (units,):
             raise ShapeError(explain(f"bias of shape ({units},), one number per unit", f"shape {bias.shape}"))
-        y += bias
-    return y.reshape(*x.shape[:-1], units), DenseCache(x, kernel, bias is not None)
+    kernel = np.ascontiguousarray(kernel)
+    y = products.forward(x.reshape(-1, inputs), kernel, bias, relu)  # (N, ..., I) -> (N*..., I) -> (N*..., U)
+    y = y.reshape(*x.shape[:-1], units)
+    return y, DenseCache(x, kernel, bias is not None, y if relu else None, factored)
 
 
 def dense_backward(
     dy: Array, cache: DenseCache, *, input_gradient: bool = True, parameter_gradients: bool = True
-) -> tuple[Array | None, Array | None, Array | None]:
+) -> tuple[Array | None, Array | OuterProducts | None, Array | None]:
     """(N, ..., U) -> (dx, dkernel, dbias). What is switched off, or was never there, comes back as None.
 
     Raises ShapeError and DtypeError when ``dy`` is not shaped like y.
     """
-    x, kernel, has_bias = cache
+    x, kernel, has_bias, y, factored = cache
     inputs, units = kernel.shape
     dy = check_upstream(dy, (*x.shape[:-1], units), x.dtype)
+    if y is not None:
+        dy = relu_backward(dy, ActivationCache(y))
     dy_rows = dy.reshape(-1, units)  # (N, ..., U) -> (N*..., U)
-    dx = _product(dy_rows, kernel.T).reshape(x.shape) if input_gradient else None
+    dx = products.input_gradient(dy_rows, kernel).reshape(x.shape) if input_gradient else None
     if not parameter_gradients:
         return dx, None, None
-    dkernel = _product(x.reshape(-1, inputs).T, dy_rows)
-    return dx, dkernel, dy_rows.sum(axis=0) if has_bias else None
-
-
-def _product(a: Array, b: Array) -> Array:
-    """a @ b, (P, Q) x (Q, R) -> (P, R), with every sum over Q taken 512 terms at a time.
-
-    For a few rows the BLAS adds up all Q terms in one go, and each addition rounds a sum that has grown long: at fc6 of
-    VGG-Face, Q = 25088, that is five times the error of adding up shorter sums. In time they cost nothing.
-    """
-    total: Array = a[:, :TERMS] @ b[:TERMS]
-    for start in range(TERMS, a.shape[1], TERMS):
-        total += a[:, start : start + TERMS] @ b[start : start + TERMS]
-    return total
+    dkernel = OuterProducts(x.reshape(-1, inputs), dy_rows)
+    return dx, dkernel if factored else dkernel.array(), column_sums(dy_rows) if has_bias else None

@@ -77,6 +77,13 @@ def _widen(vector: Array) -> Array:
     return vector.astype(np.float64)
 
 
+def _add_up(vector: Array) -> Any:
+    """The sum of all lanes: one half to the other, until one number is left."""
+    while len(vector) > 1:
+        vector = vector[: len(vector) // 2] + vector[len(vector) // 2 :]
+    return vector[0]
+
+
 # -- compiled ----------------------------------------------------------------------------------------------------------
 
 
@@ -219,6 +226,23 @@ def _widen_intrinsic(typing: Any, vector: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def _add_up_intrinsic(typing: Any, vector: Any) -> Any:
+    def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        (value,), half = arguments, vector.lanes // 2
+        while half:
+            kind = ir.VectorType(ir.IntType(32), half)
+            nothing = ir.Constant(value.type, ir.Undefined)
+            low, high = (ir.Constant(kind, list(range(start, start + half))) for start in (0, half))
+            value = builder.fadd(
+                builder.shuffle_vector(value, nothing, low), builder.shuffle_vector(value, nothing, high)
+            )
+            half //= 2
+        return builder.extract_element(value, ir.Constant(ir.IntType(32), 0))
+
+    return vector.dtype(vector), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def _lanes_intrinsic(typing: Any, array: Any) -> Any:
     def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
         return context.get_constant(types.intp, _of(array).lanes)
@@ -264,3 +288,4 @@ store: Any = _store if _PLAIN else _store_intrinsic
 splat: Any = _splat if _PLAIN else _splat_intrinsic
 select: Any = _select if _PLAIN else _select_intrinsic
 widen: Any = _widen if _PLAIN else _widen_intrinsic
+add_up: Any = _add_up if _PLAIN else _add_up_intrinsic

@@ -8,7 +8,7 @@ import pytest
 from minicnn.ops import vectors
 from minicnn.ops.jit import njit, prange
 from minicnn.ops.turns import turns
-from minicnn.ops.vectors import lanes, load, load_like, select, splat, store, widen
+from minicnn.ops.vectors import add_up, lanes, load, load_like, select, splat, store, widen
 from minicnn.shapes import Array
 
 
@@ -63,3 +63,15 @@ def test_alone_or_together_a_loop_does_the_same(rng: np.random.Generator) -> Non
         y = np.empty_like(x)
         _double(work, x, y)
         np.testing.assert_array_equal(y, 2 * x)
+
+
+@njit
+def _sum(a):  # type: ignore[no-untyped-def]
+    return add_up(load(a, 0, a.size))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_lanes_are_added_up_half_by_half(dtype: type, rng: np.random.Generator) -> None:
+    a = rng.standard_normal(7).astype(dtype)
+    assert _sum(a) == vectors._add_up(vectors._load(a, 0, 7))
+    assert _sum(a) == pytest.approx(a.sum(dtype=np.float64), rel=1e-5)
