@@ -107,6 +107,20 @@ MUTATIONS = [
         "grouped.reshape(size_h, size_w, filters // cache.groups, cache.groups).swapaxes(2, 3)",
     ),
     Mutation(
+        "depthwise: dx with neighbouring taps exchanged",
+        "minicnn/ops/depthwise_loops.py",
+        "tap[WEIGHT] = (kh * KW + column[WEIGHT]) * C",
+        "tap[WEIGHT] = (kh * KW + k) * C",
+        "tests/unit/ops/test_depthwise_conv2d.py",
+    ),
+    Mutation(
+        "depthwise: the kernel gradient forgets the edges",
+        "minicnn/ops/depthwise_gradient.py",
+        "range(low, high - (even - first))",
+        "range(first, high - (even - first))",
+        "tests/unit/ops/test_depthwise_conv2d.py",
+    ),
+    Mutation(
         "max pooling: the last of equals wins",
         "minicnn/ops/max_pooling.py",
         "(value <= best) |",

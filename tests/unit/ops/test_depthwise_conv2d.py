@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 
@@ -58,3 +59,65 @@ def test_backward_leaves_out_what_nobody_asked_for(rng: np.random.Generator) -> 
     assert alone is not None
     assert np.array_equal(alone, dx)
     assert nothing == [None, None]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("shape", "size", "options"),
+    [
+        ((2, 6, 23, 16), 3, {"padding": "same"}),
+        ((1, 5, 31, 80), 3, {"padding": "same", "strides": 2}),
+        ((2, 5, 20, 5), 5, {"padding": "same"}),
+        ((1, 9, 150, 3), (2, 7), {"strides": (1, 1)}),
+        ((1, 5, 30, 19), 3, {"padding": "same", "dilation_rate": 2}),
+        ((2, 11, 40, 4), 5, {"padding": ((1, 0), (3, 2)), "strides": (2, 3)}),
+        ((1, 3, 6, 9), 7, {"padding": "same"}),
+        ((1, 9, 9, 3), 2, {"strides": 4}),
+        ((1, 4, 30, 17), (1, 4), {}),
+    ],
+    ids=str,
+)
+def test_own_loops_equal_the_definition(
+    shape: tuple[int, ...], size: Any, options: dict[str, Any], dtype: type, rng: np.random.Generator
+) -> None:
+    """Rows long enough for eight results at once, channels in whole vectors and parts of them."""
+    kernel_shape = (*(size if isinstance(size, tuple) else (size, size)), shape[3], 1)
+    x, kernel, bias = (rng.standard_normal(s).astype(dtype) for s in (shape, kernel_shape, shape[3:]))
+    y, cache = depthwise_conv2d(x, kernel, bias, **options)
+    dy = rng.standard_normal(y.shape).astype(dtype)
+    results = (y, *depthwise_conv2d_backward(dy, cache))
+    expected, cache = depthwise_conv2d(x, kernel, bias, algorithm="direct", **options)
+    tolerance = 3e-5 if dtype == np.float32 else 1e-13
+    for ours, theirs in zip(results, (expected, *depthwise_conv2d_backward(dy, cache)), strict=True):
+        assert ours is not None
+        assert theirs is not None
+        assert ours.dtype == dtype
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance * float(np.abs(theirs).max()))
+
+
+def test_what_is_not_finite_stays_where_its_window_is(rng: np.random.Generator) -> None:
+    x, kernel = np.ones((1, 3, 24, 16), np.float32), np.ones((3, 3, 16, 1), np.float32)
+    x[0, 1, 10, 3] = np.nan
+    y, cache = depthwise_conv2d(x, kernel, padding="same")
+    touched = np.zeros(y.shape, bool)
+    touched[0, :, 9:12, 3] = True
+    np.testing.assert_array_equal(np.isnan(y), touched)
+    _, dkernel, _ = depthwise_conv2d_backward(np.ones_like(y), cache)
+    assert dkernel is not None
+    np.testing.assert_array_equal(np.isnan(dkernel).all(axis=(0, 1, 3)), np.arange(16) == 3)
+    np.testing.assert_array_equal(np.isnan(dkernel).any(axis=(0, 1, 3)), np.arange(16) == 3)
+
+
+def test_the_bits_do_not_depend_on_the_number_of_threads(rng: np.random.Generator) -> None:
+    x, kernel = (rng.standard_normal(s).astype(np.float32) for s in ((4, 40, 40, 24), (3, 3, 24, 1)))
+    results = []
+    before = numba.get_num_threads()
+    try:
+        for threads in (1, before):
+            numba.set_num_threads(threads)
+            y, cache = depthwise_conv2d(x, kernel, padding="same")
+            results.append((y, *depthwise_conv2d_backward(y, cache)[:2]))
+    finally:
+        numba.set_num_threads(before)
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, other)
