@@ -16,8 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from minicnn.ops.checks import check_pictures, check_upstream
-from minicnn.ops.jit import njit_parallel, prange
-from minicnn.ops.pooling import check_pooling
+from minicnn.ops.jit import njit, prange
+from minicnn.ops.pooling import check_pooling, windows_over
+from minicnn.ops.turns import turns
+from minicnn.ops.vectors import lanes, load, splat, store
 from minicnn.shapes import Array, Pair, Shape, Window
 
 
@@ -35,8 +37,8 @@ def average_pool2d(x: Array, window: Window) -> tuple[Array, AveragePool2DCache]
     """
     x = check_pictures(x)
     top_left = check_pooling(x.shape, window)
-    y = np.zeros((len(x), *window.output_size(*x.shape[1:3]), x.shape[3]), x.dtype)
-    _forward(x, window.size, window.strides, top_left, y)
+    y = np.empty((len(x), *window.output_size(*x.shape[1:3]), x.shape[3]), x.dtype)
+    _forward(x.nbytes, x, window.size, window.strides, top_left, y)
     return y, AveragePool2DCache(x.shape, window)
 
 
@@ -44,47 +46,60 @@ def average_pool2d_backward(dy: Array, cache: AveragePool2DCache) -> Array:
     """(N, OH, OW, C) -> dx (N, H, W, C). Raises ShapeError when ``dy`` is not shaped like y."""
     (N, H, W, C), window = cache
     dy = check_upstream(dy, (N, *window.output_size(H, W), C))
-    dx = np.zeros((N, H, W, C), dy.dtype)
-    _backward(dy, window.size, window.strides, check_pooling(cache.x_shape, window), dx)
+    dx = np.empty((N, H, W, C), dy.dtype)
+    _backward(dx.nbytes, dy, window.size, window.strides, check_pooling(cache.x_shape, window), dx)
     return dx
 
 
-@njit_parallel
+@turns
 def _forward(x: Array, size: Pair, strides: Pair, top_left: Pair, y: Array) -> None:
-    """One output row per turn; channels innermost, where x and y are contiguous. ``y`` comes in as zeros."""
-    N, H, W, C = x.shape
+    """One output row per turn. A vector of channels sees its whole window before anything is written."""
+    for row in prange(len(y) * y.shape[1]):
+        _forward_row(x, size, strides, top_left, y, row)
+
+
+@njit
+def _forward_row(x: Array, size: Pair, strides: Pair, top_left: Pair, y: Array, row: int) -> None:
+    _, H, W, C = x.shape
     _, OH, OW, _ = y.shape
-    for row in prange(N * OH):
-        n, oh = row // OH, row % OH
-        h0 = oh * strides[0] - top_left[0]
-        top, bottom = max(0, h0), min(H, h0 + size[0])  # the part of the window that lies inside the picture
-        for ow in range(OW):
-            w0 = ow * strides[1] - top_left[1]
-            left, right = max(0, w0), min(W, w0 + size[1])
+    n, oh = row // OH, row % OH
+    h0 = oh * strides[0] - top_left[0]
+    top, bottom = max(0, h0), min(H, h0 + size[0])  # the part of the window that lies inside the picture
+    for ow in range(OW):
+        w0 = ow * strides[1] - top_left[1]
+        left, right = max(0, w0), min(W, w0 + size[1])
+        for c in range(0, C, lanes(x)):
+            total = splat(0.0, load(x, 0, 0))
             for h in range(top, bottom):
                 for w in range(left, right):
-                    for c in range(C):
-                        y[n, oh, ow, c] += x[n, h, w, c]
-            count = (bottom - top) * (right - left)
-            for c in range(C):
-                y[n, oh, ow, c] /= count
+                    total = total + load(x, ((n * H + h) * W + w) * C + c, C - c)
+            count = splat(float((bottom - top) * (right - left)), total)
+            store(y, (row * OW + ow) * C + c, total / count, C - c)
 
 
-@njit_parallel
+@turns
 def _backward(dy: Array, size: Pair, strides: Pair, top_left: Pair, dx: Array) -> None:
-    """One input row per turn, collecting from every window that lies over it. ``dx`` comes in as zeros."""
-    N, H, W, C = dx.shape
+    """One input row per turn, collecting from every window that lies over it; each number is written once."""
+    for row in prange(len(dx) * dx.shape[1]):
+        _backward_row(dy, size, strides, top_left, dx, row)
+
+
+@njit
+def _backward_row(dy: Array, size: Pair, strides: Pair, top_left: Pair, dx: Array, row: int) -> None:
+    _, H, W, C = dx.shape
     _, OH, OW, _ = dy.shape
     KH, KW = size
-    for row in prange(N * H):
-        n, h = row // H, row % H
-        for oh in range(max(0, (h + top_left[0] - KH) // strides[0] + 1), min(OH, (h + top_left[0]) // strides[0] + 1)):
-            h0 = oh * strides[0] - top_left[0]
-            rows = min(H, h0 + KH) - max(0, h0)
-            for ow in range(OW):
-                w0 = ow * strides[1] - top_left[1]
-                left, right = max(0, w0), min(W, w0 + KW)
-                count = rows * (right - left)
-                for w in range(left, right):
-                    for c in range(C):
-                        dx[n, h, w, c] += dy[n, oh, ow, c] / count
+    n, h = row // H, row % H
+    first_oh, end_oh = windows_over(h + top_left[0], KH, strides[0], OH)
+    for w in range(W):
+        first_ow, end_ow = windows_over(w + top_left[1], KW, strides[1], OW)
+        for c in range(0, C, lanes(dx)):
+            total = splat(0.0, load(dy, 0, 0))
+            for oh in range(first_oh, end_oh):
+                h0 = oh * strides[0] - top_left[0]
+                rows = min(H, h0 + KH) - max(0, h0)
+                for ow in range(first_ow, end_ow):
+                    w0 = ow * strides[1] - top_left[1]
+                    count = splat(float(rows * (min(W, w0 + KW) - max(0, w0))), total)
+                    total = total + load(dy, ((n * OH + oh) * OW + ow) * C + c, C - c) / count
+            store(dx, (row * W + w) * C + c, total, C - c)

@@ -22,7 +22,7 @@ import numpy as np
 
 from minicnn.ops.checks import check_pictures, check_upstream
 from minicnn.ops.jit import inline, njit, prange
-from minicnn.ops.pooling import check_pooling
+from minicnn.ops.pooling import check_pooling, windows_over
 from minicnn.ops.turns import turns
 from minicnn.ops.vectors import lanes, load, load_like, select, splat, store
 from minicnn.shapes import Array, Pair, Shape, Window
@@ -182,9 +182,9 @@ def _backward_row(dy: Array, winners: Array, size: Pair, strides: Pair, top_left
     _, H, W, C = dx.shape
     _, OH, OW, _ = dy.shape
     n, h = row // H, row % H
-    first_oh, end_oh = _windows_over(h + top_left[0], size[0], strides[0], OH)
+    first_oh, end_oh = windows_over(h + top_left[0], size[0], strides[0], OH)
     for w in range(W):
-        first_ow, end_ow = _windows_over(w + top_left[1], size[1], strides[1], OW)
+        first_ow, end_ow = windows_over(w + top_left[1], size[1], strides[1], OW)
         for c in range(0, C, lanes(dx)):
             total = splat(0.0, load(dx, 0, 0))
             for oh in range(first_oh, end_oh):
@@ -228,9 +228,3 @@ def _halve_backward_rows(dy: Array, winners: Array, dx: Array, pair: int) -> Non
     for c in range(2 * OW * C, W * C):  # the last column of an odd width
         dx.reshape(-1)[upper + c] = 0
         dx.reshape(-1)[lower + c] = 0
-
-
-@inline
-def _windows_over(position: int, size: int, stride: int, windows: int) -> Pair:
-    """Which windows lie over a place, padding counted: a half-open range."""
-    return max(0, (position - size) // stride + 1), min(windows, position // stride + 1)

@@ -1,8 +1,12 @@
-"""What max and average pooling share: which windows they accept. The operations are in the files named after them."""
+"""What max and average pooling share: which windows they accept, and which lie over a place.
+
+The operations are in the files named after them.
+"""
 
 from __future__ import annotations
 
 from minicnn.errors import OptionError, explain
+from minicnn.ops.jit import inline
 from minicnn.shapes import Pair, Shape, Window
 
 
@@ -22,3 +26,9 @@ def check_pooling(x_shape: Shape, window: Window) -> Pair:
             )
         )
     return pads[0][0], pads[1][0]
+
+
+@inline
+def windows_over(position: int, size: int, stride: int, windows: int) -> Pair:
+    """Which windows lie over a place, padding counted: a half-open range."""
+    return max(0, (position - size) // stride + 1), min(windows, position // stride + 1)
