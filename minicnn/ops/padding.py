@@ -30,11 +30,13 @@ def zero_pad2d(x: Array, padding: Pads) -> tuple[Array, ZeroPad2DCache]:
     ``padding`` is ((top, bottom), (left, right)). Raises OptionError, ShapeError, DtypeError.
     """
     x = check_pictures(x)
-    rows, columns = check_pads(padding)
+    (top, bottom), (left, right) = check_pads(padding)
     N, H, W, C = x.shape
-    y = np.zeros((N, rows[0] + H + rows[1], columns[0] + W + columns[1], C), x.dtype)
-    y[:, rows[0] : rows[0] + H, columns[0] : columns[0] + W] = x
-    return y, ZeroPad2DCache(x.shape, (rows, columns))
+    y = np.empty((N, top + H + bottom, left + W + right, C), x.dtype)
+    y[:, top : top + H, left : left + W] = x
+    y[:, :top] = y[:, top + H :] = 0  # only the frame: np.zeros would write the picture's place twice
+    y[:, top : top + H, :left] = y[:, top : top + H, left + W :] = 0
+    return y, ZeroPad2DCache(x.shape, ((top, bottom), (left, right)))
 
 
 def zero_pad2d_backward(dy: Array, cache: ZeroPad2DCache) -> Array:
