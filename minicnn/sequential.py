@@ -19,6 +19,7 @@ import numpy as np
 
 from minicnn.compiled import Compiled
 from minicnn.errors import DtypeError, LoadError, MinicnnError, OptionError, ShapeError, explain
+from minicnn.fusion import fuse
 from minicnn.io.models import read_config, read_weights
 from minicnn.layers import LAYERS
 from minicnn.layers.base import INFERENCE, Cache, Context, Layer, Params
@@ -110,15 +111,15 @@ class Sequential(Model):
     def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, list[Cache]]:
         y = self._as_input(x)
         caches: list[Cache] = []
-        for layer in self.path:
-            y, cache = layer.forward(y, context)
-            caches.append(cache)
+        for stage in fuse(self.path):
+            y, own = stage.forward(y, context)
+            caches += own
         return y, caches
 
     def __call__(self, x: Array) -> Array:
         y = self._as_input(x)
-        for layer in self.path:
-            y = layer(y)
+        for stage in fuse(self.path):
+            y = stage(y)
         return y
 
     def backward(self, dy: Array, caches: list[Cache], *, input_gradient: bool = False) -> tuple[Array | None, Params]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minicnn.fusion import fused_into
 from minicnn.layers.base import Cache, Context, Layer
 from minicnn.shapes import Shape
 
@@ -26,7 +27,7 @@ class LayerSummary:
     parameters: int
     trainable: bool
     multiplications: int
-    algorithm: str
+    algorithm: str  # of a convolution; "in conv1" for a ReLU that conv1 computes in its own pass
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -34,10 +35,11 @@ class LayerSummary:
 
 def summarize(model: Model) -> list[LayerSummary]:
     """One row per layer, in the order of the model's layers."""
-    return [_row(layer) for layer in model.layers]
+    fused = fused_into(model.layers)
+    return [_row(layer, fused.get(layer.name)) for layer in model.layers]
 
 
-def _row(layer: Layer) -> LayerSummary:
+def _row(layer: Layer, fused: str | None) -> LayerSummary:
     layer.require_built()
     assert layer.input_shape is not None
     shape = layer.output_shape(layer.input_shape)
@@ -45,7 +47,7 @@ def _row(layer: Layer) -> LayerSummary:
     # Every kernel entry is multiplied once per output position: H*W of them after a convolution, one after a dense
     # layer.
     multiplications = kernel.size * int(np.prod(shape[:-1])) if kernel is not None else 0
-    algorithm = getattr(layer, "algorithm_used", lambda: "")()
+    algorithm = f"in {fused}" if fused else getattr(layer, "algorithm_used", lambda: "")()
     return LayerSummary(
         layer.name,
         type(layer).__name__,
@@ -69,11 +71,13 @@ def cache_bytes(caches: Iterable[Cache]) -> list[int]:
 
 def _bytes(value: Any, seen: set[int]) -> int:
     if isinstance(value, np.ndarray):
-        owner = value if value.base is None else value.base  # a view keeps its owner alive
+        owner = value
+        while isinstance(owner.base, np.ndarray):  # a view keeps its owner alive
+            owner = owner.base
         if id(owner) in seen:
             return 0
         seen.add(id(owner))
-        return int(getattr(owner, "nbytes", value.nbytes))
+        return int(owner.nbytes)
     if isinstance(value, (tuple, list)):
         return sum(_bytes(item, seen) for item in value)
     return 0

@@ -66,6 +66,8 @@ class Layer(ABC):
 
     #: forward looks at ``context.training``: the layer acts differently while it is trained
     acts_differently_in_training: ClassVar[bool] = False
+    #: forward takes ``relu=True`` and cuts its output off at 0 in the same pass: see ``minicnn.fusion``
+    takes_relu: ClassVar[bool] = False
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         """Let the errors of every layer say which layer it was; operations do not know."""

@@ -8,6 +8,7 @@ from minicnn import initializers
 from minicnn.errors import OptionError, explain
 from minicnn.layers.base import INFERENCE, Context, Layer, Params, Weight, require_rank
 from minicnn.ops.conv2d import ALGORITHMS, Conv2DCache, check_groups, conv2d, conv2d_backward, resolve
+from minicnn.ops.conv2d.prepared import Prepared
 from minicnn.ops.depthwise_conv2d import depthwise_conv2d, depthwise_conv2d_backward
 from minicnn.shapes import Array, IntOrPair, Shape, Window, whole
 
@@ -69,6 +70,8 @@ class Conv2D(_Convolution):
     ``ops.conv2d.ALGORITHMS``.
     """
 
+    takes_relu = True
+
     def __init__(
         self,
         filters: int,
@@ -91,6 +94,7 @@ class Conv2D(_Convolution):
         self.filters = whole(filters, "filters")
         self.groups = whole(groups, "groups")
         self.kernel_initializer = initializers.get(kernel_initializer)
+        self._prepared = Prepared()
 
     def output_shape(self, input_shape: Shape) -> Shape:
         require_rank(input_shape, "(H, W, C)", self, "Pictures need a channel axis at the end: x[..., None].")
@@ -107,8 +111,11 @@ class Conv2D(_Convolution):
         resolve(self.algorithm, kernel_shape, self.window, self.groups)  # an algorithm that cannot do it: say so now
         return self._with_bias(Weight(kernel_shape, self.kernel_initializer), self.filters)
 
-    def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, Conv2DCache]:
+    def forward(self, x: Array, context: Context = INFERENCE, *, relu: bool = False) -> tuple[Array, Conv2DCache]:
+        """``relu`` cuts off at 0 in the same pass: see ``minicnn.fusion``."""
         self.require_built()
+        if context.training:
+            self._prepared.clear()
         return conv2d(
             x,
             self.params["kernel"],
@@ -118,6 +125,8 @@ class Conv2D(_Convolution):
             dilation_rate=self.window.dilation,
             groups=self.groups,
             algorithm=self.algorithm,
+            relu=relu,
+            prepared=None if context.training else self._prepared,
         )
 
     def backward(self, dy: Array, cache: Conv2DCache, *, input_gradient: bool = True) -> tuple[Array | None, Params]:

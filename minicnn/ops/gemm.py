@@ -7,9 +7,10 @@ in a register, in a cache near the core, or in memory, each ten times as far awa
 ideas, from the inside out:
 
 1. **A tile in registers** (``micro_kernel.py``): 14 x 32 sums stay in registers while the loop runs over K.
-2. **Packing**: the tile reads a row of 32 numbers of b at each step. Copied into *panels*, 32 columns each, these rows lie
-   one behind the other, and the processor fetches them before they are asked for. Packing costs one pass over b and pays
-   when b is used for many rows; the layers keep their kernels packed. a is not packed: the kernel reads it where it lies.
+2. **Packing**: the tile reads a row of 32 numbers of b at each step. Copied into *panels*, 32 columns each, these rows
+   lie one behind the other, and the processor fetches them before they are asked for. Packing costs one pass over b and
+   pays when b is used for many rows; the layers keep their kernels packed. a is not packed: the kernel reads it where
+   it lies.
 3. **Blocking**: a block of a (some ROWS, ``TERMS`` of K) and some panels of b fit the cache of a core together, and all
    their products are computed while they are there.
 
@@ -29,7 +30,8 @@ import numpy as np
 
 from minicnn.errors import ShapeError, explain
 from minicnn.ops.jit import njit, njit_parallel, prange
-from minicnn.ops.micro_kernel import ROWS, VECTOR_BYTES, panel_width, pointer, tile
+from minicnn.ops.micro_kernel import ROWS, panel_width, tile
+from minicnn.ops.simd import pointer
 from minicnn.shapes import Array, check_array, check_same_dtype
 
 TERMS = 512  # of a sum that are added up at once
@@ -60,9 +62,8 @@ def multiply(a: Array, panels: Array, c: Array, bias: Array | None = None, relu:
     addend = np.zeros(panels.shape[0] * panels.shape[2], c.dtype)
     if bias is not None:
         addend[: c.shape[1]] = bias
-    _multiply(
-        flat, *(stride // a.itemsize for stride in a.strides), a.shape[1], panels, addend, c, floor_of(relu, c.dtype)
-    )
+    row, step = (stride // a.itemsize for stride in a.strides)
+    _multiply(flat, row, step, a.shape[1], panels, addend, c, floor_of(relu, c.dtype))
 
 
 def floor_of(relu: bool, dtype: Any) -> Any:

@@ -28,9 +28,11 @@ import numpy as np
 from llvmlite import binding, ir
 from numba import config
 from numba.core import cgutils, types
+from numba.core.types.misc import CPointer
 from numba.extending import intrinsic
 
 from minicnn.ops.jit import njit
+from minicnn.ops.simd import repeated
 from minicnn.shapes import Array
 
 
@@ -42,30 +44,13 @@ def _vector_bytes() -> int:
 
 VECTOR_BYTES = _vector_bytes()
 VECTORS = 2  # of columns in a tile
-AHEAD = 16  # steps ahead of its use, a row of b is asked for
+NEAR, FAR = 16, 64  # steps ahead of its use, a row of b is asked into the nearest cache, and into the next one
 ROWS = 14 if VECTOR_BYTES == 64 else 6  # in a tile: ROWS * VECTORS sums, and what they are made of, fit the registers
 
 
 def panel_width(dtype: Any) -> int:
     """Columns of a full tile: 32 for float32 with AVX-512."""
-    return VECTORS * VECTOR_BYTES // np.dtype(dtype).itemsize
-
-
-def pointer_slice(array: Array, at: int) -> Array:
-    """The numbers of a contiguous array from the ``at``-th on: what stands for a pointer in plain Python."""
-    return array.reshape(-1)[at:]
-
-
-@intrinsic
-def _pointer(typing: Any, array: Any, at: Any) -> Any:
-    """The address of the ``at``-th number of a contiguous array. Nothing checks that there is one."""
-    signature = types.CPointer(array.dtype)(array, types.intp)
-
-    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        return builder.gep(data, [arguments[1]])
-
-    return signature, codegen
+    return VECTORS * VECTOR_BYTES // int(np.dtype(dtype).itemsize)
 
 
 class _Tile:
@@ -85,21 +70,14 @@ class _Tile:
         at = self.builder.gep(base, [self.builder.add(offset, offset.type(v * self.lanes))])
         self.builder.store(value, self.builder.bitcast(at, self.kind.as_pointer()), align=self.size)
 
-    def repeated(self, value: ir.Value) -> ir.Value:
-        """A vector of one number."""
-        undefined = ir.Constant(self.kind, ir.Undefined)
-        one = self.builder.insert_element(undefined, value, ir.IntType(32)(0))
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
-        return self.builder.shuffle_vector(one, undefined, mask)
-
-    def prefetch(self, base: ir.Value, offset: ir.Value, v: int, write: bool) -> None:
+    def prefetch(self, base: ir.Value, offset: ir.Value, v: int, write: bool = False, cache: int = 1) -> None:
         """Ask for a line of memory before it is needed."""
         at = self.builder.gep(base, [self.builder.add(offset, offset.type(v * self.lanes))])
         whole = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer(), whole, whole, whole])
         function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
         at = self.builder.bitcast(at, ir.IntType(8).as_pointer())
-        self.builder.call(function, [at, whole(int(write)), whole(3), whole(1)])
+        self.builder.call(function, [at, whole(int(write)), whole(4 - cache), whole(1)])
 
     def multiply_add(self, a: ir.Value, b: ir.Value, total: ir.Value) -> ir.Value:
         """a * b + total: one instruction, rounded once, where the processor has it."""
@@ -109,7 +87,7 @@ class _Tile:
     def sums(self, a: Any, a_row: Any, a_step: Any, b: Any, b_step: Any, offsets: Any, segments: Any, run: Any) -> Any:
         """The loops over segments and over the numbers in one, with the sums as loop variables."""
         builder, zero, one = self.builder, run.type(0), run.type(1)
-        ahead = builder.mul(b_step, b_step.type(AHEAD))
+        near, far = (builder.mul(b_step, b_step.type(steps)) for steps in (NEAR, FAR))
         rows_at = [builder.mul(a_row, a_row.type(r)) for r in range(self.rows)]
         before = builder.block
         outer, inner = builder.append_basic_block("segment"), builder.append_basic_block("product")
@@ -131,10 +109,11 @@ class _Tile:
         totals = [builder.phi(self.kind) for _ in range(count)]
         columns = [self.load(b_now, zero, v) for v in range(self.vectors)]
         for v in range(self.vectors):
-            self.prefetch(b_now, ahead, v, write=False)
+            self.prefetch(b_now, near, v)
+            self.prefetch(b_now, far, v, cache=2)
         new = []
         for r in range(self.rows):
-            factor = self.repeated(builder.load(builder.gep(a_now, [rows_at[r]])))
+            factor = repeated(builder, builder.load(builder.gep(a_now, [rows_at[r]])), self.kind)
             for v in range(self.vectors):
                 new.append(self.multiply_add(factor, columns[v], totals[r * self.vectors + v]))
         k_next = builder.add(k, one)
@@ -167,7 +146,7 @@ class _Tile:
 
     def finish(self, sums: Any, addend: Any, addend_row: Any, c: Any, c_row: Any, floor: Any) -> None:
         """Add, cut off below, store."""
-        builder, least = self.builder, self.repeated(floor)
+        builder, least = self.builder, repeated(self.builder, floor, self.kind)
         for r in range(self.rows):
             addend_at, c_at = (builder.mul(step, step.type(r)) for step in (addend_row, c_row))
             for v in range(self.vectors):
@@ -176,7 +155,7 @@ class _Tile:
                 self.store(builder.select(below, least, total), c, c_at, v)
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator]
 def _tile(
     typing: Any,
     rows: Any,
@@ -198,7 +177,7 @@ def _tile(
     """See ``tile``; here with pointers."""
     n = types.intp
     number = ir.FloatType() if a.dtype == types.float32 else ir.DoubleType()
-    signature = types.void(n, n, a, n, n, a, n, types.CPointer(n), n, n, a, n, a, n, a.dtype)
+    signature = types.void(n, n, a, n, n, a, n, CPointer(n), n, n, a, n, a, n, a.dtype)
 
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         rows, vectors, a, a_row, a_step, b, b_step, offsets, segments, run, addend, addend_row, c, c_row, floor = (
@@ -249,9 +228,6 @@ def tile_in_python(
                 row = b[int(offsets[2 * s + 1]) + k * b_step + columns]
                 total += a[int(offsets[2 * s]) + r * a_row + k * a_step] * row
         c[r * c_row + columns] = np.maximum(total + addend[r * addend_row + columns], floor)
-
-
-pointer: Any = pointer_slice if config.DISABLE_JIT else _pointer
 
 
 @njit

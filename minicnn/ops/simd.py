@@ -14,9 +14,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import config
 from numba.core import cgutils, types
+from numba.core.types.misc import CPointer
 from numba.extending import intrinsic
 
 from minicnn.shapes import Array
@@ -34,58 +36,91 @@ def decode(text: str) -> list[list[float]]:
     return [[float(value) for value in row.split()] for row in text.split(";")]
 
 
-def left_multiply_loops(
-    matrix: str, source: Array, source_at: int, source_step: int, result: Array, at: int, step: int, width: int
+def pointer_in_python(array: Array, at: int) -> Array:
+    """The numbers of a contiguous array from the ``at``-th on: what stands for a pointer in plain Python."""
+    return array.reshape(-1)[at:]
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _pointer(typing: Any, array: Any, at: Any) -> Any:
+    """``pointer(array, at)``: the address of the ``at``-th number of a contiguous array. Nothing checks that there is
+    one, and nothing keeps the array alive."""
+    signature = CPointer(array.dtype)(array, types.intp)
+
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.gep(data, [arguments[1]])
+
+    return signature, codegen
+
+
+def offset_in_python(start: Array, by: int) -> Array:
+    """A pointer ``by`` numbers further on."""
+    return start[by:]
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _offset(typing: Any, start: Any, by: Any) -> Any:
+    """``offset(start, by)``: a pointer ``by`` numbers further on."""
+    signature = start(start, types.intp)
+    return signature, lambda context, builder, signature, arguments: builder.gep(arguments[0], [arguments[1]])
+
+
+def left_multiply_in_python(
+    matrix: str,
+    source: Array,
+    source_step: int,
+    result: Array,
+    step: int,
+    width: int,
+    addend: Array | None = None,
+    floor: float = -np.inf,
 ) -> None:
     """The definition, in plain Python; what runs under NUMBA_DISABLE_JIT=1."""
-    read, write = source.reshape(-1), result.reshape(-1)
     for i, row in enumerate(decode(matrix)):
         for c in range(width):
-            total = sum(factor * float(read[source_at + k * source_step + c]) for k, factor in enumerate(row) if factor)
-            write[at + i * step + c] = total
+            total = sum(factor * float(source[k * source_step + c]) for k, factor in enumerate(row) if factor)
+            total += 0.0 if addend is None else float(addend[c])
+            result[i * step + c] = floor if total < floor else total
 
 
-@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
-def _left_multiply(
-    typing: Any, matrix: Any, source: Any, source_at: Any, source_step: Any, result: Any, at: Any, step: Any, width: Any
-) -> Any:
-    """``left_multiply(matrix, source, source_at, source_step, result, at, step, width)``, in compiled code only.
-
-    ``matrix`` is a text of ``encode`` known when compiling. Row k of the source starts ``source_at + k * source_step``
-    numbers after the beginning of the contiguous array ``source``; row i of the result ``at + i * step`` numbers
-    after that of ``result``. Nothing checks that these lie inside.
-    """
+def _compiled(matrix: Any, source: Any, finishing: bool) -> Any:
+    """Signature and code of ``left_multiply``, or with ``finishing`` of ``left_multiply_add``."""
     if not isinstance(matrix, types.Literal):
         return None
     rows = decode(matrix.literal_value)
     number = ir.FloatType() if source.dtype == types.float32 else ir.DoubleType()
-    lanes = VECTOR_BYTES * 8 // source.dtype.bitwidth
-    signature = types.void(matrix, source, types.intp, types.intp, result, types.intp, types.intp, types.intp)
+    lanes, size = VECTOR_BYTES * 8 // source.dtype.bitwidth, source.dtype.bitwidth // 8
+    n = types.intp
+    signature = types.void(matrix, source, n, source, n, n, *((source, source.dtype) if finishing else ()))
 
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        _, source_array, source_at, source_step, result_array, at, step, width = arguments
-        read = context.make_array(signature.args[1])(context, builder, source_array).data
-        write = context.make_array(signature.args[4])(context, builder, result_array).data
+        _, read, source_step, write, step, width, *finish = arguments
 
         def columns(c: ir.Value, kind: ir.Type) -> None:
             """The product for the columns from c on, as many as ``kind`` holds."""
 
-            def address(base: ir.Value, start: ir.Value, row: int, distance: ir.Value) -> ir.Value:
-                offset = builder.add(builder.add(start, c), builder.mul(distance, distance.type(row)))
+            def address(base: ir.Value, row: int, distance: ir.Value) -> ir.Value:
+                offset = builder.add(c, builder.mul(distance, distance.type(row)))
                 return builder.bitcast(builder.gep(base, [offset]), kind.as_pointer())
 
             def constant(value: float) -> ir.Constant:
                 return ir.Constant(kind, [value] * lanes if isinstance(kind, ir.VectorType) else value)
 
-            size = source.dtype.bitwidth // 8
-            loaded = [builder.load(address(read, source_at, k, source_step), align=size) for k in range(len(rows[0]))]
+            loaded = [builder.load(address(read, k, source_step), align=size) for k in range(len(rows[0]))]
+            if finishing:
+                added = builder.load(address(finish[0], 0, step), align=size)
+                least = repeated(builder, finish[1], kind)
             for i, row in enumerate(rows):
                 total = constant(0.0)
                 for factor, numbers in zip(row, loaded, strict=True):
                     if factor:
                         product = builder.fmul(constant(factor), numbers, flags=["contract"])
                         total = builder.fadd(product, total, flags=["contract"])
-                builder.store(total, address(write, at, i, step), align=size)
+                if finishing:
+                    total = builder.fadd(total, added)
+                    total = builder.select(builder.fcmp_ordered("<", total, least), least, total)
+                builder.store(total, address(write, i, step), align=size)
 
         whole = builder.sub(width, builder.srem(width, width.type(lanes)))
         with cgutils.for_range_slice(builder, width.type(0), whole, width.type(lanes), inc=True) as (c, _):
@@ -97,4 +132,42 @@ def _left_multiply(
     return signature, codegen
 
 
-left_multiply: Any = left_multiply_loops if config.DISABLE_JIT else _left_multiply
+@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+def _left_multiply(typing: Any, matrix: Any, source: Any, source_step: Any, result: Any, step: Any, width: Any) -> Any:
+    """``left_multiply(matrix, source, source_step, result, step, width)``, in compiled code only.
+
+    ``matrix`` is a text of ``encode`` known when compiling; ``source`` and ``result`` come from ``pointer``. Row k of
+    the source starts ``k * source_step`` numbers after its first, row i of the result ``i * step`` after its.
+    """
+    return _compiled(matrix, source, finishing=False)
+
+
+@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+def _left_multiply_add(
+    typing: Any,
+    matrix: Any,
+    source: Any,
+    source_step: Any,
+    result: Any,
+    step: Any,
+    width: Any,
+    addend: Any,
+    floor: Any,
+) -> Any:
+    """The same, but ``addend[c]`` is added to every row, and what is below ``floor`` becomes it (NaN stays)."""
+    return _compiled(matrix, source, finishing=True)
+
+
+def repeated(builder: ir.IRBuilder, value: ir.Value, kind: ir.Type) -> ir.Value:
+    """A vector of one number; the number itself where ``kind`` is no vector."""
+    if not isinstance(kind, ir.VectorType):
+        return value
+    undefined, mask = ir.Constant(kind, ir.Undefined), ir.VectorType(ir.IntType(32), kind.count)
+    one = builder.insert_element(undefined, value, ir.IntType(32)(0))
+    return builder.shuffle_vector(one, undefined, ir.Constant(mask, [0] * kind.count))
+
+
+offset: Any = offset_in_python if config.DISABLE_JIT else _offset
+pointer: Any = pointer_in_python if config.DISABLE_JIT else _pointer
+left_multiply: Any = left_multiply_in_python if config.DISABLE_JIT else _left_multiply
+left_multiply_add: Any = left_multiply_in_python if config.DISABLE_JIT else _left_multiply_add

@@ -264,7 +264,11 @@ def _operator(python: Callable[..., Any], emit: Callable[[Any, Any, Any], Any], 
     lower_builtin(python, Vector, Vector)(lambda context, builder, sig, arguments: emit(builder, *arguments))
 
 
-_operator(operator.add, lambda builder, a, b: builder.fadd(a, b, flags=["contract"]))
+def _add(builder: Any, a: Any, b: Any) -> Any:
+    return builder.add(a, b) if isinstance(a.type.element, ir.IntType) else builder.fadd(a, b, flags=["contract"])
+
+
+_operator(operator.add, _add)
 _operator(operator.sub, lambda builder, a, b: builder.fsub(a, b, flags=["contract"]))
 _operator(operator.mul, lambda builder, a, b: builder.fmul(a, b, flags=["contract"]))
 _operator(operator.truediv, lambda builder, a, b: builder.fdiv(a, b))

@@ -6,12 +6,13 @@ xp is x with its zero padding, (SH, SW) the strides, (DH, DW) the dilation. Layo
 C/groups, F). With ``groups`` G, channels and filters are cut into G parts, and each part of the filters sees only its
 part of the channels.
 
-Every algorithm is a module with the same three functions, ``forward``, ``input_gradient`` and ``kernel_gradient``,
-and with ``unsupported``, which says why it cannot take a shape (or None). They compute the same sums in another
-order; any forward goes with any backward. To add one: write that file, and add its line to ``ALGORITHMS``.
+Every algorithm is a module with the same three functions, ``forward``, ``input_gradient`` and ``kernel_gradient``;
+with ``unsupported``, which says why it cannot take a shape (or None); and with ``prepare``, which brings a kernel into
+the form that its forward pass multiplies with (or returns None). They compute the same sums in another order; any
+forward goes with any backward. To add one: write that file, and add its line to ``ALGORITHMS``.
 
-Read them in this order: ``loops`` (the definition), ``im2col`` (as one matrix product), ``direct`` (the loops
-reordered for cache and vector units), ``winograd`` (fewer multiplications).
+Read them in this order: ``loops`` (the definition), ``im2col`` (as one matrix product), ``direct`` (the same product
+without building the matrix), ``winograd`` (fewer multiplications).
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from minicnn.errors import OptionError, ShapeError, explain
+from minicnn.ops.column_sums import column_sums
 from minicnn.ops.conv2d import direct, im2col, loops, winograd
+from minicnn.ops.conv2d.prepared import Prepared
 from minicnn.shapes import Array, Pads, Shape, Window, check_array, check_same_dtype, whole
 
 
@@ -28,7 +31,17 @@ class Algorithm(Protocol):
     """The contract of an algorithm's module. Arguments were validated; outputs are new, C-contiguous arrays."""
 
     def unsupported(self, kernel_shape: Shape, window: Window, groups: int) -> str | None: ...
-    def forward(self, x: Array, kernel: Array, bias: Array | None, window: Window, groups: int) -> Array: ...
+    def prepare(self, kernel: Array, window: Window, groups: int) -> Array | None: ...
+    def forward(
+        self,
+        x: Array,
+        kernel: Array,
+        bias: Array | None,
+        window: Window,
+        groups: int,
+        relu: bool = False,
+        prepared: Array | None = None,
+    ) -> Array: ...
     def input_gradient(self, dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int) -> Array: ...
     def kernel_gradient(self, dy: Array, x: Array, kernel_shape: Shape, window: Window, groups: int) -> Array: ...
 
@@ -65,11 +78,15 @@ def conv2d(
     dilation_rate: int | tuple[int, int] = 1,
     groups: int = 1,
     algorithm: str = "auto",
+    relu: bool = False,
+    prepared: Prepared | None = None,
 ) -> tuple[Array, Conv2DCache]:
     """(N, H, W, C), (KH, KW, C/groups, F), (F,) -> (N, OH, OW, F) and the cache for ``conv2d_backward``.
 
     ``padding`` is "valid", "same" or ((top, bottom), (left, right)). ``algorithm`` is "auto" (see ``choose``) or a
-    name from ``ALGORITHMS``; a name that cannot take this shape is an OptionError that says why. Costs
+    name from ``ALGORITHMS``; a name that cannot take this shape is an OptionError that says why. ``relu`` cuts the
+    result off at 0 while it is written, which is cheaper than a pass of its own; ``conv2d_backward`` then expects the
+    gradient that ``relu_backward`` returned. ``prepared`` keeps the kernel in the algorithm's form between calls. Costs
     N*OH*OW*F*KH*KW*C/groups multiplications (Winograd: fewer). Raises ShapeError, DtypeError, OptionError.
     """
     check_array(x, "x", 4, "(N, H, W, C)")
@@ -92,7 +109,9 @@ def conv2d(
             raise ShapeError(explain(f"bias of shape {kernel.shape[3:]}, one per filter", f"shape {bias.shape}"))
     window.output_size(*x.shape[1:3])  # raises when the window does not fit
     name = resolve(algorithm, kernel.shape, window, groups)
-    y = ALGORITHMS[name].forward(x, kernel, bias, window, groups)
+    chosen = ALGORITHMS[name]
+    panels = prepared.of(kernel, name, lambda: chosen.prepare(kernel, window, groups)) if prepared else None
+    y = chosen.forward(x, kernel, bias, window, groups, relu, panels)
     return y, Conv2DCache(x, kernel, window, groups, bias is not None, name)
 
 
@@ -126,12 +145,8 @@ def conv2d_backward(
 
 
 def bias_gradient(dy: Array) -> Array:
-    """(N, OH, OW, F) -> (F,). The bias is added to every output of its filter, so its gradient is the sum over them.
-
-    Row sums first, their sum in float64: hundreds of thousands of terms in a plain float32 sum lose digits.
-    """
-    total: Array = dy.sum(axis=2).sum(axis=(0, 1), dtype="float64")
-    return total.astype(dy.dtype)
+    """(N, OH, OW, F) -> (F,). The bias is added to every output of its filter, so its gradient is the sum over them."""
+    return column_sums(dy)
 
 
 def check_groups(channels: int, filters: int, groups: int) -> None:
@@ -165,10 +180,9 @@ def choose(kernel_shape: Shape, window: Window, groups: int) -> str:
 
     - 3x3 at stride 1 with at least 16 channels on both sides: Winograd F(4x4,3x3), a quarter of the multiplications.
       (With few input channels its transforms cost more than they save, and its rounding errors show.)
-    - groups: direct. im2col would run one thin matrix product per group.
-    - all else: im2col, at the speed of the BLAS.
+    - all else: direct, which reads windows where they lie. (im2col copies every input KH*KW times.)
     """
     _, _, channels, filters = kernel_shape
     if min(channels, filters) >= 16 and winograd.F4x4.unsupported(kernel_shape, window, groups) is None:
         return "winograd"
-    return "direct" if groups > 1 else "im2col"
+    return "direct"

@@ -1,28 +1,38 @@
-"""Convolution as loops again, in an order that the processor likes.
+"""Convolution as it is defined, at the speed of a matrix product: nothing is copied, nothing is computed twice.
 
-The idea: the definition's innermost loop walks over input channels, and each step needs a kernel entry F numbers
-further on. Put the loop over *filters* innermost instead. Then kernel and output are both read in the order they lie
-in memory, eight or sixteen numbers at a time by the vector units, while one input number is held fixed:
+The idea: a convolution is a matrix product whose left side exists already. Row (oh, ow) of the matrix that ``im2col``
+builds holds the window at (oh, ow); within it, each row of the kernel meets KW*C numbers that lie side by side in the
+picture, and the window of the next position starts SW*C numbers further on. That is all the register kernel asks of its
+left side (``ops/micro_kernel.py``): rows at equal distances, each made of segments. So it reads the windows where they
+lie, and the matrix, KH*KW times as large as the picture, is never built:
 
-    for each output row:                                  (in parallel)
-        for kh, kw, ow, c:   y[ow, :] += x[ow*SW + kw, c] * kernel[kh, kw, c, :]
+    y[oh, ow : ow + 14, f : f + 32]  =  sum over kh  of  windows (14, KW*C)  @  kernel[kh] (KW*C, 32)
 
-Four channels are taken per step, so that an output vector is loaded and stored once for four products instead of for
-one. All three passes are this one loop. dx runs it over dy with the kernel's last two axes exchanged; dkernel runs it
-once for every (kh, kw, c), along the output rows that this entry met. No copy of the input is made, not even for
-padding: the range of positions that meet real pixels is computed instead.
+All three passes are this one product. dx is a convolution of dy with the turned kernel; at stride s, the pixels of dx
+fall into s x s classes by their position, and each class sees every s-th kernel entry only: s*s small convolutions.
+dkernel is a product of the windows' transpose with dy, summed over positions.
 
-Cost: as many multiplications as the definition, almost no extra memory. When it wins: many groups, where matrix
-products would be thin. Limits: each product still costs a load, so other layers run faster as matrix products or with
-Winograd.
+Cost: as many multiplications as the definition; memory for the padded picture, if there is padding. When it wins:
+strides, large kernels, 1x1 kernels, few channels: everything that Winograd does not take. Limits: with groups of few
+channels or filters vectors stay partly empty; depthwise layers have an operation of their own.
+Paper: Georganas et al. 2018, "Anatomy of High-Performance Deep Learning Convolutions on SIMD Architectures".
 """
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 
-from minicnn.ops.jit import inline, njit_parallel, prange
-from minicnn.shapes import Array, Pair, Shape, Window
+from minicnn.ops import gemm
+from minicnn.ops.conv2d.direct_rows import correlate_rows, pad_picture, window_products
+from minicnn.ops.memory import empty, scratch
+from minicnn.ops.micro_kernel import panel_width
+from minicnn.shapes import Array, Pads, Shape, Window
+
+Offsets = Array  # (segments, 2): where each begins in the picture, and its factors in the panel
+
+LONG_ROW = 448  # pixels, for 1x1 kernels
+TERMS = 256  # positions that a kernel gradient adds up at once
 
 
 def unsupported(kernel_shape: Shape, window: Window, groups: int) -> str | None:
@@ -30,174 +40,152 @@ def unsupported(kernel_shape: Shape, window: Window, groups: int) -> str | None:
     return None
 
 
-def forward(x: Array, kernel: Array, bias: Array | None, window: Window, groups: int) -> Array:
+def prepare(kernel: Array, window: Window, groups: int) -> Array:
+    """(KH, KW, C/groups, F) -> each group's filters in panels, (G, P, KH*KW*C/groups, W): see ``ops/gemm.py``."""
+    filters = kernel.shape[3] // groups
+    flat = np.ascontiguousarray(kernel).reshape(-1, kernel.shape[3])  # (KH, KW, C, F) -> (KH*KW*C, F)
+    parts = [gemm.pack(flat[:, g * filters : (g + 1) * filters]) for g in range(groups)]
+    return parts[0][None] if groups == 1 else np.stack(parts)
+
+
+def forward(
+    x: Array,
+    kernel: Array,
+    bias: Array | None,
+    window: Window,
+    groups: int,
+    relu: bool = False,
+    prepared: Array | None = None,
+) -> Array:
     """(N, H, W, C), (KH, KW, C/groups, F) -> (N, OH, OW, F)"""
-    filters = kernel.shape[3]
-    y = np.empty((len(x), *window.output_size(*x.shape[1:3]), filters), x.dtype)
+    panels = prepare(kernel, window, groups) if prepared is None else prepared
+    filters, out, pads = kernel.shape[3], window.output_size(*x.shape[1:3]), window.pads(*x.shape[1:3])
+    shape = (len(x), *out, filters)
+    y = empty(shape, x.dtype)
+    x = np.ascontiguousarray(x)
     start = np.zeros(filters, x.dtype) if bias is None else np.ascontiguousarray(bias)
-    _forward(_dense(x), _by_group(kernel, groups), start, y, *_geometry(window, x.shape))
-    return y
+    floor = gemm.floor_of(relu, x.dtype)
+    (top, bottom), (left, right) = pads
+    if window.size == window.strides == (1, 1) and not np.any(
+        pads
+    ):  # where a row ends does not matter: take longer ones
+        rows = next(d for d in range(out[0], 0, -1) if out[0] % d == 0 and (d * out[1] <= LONG_ROW or d == 1))
+        out = (out[0] // rows, rows * out[1])
+        x, y = x.reshape(-1, *out, x.shape[3]), y.reshape(-1, *out, filters)  # (N, H, W, C) -> (N, H/rows, rows*W, C)
+    size = (x.shape[1] + top + bottom, x.shape[2] + left + right)
+    offsets, run = _segments(size[1], x.shape[3], kernel.shape, window, groups)
+    steps = np.array([*window.strides, 0, 0, 1, 1, window.span[0]], np.intp)
+    correlate_rows(x, (top, left, *size), panels, offsets, run, steps, out, start, floor, y)
+    return y.reshape(shape)
 
 
 def input_gradient(dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int) -> Array:
     """(N, OH, OW, F), (KH, KW, C/groups, F) -> (N, H, W, C)"""
-    dx = np.empty(x_shape, dy.dtype)
-    turned = np.ascontiguousarray(_by_group(kernel, groups).swapaxes(3, 4))  # (G, KH, KW, C, F) -> (G, KH, KW, F, C)
-    _input_gradient(_dense(dy), turned, dx, *_geometry(window, x_shape))
+    (stride_h, stride_w), (dilation_h, dilation_w) = window.strides, window.dilation
+    (top, _), (left, _) = window.pads(*x_shape[1:3])
+    dx = empty(x_shape, dy.dtype)
+    nothing = np.zeros(x_shape[3], dy.dtype)
+    rows = [_phase(r, x_shape[1], kernel.shape[0], stride_h, dilation_h, top, dy.shape[1]) for r in range(stride_h)]
+    columns = [_phase(r, x_shape[2], kernel.shape[1], stride_w, dilation_w, left, dy.shape[2]) for r in range(stride_w)]
+    pads = tuple((max(p[4] for p in axis), max(p[5] for p in axis)) for axis in (rows, columns))
+    dy, floor = np.ascontiguousarray(dy), gemm.floor_of(False, dy.dtype)
+    size = tuple(n + sum(pad) for n, pad in zip(dy.shape[1:3], pads, strict=True))
+    for first_h, count_h, taps_h, from_h, before_h, _ in rows:
+        for first_w, count_w, taps_w, from_w, before_w, _ in columns:
+            if not count_h or not count_w:
+                continue
+            if not len(range(*taps_h)) or not len(range(*taps_w)):
+                dx[:, first_h::stride_h, first_w::stride_w] = 0  # no window ever looked here
+                continue
+            part = kernel[slice(*taps_h), slice(*taps_w)][::-1, ::-1]
+            turned = _turned(part, groups)
+            own = Window(turned.shape[:2], dilation=window.dilation)
+            offsets, run = _segments(size[1], dy.shape[3], turned.shape, own, groups)
+            start_h, start_w = pads[0][0] - before_h + from_h, pads[1][0] - before_w + from_w
+            offsets = offsets + [[(start_h * size[1] + start_w) * dy.shape[3], 0]]
+            steps = np.array([1, 1, first_h, first_w, stride_h, stride_w, start_h + own.span[0]], np.intp)
+            around = (pads[0][0], pads[1][0], *size)
+            panels = prepare(turned, own, groups)
+            correlate_rows(dy, around, panels, offsets, run, steps, (count_h, count_w), nothing, floor, dx)
     return dx
 
 
 def kernel_gradient(dy: Array, x: Array, kernel_shape: Shape, window: Window, groups: int) -> Array:
     """(N, OH, OW, F), (N, H, W, C) -> (KH, KW, C/groups, F)"""
     size_h, size_w, channels, filters = kernel_shape
-    dkernel = np.zeros((groups, size_h, size_w, channels, filters // groups))
-    _kernel_gradient(_dense(dy), _dense(x), dkernel, *_geometry(window, x.shape))
-    # (G, KH, KW, C, F/G) -> (KH, KW, C, G, F/G) -> (KH, KW, C, F)
-    return np.ascontiguousarray(dkernel.transpose(1, 2, 3, 0, 4).reshape(kernel_shape), dy.dtype)
+    picture, dy = _padded(np.ascontiguousarray(x), window.pads(*x.shape[1:3])), np.ascontiguousarray(dy)
+    count, height, width, all_channels = picture.shape
+    out_h, out_w = dy.shape[1:3]
+    own, panel = filters // groups, panel_width(dy.dtype)
+    at_once = max(1, TERMS // out_w)
+    n, oh = np.divmod(np.arange(count * out_h), out_h)
+    at_x = (n * height + oh * window.strides[0]) * width * all_channels
+    at_dy = np.arange(count * out_h) % at_once * out_w * panel  # in the packed block of at_once rows
+    segments = np.stack([at_x, at_dy], axis=1).astype(np.intp)
+    taps, rows = _kernel_rows(width, kernel_shape, window, groups, all_channels)
+    total = np.zeros((groups, len(taps) // groups * rows, -(-own // panel) * panel))  # float64: sums of many short sums
+    sizes = np.array([at_once, window.strides[1] * all_channels, own, panel, rows], np.intp)
+    upstream = dy.reshape(count * out_h, out_w, filters)  # (N, OH, OW, F) -> (N*OH, OW, F)
+    window_products(numba.get_num_threads(), picture, upstream, segments, sizes, taps, total)
+    # (G, KH*KW*C, F/G) -> (KH*KW*C, G, F/G) -> (KH, KW, C, F)
+    return np.ascontiguousarray(total[:, :, :own].swapaxes(0, 1), dy.dtype).reshape(kernel_shape)
 
 
-def _dense(array: Array) -> Array:
-    return np.ascontiguousarray(array)
+def _padded(x: Array, pads: Pads | tuple[tuple[int, int], ...]) -> Array:
+    """(N, H, W, C) with zeros around; x itself where there is nothing to add."""
+    if not np.any(pads):
+        return x
+    (top, bottom), (left, right) = pads
+    picture = scratch("padded", (len(x), x.shape[1] + top + bottom, x.shape[2] + left + right, x.shape[3]), x.dtype)
+    pad_picture(x, top, left, picture)
+    return picture
 
 
-def _by_group(kernel: Array, groups: int) -> Array:
-    """(KH, KW, C, F) -> (G, KH, KW, C, F/G): each group's filters side by side in memory."""
-    split = kernel.reshape(*kernel.shape[:3], groups, -1)  # (KH, KW, C, F) -> (KH, KW, C, G, F/G)
-    return np.ascontiguousarray(split.transpose(3, 0, 1, 2, 4))
+def _segments(width: int, all_channels: int, kernel: Shape, window: Window, groups: int) -> tuple[Offsets, int]:
+    """The parts of a window that lie side by side: (where each begins, its first row in the panel), and how long."""
+    size_h, size_w, channels, _ = kernel
+    if window.dilation[1] == 1 and groups == 1:
+        at = np.arange(size_h) * window.dilation[0] * width * all_channels
+        run = size_w * channels
+    else:
+        kh, kw = np.divmod(np.arange(size_h * size_w), size_w)
+        at = (kh * window.dilation[0] * width + kw * window.dilation[1]) * all_channels
+        run = channels
+    return np.stack([at, np.arange(len(at)) * run], axis=1).astype(np.intp), run
 
 
-def _geometry(window: Window, x_shape: Shape) -> tuple[int, int, int, int, int, int]:
-    """What the compiled loops need to know of the window: strides, dilations, zeros above and to the left."""
-    (top, _), (left, _) = window.pads(*x_shape[1:3])
-    return *window.strides, *window.dilation, top, left
+def _kernel_rows(width: int, kernel: Shape, window: Window, groups: int, all_channels: int) -> tuple[Array, int]:
+    """Where the runs of kernel rows begin in the picture, group by group, and how many rows each run has."""
+    size_h, size_w, channels, _ = kernel
+    if window.dilation[1] == 1 and groups == 1:
+        return np.arange(size_h) * window.dilation[0] * width * all_channels, size_w * channels
+    kh, kw = np.divmod(np.arange(size_h * size_w), size_w)
+    at = (kh * window.dilation[0] * width + kw * window.dilation[1]) * all_channels
+    return (np.arange(groups)[:, None] * channels + at[None]).reshape(-1), channels
 
 
-@inline
-def _inside(offset: int, stride: int, size: int, steps: int) -> Pair:
-    """The steps i for which ``0 <= offset + i * stride < size``, as a half-open range within 0..steps."""
-    first = max(0, -(offset // stride)) if offset < 0 else 0
-    last = (size - 1 - offset) // stride + 1 if offset < size else 0
-    return first, min(steps, last)
+def _turned(part: Array, groups: int) -> Array:
+    """(KH, KW, C/groups, F) -> (KH, KW, F/groups, C): what was an input channel becomes a filter, group by group."""
+    split = part.reshape(*part.shape[:3], groups, -1)  # (KH, KW, C/G, F) -> (KH, KW, C/G, G, F/G)
+    turned = split.transpose(0, 1, 4, 3, 2)  # -> (KH, KW, F/G, G, C/G)
+    return np.ascontiguousarray(turned).reshape(*part.shape[:2], split.shape[4], -1)
 
 
-@inline
-def _add_products(total: Array, row: Array, weights: Array) -> None:
-    """total[f] += sum over c of row[c] * weights[c, f], four rows of weights at a time."""
-    channels, width = weights.shape
-    c = 0
-    while c + 4 <= channels:
-        a0, a1, a2, a3 = row[c], row[c + 1], row[c + 2], row[c + 3]
-        for f in range(width):
-            products = a0 * weights[c, f] + a1 * weights[c + 1, f]
-            products += a2 * weights[c + 2, f] + a3 * weights[c + 3, f]
-            total[f] += products
-        c += 4
-    while c < channels:
-        a0 = row[c]
-        for f in range(width):
-            total[f] += a0 * weights[c, f]
-        c += 1
+def _phase(
+    phase: int, size: int, taps: int, stride: int, dilation: int, before: int, outputs: int
+) -> tuple[int, int, tuple[int, int, int], int, int, int]:
+    """One axis of dx at the pixels p with (p + before) % stride == phase.
 
-
-@njit_parallel
-def _forward(
-    x: Array,
-    kernel: Array,
-    bias: Array,
-    y: Array,
-    stride_h: int,
-    stride_w: int,
-    dilation_h: int,
-    dilation_w: int,
-    top: int,
-    left: int,
-) -> None:
-    count, height, width, _ = x.shape
-    groups, size_h, size_w, channels, filters = kernel.shape
-    out_h, out_w = y.shape[1], y.shape[2]
-    for n_oh in prange(count * out_h):
-        n, oh = n_oh // out_h, n_oh % out_h
-        y[n, oh] = bias
-        for g in range(groups):
-            for kh in range(size_h):
-                ih = oh * stride_h + kh * dilation_h - top
-                if ih < 0 or ih >= height:
-                    continue
-                for kw in range(size_w):
-                    offset = kw * dilation_w - left
-                    first, last = _inside(offset, stride_w, width, out_w)
-                    for ow in range(first, last):
-                        row = x[n, ih, offset + ow * stride_w, g * channels : (g + 1) * channels]
-                        _add_products(y[n, oh, ow, g * filters : (g + 1) * filters], row, kernel[g, kh, kw])
-
-
-@njit_parallel
-def _input_gradient(
-    dy: Array,
-    kernel: Array,
-    dx: Array,
-    stride_h: int,
-    stride_w: int,
-    dilation_h: int,
-    dilation_w: int,
-    top: int,
-    left: int,
-) -> None:
-    count, height, width, _ = dx.shape
-    groups, size_h, size_w, filters, channels = kernel.shape
-    out_h, out_w = dy.shape[1], dy.shape[2]
-    for n_ih in prange(count * height):
-        n, ih = n_ih // height, n_ih % height
-        dx[n, ih] = 0
-        for g in range(groups):
-            for kh in range(size_h):
-                # Which output row looked at input row ih through kernel row kh? oh * stride_h = ih + top - kh *
-                # dilation_h
-                reach = ih + top - kh * dilation_h
-                oh = reach // stride_h
-                if reach < 0 or reach % stride_h or oh >= out_h:
-                    continue
-                for kw in range(size_w):
-                    offset = kw * dilation_w - left
-                    first, last = _inside(offset, stride_w, width, out_w)
-                    for ow in range(first, last):
-                        row = dy[n, oh, ow, g * filters : (g + 1) * filters]
-                        into = dx[n, ih, offset + ow * stride_w, g * channels : (g + 1) * channels]
-                        _add_products(into, row, kernel[g, kh, kw])
-
-
-@njit_parallel
-def _kernel_gradient(
-    dy: Array,
-    x: Array,
-    dkernel: Array,
-    stride_h: int,
-    stride_w: int,
-    dilation_h: int,
-    dilation_w: int,
-    top: int,
-    left: int,
-) -> None:
-    count, height, width, _ = x.shape
-    groups, size_h, size_w, channels, filters = dkernel.shape
-    out_h, out_w = dy.shape[1], dy.shape[2]
-    for index in prange(groups * size_h * size_w * channels):
-        rest, c = index // channels, index % channels
-        rest, kw = rest // size_w, rest % size_w
-        g, kh = rest // size_h, rest % size_h
-        offset = kw * dilation_w - left
-        first, last = _inside(offset, stride_w, width, out_w)
-        row_sum = np.empty(filters, dy.dtype)
-        for n in range(count):
-            for oh in range(out_h):
-                ih = oh * stride_h + kh * dilation_h - top
-                if ih < 0 or ih >= height or first >= last:
-                    continue
-                row_sum[:] = 0
-                column = x[
-                    n, ih, offset + first * stride_w : offset + (last - 1) * stride_w + 1 : stride_w, g * channels + c
-                ]
-                _add_products(row_sum, column, dy[n, oh, first:last, g * filters : (g + 1) * filters])
-                # One row's sum is short; the sum of all rows is long and kept in float64.
-                for f in range(filters):
-                    dkernel[g, kh, kw, c, f] += row_sum[f]
+    (first such pixel, how many, the kernel taps that met them as a range, first row of dy the first of them needs,
+    counted from ``zeros before dy``, zeros needed before dy, zeros needed after it).
+    """
+    first = (phase - before) % stride
+    count = len(range(first, size, stride))
+    own = range(phase, taps, stride)
+    if not count or not len(own):
+        return first, count, (phase, taps, stride), 0, 0, 0
+    q = (first + before - phase) // stride  # the row of dy that its first tap met at the first pixel
+    start = q - (len(own) - 1) * dilation
+    zeros_before = max(0, -start)
+    zeros_after = max(0, q + count - 1 - (outputs - 1))
+    return first, count, (phase, taps, stride), start + zeros_before, zeros_before, zeros_after

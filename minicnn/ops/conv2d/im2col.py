@@ -33,7 +33,19 @@ def unsupported(kernel_shape: Shape, window: Window, groups: int) -> str | None:
     return None
 
 
-def forward(x: Array, kernel: Array, bias: Array | None, window: Window, groups: int) -> Array:
+def prepare(kernel: Array, window: Window, groups: int) -> None:
+    """Nothing: kernels are used as they are."""
+
+
+def forward(
+    x: Array,
+    kernel: Array,
+    bias: Array | None,
+    window: Window,
+    groups: int,
+    relu: bool = False,
+    prepared: Array | None = None,
+) -> Array:
     """(N, H, W, C), (KH, KW, C/groups, F) -> (N, OH, OW, F)"""
     channels, filters = kernel.shape[2:]
     out = window.output_size(*x.shape[1:3])
@@ -46,6 +58,8 @@ def forward(x: Array, kernel: Array, bias: Array | None, window: Window, groups:
             y[n, rows, :, f] = (columns @ weights).reshape(-1, out[1], filters // groups)
     if bias is not None:
         y += bias
+    if relu:
+        np.maximum(y, 0, out=y)
     return y
 
 

@@ -29,7 +29,19 @@ def unsupported(kernel_shape: Shape, window: Window, groups: int) -> str | None:
     return None
 
 
-def forward(x: Array, kernel: Array, bias: Array | None, window: Window, groups: int) -> Array:
+def prepare(kernel: Array, window: Window, groups: int) -> None:
+    """Nothing: kernels are used as they are."""
+
+
+def forward(
+    x: Array,
+    kernel: Array,
+    bias: Array | None,
+    window: Window,
+    groups: int,
+    relu: bool = False,
+    prepared: Array | None = None,
+) -> Array:
     """(N, H, W, C), (KH, KW, C/groups, F) -> (N, OH, OW, F)"""
     height, width = x.shape[1:3]
     filters = kernel.shape[3]
@@ -39,6 +51,8 @@ def forward(x: Array, kernel: Array, bias: Array | None, window: Window, groups:
         for ih, iw, c, kh, kw, kc in _taps(oh, ow, f, x.shape, kernel.shape, window, groups):
             total += float(x[n, ih, iw, c]) * float(kernel[kh, kw, kc, f])
         y[n, oh, ow, f] = total
+    if relu:
+        np.maximum(y, 0, out=y)
     return y.astype(x.dtype)
 
 

@@ -35,50 +35,23 @@ Improving the Accuracy of Winograd Convolution".
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
+import numba
 import numpy as np
 
-from minicnn.ops.jit import njit_parallel, prange
-from minicnn.ops.simd import encode, left_multiply
+from minicnn.ops.conv2d import winograd_blocks as blocks
+from minicnn.ops.conv2d.winograd_matrices import POINTS_2, POINTS_4, TAPS, cook_toom
+from minicnn.ops.conv2d.winograd_tiles import kernel_gradients, kernel_panels, turn
+from minicnn.ops.gemm import floor_of
+from minicnn.ops.memory import empty, scratch
+from minicnn.ops.micro_kernel import VECTORS, panel_width
 from minicnn.shapes import Array, Pads, Shape, Window
 
-TAPS = 3
-BLOCK_BYTES = 16 * 2**20  # transformed tiles held at once, input and output side together
-
-
-def cook_toom(outputs: int, points: Sequence[Fraction]) -> tuple[Array, Array, Array]:
-    """The matrices (A, B, G) of F(outputs, 3) that evaluate at ``points`` and at infinity, in float64.
-
-    Built by the Cook-Toom construction: A and G hold powers of the points; row i of B^T holds the polynomial that
-    vanishes at all points but the i-th, and its last row the one that vanishes at all of them. Exact fractions,
-    rounded once at the end.
-    """
-    if len(points) != outputs + TAPS - 2:
-        raise ValueError(f"F({outputs},{TAPS}) needs {outputs + TAPS - 2} finite points, got {len(points)}")
-    infinity = [Fraction(0)]
-    powers = [[point**k for k in range(outputs)] for point in points]
-    a = [*powers, infinity * (outputs - 1) + [Fraction(1)]]
-    b_rows, g = [], []
-    for point in points:
-        others = [other for other in points if other != point]
-        scale = math.prod((point - other for other in others), start=Fraction(1))
-        g.append([point**k / scale for k in range(TAPS)])
-        b_rows.append([*_with_roots(others), Fraction(0)])
-    g.append(infinity * (TAPS - 1) + [Fraction(1)])
-    b_rows.append(_with_roots(points))
-    return np.array(a, float), np.array(b_rows, float).T.copy(), np.array(g, float)
-
-
-def _with_roots(roots: Sequence[Fraction]) -> list[Fraction]:
-    """Coefficients, lowest power first, of the product of (x - root)."""
-    polynomial = [Fraction(1)]
-    for root in roots:
-        shifted = [Fraction(0), *polynomial]
-        polynomial = [s - root * p for s, p in zip(shifted, [*polynomial, Fraction(0)], strict=True)]
-    return polynomial
+CACHE_BYTES = 600_000  # of a core's own cache, for transformed tiles
+CACHE_CHANNELS = 128  # in and out together, up to which the way through the cache is the faster one
+BLOCK_BYTES = 32 * 2**20  # transformed tiles held at once where all tiles take each step together
 
 
 class Winograd:
@@ -92,9 +65,6 @@ class Winograd:
         self.sum_tiles = sum_tiles
         self.n = outputs + TAPS - 1
         self.A, self.B, self.G = cook_toom(outputs, points)  # (n, m), (n, n), (n, 3)
-        self._input_tiles = _compile_input_tiles(self.B)
-        self._output_tiles = _compile_output_tiles(self.A)
-        self._gradient_tiles = _compile_gradient_tiles(self.A)
 
     def unsupported(self, kernel_shape: Shape, window: Window, groups: int) -> str | None:
         """Why this convolution has no Winograd form here, or None."""
@@ -106,22 +76,55 @@ class Winograd:
             return f"padding={window.padding} (Winograd takes at most 2 on a side)"
         return None
 
-    def forward(self, x: Array, kernel: Array, bias: Array | None, window: Window, groups: int) -> Array:
+    def prepare(self, kernel: Array, window: Window, groups: int) -> Array:
+        """(3, 3, C, F) -> U = G k G^T in panels (n*n, P, C, W), see ``ops/gemm.py``: what tiles are multiplied with."""
+        _, _, channels, filters = kernel.shape
+        width = panel_width(kernel.dtype)
+        panels = empty((self.n * self.n, -(-filters // width), channels, width), kernel.dtype)
+        kernel_panels(self.m, np.ascontiguousarray(kernel), panels)
+        return panels
+
+    def forward(
+        self,
+        x: Array,
+        kernel: Array,
+        bias: Array | None,
+        window: Window,
+        groups: int,
+        relu: bool = False,
+        prepared: Array | None = None,
+    ) -> Array:
         """(N, H, W, C), (3, 3, C, F) -> (N, OH, OW, F)"""
         filters = kernel.shape[3]
-        y = np.empty((len(x), *window.output_size(*x.shape[1:3]), filters), x.dtype)
+        y = empty((len(x), *window.output_size(*x.shape[1:3]), filters), x.dtype)
         start = np.zeros(filters, x.dtype) if bias is None else np.ascontiguousarray(bias)
-        weights = self._transform_kernel(kernel)
-        x = np.ascontiguousarray(x)
-        for first, count in self._blocks(y.shape, kernel.shape, x.itemsize):
-            tiles = self._transform_input(x, window, first, count)
-            products = tiles @ weights  # (n*n, tiles, C) @ (n*n, C, F) -> (n*n, tiles, F)
-            self._output_tiles(products, start, y, first)
+        panels = self.prepare(kernel, window, groups) if prepared is None else prepared
+        (top, _), (left, _) = window.pads(*x.shape[1:3])
+        self._convolve(np.ascontiguousarray(x), panels, start, floor_of(relu, x.dtype), y, top, left)
         return y
+
+    def _convolve(self, x: Array, panels: Array, bias: Array, floor: float, y: Array, top: int, left: int) -> None:
+        points, channels, (OH, OW) = self.n * self.n, x.shape[3], y.shape[1:3]
+        width = _whole_vectors(y.shape[3], y.dtype)
+        total = len(y) * -(-OH // self.m) * -(-OW // self.m)
+        if channels + width <= CACHE_CHANNELS:
+            fitting = CACHE_BYTES // (points * (channels + width) * x.itemsize)
+            workers = min(numba.get_num_threads(), -(-total // fitting))
+            tiles = scratch("tiles", (workers, points, fitting, channels), x.dtype)
+            products = scratch("products", (workers, points, fitting, width), x.dtype)
+            blocks.in_cache(self.m, x, panels, bias, floor, y, top, left, tiles, products)
+            return
+        for first, count in self._blocks(total, channels + width, x.itemsize):
+            tiles = scratch("tiles", (points, count, channels), x.dtype)
+            products = scratch("products", (points, count, width), x.dtype)
+            blocks.all_input_tiles(self.m, x, first, count, OH, OW, top, left, tiles)
+            blocks.all_products(tiles, panels, products, count)
+            blocks.all_output_tiles(self.m, products, bias, floor, y, first, count)
 
     def input_gradient(self, dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int) -> Array:
         """(N, OH, OW, F), (3, 3, C, F) -> (N, H, W, C)"""
-        turned = kernel[::-1, ::-1].swapaxes(2, 3)  # (3, 3, C, F) -> (3, 3, F, C), by 180 degrees
+        turned = empty((*kernel.shape[:2], *kernel.shape[:1:-1]), kernel.dtype)
+        turn(np.ascontiguousarray(kernel), turned)  # (3, 3, C, F) -> (3, 3, F, C), by 180 degrees
         (top, bottom), (left, right) = window.pads(*x_shape[1:3])
         reach = TAPS - 1
         pads: Pads = ((reach - top, reach - bottom), (reach - left, reach - right))
@@ -130,125 +133,37 @@ class Winograd:
     def kernel_gradient(self, dy: Array, x: Array, kernel_shape: Shape, window: Window, groups: int) -> Array:
         """(N, OH, OW, F), (N, H, W, C) -> (3, 3, C, F)"""
         _, _, channels, filters = kernel_shape
+        points, (OH, OW), (pad_h, pad_w) = self.n * self.n, dy.shape[1:3], window.pads(*x.shape[1:3])
         x, dy = np.ascontiguousarray(x), np.ascontiguousarray(dy)
-        total = np.zeros((self.n * self.n, channels, filters), x.dtype)
-        for first, count in self._blocks(dy.shape, kernel_shape, x.itemsize, most=self.sum_tiles):
-            tiles = self._transform_input(x, window, first, count)
-            upstream = np.empty((self.n * self.n, count, filters), x.dtype)
-            self._gradient_tiles(dy, upstream, first)
-            total += tiles.swapaxes(1, 2) @ upstream  # (n*n, C, tiles) @ (n*n, tiles, F) -> (n*n, C, F)
-        both = np.kron(self.G, self.G).astype(x.dtype)  # (n*n, 9)
-        dkernel: Array = both.T @ total.reshape(self.n * self.n, -1)  # (9, n*n) @ (n*n, C*F) -> (9, C*F)
-        return dkernel.reshape(kernel_shape)
+        panel = panel_width(x.dtype)
+        panels, width = -(-filters // panel), _whole_vectors(filters, x.dtype)
+        sums = scratch("kernel_sums", (points, channels, width), x.dtype)
+        total = len(dy) * -(-OH // self.m) * -(-OW // self.m)
+        for first, count in self._blocks(total, channels + panels * panel, x.itemsize):
+            tiles = scratch("tiles", (points, count, channels), x.dtype)
+            upstream = scratch("products", (points, panels, count, panel), x.dtype)
+            blocks.all_input_tiles(self.m, x, first, count, OH, OW, pad_h[0], pad_w[0], tiles)
+            blocks.all_upstream_tiles(self.m, dy, first, count, upstream)
+            for start in range(0, count, self.sum_tiles):
+                at_once = min(self.sum_tiles, count - start)
+                blocks.add_kernel_products(tiles, upstream, sums, start, at_once, first + start == 0)
+        dkernel = empty(kernel_shape, x.dtype)
+        kernel_gradients(self.m, sums, dkernel)
+        return dkernel
 
-    def _transform_kernel(self, kernel: Array) -> Array:
-        """U = G k G^T: (3, 3, C, F) -> (n*n, C, F). As one product: G k G^T, flattened, is (G kron G) @ k."""
-        both = np.kron(self.G, self.G).astype(kernel.dtype)  # (n*n, 9)
-        flat: Array = both @ kernel.reshape(TAPS * TAPS, -1)  # (n*n, 9) @ (9, C*F) -> (n*n, C*F)
-        return flat.reshape(-1, *kernel.shape[2:])
-
-    def _transform_input(self, x: Array, window: Window, first: int, count: int) -> Array:
-        """V = B^T d B for ``count`` tiles from ``first`` on: (N, H, W, C) -> (n*n, tiles, C)."""
-        (top, _), (left, _) = window.pads(*x.shape[1:3])
-        out_h, out_w = window.output_size(*x.shape[1:3])
-        tiles = np.empty((self.n * self.n, count, x.shape[3]), x.dtype)
-        self._input_tiles(x, tiles, first, -(-out_h // self.m), -(-out_w // self.m), top, left)
-        return tiles
-
-    def _blocks(
-        self, y_shape: Shape, kernel_shape: Shape, itemsize: int, most: int | None = None
-    ) -> Iterator[tuple[int, int]]:
-        """(first tile, how many), as many at once as BLOCK_BYTES allow. Tiles count picture by picture, row by row."""
-        per_picture = -(-y_shape[1] // self.m) * -(-y_shape[2] // self.m)
-        total = y_shape[0] * per_picture
-        fitting = max(1, BLOCK_BYTES // (self.n * self.n * sum(kernel_shape[2:]) * itemsize))
-        at_once = min(fitting, most or fitting)
-        for first in range(0, total, at_once):
-            yield first, min(at_once, total - first)
+    def _blocks(self, total: int, numbers: int, itemsize: int) -> Iterator[tuple[int, int]]:
+        """(first tile, how many), as many at once as BLOCK_BYTES allow, with ``numbers`` in each point of a tile."""
+        fitting = max(self.sum_tiles, BLOCK_BYTES // (self.n * self.n * numbers * itemsize))
+        fitting -= fitting % self.sum_tiles
+        for first in range(0, total, fitting):
+            yield first, min(fitting, total - first)
 
 
-def _compile_input_tiles(matrix: Array) -> Callable[..., None]:
-    n, m, transposed = len(matrix), len(matrix) - TAPS + 1, encode(matrix.T)
-
-    @njit_parallel
-    def input_tiles(x: Array, tiles: Array, first: int, down: int, across: int, top: int, left: int) -> None:
-        """tiles[:, t] = B^T d B for the n x n inputs d under tile t; beyond the border d is zero."""
-        _, H, W, C = x.shape
-        T = tiles.shape[1]
-        for t in prange(T):
-            picture, place = (first + t) // (down * across), (first + t) % (down * across)
-            row0, column0 = place // across * m - top, place % across * m - left
-            half = np.empty((n, n, C), x.dtype)  # B^T d
-            if 0 <= row0 <= H - n and 0 <= column0 <= W - n:  # d as it lies in x: n rows of n*C numbers
-                start = ((picture * H + row0) * W + column0) * C
-                left_multiply(transposed, x, start, W * C, half, 0, n * C, n * C)
-            else:
-                square = np.zeros((n, n, C), x.dtype)
-                for row in range(max(row0, 0), min(row0 + n, H)):
-                    for column in range(max(column0, 0), min(column0 + n, W)):
-                        for c in range(C):
-                            square[row - row0, column - column0, c] = x[picture, row, column, c]
-                left_multiply(transposed, square, 0, n * C, half, 0, n * C, n * C)
-            for i in range(n):
-                left_multiply(transposed, half, i * n * C, C, tiles, (i * n * T + t) * C, T * C, C)
-
-    return input_tiles
+def _whole_vectors(filters: int, dtype: np.dtype) -> int:
+    """``filters``, rounded up to whole vectors: the width of a product's rows."""
+    lanes = panel_width(dtype) // VECTORS
+    return -(-filters // lanes) * lanes
 
 
-def _compile_output_tiles(matrix: Array) -> Callable[..., None]:
-    n, m, transposed = len(matrix), len(matrix[0]), encode(matrix.T)
-
-    @njit_parallel
-    def output_tiles(products: Array, bias: Array, y: Array, first: int) -> None:
-        """The m x m outputs of each tile, A^T M A + bias, where they belong; what hangs over the border is dropped."""
-        _, OH, OW, F = y.shape
-        down, across = (OH + m - 1) // m, (OW + m - 1) // m
-        T = products.shape[1]
-        for t in prange(T):
-            picture, place = (first + t) // (down * across), (first + t) % (down * across)
-            row0, column0 = place // across * m, place % across * m
-            half, result = np.empty((m, n, F), y.dtype), np.empty((m, m, F), y.dtype)
-            for j in range(n):  # A^T M, column by column
-                left_multiply(transposed, products, (j * T + t) * F, n * T * F, half, j * F, n * F, F)
-            for i in range(m):
-                left_multiply(transposed, half, i * n * F, F, result, i * m * F, F, F)
-            for i in range(min(m, OH - row0)):
-                for j in range(min(m, OW - column0)):
-                    for f in range(F):
-                        y[picture, row0 + i, column0 + j, f] = result[i, j, f] + bias[f]
-
-    return output_tiles
-
-
-def _compile_gradient_tiles(matrix: Array) -> Callable[..., None]:
-    n, m, plain = len(matrix), len(matrix[0]), encode(matrix)
-
-    @njit_parallel
-    def gradient_tiles(dy: Array, tiles: Array, first: int) -> None:
-        """tiles[:, t] = A dy A^T for the m x m gradients of tile t: ``output_tiles``, transposed."""
-        _, OH, OW, F = dy.shape
-        down, across = (OH + m - 1) // m, (OW + m - 1) // m
-        T = tiles.shape[1]
-        for t in prange(T):
-            picture, place = (first + t) // (down * across), (first + t) % (down * across)
-            row0, column0 = place // across * m, place % across * m
-            half = np.empty((n, m, F), dy.dtype)  # A dy
-            if row0 <= OH - m and column0 <= OW - m:
-                start = ((picture * OH + row0) * OW + column0) * F
-                left_multiply(plain, dy, start, OW * F, half, 0, m * F, m * F)
-            else:
-                square = np.zeros((m, m, F), dy.dtype)
-                for row in range(row0, min(row0 + m, OH)):
-                    for column in range(column0, min(column0 + m, OW)):
-                        for f in range(F):
-                            square[row - row0, column - column0, f] = dy[picture, row, column, f]
-                left_multiply(plain, square, 0, m * F, half, 0, m * F, m * F)
-            for i in range(n):
-                left_multiply(plain, half, i * m * F, F, tiles, (i * n * T + t) * F, T * F, F)
-
-    return gradient_tiles
-
-
-# Small numbers near 1 keep the matrices' entries, and so the rounding errors, small.
-F2x2 = Winograd(2, [Fraction(0), Fraction(1), Fraction(-1)], sum_tiles=64)
-F4x4 = Winograd(4, [Fraction(0), Fraction(1), Fraction(-1), Fraction(1, 2), Fraction(-2)], sum_tiles=512)
+F2x2 = Winograd(2, POINTS_2, sum_tiles=64)
+F4x4 = Winograd(4, POINTS_4, sum_tiles=512)

@@ -9,7 +9,7 @@ import pytest
 
 from minicnn.ops.conv2d.winograd import F2x2, F4x4
 from minicnn.ops.jit import njit
-from minicnn.ops.simd import decode, encode, left_multiply, left_multiply_loops
+from minicnn.ops.simd import decode, encode, left_multiply, left_multiply_add, left_multiply_in_python, pointer
 
 MATRICES = {"B": F4x4.B.T, "A": F4x4.A, "At": F4x4.A.T, "B2": F2x2.B.T}
 
@@ -17,7 +17,7 @@ MATRICES = {"B": F4x4.B.T, "A": F4x4.A, "At": F4x4.A.T, "B2": F2x2.B.T}
 def compiled(matrix: str) -> Any:
     @njit
     def run(source, source_at, source_step, result, at, step, width):  # type: ignore[no-untyped-def]
-        left_multiply(matrix, source, source_at, source_step, result, at, step, width)
+        left_multiply(matrix, pointer(source, source_at), source_step, pointer(result, at), step, width)
 
     return run
 
@@ -32,7 +32,7 @@ def test_same_as_the_definition_and_nothing_else_is_written(name: str, dtype: An
         source = rng.standard_normal(5 + columns * (width + 3)).astype(dtype)
         expected = rng.standard_normal(2 + rows * (width + 1) + 9).astype(dtype)
         actual = expected.copy()
-        left_multiply_loops(matrix, source, 5, width + 3, expected, 2, width + 1, width)
+        left_multiply_in_python(matrix, source[5:], width + 3, expected[2:], width + 1, width)
         run(source, 5, width + 3, actual, 2, width + 1, width)
         np.testing.assert_allclose(actual, expected, rtol=0, atol=40 * np.finfo(dtype).eps)
         gaps = np.ones(len(actual), bool)

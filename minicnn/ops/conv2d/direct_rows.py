@@ -1,0 +1,177 @@
+"""The compiled loops of ``direct.py``: rows of outputs, and rows of kernel gradients, tile by tile."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minicnn.ops.gemm import even_rows, tile_or_edge
+from minicnn.ops.jit import njit, njit_parallel, prange
+from minicnn.ops.micro_kernel import ROWS, tile
+from minicnn.ops.simd import offset, pointer
+from minicnn.shapes import Array, Pair
+
+POSITIONS = 16 * ROWS  # of the output, at least, that are computed with one panel before the next is taken
+
+
+@njit
+def copy_rows(x: Array, n: int, first: int, rows: int, left: int, width: int, into: Array) -> None:
+    """into (rows * width * C) = rows of picture n from ``first`` on, ``left`` zeros before each; zeros around it."""
+    _, H, W, C = x.shape
+    at = 0
+    for h in range(first, first + rows):
+        before, inside = (left * C, W * C) if 0 <= h < H else (width * C, 0)
+        row = pointer(x, (n * H + h) * W * C) if inside else pointer(x, 0)
+        to = pointer(into, at)
+        for i in range(before):
+            to[i] = 0.0
+        for i in range(inside):
+            to[before + i] = row[i]
+        for i in range(before + inside, width * C):
+            to[i] = 0.0
+        at += width * C
+
+
+@njit_parallel
+def pad_picture(x: Array, top: int, left: int, picture: Array) -> None:
+    """picture = x with zeros around it."""
+    N, PH, PW, C = picture.shape
+    for row in prange(N * PH):
+        n, ph = row // PH, row % PH
+        copy_rows(x, n, ph - top, 1, left, PW, picture[n, ph].reshape(-1))
+
+
+@njit_parallel
+def correlate_rows(
+    x: Array,
+    pads: tuple[int, int, int, int],
+    panels: Array,
+    offsets: Array,
+    run: int,
+    steps: Array,
+    out: Pair,
+    bias: Array,
+    floor: float,
+    y: Array,
+) -> None:
+    """y[n, h0 + i*dh, w0 + j*dw] = bias + window(n, i*sh, j*sw) @ kernel, for i, j below ``out``.
+
+    ``pads``: zeros above and to the left of x, and height and width of x with all its zeros. ``steps`` holds sh, sw,
+    h0, w0, dh, dw, span: a window reaches over ``span`` rows. ``offsets`` (segments, 2): see ``direct._segments``. Rows
+    with zeros around them are put together in a small buffer, for some rows of outputs at a time.
+    """
+    N, XH, XW, C = x.shape
+    top, left, PH, PW = pads
+    padded = PH != XH or PW != XW
+    groups, P, K, W = panels.shape
+    _, H, width, F = y.shape
+    sh, sw, h0, w0, dh, dw, span = steps
+    filters, channels = F // groups, C // groups
+    at_once = even_rows(out[1], ROWS)
+    rows_at_once = min(out[0], (POSITIONS + out[1] - 1) // out[1])
+    turns = (out[0] + rows_at_once - 1) // rows_at_once
+    segments = len(offsets)
+    for turn in prange(N * turns):
+        n, first = turn // turns, turn % turns * rows_at_once
+        end = min(out[0], first + rows_at_once)
+        spare = np.empty((ROWS, W), y.dtype)
+        if padded:
+            rows = (end - first - 1) * sh + span
+            buffer = np.empty(rows * PW * C, x.dtype)
+            copy_rows(x, n, first * sh - top, rows, left, PW, buffer)
+            source = pointer(buffer, 0)
+        else:
+            buffer = x.reshape(-1)
+            source = pointer(x, (n * XH + first * sh) * XW * C)
+        own = np.empty((segments, 2), np.intp)
+        for g in range(groups):
+            for s in range(segments):
+                own[s, 0], own[s, 1] = offsets[s, 0] + g * channels, offsets[s, 1] * W
+            for p in range(P):
+                f = g * filters + p * W
+                for i in range(first, end):
+                    for j in range(0, out[1], at_once):
+                        tile_or_edge(
+                            min(at_once, out[1] - j),
+                            min(W, filters - p * W),
+                            offset(source, ((i - first) * sh * PW + j * sw) * C),
+                            sw * C,
+                            1,
+                            pointer(panels, (g * P + p) * K * W),
+                            W,
+                            pointer(own, 0),
+                            segments,
+                            run,
+                            pointer(bias, f),
+                            0,
+                            pointer(y, ((n * H + h0 + i * dh) * width + w0 + j * dw) * F + f),
+                            dw * F,
+                            floor,
+                            spare,
+                        )
+
+
+@njit_parallel
+def window_products(
+    workers: int, picture: Array, upstream: Array, segments: Array, sizes: Array, taps: Array, total: Array
+) -> None:
+    """total[g, k, f] += sum over positions of window[position, k] * dy[position, f]: the gradient of the kernel.
+
+    ``upstream`` (N*OH, OW, F); ``segments`` (N*OH, 2): where each row of outputs begins in the picture and in a packed
+    block of upstream. ``taps``: where each run of kernel rows begins in a window. ``sizes``: how many rows of outputs
+    are added up at once; the distance of two positions in the picture; filters per group; columns of a panel; kernel
+    rows in a run. Each worker has its own part of the sums, and goes through the positions block by block, so that a
+    block is read while it is in the cache.
+    """
+    groups, _, columns = total.shape
+    rows_of_dy, run, _ = upstream.shape
+    at_once, a_step, filters, W, rows = sizes
+    panels, height, per_group = columns // W, even_rows(rows, ROWS), len(taps) // groups
+    parts = (rows + height - 1) // height
+    tiles = groups * panels * per_group * parts
+    for worker in prange(workers):
+        sums, nothing = np.empty((ROWS, W), picture.dtype), np.zeros(W, picture.dtype)
+        packed, packed_panel = np.empty(at_once * run * W, picture.dtype), -1
+        begin, end = tiles * worker // workers, tiles * (worker + 1) // workers
+        for s in range(0, len(segments), at_once):
+            here = min(at_once, len(segments) - s)
+            packed_panel = -1
+            for turn in range(begin, end):
+                panel, tap, r = turn // (per_group * parts), turn // parts % per_group, turn % parts * height
+                g, f = panel // panels, panel % panels * W
+                if panel != packed_panel:
+                    pack_columns(upstream, s, here, g * filters + f, min(W, filters - f), W, packed)
+                    packed_panel = panel
+                own = min(height, rows - r)
+                vectors = 2 if filters - f > W // 2 else 1
+                tile(
+                    own,
+                    vectors,
+                    pointer(picture, taps[g * per_group + tap] + r),
+                    1,
+                    a_step,
+                    pointer(packed, 0),
+                    W,
+                    pointer(segments, 2 * s),
+                    here,
+                    run,
+                    pointer(nothing, 0),
+                    0,
+                    pointer(sums, 0),
+                    W,
+                    -np.inf,
+                )
+                for i in range(own):
+                    for c in range(vectors * (W // 2)):
+                        total[g, tap * rows + r + i, f + c] += sums[i, c]
+
+
+@njit
+def pack_columns(upstream: Array, first: int, rows: int, f: int, whole: int, W: int, packed: Array) -> None:
+    """packed (rows * OW * W) = ``whole`` columns of upstream from f on, and zeros up to the panel's width."""
+    _, run, F = upstream.shape
+    for position in range(rows * run):
+        source, to = pointer(upstream, (first * run + position) * F + f), pointer(packed, position * W)
+        for c in range(whole):
+            to[c] = source[c]
+        for c in range(whole, W):
+            to[c] = 0.0

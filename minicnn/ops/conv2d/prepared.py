@@ -1,0 +1,76 @@
+"""Kernels as an algorithm wants them, kept from one prediction to the next.
+
+Winograd transforms its kernels, the direct algorithm packs them. While a network is trained they change in every step;
+but predictions use the same ones again and again, and for few pictures preparing them costs more than the convolution.
+
+How is a change noticed? Kernels are plain arrays, and anybody may write to them. So each time the kernel is looked at:
+two sums over all its bits, at the speed of reading it. A change of one number is noticed for certain, and so are two
+numbers that changed places; any other change but for a chance of about 2^-64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minicnn.ops.jit import njit_parallel, prange
+from minicnn.ops.vectors import lanes, load, store
+from minicnn.shapes import Array
+
+PARTS = 16  # pieces whose sums are computed side by side
+
+
+@njit_parallel
+def _sums(words: Array, plain: Array, running: Array) -> None:
+    """For each of PARTS pieces, lane by lane modulo 2^64: the sum of all words, and the sum of all sums on the way.
+
+    The first sees any change of one word; the second weighs a word by its place, and so sees words that changed places.
+    """
+    for part in prange(PARTS):
+        n, pieces = lanes(words), (words.size + lanes(words) - 1) // lanes(words)
+        begin, end = pieces * part // PARTS, pieces * (part + 1) // PARTS
+        a = load(words, 0, 0)
+        b = load(words, 0, 0)
+        for i in range(begin, end):
+            a = a + load(words, i * n, words.size - i * n)
+            b = b + a
+        store(plain, part * n, a, n)
+        store(running, part * n, b, n)
+
+
+def fingerprint(array: Array) -> tuple[Any, ...]:
+    """What changes when the array does: its shape, dtype, and two sums over its bits."""
+    flat = np.ascontiguousarray(array).reshape(-1)
+    whole = flat.nbytes // 8 * 8 // flat.itemsize
+    words = flat[:whole].view(np.uint64)
+    plain, running = np.zeros(PARTS * 8, np.uint64), np.zeros(PARTS * 8, np.uint64)
+    _sums(words, plain, running)
+    return array.shape, array.dtype.str, plain.tobytes(), running.tobytes(), flat[whole:].tobytes()
+
+
+class Prepared:
+    """One prepared kernel, and the fingerprint of what it was made from. Copies start empty."""
+
+    def __init__(self) -> None:
+        self._made_from: tuple[Any, ...] | None = None
+        self._value: Array | None = None
+
+    def of(self, kernel: Array, algorithm: str, prepare: Callable[[], Array | None]) -> Array | None:
+        """What ``prepare`` returns for this kernel; called only when the kernel or the algorithm is another one."""
+        now = (algorithm, *fingerprint(kernel))
+        if now != self._made_from:
+            self._value = None  # let go of the old one first
+            self._value, self._made_from = prepare(), now
+        return self._value
+
+    def clear(self) -> None:
+        """Let go of it, as training does: the next step changes the kernel."""
+        self._made_from = self._value = None
+
+    def __deepcopy__(self, memo: Any) -> Prepared:
+        return Prepared()
+
+    def __reduce__(self) -> tuple[type[Prepared], tuple[()]]:
+        return Prepared, ()

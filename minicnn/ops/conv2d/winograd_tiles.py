@@ -1,0 +1,212 @@
+"""Winograd's transforms of one tile, compiled: from the picture into the products' layout, and back.
+
+Every transform is a small matrix from both sides, M d M^T: first along rows, then along columns. Channels are taken
+``CHANNELS`` at a time, so that what stands between the two steps stays in the cache nearest to the core.
+
+Layouts. ``tiles`` (n*n, T, C): for each of the n*n entries of a transformed tile, a matrix with a row per tile.
+``panels`` (n*n, P, rows, W): the same as the right-hand side of a product, cut into panels of W columns (``ops/gemm``).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minicnn.ops.conv2d.winograd_matrices import (
+    INPUT_2,
+    INPUT_4,
+    KERNEL_2,
+    KERNEL_4,
+    KERNEL_GRADIENT_2,
+    KERNEL_GRADIENT_4,
+    OUTPUT_2,
+    OUTPUT_4,
+    TAPS,
+    UPSTREAM_2,
+    UPSTREAM_4,
+)
+from minicnn.ops.jit import njit, njit_parallel, prange
+from minicnn.ops.simd import left_multiply, left_multiply_add, offset, pointer
+from minicnn.shapes import Array
+
+CHANNELS = 64  # at a time: 36 x 64 numbers between two steps, 9 KB
+
+
+@njit
+def gather(x: Array, picture: int, row0: int, column0: int, size: int, square: Array) -> None:
+    """square (size * size * C) = the pixels from (row0, column0) on; beyond the border they are zero."""
+    _, H, W, C = x.shape
+    at = 0
+    for row in range(row0, row0 + size):
+        for column in range(column0, column0 + size):
+            if 0 <= row < H and 0 <= column < W:
+                for c in range(C):
+                    square[at + c] = x[picture, row, column, c]
+            else:
+                for c in range(C):
+                    square[at + c] = 0.0
+            at += C
+
+
+@njit
+def input_tile(
+    m: int, x: Array, picture: int, row0: int, column0: int, tiles: Array, t: int, half: Array, square: Array
+) -> None:
+    """tiles[:, t] = B^T d B for the n x n inputs d from (row0, column0) on."""
+    _, H, W, C = x.shape
+    n, T = m + TAPS - 1, tiles.shape[1]
+    if row0 >= 0 and column0 >= 0 and row0 + n <= H and column0 + n <= W:
+        source, row = pointer(x, ((picture * H + row0) * W + column0) * C), W * C
+    else:
+        gather(x, picture, row0, column0, n, square)
+        source, row = pointer(square, 0), n * C
+    for c in range(0, C, CHANNELS):
+        w = min(CHANNELS, C - c)
+        for j in range(n):
+            if m == 4:
+                left_multiply(INPUT_4, offset(source, j * C + c), row, pointer(half, j * w), n * w, w)
+            else:
+                left_multiply(INPUT_2, offset(source, j * C + c), row, pointer(half, j * w), n * w, w)
+        for i in range(n):
+            to = pointer(tiles, (i * n * T + t) * C + c)
+            if m == 4:
+                left_multiply(INPUT_4, pointer(half, i * n * w), w, to, T * C, w)
+            else:
+                left_multiply(INPUT_2, pointer(half, i * n * w), w, to, T * C, w)
+
+
+@njit
+def output_tile(
+    m: int,
+    products: Array,
+    t: int,
+    bias: Array,
+    floor: float,
+    y: Array,
+    picture: int,
+    row0: int,
+    column0: int,
+    half: Array,
+    square: Array,
+) -> None:
+    """The m x m outputs A^T M A + bias of tile t, where they belong; what hangs over the border is dropped."""
+    _, OH, OW, F = y.shape
+    n, T, width = m + TAPS - 1, products.shape[1], products.shape[2]
+    inside = row0 + m <= OH and column0 + m <= OW
+    if inside:
+        result, row = pointer(y, ((picture * OH + row0) * OW + column0) * F), OW * F
+    else:
+        result, row = pointer(square, 0), m * F
+    for f in range(0, F, CHANNELS):
+        w = min(CHANNELS, F - f)
+        for j in range(n):
+            source = pointer(products, (j * T + t) * width + f)
+            if m == 4:
+                left_multiply(OUTPUT_4, source, n * T * width, pointer(half, j * w), n * w, w)
+            else:
+                left_multiply(OUTPUT_2, source, n * T * width, pointer(half, j * w), n * w, w)
+        for i in range(m):
+            source, to = pointer(half, i * n * w), offset(result, i * row + f)
+            if m == 4:
+                left_multiply_add(OUTPUT_4, source, w, to, F, w, pointer(bias, f), floor)
+            else:
+                left_multiply_add(OUTPUT_2, source, w, to, F, w, pointer(bias, f), floor)
+    if not inside:
+        for i in range(min(m, OH - row0)):
+            for j in range(min(m, OW - column0)):
+                for f in range(F):
+                    y[picture, row0 + i, column0 + j, f] = square[(i * m + j) * F + f]
+
+
+@njit
+def upstream_tile(
+    m: int, dy: Array, picture: int, row0: int, column0: int, panels: Array, t: int, half: Array, square: Array
+) -> None:
+    """panels[:, :, t] = A dy A^T for the m x m gradients from (row0, column0) on: ``output_tile``, transposed."""
+    _, OH, OW, F = dy.shape
+    _, P, T, W = panels.shape
+    n = m + TAPS - 1
+    if row0 + m <= OH and column0 + m <= OW:
+        source, row = pointer(dy, ((picture * OH + row0) * OW + column0) * F), OW * F
+    else:
+        gather(dy, picture, row0, column0, m, square)
+        source, row = pointer(square, 0), m * F
+    for p in range(P):
+        w = min(W, F - p * W)
+        for j in range(m):
+            start = offset(source, j * F + p * W)
+            if m == 4:
+                left_multiply(UPSTREAM_4, start, row, pointer(half, j * w), m * w, w)
+            else:
+                left_multiply(UPSTREAM_2, start, row, pointer(half, j * w), m * w, w)
+        for i in range(n):
+            to = pointer(panels, ((i * n * P + p) * T + t) * W)
+            if m == 4:
+                left_multiply(UPSTREAM_4, pointer(half, i * m * w), w, to, P * T * W, w)
+            else:
+                left_multiply(UPSTREAM_2, pointer(half, i * m * w), w, to, P * T * W, w)
+            for j in range(n):  # what fills up the last panel is multiplied too, and must not be NaN
+                for f in range(w, W):
+                    panels[i * n + j, p, t, f] = 0.0
+
+
+@njit_parallel
+def kernel_panels(m: int, kernel: Array, panels: Array) -> None:
+    """panels (n*n, P, C, W) = G k G^T for the kernel (3, 3, C, F) of every pair of a channel and a filter."""
+    _, _, C, F = kernel.shape
+    _, P, _, W = panels.shape
+    n = m + TAPS - 1
+    for c in prange(C):
+        half = np.empty(n * TAPS * W, kernel.dtype)
+        for p in range(P):
+            w = min(W, F - p * W)
+            for j in range(TAPS):
+                source = (j * C + c) * F + p * W
+                if m == 4:
+                    left_multiply(KERNEL_4, pointer(kernel, source), TAPS * C * F, pointer(half, j * w), TAPS * w, w)
+                else:
+                    left_multiply(KERNEL_2, pointer(kernel, source), TAPS * C * F, pointer(half, j * w), TAPS * w, w)
+            for i in range(n):
+                into = ((i * n * P + p) * C + c) * W
+                if m == 4:
+                    left_multiply(KERNEL_4, pointer(half, i * TAPS * w), w, pointer(panels, into), P * C * W, w)
+                else:
+                    left_multiply(KERNEL_2, pointer(half, i * TAPS * w), w, pointer(panels, into), P * C * W, w)
+                for j in range(n):
+                    for f in range(w, W):
+                        panels[i * n + j, p, c, f] = 0.0
+
+
+@njit_parallel
+def kernel_gradients(m: int, total: Array, dkernel: Array) -> None:
+    """dkernel (3, 3, C, F) = G^T dU G, for dU as ``total`` (n*n, C, width)."""
+    _, _, C, F = dkernel.shape
+    width = total.shape[2]
+    n = m + TAPS - 1
+    for c in prange(C):
+        half = np.empty(n * TAPS * F, total.dtype)
+        for j in range(n):
+            source = (j * C + c) * width
+            if m == 4:
+                left_multiply(KERNEL_GRADIENT_4, pointer(total, source), n * C * width, pointer(half, j * F), n * F, F)
+            else:
+                left_multiply(KERNEL_GRADIENT_2, pointer(total, source), n * C * width, pointer(half, j * F), n * F, F)
+        for i in range(TAPS):
+            into = (i * TAPS * C + c) * F
+            if m == 4:
+                left_multiply(KERNEL_GRADIENT_4, pointer(half, i * n * F), F, pointer(dkernel, into), C * F, F)
+            else:
+                left_multiply(KERNEL_GRADIENT_2, pointer(half, i * n * F), F, pointer(dkernel, into), C * F, F)
+
+
+@njit_parallel
+def turn(kernel: Array, turned: Array) -> None:
+    """turned (3, 3, F, C) = kernel (3, 3, C, F), rotated by 180 degrees, its last two axes exchanged."""
+    size_h, size_w, C, F = kernel.shape
+    blocks = (F + 15) // 16
+    for block in prange(size_h * size_w * blocks):
+        tap, first = block // blocks, block % blocks * 16
+        kh, kw = tap // size_w, tap % size_w
+        for c0 in range(0, C, 16):
+            for f in range(first, min(F, first + 16)):
+                for c in range(c0, min(C, c0 + 16)):
+                    turned[size_h - 1 - kh, size_w - 1 - kw, f, c] = kernel[kh, kw, c, f]
