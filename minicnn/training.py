@@ -21,7 +21,7 @@ import numpy as np
 from minicnn.callbacks import Callback, History
 from minicnn.data import Augmentation, Batches, train_validation_split
 from minicnn.errors import OptionError, explain
-from minicnn.layers.base import Context, Params
+from minicnn.layers.base import Context, Gradients, Params
 from minicnn.losses import Loss
 from minicnn.metrics import Mean, Metric
 from minicnn.shapes import Array
@@ -38,7 +38,7 @@ class Backprop(NamedTuple):
 
     loss: float
     predictions: Array
-    gradients: Params
+    gradients: Gradients
     next_state: Params
 
 
@@ -59,9 +59,12 @@ def backpropagate(
 
 
 def train_step(model: Model, x: Array, y: Array, sample_weight: Array | None = None) -> Backprop:
-    """One step of gradient descent on a compiled model: backpropagate, then update parameters and moving statistics."""
+    """One step of gradient descent on a compiled model: backpropagate, then update parameters and moving statistics.
+
+    The largest gradients come back as factors (``ops/gradients.py``): only the optimiser multiplies them out.
+    """
     optimizer, loss = model.compiled.optimizer, model.compiled.loss
-    context = Context(training=True, seed=model.seed, step=optimizer.iterations)
+    context = Context(training=True, seed=model.seed, step=optimizer.iterations, factored=True)
     step = backpropagate(model, loss, x, y, sample_weight, context)
     optimizer.apply(model.parameters, step.gradients)
     state = model.state

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minicnn.optimizers import loops
 from minicnn.optimizers.base import Optimizer, Rate, Slots
 from minicnn.options import number
 from minicnn.shapes import Array
@@ -39,3 +40,6 @@ class Adagrad(Optimizer):
         a = slots["accumulator"]
         a += np.square(g)
         p -= learning_rate * g / np.sqrt(a + self.epsilon)
+
+    def formula(self, slots: Slots, learning_rate: float) -> loops.Formula:
+        return loops.Formula(loops.ADAGRAD, (slots["accumulator"],), (learning_rate, self.epsilon))

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from minicnn.optimizers import loops
 from minicnn.optimizers.base import Optimizer, Rate, Slots
 from minicnn.options import flag, number
 from minicnn.shapes import Array
@@ -44,14 +45,22 @@ class Adam(Optimizer):
         return dict.fromkeys(["momentum", "velocity"] + ["velocity_hat"] * self.amsgrad, 0.0)
 
     def update(self, p: Array, g: Array, slots: Slots, learning_rate: float) -> None:
-        m, v, t = slots["momentum"], slots["velocity"], self.iterations + 1
-        # In float64, whatever the parameters are: in float32, 1 - 0.999**t keeps few digits while t is small.
-        correction = math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
+        m, v = slots["momentum"], slots["velocity"]
         m += (1 - self.beta_1) * (g - m)
         v += (1 - self.beta_2) * (np.square(g) - v)
         if self.amsgrad:
             v = np.maximum(slots["velocity_hat"], v, out=slots["velocity_hat"])
-        p -= learning_rate * correction * m / (np.sqrt(v) + self.epsilon)
+        p -= learning_rate * self._correction() * m / (np.sqrt(v) + self.epsilon)
+
+    def formula(self, slots: Slots, learning_rate: float) -> loops.Formula:
+        used = slots["momentum"], slots["velocity"], slots.get("velocity_hat")
+        rate = learning_rate * self._correction()
+        return loops.Formula(loops.ADAM, used, (rate, 1 - self.beta_1, 1 - self.beta_2, self.epsilon))
+
+    def _correction(self) -> float:
+        """In float64, whatever the parameters are: in float32, 1 - 0.999**t keeps few digits while t is small."""
+        t = self.iterations + 1
+        return math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
 
 
 class AdamW(Adam):

@@ -2,13 +2,14 @@
 
     optimizer.apply(parameters, gradients)          both dicts of arrays under the same addresses ("conv1/kernel")
 
-changes the arrays of ``parameters`` in place. What an optimiser remembers of a parameter from step to step stands in
+changes the arrays of ``parameters`` in place. A gradient may also come as ``OuterProducts``, its factors; then it is
+never written out (``ops/gradients.py``). What an optimiser remembers of a parameter from step to step stands in
 ``optimizer.slots``, under ``"momentum/conv1/kernel"``. In Keras's order, one step is:
 
     1. clip the gradients: ``clipnorm`` limits the length of each, ``global_clipnorm`` the length of all of them
        as one long vector, ``clipvalue`` the size of each element
     2. decay the weights: p -= weight_decay * learning_rate * p. Decoupled: it is no part of the gradient
-    3. the optimiser's formula, ``update``
+    3. the optimiser's formula: ``update``, or the same compiled (``loops.py``) where the optimiser has a ``formula``
 """
 
 from __future__ import annotations
@@ -22,17 +23,15 @@ import numpy as np
 
 from minicnn import schedules
 from minicnn.errors import DtypeError, OptionError, ShapeError, StateError, explain
+from minicnn.ops.gradients import BLOCK, OuterProducts, block_rows
+from minicnn.optimizers import loops
 from minicnn.options import arguments_of, number
 from minicnn.schedules import LearningRateSchedule
 from minicnn.shapes import Array
 
 Rate = float | LearningRateSchedule | Mapping[str, Any]
 Slots = dict[str, Array]
-
-# Elements updated at a time. Formulas are written plainly and make temporary arrays; pieces of this size keep those in
-# the processor's cache, where they cost almost nothing. On whole parameters (VGG-Face has one of 102 million weights)
-# they would cost as much memory as the parameter, each, and most of the time.
-BLOCK = 1 << 15
+Gradient = Array | OuterProducts
 
 
 class Optimizer(ABC):
@@ -72,42 +71,64 @@ class Optimizer(ABC):
 
     @abstractmethod
     def update(self, p: Array, g: Array, slots: Slots, learning_rate: float) -> None:
-        """Change ``p`` and its ``slots`` in place, given the gradient ``g``. All are of one shape."""
+        """Change ``p`` and its ``slots`` in place, given the gradient ``g``. All are of one shape.
+
+        They are pieces of the whole, so that the temporary arrays of a plainly written formula stay in the cache.
+        """
+
+    def formula(self, slots: Slots, learning_rate: float) -> loops.Formula | None:
+        """``update`` as one of the compiled loops; None, as here, if there is none."""
+        return None
 
     # -- a step --------------------------------------------------------------------------------------------------------
 
-    def apply(self, parameters: Mapping[str, Array], gradients: Mapping[str, Array]) -> None:
+    def apply(self, parameters: Mapping[str, Array], gradients: Mapping[str, Gradient]) -> None:
         """One step downhill, in place. Parameters without a gradient (frozen ones) stay as they are.
 
         Raises ShapeError and DtypeError for gradients that do not fit their parameters; nothing was changed then.
         """
         for address, g in gradients.items():
             self._check(address, g, parameters)
+        names = list(self.slot_values())
         for address in gradients:
             for name, value in self.slot_values().items():
                 if f"{name}/{address}" not in self.slots:
                     self.slots[f"{name}/{address}"] = np.full_like(parameters[address], value, order="C")
         scales = self._scales(gradients)
-        learning_rate = self.learning_rate
         for address, g in gradients.items():
-            p, names = parameters[address], list(self.slot_values())
-            whole = (p, g, *(self.slots[f"{name}/{address}"] for name in names))
-            for p_part, g_part, *slot_parts in _parts(whole):
-                if address in scales:
-                    g_part = g_part * scales[address]
-                elif self.clipvalue is not None:
-                    g_part = np.clip(g_part, -self.clipvalue, self.clipvalue)
-                if self.weight_decay is not None:
-                    p_part -= p_part * self.weight_decay * learning_rate
-                self.update(p_part, g_part, dict(zip(names, slot_parts, strict=True)), learning_rate)
+            p = parameters[address]
+            own = np.ascontiguousarray(p)  # p itself, nearly always
+            self._step(own, g, {name: self.slots[f"{name}/{address}"] for name in names}, scales.get(address, 1.0))
+            if own is not p:
+                p[...] = own
         self.iterations += 1
 
-    def _check(self, address: str, g: Array, parameters: Mapping[str, Array]) -> None:
+    def _step(self, p: Array, g: Gradient, slots: Slots, scale: float) -> None:
+        """Clip, decay and update one parameter."""
+        learning_rate = self.learning_rate
+        formula = self.formula(slots, learning_rate) if loops.COMPILED else None
+        if formula is not None:
+            limit = math.inf if self.clipvalue is None else self.clipvalue
+            return loops.step(p, g, formula, scale, limit, (self.weight_decay or 0.0) * learning_rate)
+        flat = p.reshape(-1)
+        for start, part in _parts(g):
+            piece = slice(start, start + part.size)
+            p_part, slot_parts = flat[piece], {name: slot.reshape(-1)[piece] for name, slot in slots.items()}
+            if scale != 1:
+                part = part * scale
+            elif self.clipvalue is not None:
+                part = np.clip(part, -self.clipvalue, self.clipvalue)
+            if self.weight_decay is not None:
+                p_part -= p_part * self.weight_decay * learning_rate
+            self.update(p_part, part, slot_parts, learning_rate)
+        return None
+
+    def _check(self, address: str, g: Gradient, parameters: Mapping[str, Array]) -> None:
         """A gradient must fit its parameter, and so must the slots that are there already."""
         if address not in parameters:
             raise ShapeError(explain(f"gradients of known parameters ({', '.join(parameters)})", repr(address)))
         p = parameters[address]
-        if not isinstance(g, np.ndarray) or g.dtype != p.dtype:
+        if not isinstance(g, np.ndarray | OuterProducts) or g.dtype != p.dtype:
             received = getattr(g, "dtype", type(g).__name__)
             raise DtypeError(explain(f"an array of dtype {p.dtype} for the gradient of '{address}'", received))
         if g.shape != p.shape:
@@ -123,7 +144,7 @@ class Optimizer(ABC):
                     )
                 )
 
-    def _scales(self, gradients: Mapping[str, Array]) -> dict[str, float]:
+    def _scales(self, gradients: Mapping[str, Gradient]) -> dict[str, float]:
         """What to multiply each gradient with so that its length is at most clipnorm. NaN where a length is NaN."""
         if self.clipnorm is not None:
             return {address: _shrink(math.sqrt(_square(g)), self.clipnorm) for address, g in gradients.items()}
@@ -180,19 +201,21 @@ class Optimizer(ABC):
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.config().items())})"
 
 
-def _parts(arrays: tuple[Array, ...]) -> Iterator[tuple[Array, ...]]:
-    """The same piece of each array, piece by piece, as views; whole arrays where one of them is not contiguous."""
-    if not all(array.flags.c_contiguous for array in arrays):
-        yield arrays
+def _parts(g: Gradient) -> Iterator[tuple[int, Array]]:
+    """The gradient as flat pieces of about BLOCK numbers, each with the position of its first."""
+    if isinstance(g, OuterProducts):
+        rows, width = block_rows(g.shape), g.shape[1]
+        for row in range(0, g.shape[0], rows):
+            yield row * width, g.rows(row, min(g.shape[0], row + rows)).reshape(-1)
         return
-    flat = [array.reshape(-1) for array in arrays]
-    for start in range(0, flat[0].size, BLOCK):
-        yield tuple(array[start : start + BLOCK] for array in flat)
+    flat = g.reshape(-1)
+    for start in range(0, flat.size, BLOCK):
+        yield start, flat[start : start + BLOCK]
 
 
-def _square(g: Array) -> float:
+def _square(g: Gradient) -> float:
     """The sum of squares, added up in float64 piece by piece."""
-    return sum(float(np.vdot(part, part)) for (part,) in _parts((g,)))
+    return sum(float(np.vdot(part, part)) for _, part in _parts(g))
 
 
 def _shrink(length: float, limit: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minicnn.optimizers import loops
 from minicnn.optimizers.base import Optimizer, Rate, Slots
 from minicnn.options import flag, number
 from minicnn.shapes import Array
@@ -58,3 +59,7 @@ class RMSprop(Optimizer):
             m += step
             step = m
         p -= step
+
+    def formula(self, slots: Slots, learning_rate: float) -> loops.Formula:
+        used = slots["velocity"], slots.get("momentum"), slots.get("average_gradient")
+        return loops.Formula(loops.RMSPROP, used, (learning_rate, self.rho, 1 - self.rho, self.epsilon, self.momentum))

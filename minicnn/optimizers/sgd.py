@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from minicnn.optimizers import loops
 from minicnn.optimizers.base import Optimizer, Rate, Slots
 from minicnn.options import flag, number
 from minicnn.shapes import Array
@@ -46,3 +47,8 @@ class SGD(Optimizer):
         m *= self.momentum
         m -= step
         p += self.momentum * m - step if self.nesterov else m
+
+    def formula(self, slots: Slots, learning_rate: float) -> loops.Formula:
+        if not self.momentum:
+            return loops.Formula(loops.SGD, (), (learning_rate,))
+        return loops.Formula(loops.MOMENTUM, (slots["momentum"],), (learning_rate, self.momentum, self.nesterov))
