@@ -54,6 +54,19 @@ def _pointer(typing: Any, array: Any, at: Any) -> Any:
     return signature, codegen
 
 
+def keep_alive_in_python(array: Array) -> None:
+    """Nothing: in Python, the pointer is a view, and that keeps the array alive."""
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _keep_alive(typing: Any, array: Any) -> Any:
+    """``keep_alive(array)`` does nothing, after the last use of a pointer into an array that was made in the function.
+
+    Numba frees an array after the last line that mentions it, and a pointer does not count.
+    """
+    return types.void(array), lambda context, builder, signature, arguments: context.get_dummy_value()
+
+
 def offset_in_python(start: Array, by: int) -> Array:
     """A pointer ``by`` numbers further on."""
     return start[by:]
@@ -168,6 +181,7 @@ def repeated(builder: ir.IRBuilder, value: ir.Value, kind: ir.Type) -> ir.Value:
 
 
 offset: Any = offset_in_python if config.DISABLE_JIT else _offset
+keep_alive: Any = keep_alive_in_python if config.DISABLE_JIT else _keep_alive
 pointer: Any = pointer_in_python if config.DISABLE_JIT else _pointer
 left_multiply: Any = left_multiply_in_python if config.DISABLE_JIT else _left_multiply
 left_multiply_add: Any = left_multiply_in_python if config.DISABLE_JIT else _left_multiply_add

@@ -7,7 +7,7 @@ import numpy as np
 from minicnn.ops.gemm import even_rows, tile_or_edge
 from minicnn.ops.jit import njit, njit_parallel, prange
 from minicnn.ops.micro_kernel import ROWS, tile
-from minicnn.ops.simd import offset, pointer
+from minicnn.ops.simd import keep_alive, offset, pointer
 from minicnn.shapes import Array, Pair
 
 POSITIONS = 16 * ROWS  # of the output, at least, that are computed with one panel before the next is taken
@@ -108,6 +108,7 @@ def correlate_rows(
                             floor,
                             spare,
                         )
+        keep_alive(buffer)
 
 
 @njit_parallel
