@@ -188,10 +188,10 @@ MUTATIONS = [
         "tests/unit/test_losses.py",
     ),
     Mutation(
-        "dense: dkernel transposed",
-        "minicnn/ops/dense.py",
-        "dkernel = _product(x.reshape(-1, inputs).T, dy_rows)",
-        "dkernel = _product(dy_rows.T, x.reshape(-1, inputs)).reshape(inputs, units)",
+        "dense: dkernel loses its last row of x",
+        "minicnn/ops/gradients.py",
+        "min(TERMS, N - n),",
+        "max(1, min(TERMS, N - n) - 1),",
         "tests/unit/ops/test_dense.py",
     ),
     Mutation(

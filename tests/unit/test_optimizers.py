@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 
 from minicnn import optimizers
 from minicnn.errors import DtypeError, OptionError, ShapeError, StateError
-from minicnn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
-from minicnn.optimizers.base import BLOCK
+from minicnn.ops.gradients import BLOCK, OuterProducts
+from minicnn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, loops
 from minicnn.schedules import CosineDecay, PiecewiseConstantDecay
 from minicnn.shapes import Array
 
@@ -25,6 +26,16 @@ ALL: list[Optimizer] = [
     Adagrad(clipnorm=0.1),
     Adam(amsgrad=True, clipvalue=0.1),
     AdamW(global_clipnorm=0.1),
+]
+
+MORE = [
+    *ALL,
+    SGD(clipvalue=0.5, weight_decay=0.1),
+    RMSprop(clipnorm=1.0),
+    RMSprop(momentum=0.5),
+    RMSprop(centered=True),
+    Adagrad(),
+    Adam(),
 ]
 
 
@@ -92,7 +103,7 @@ def test_arrays_change_in_place_and_keep_their_dtype(
 
 @pytest.mark.parametrize("optimizer", ALL, ids=repr)
 def test_pieces_and_strides_make_no_difference(optimizer: Optimizer, rng: np.random.Generator) -> None:
-    """Longer than two blocks, and once more in Fortran order, where it is updated as a whole."""
+    """Longer than two blocks, and once more in Fortran order."""
     start = rng.standard_normal((2, BLOCK + 7))
     in_c, in_fortran = {"p": start.copy()}, {"p": np.asfortranarray(start)}
     a, b = fresh(optimizer), fresh(optimizer)
@@ -102,6 +113,83 @@ def test_pieces_and_strides_make_no_difference(optimizer: Optimizer, rng: np.ran
         b.apply(in_fortran, {"p": np.asfortranarray(g)})
     assert in_fortran["p"].flags.f_contiguous
     np.testing.assert_allclose(in_c["p"], in_fortran["p"], rtol=1e-13)  # norms are added up in another order
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("optimizer", MORE, ids=repr)
+def test_the_compiled_formula_is_the_definition(
+    optimizer: Optimizer, dtype: Any, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = rng.standard_normal((2, BLOCK + 7)).astype(dtype)
+    compiled, defined = {"p": start.copy()}, {"p": start.copy()}
+    a, b = fresh(optimizer), fresh(optimizer)
+    for _ in range(3):
+        g = {"p": rng.standard_normal(start.shape).astype(dtype)}
+        monkeypatch.setattr(loops, "COMPILED", True)
+        a.apply(compiled, g)
+        monkeypatch.setattr(loops, "COMPILED", False)
+        b.apply(defined, g)
+    tolerance = {"rtol": 1e-5, "atol": 1e-6} if dtype == np.float32 else {"rtol": 1e-12, "atol": 1e-14}
+    np.testing.assert_allclose(compiled["p"], defined["p"], **tolerance)
+    for key, slot in a.slots.items():
+        np.testing.assert_allclose(slot, b.slots[key], **tolerance)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("optimizer", MORE, ids=repr)
+def test_factors_do_what_the_written_gradient_does(
+    optimizer: Optimizer, compiled: bool, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loops, "COMPILED", compiled)
+    x, dy, start = rng.standard_normal((3, 700)), rng.standard_normal((3, 211)), rng.standard_normal((700, 211))
+    factored, written = {"p": start.copy()}, {"p": start.copy()}
+    assert start.size > 2 * BLOCK
+    a, b = fresh(optimizer), fresh(optimizer)
+    for sign in (1, -0.5):
+        g = OuterProducts(x * sign, dy)
+        a.apply(factored, {"p": g})
+        b.apply(written, {"p": g.array()})
+    np.testing.assert_allclose(factored["p"], written["p"], rtol=1e-12)
+
+
+def test_factors_that_do_not_fit_change_nothing() -> None:
+    parameters = {"p": np.ones((3, 4))}
+    for x, dy, error in [
+        (np.ones((2, 4)), np.ones((2, 3)), ShapeError),
+        (np.ones((2, 3), np.float32), np.ones((2, 4), np.float32), DtypeError),
+    ]:
+        with pytest.raises(error, match="'p'"):
+            SGD().apply(parameters, {"p": OuterProducts(x, dy)})
+    np.testing.assert_array_equal(parameters["p"], 1)
+
+
+def test_the_bits_do_not_depend_on_the_number_of_threads(rng: np.random.Generator) -> None:
+    start, found, before = rng.standard_normal((700, 211), np.float32), [], numba.get_num_threads()
+    g = OuterProducts(rng.standard_normal((3, 700), np.float32), rng.standard_normal((3, 211), np.float32))
+    try:
+        for threads in (1, before):
+            numba.set_num_threads(threads)
+            found.append(start.copy())
+            Adam().apply({"p": found[-1]}, {"p": g})
+    finally:
+        numba.set_num_threads(before)
+    np.testing.assert_array_equal(*found)
+
+
+class Signs(Optimizer):
+    """An optimiser of one's own: a definition and nothing else."""
+
+    def slot_values(self) -> dict[str, float]:
+        return {}
+
+    def update(self, p: Array, g: Array, slots: dict[str, Array], learning_rate: float) -> None:
+        p -= learning_rate * np.sign(g)
+
+
+def test_an_optimizer_without_a_compiled_formula(rng: np.random.Generator) -> None:
+    x, dy, parameters = rng.standard_normal((2, 700)), rng.standard_normal((2, 211)), {"p": np.zeros((700, 211))}
+    Signs(0.5).apply(parameters, {"p": OuterProducts(x, dy)})
+    np.testing.assert_array_equal(parameters["p"], -0.5 * np.sign(x.T @ dy))
 
 
 def test_the_last_element_is_treated_like_the_first(rng: np.random.Generator) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numba
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +12,9 @@ from hypothesis import strategies as st
 
 from minicnn.errors import DtypeError, OptionError, ShapeError
 from minicnn.layers import Dense
+from minicnn.layers.base import Context
 from minicnn.ops.dense import dense, dense_backward
+from minicnn.ops.gradients import OuterProducts
 from minicnn.shapes import Array
 
 
@@ -46,6 +51,98 @@ def test_only_what_is_asked_for_is_computed() -> None:
     dx, dkernel, dbias = dense_backward(np.ones((2, 4)), cache, parameter_gradients=False)
     assert (dkernel, dbias) == (None, None)
     assert dx is not None
+
+
+# One sample and many, fewer and more than a tile has rows; edges of panels, vectors, groups and chunks; one unit.
+SHAPES = [(1, 4, 1), (3, 130, 33), (5, 64, 1500), (15, 600, 64), (33, 8300, 4), (2, 517, 2100)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("N", "I", "U"), SHAPES)
+def test_every_path_is_the_product_it_stands_for(N: int, I: int, U: int, dtype: Any, rng: np.random.Generator) -> None:  # noqa: E741
+    x, kernel = rng.standard_normal((N, I)).astype(dtype), rng.standard_normal((I, U)).astype(dtype)
+    bias, dy = rng.standard_normal(U).astype(dtype), rng.standard_normal((N, U)).astype(dtype)
+    wide = [a.astype("float64") for a in (x, kernel, bias, dy)]
+    limit = 8 * 2.0**-24 if dtype == "float32" else 1e-14
+    y, cache = dense(x, kernel, bias)
+    dx, dkernel, dbias = dense_backward(dy, cache)
+    for ours, referee in [
+        (y, wide[0] @ wide[1] + wide[2]),
+        (dx, wide[3] @ wide[1].T),
+        (dkernel, wide[0].T @ wide[3]),
+        (dbias, wide[3].sum(axis=0)),
+    ]:
+        assert isinstance(ours, np.ndarray)
+        assert ours.dtype == dtype
+        assert np.abs(ours - referee).max() <= limit * np.abs(referee).max()
+
+
+@pytest.mark.parametrize(("N", "I", "U"), [(2, 2000, 100), (20, 2000, 100)])
+def test_the_bits_do_not_depend_on_the_number_of_threads(N: int, I: int, U: int, rng: np.random.Generator) -> None:  # noqa: E741
+    x, kernel = rng.standard_normal((N, I), np.float32), rng.standard_normal((I, U), np.float32)
+    dy = rng.standard_normal((N, U), np.float32)
+    found, before = [], numba.get_num_threads()
+    try:
+        for threads in {1, before}:
+            numba.set_num_threads(threads)
+            y, cache = dense(x, kernel)
+            found.append((y, *dense_backward(dy, cache)[:2]))
+    finally:
+        numba.set_num_threads(before)
+    for one, other in zip(found[0], found[-1], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_relu_cuts_off_and_is_part_of_the_gradient(rng: np.random.Generator) -> None:
+    x, kernel, dy = rng.standard_normal((4, 30)), rng.standard_normal((30, 50)), rng.standard_normal((4, 50))
+    y, cache = dense(x, kernel, relu=True)
+    plain, plain_cache = dense(x, kernel)
+    np.testing.assert_array_equal(y, np.maximum(plain, 0))
+    for one, other in zip(dense_backward(dy, cache), dense_backward(dy * (plain > 0), plain_cache), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("relu", [False, True])
+def test_nan_and_infinity_are_seen(bad: float, relu: bool, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((3, 40))
+    x[1, 7] = bad
+    kernel = np.abs(rng.standard_normal((40, 37)))
+    with np.errstate(invalid="ignore"):
+        y, cache = dense(x, kernel, relu=relu)
+        dx, dkernel, _ = dense_backward(np.full_like(y, bad), cache)
+    assert np.isfinite(y[[0, 2]]).all()
+    assert not np.isfinite(y[1]).any()
+    assert np.isnan(y[1]).all() == np.isnan(bad)
+    assert isinstance(dx, np.ndarray)
+    assert isinstance(dkernel, np.ndarray)
+    if not relu:  # which lets no gradient pass where y is 0 or NaN
+        assert not np.isfinite(dx).any()
+        assert not np.isfinite(dkernel).any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("N", "I", "U"), [(1, 5, 1), (3, 200, 33), (600, 30, 40), (2, 100, 3000)])
+def test_factors_are_the_gradient(N: int, I: int, U: int, dtype: Any, rng: np.random.Generator) -> None:  # noqa: E741
+    x, dy = rng.standard_normal((N, I)).astype(dtype), rng.standard_normal((N, U)).astype(dtype)
+    factors = OuterProducts(x, dy)
+    written = factors.array()
+    assert (factors.shape, factors.size, factors.dtype) == ((I, U), I * U, dtype)
+    np.testing.assert_allclose(written, x.T.astype("f8") @ dy, atol=1e-4 if dtype == "float32" else 1e-12)
+    np.testing.assert_array_equal(factors.rows(I // 3, I // 2 + 1), written[I // 3 : I // 2 + 1])
+    twice = (factors + OuterProducts(2 * x, dy)).array()
+    np.testing.assert_allclose(twice, 3 * written, atol=1e-3 if dtype == "float32" else 1e-12)
+
+
+def test_a_layer_returns_factors_only_when_asked(rng: np.random.Generator) -> None:
+    layer = Dense(5)
+    layer.build((7,), rng, np.float64)
+    x, dy = rng.standard_normal((3, 7)), rng.standard_normal((3, 5))
+    plain = layer.backward(dy, layer.forward(x, Context(training=True))[1])[1]["kernel"]
+    factors = layer.backward(dy, layer.forward(x, Context(training=True, factored=True))[1])[1]["kernel"]
+    assert isinstance(plain, np.ndarray)
+    assert isinstance(factors, OuterProducts)
+    np.testing.assert_array_equal(factors.array(), plain)
 
 
 def test_errors() -> None:
