@@ -29,6 +29,7 @@ class BatchNormalization(Layer):
     """
 
     acts_differently_in_training: ClassVar[bool] = True
+    takes_relu: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -76,14 +77,14 @@ class BatchNormalization(Layer):
         channels = input_shape[-1:]
         return {"moving_mean": Weight(channels, Zeros()), "moving_variance": Weight(channels, Ones())}
 
-    def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, BatchNormCache]:
+    def forward(self, x: Array, context: Context = INFERENCE, *, relu: bool = False) -> tuple[Array, BatchNormCache]:
         self.require_built()
         mean, variance = self.state["moving_mean"], self.state["moving_variance"]
         gamma = self.params.get("gamma", np.ones_like(mean))
         beta = self.params.get("beta", np.zeros_like(mean))
         if context.training and self.trainable:
-            return batch_norm_training(x, gamma, beta, self.epsilon)
-        return batch_norm_inference(x, gamma, beta, mean, variance, self.epsilon)
+            return batch_norm_training(x, gamma, beta, self.epsilon, relu=relu)
+        return batch_norm_inference(x, gamma, beta, mean, variance, self.epsilon, relu=relu)
 
     def backward(self, dy: Array, cache: BatchNormCache, *, input_gradient: bool = True) -> tuple[Array | None, Params]:
         dx, dgamma, dbeta = batch_norm_backward(

@@ -19,6 +19,8 @@ class Dense(Layer):
     Usually x is (N, I). With more axes, each position is transformed for itself, by the same kernel.
     """
 
+    takes_relu = True
+
     def __init__(
         self,
         units: int,
@@ -44,9 +46,10 @@ class Dense(Layer):
         kernel = {"kernel": Weight((input_shape[-1], self.units), self.kernel_initializer)}
         return kernel | ({"bias": Weight((self.units,), self.bias_initializer)} if self.use_bias else {})
 
-    def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, DenseCache]:
+    def forward(self, x: Array, context: Context = INFERENCE, *, relu: bool = False) -> tuple[Array, DenseCache]:
+        """``relu`` cuts off at 0 in the same pass: see ``minicnn.fusion``."""
         self.require_built()
-        return dense(x, self.params["kernel"], self.params.get("bias"), factored=context.factored)
+        return dense(x, self.params["kernel"], self.params.get("bias"), relu=relu, factored=context.factored)
 
     def backward(self, dy: Array, cache: DenseCache, *, input_gradient: bool = True) -> tuple[Array | None, Gradients]:
         dx, dkernel, dbias = dense_backward(

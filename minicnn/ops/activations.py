@@ -23,6 +23,7 @@ import numpy as np
 from minicnn.errors import OptionError, explain
 from minicnn.ops import activation_loops as loops
 from minicnn.ops.checks import check_batch, check_upstream
+from minicnn.ops.memory import empty
 from minicnn.shapes import Array
 
 
@@ -56,7 +57,7 @@ class SoftmaxCache(NamedTuple):
 def relu(x: Array) -> tuple[Array, ActivationCache]:
     """max(x, 0): lets positive numbers pass and stops the others."""
     x = check_batch(x)
-    y = np.empty_like(x)
+    y = empty(x.shape, x.dtype)
     loops.relu(2 * x.nbytes, x.reshape(-1), y.reshape(-1))
     return y, ActivationCache(y)
 
@@ -70,7 +71,7 @@ def relu_(y: Array) -> Array:
 def relu_backward(dy: Array, cache: ActivationCache) -> Array:
     """dy where the output is positive, else 0. At exactly 0, where there is no derivative, it is 0, as in Keras."""
     dy = check_upstream(dy, cache.y.shape, cache.y.dtype)
-    dx = np.empty_like(dy)
+    dx = empty(dy.shape, dy.dtype)
     loops.relu_backward(3 * dy.nbytes, dy.reshape(-1), cache.y.reshape(-1), dx.reshape(-1))
     return dx
 
@@ -85,7 +86,7 @@ def leaky_relu(x: Array, negative_slope: float = 0.3) -> tuple[Array, LeakyReluC
     """x where positive, negative_slope * x elsewhere: what ReLU would silence still learns."""
     x = check_batch(x)
     check_not_negative("negative_slope", negative_slope)
-    y = np.empty_like(x)
+    y = empty(x.shape, x.dtype)
     loops.leaky_relu(2 * x.nbytes, x.reshape(-1), x.dtype.type(negative_slope), y.reshape(-1))
     return y, LeakyReluCache(y, negative_slope)
 
@@ -94,7 +95,7 @@ def leaky_relu_backward(dy: Array, cache: LeakyReluCache) -> Array:
     """The slope is not negative, so y is positive exactly where x is."""
     y, negative_slope = cache
     dy = check_upstream(dy, y.shape, y.dtype)
-    dx = np.empty_like(dy)
+    dx = empty(dy.shape, dy.dtype)
     loops.leaky_relu_backward(
         3 * dy.nbytes, dy.reshape(-1), y.reshape(-1), y.dtype.type(negative_slope), dx.reshape(-1)
     )
@@ -119,7 +120,7 @@ def elu_backward(dy: Array, cache: EluCache) -> Array:
     """Left of 0 the derivative is alpha * e^x, which is y + alpha."""
     y, alpha = cache
     dy = check_upstream(dy, y.shape, y.dtype)
-    dx = np.empty_like(dy)
+    dx = empty(dy.shape, dy.dtype)
     loops.elu_backward(3 * dy.nbytes, dy.reshape(-1), y.reshape(-1), y.dtype.type(alpha), dx.reshape(-1))
     return dx
 
@@ -141,7 +142,7 @@ def sigmoid_backward(dy: Array, cache: ActivationCache) -> Array:
     """dy * y * (1 - y): at most a quarter of dy, which is why deep networks of sigmoids hardly learn."""
     y = cache.y
     dy = check_upstream(dy, y.shape, y.dtype)
-    dx = np.empty_like(dy)
+    dx = empty(dy.shape, dy.dtype)
     loops.sigmoid_backward(3 * dy.nbytes, dy.reshape(-1), y.reshape(-1), dx.reshape(-1))
     return dx
 
@@ -157,7 +158,7 @@ def tanh_backward(dy: Array, cache: ActivationCache) -> Array:
     """dy * (1 - y^2), as (1 - y)(1 + y): no rounded square is subtracted where y is close to 1."""
     y = cache.y
     dy = check_upstream(dy, y.shape, y.dtype)
-    dx = np.empty_like(dy)
+    dx = empty(dy.shape, dy.dtype)
     loops.tanh_backward(3 * dy.nbytes, dy.reshape(-1), y.reshape(-1), dx.reshape(-1))
     return dx
 

@@ -13,10 +13,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from minicnn.ops.checks import check_pictures, check_upstream
 from minicnn.ops.jit import njit, prange
+from minicnn.ops.memory import empty
 from minicnn.ops.pooling import check_pooling, windows_over
 from minicnn.ops.turns import turns
 from minicnn.ops.vectors import lanes, load, splat, store
@@ -37,7 +36,7 @@ def average_pool2d(x: Array, window: Window) -> tuple[Array, AveragePool2DCache]
     """
     x = check_pictures(x)
     top_left = check_pooling(x.shape, window)
-    y = np.empty((len(x), *window.output_size(*x.shape[1:3]), x.shape[3]), x.dtype)
+    y = empty((len(x), *window.output_size(*x.shape[1:3]), x.shape[3]), x.dtype)
     _forward(x.nbytes, x, window.size, window.strides, top_left, y)
     return y, AveragePool2DCache(x.shape, window)
 
@@ -46,7 +45,7 @@ def average_pool2d_backward(dy: Array, cache: AveragePool2DCache) -> Array:
     """(N, OH, OW, C) -> dx (N, H, W, C). Raises ShapeError when ``dy`` is not shaped like y."""
     (N, H, W, C), window = cache
     dy = check_upstream(dy, (N, *window.output_size(H, W), C))
-    dx = np.empty((N, H, W, C), dy.dtype)
+    dx = empty((N, H, W, C), dy.dtype)
     _backward(dx.nbytes, dy, window.size, window.strides, check_pooling(cache.x_shape, window), dx)
     return dx
 

@@ -28,10 +28,12 @@ import numpy as np
 from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.ops.checks import check_batch, check_upstream
 from minicnn.ops.column_sums import column_products
+from minicnn.ops.gemm import floor_of
 from minicnn.ops.jit import njit, prange
+from minicnn.ops.memory import empty
 from minicnn.ops.moments import channel_moments
 from minicnn.ops.turns import turns
-from minicnn.ops.vectors import lanes, load, store
+from minicnn.ops.vectors import lanes, load, select, splat, store
 from minicnn.shapes import Array, check_array, check_same_dtype
 
 ROWS = 64  # per turn of a loop over rows
@@ -48,27 +50,37 @@ class BatchNormCache(NamedTuple):
     batch_statistics: bool
 
 
-def batch_norm_training(x: Array, gamma: Array, beta: Array, epsilon: float = 1e-3) -> tuple[Array, BatchNormCache]:
+def batch_norm_training(
+    x: Array, gamma: Array, beta: Array, epsilon: float = 1e-3, *, relu: bool = False
+) -> tuple[Array, BatchNormCache]:
     """(N, ..., C), (C,), (C,) -> (N, ..., C), normalised with the batch's own statistics, which the cache holds.
 
-    Two passes over x. Raises ShapeError, DtypeError, OptionError.
+    Two passes over x. ``relu`` cuts the result off at 0 while it is written; ``batch_norm_backward`` then expects the
+    gradient that ``relu_backward`` returned. Raises ShapeError, DtypeError, OptionError.
     """
     x = _checked(x, epsilon, gamma=gamma, beta=beta)
     mean, variance = channel_moments(x)
     cache = BatchNormCache(x, gamma, mean.astype(x.dtype), variance.astype(x.dtype), epsilon, batch_statistics=True)
-    return _normalise(x, gamma, beta, mean, variance, epsilon), cache
+    return _normalise(x, gamma, beta, mean, variance, epsilon, relu), cache
 
 
 def batch_norm_inference(
-    x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, epsilon: float = 1e-3
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    mean: Array,
+    variance: Array,
+    epsilon: float = 1e-3,
+    *,
+    relu: bool = False,
 ) -> tuple[Array, BatchNormCache]:
     """(N, ..., C) and four arrays (C,) -> (N, ..., C), normalised with the given statistics.
 
-    One pass over x. Raises ShapeError, DtypeError, OptionError.
+    One pass over x. ``relu`` as in training. Raises ShapeError, DtypeError, OptionError.
     """
     x = _checked(x, epsilon, gamma=gamma, beta=beta, mean=mean, variance=variance)
     cache = BatchNormCache(x, gamma, mean, variance, epsilon, batch_statistics=False)
-    return _normalise(x, gamma, beta, mean, variance, epsilon), cache
+    return _normalise(x, gamma, beta, mean, variance, epsilon, relu), cache
 
 
 def batch_norm_backward(
@@ -88,42 +100,46 @@ def batch_norm_backward(
     dx = None
     if input_gradient:
         scale = (gamma * inverse).astype(x.dtype)
-        dx = np.empty(x.shape, x.dtype)
+        dx = empty(x.shape, x.dtype)
         if batch_statistics:
             offset, slope = (dbeta / M).astype(x.dtype), (inverse * dgamma / M).astype(x.dtype)
             _input_gradient(3 * x.nbytes, _rows(dy), _rows(x), scale, offset, mean, slope, _rows(dx))
         else:
             zero = np.zeros_like(scale)
-            _scale_and_shift(2 * x.nbytes, _rows(dy), zero, scale, zero, _rows(dx))
+            _scale_and_shift(2 * x.nbytes, _rows(dy), zero, scale, zero, floor_of(False, x.dtype), _rows(dx))
     if not parameter_gradients:
         return dx, None, None
     return dx, dgamma.astype(x.dtype), dbeta.astype(x.dtype)
 
 
-def _normalise(x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, epsilon: float) -> Array:
+def _normalise(x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, epsilon: float, relu: bool) -> Array:
     """The mean is taken off before anything is scaled: x * scale + (beta - mean * scale) would cancel large numbers."""
-    scale = gamma / np.sqrt(variance.astype(np.float64) + epsilon)
-    y = np.empty(x.shape, x.dtype)
-    shift = np.ascontiguousarray(beta)
-    _scale_and_shift(2 * x.nbytes, _rows(x), mean.astype(x.dtype), scale.astype(x.dtype), shift, _rows(y))
+    scale = (gamma / np.sqrt(variance.astype(np.float64) + epsilon)).astype(x.dtype)
+    y = empty(x.shape, x.dtype)
+    shift, floor = np.ascontiguousarray(beta), floor_of(relu, x.dtype)
+    _scale_and_shift(2 * x.nbytes, _rows(x), mean.astype(x.dtype), scale, shift, floor, _rows(y))
     return y
 
 
 @turns
-def _scale_and_shift(x: Array, mean: Array, scale: Array, beta: Array, y: Array) -> None:
-    """y = (x - mean) * scale + beta in one pass; some rows (of M, C) per turn."""
+def _scale_and_shift(x: Array, mean: Array, scale: Array, beta: Array, floor: float, y: Array) -> None:
+    """y = max(floor, (x - mean) * scale + beta) in one pass; some rows (of M, C) per turn."""
     for block in prange(-(-len(x) // ROWS)):
-        _scale_and_shift_rows(x, mean, scale, beta, y, block * ROWS, min(len(x), (block + 1) * ROWS))
+        _scale_and_shift_rows(x, mean, scale, beta, floor, y, block * ROWS, min(len(x), (block + 1) * ROWS))
 
 
 @njit
-def _scale_and_shift_rows(x: Array, mean: Array, scale: Array, beta: Array, y: Array, first: int, end: int) -> None:
+def _scale_and_shift_rows(
+    x: Array, mean: Array, scale: Array, beta: Array, floor: float, y: Array, first: int, end: int
+) -> None:
     C = x.shape[1]
     for row in range(first, end):
         for c in range(0, C, lanes(x)):
             at, left = row * C + c, C - c
             distance = load(x, at, left) - load(mean, c, left)
-            store(y, at, distance * load(scale, c, left) + load(beta, c, left), left)
+            value = distance * load(scale, c, left) + load(beta, c, left)
+            least = splat(floor, value)
+            store(y, at, select(value < least, least, value), left)  # NaN is not below, and stays
 
 
 @turns

@@ -20,6 +20,7 @@ from __future__ import annotations
 import numpy as np
 
 from minicnn.ops.jit import inline, njit, prange
+from minicnn.ops.memory import empty
 from minicnn.ops.turns import turns
 from minicnn.ops.vectors import lanes, load, store
 from minicnn.shapes import Array, Pair, Shape, Window
@@ -32,7 +33,7 @@ START, WEIGHT, FIRST, END, RUN = range(5)
 
 def forward(x: Array, kernel: Array, bias: Array | None, window: Window) -> Array:
     """(N, H, W, C), (KH, KW, C), (C,) -> (N, OH, OW, C)"""
-    y = np.empty((len(x), *window.output_size(*x.shape[1:3]), x.shape[3]), x.dtype)
+    y = empty((len(x), *window.output_size(*x.shape[1:3]), x.shape[3]), x.dtype)
     start = np.zeros(x.shape[3], x.dtype) if bias is None else np.ascontiguousarray(bias)
     _run(x, kernel, start, window, window.pads(*x.shape[1:3]), y, backward=False)
     return y
@@ -40,7 +41,7 @@ def forward(x: Array, kernel: Array, bias: Array | None, window: Window) -> Arra
 
 def input_gradient(dy: Array, kernel: Array, x_shape: Shape, window: Window) -> Array:
     """(N, OH, OW, C), (KH, KW, C) -> (N, H, W, C)"""
-    dx = np.empty(x_shape, dy.dtype)
+    dx = empty(x_shape, dy.dtype)
     _run(dy, kernel, np.zeros(x_shape[3], dy.dtype), window, window.pads(*x_shape[1:3]), dx, backward=True)
     return dx
 

@@ -17,6 +17,7 @@ import numpy as np
 from minicnn.errors import OptionError, explain
 from minicnn.ops.checks import check_batch, check_upstream
 from minicnn.ops.jit import prange
+from minicnn.ops.memory import empty
 from minicnn.ops.turns import turns
 from minicnn.ops.vectors import lanes, load, load_like, select, splat, store
 from minicnn.shapes import Array
@@ -53,7 +54,7 @@ def dropout_backward(dy: Array, cache: DropoutCache) -> Array:
 def _scaled(x: Array, keep: Array, rate: float) -> Array:
     if rate == 1:
         return np.zeros(x.shape, x.dtype)
-    y, kept = np.empty_like(x), keep.reshape(-1).view(np.uint8)
+    y, kept = empty(x.shape, x.dtype), keep.reshape(-1).view(np.uint8)
     _scale_kept(2 * x.nbytes, x.reshape(-1), kept, x.dtype.type(1 / (1 - rate)), y.reshape(-1))
     return y
 

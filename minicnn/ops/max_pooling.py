@@ -22,6 +22,7 @@ import numpy as np
 
 from minicnn.ops.checks import check_pictures, check_upstream
 from minicnn.ops.jit import inline, njit, prange
+from minicnn.ops.memory import empty
 from minicnn.ops.pooling import check_pooling, windows_over
 from minicnn.ops.turns import turns
 from minicnn.ops.vectors import lanes, load, load_like, select, splat, store
@@ -42,7 +43,7 @@ def max_pool2d(x: Array, window: Window) -> tuple[Array, MaxPool2DCache]:
     Raises ShapeError when the window does not fit, OptionError for dilation or for paddings as wide as the window.
     """
     taps = window.size[0] * window.size[1]
-    winners = np.empty(_output_shape(x, window), np.uint8 if taps <= 256 else np.int32)
+    winners = empty(_output_shape(x, window), np.uint8 if taps <= 256 else np.int32)
     return _pooled(x, window, winners), MaxPool2DCache(winners, x.shape, window)
 
 
@@ -56,7 +57,7 @@ def max_pool2d_backward(dy: Array, cache: MaxPool2DCache) -> Array:
     winners, x_shape, window = cache
     dy = check_upstream(dy, winners.shape)
     top_left = check_pooling(x_shape, window)
-    dx = np.empty(x_shape, dy.dtype)
+    dx = empty(x_shape, dy.dtype)
     if _is_halving(window, x_shape, dy.shape):
         _halve_backward(dx.nbytes, dy, winners, dx)
     else:
@@ -72,7 +73,7 @@ def _output_shape(x: Array, window: Window) -> Shape:
 def _pooled(x: Array, window: Window, winners: Array | None) -> Array:
     x = check_pictures(x)
     top_left = check_pooling(x.shape, window)
-    y = np.empty(_output_shape(x, window), x.dtype)
+    y = empty(_output_shape(x, window), x.dtype)
     if _is_halving(window, x.shape, y.shape):
         _halve(x.nbytes, x, y, winners)
     else:

@@ -14,6 +14,7 @@ import numpy as np
 
 from minicnn.errors import OptionError, explain
 from minicnn.ops.checks import check_pictures, check_upstream
+from minicnn.ops.memory import empty
 from minicnn.shapes import Array, Pads, Shape, pair
 
 
@@ -32,7 +33,7 @@ def zero_pad2d(x: Array, padding: Pads) -> tuple[Array, ZeroPad2DCache]:
     x = check_pictures(x)
     (top, bottom), (left, right) = check_pads(padding)
     N, H, W, C = x.shape
-    y = np.empty((N, top + H + bottom, left + W + right, C), x.dtype)
+    y = empty((N, top + H + bottom, left + W + right, C), x.dtype)
     y[:, top : top + H, left : left + W] = x
     y[:, :top] = y[:, top + H :] = 0  # only the frame: np.zeros would write the picture's place twice
     y[:, top : top + H, :left] = y[:, top : top + H, left + W :] = 0

@@ -102,7 +102,7 @@ def input_gradient(dy: Array, kernel: Array, x_shape: Shape, window: Window, gro
             own = Window(turned.shape[:2], dilation=window.dilation)
             offsets, run = _segments(size[1], dy.shape[3], turned.shape, own, groups)
             start_h, start_w = pads[0][0] - before_h + from_h, pads[1][0] - before_w + from_w
-            offsets = offsets + [[(start_h * size[1] + start_w) * dy.shape[3], 0]]
+            offsets[:, 0] += (start_h * size[1] + start_w) * dy.shape[3]
             steps = np.array([1, 1, first_h, first_w, stride_h, stride_w, start_h + own.span[0]], np.intp)
             around = (pads[0][0], pads[1][0], *size)
             panels = prepare(turned, own, groups)
@@ -112,7 +112,7 @@ def input_gradient(dy: Array, kernel: Array, x_shape: Shape, window: Window, gro
 
 def kernel_gradient(dy: Array, x: Array, kernel_shape: Shape, window: Window, groups: int) -> Array:
     """(N, OH, OW, F), (N, H, W, C) -> (KH, KW, C/groups, F)"""
-    size_h, size_w, channels, filters = kernel_shape
+    filters = kernel_shape[3]
     picture, dy = _padded(np.ascontiguousarray(x), window.pads(*x.shape[1:3])), np.ascontiguousarray(dy)
     count, height, width, all_channels = picture.shape
     out_h, out_w = dy.shape[1:3]

@@ -34,7 +34,7 @@ def copy_rows(x: Array, n: int, first: int, rows: int, left: int, width: int, in
 @njit_parallel
 def pad_picture(x: Array, top: int, left: int, picture: Array) -> None:
     """picture = x with zeros around it."""
-    N, PH, PW, C = picture.shape
+    N, PH, PW, _ = picture.shape
     for row in prange(N * PH):
         n, ph = row // PH, row % PH
         copy_rows(x, n, ph - top, 1, left, PW, picture[n, ph].reshape(-1))
@@ -124,7 +124,7 @@ def window_products(
     block is read while it is in the cache.
     """
     groups, _, columns = total.shape
-    rows_of_dy, run, _ = upstream.shape
+    run = upstream.shape[1]
     at_once, a_step, filters, W, rows = sizes
     panels, height, per_group = columns // W, even_rows(rows, ROWS), len(taps) // groups
     parts = (rows + height - 1) // height

@@ -149,7 +149,7 @@ def all_output_tiles(m: int, products: Array, bias: Array, floor: float, y: Arra
 @njit_parallel
 def all_upstream_tiles(m: int, dy: Array, first: int, count: int, panels: Array) -> None:
     """panels[:, :, :count] for the output gradients of the tiles from ``first`` on."""
-    points, P, _, W = panels.shape
+    points, _, _, W = panels.shape
     OH, OW = dy.shape[1:3]
     for turn in prange((count + TILES_PER_TURN - 1) // TILES_PER_TURN):
         half, square = np.empty(points * W, dy.dtype), np.empty(points * dy.shape[3], dy.dtype)
