@@ -19,14 +19,16 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.process import environment
 from benchmarks.peers.statistics import Result, Row
+from benchmarks.peers.work import Work
 from benchmarks.peers.worker import bind, trim
 
-START, FORWARD, TRAINING = "start", "forward", "training"
+START, FORWARD, TRAINING, SCRATCH = "start", "forward", "training", "scratch"
 MEMORY_BATCH, CALLS = 8, 3
 LIMIT = 600.0  # seconds
 
@@ -43,6 +45,11 @@ def peak_memory(
     """Bytes: the peak of VGG-Face (224x224x3, batch 8), forward or training step, after its weights are made."""
     result = Result(f"memory-{direction}", f"peak memory of VGG-Face, {direction}, batch {MEMORY_BATCH}", unit="bytes")
     return _rounds(result, peers, direction, threads, cores, 1, say)
+
+
+def scratch(work: Work, threads: int, cores: list[int]) -> float:
+    """Bytes that minicnn's forward pass of a layer needs beyond input, weights and output. RuntimeError if it fails."""
+    return _run("minicnn", SCRATCH, threads, cores, work.to_json())
 
 
 def _rounds(
@@ -71,10 +78,10 @@ def _rounds(
     return result
 
 
-def _run(peer: str, what: str, threads: int, cores: list[int]) -> float:
+def _run(peer: str, what: str, threads: int, cores: list[int], rows: dict[str, Any] | None = None) -> float:
     """Seconds until the line, or the number in it. RuntimeError says how it failed."""
     arguments = [sys.executable, "-m", "benchmarks.peers.fresh", peer, what, ",".join(map(str, cores))]
-    surroundings = environment(threads) | {"BENCH_ROWS": json.dumps(rows_of(what))}
+    surroundings = environment(threads) | {"BENCH_ROWS": json.dumps(rows or rows_of(what))}
     with tempfile.TemporaryFile("w+") as complaints:
         start = time.perf_counter()
         process = subprocess.Popen(
@@ -178,10 +185,28 @@ def reset_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
-def peak() -> int:
-    """VmHWM in bytes: the most memory that was in RAM at once."""
+def memory(which: str = "VmHWM") -> int:
+    """Bytes in RAM: the most there were at once, or with "VmRSS" those there are now."""
     lines = Path("/proc/self/status").read_text().splitlines()
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{which}:"))
+
+
+def measure_scratch() -> int:
+    """A small layer of the same kind first, so that compiled code is there; then one call's peak, less its output."""
+    from benchmarks.peers.work import make_data
+    from minicnn.models.table import build
+
+    work = Work.from_json(json.loads(os.environ["BENCH_ROWS"]))
+    ((kind, name, options),) = work.rows
+    small = replace(
+        work, batch=1, input_shape=(*work.input_shape[:2], 2), rows=((kind, name, {**options, "filters": 2}),)
+    )
+    for each in (small, work):
+        model, x = build(each.architecture()), make_data(each).x
+        reset_peak()
+        before = memory("VmRSS")
+        y = model(x)
+    return max(0, memory() - before - y.nbytes)
 
 
 def main(peer: str, what: str, cores: str) -> None:
@@ -189,6 +214,9 @@ def main(peer: str, what: str, cores: str) -> None:
     bind([int(core) for core in cores.split(",")])
     import numpy as np
 
+    if what == SCRATCH:
+        print(json.dumps({"peak": measure_scratch()}), flush=True)
+        return
     call = {"minicnn": minicnn_network, "keras": keras_network}[peer](what)
     if what == START:
         call(np.zeros((1, 200, 200, 1), np.float32))
@@ -198,7 +226,7 @@ def main(peer: str, what: str, cores: str) -> None:
     reset_peak()
     for _ in range(CALLS):
         call(x)
-    print(json.dumps({"peak": peak()}), flush=True)
+    print(json.dumps({"peak": memory()}), flush=True)
 
 
 if __name__ == "__main__":

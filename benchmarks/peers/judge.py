@@ -59,7 +59,7 @@ def judge(work: Work, rows: Sequence[Row], algorithms: Mapping[str, str]) -> Non
         for name, error in row.errors.items():
             limit = _limit(work, name)
             if row.ok and row.peer == "minicnn":
-                limit = min(limit, _our_limit(work, name, rows, set(algorithms.values())))
+                limit = min(limit, _our_limit(work, name, rows, {*algorithms.values(), row.way}))
             if not error <= limit:
                 row.refuse("WRONG", f"{name} is off by {error:.2g}, allowed are {limit:.2g}")
 

@@ -1,18 +1,21 @@
-"""minicnn as a peer: through the calls everybody uses. "float64" is the referee's way, and is never timed."""
+"""minicnn as a peer: through the calls everybody uses. "float64" is the referee's way, and is never timed; a
+way may also be the name of a convolution algorithm.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from benchmarks.layer_engines import MINICNN, layer_call
 from benchmarks.model_engines import LOSS, model_call
+from benchmarks.peers.algorithms import with_algorithm
 from benchmarks.peers.interface import Timed
 from benchmarks.peers.work import BACKWARD, FORWARD, LEARNING_RATE, MATMUL, TRAINING, Data, Work
 
 REFEREE = "float64"
+PLAIN = "im2col"  # every convolution as one matrix product
 
 
 class Peer:
@@ -39,7 +42,9 @@ class Peer:
         x = data.x.astype(dtype, copy=False)
         if work.direction == MATMUL:
             return self._matmul(x, data.y.astype(dtype, copy=False), way)
-        model = self._table.build(work.architecture() if way != REFEREE else plain(work).architecture(), dtype=dtype)
+        if way != "minicnn":  # an algorithm by its name; a referee should not share what it judges
+            work = with_algorithm(work, PLAIN if way == REFEREE else way)
+        model = self._table.build(work.architecture(), dtype=dtype)
         model.set_weights(data.weights)
         if way != REFEREE:
             self._remember_algorithms(model)
@@ -75,12 +80,6 @@ class Peer:
         from minicnn.summary import summarize
 
         self._algorithms.update({row.name: row.algorithm for row in summarize(model) if row.algorithm})
-
-
-def plain(work: Work) -> Work:
-    """The same work with every convolution as one matrix product: a referee should not share what it judges."""
-    rows = tuple((kind, name, {**o, "algorithm": "im2col"} if "Conv" in kind else o) for kind, name, o in work.rows)
-    return replace(work, rows=rows)
 
 
 def _loss(found: dict[str, Any]) -> dict[str, Any]:

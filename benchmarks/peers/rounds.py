@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -88,8 +89,13 @@ class Team:
             path.unlink()
 
 
-def measure(team: Team, work: Work, pace: Pace, say: Say) -> Result:
-    """All rows of one work, in the order of the catalogue. What cannot be done is a row with its reason."""
+def measure(
+    team: Team, work: Work, pace: Pace, say: Say, ways: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> Result:
+    """All rows of one work, in the order of the catalogue. What cannot be done is a row with its reason.
+
+    ``ways``: for some peers, others than they would choose themselves.
+    """
     result = Result(work.name, work.direction, work.flops())
     entries = [entry for entry in team.entries if work.direction in entry.directions]
     try:
@@ -99,7 +105,7 @@ def measure(team: Team, work: Work, pace: Pace, say: Say) -> Result:
         truth, algorithms = _truth(team, work, files, result.referee, pace)
         for entry in entries:
             say(f"{work.name}: {entry.title} prepares")
-            described = _prepare(team, entry, work, files, truth, result, pace)
+            described = _prepare(team, entry, work, files, truth, result, pace, ways.get(entry.name))
             if entry.name == MINICNN:
                 algorithms = described.get("algorithms", {})
         judge(work, result.rows, algorithms)
@@ -126,10 +132,17 @@ def _truth(
 
 
 def _prepare(
-    team: Team, entry: Entry, work: Work, files: list[str], truth: Any, result: Result, pace: Pace
+    team: Team,
+    entry: Entry,
+    work: Work,
+    files: list[str],
+    truth: Any,
+    result: Result,
+    pace: Pace,
+    ways: Sequence[str] | None,
 ) -> dict[str, Any]:
     try:
-        answer = _ask_to_prepare(team, entry, work, files, pace, f"result-{entry.name}")
+        answer = _ask_to_prepare(team, entry, work, files, pace, f"result-{entry.name}", ways)
     except WorkerError as error:
         row = Row(entry.name, "-")
         row.refuse("failed", str(error))
@@ -153,10 +166,10 @@ def _prepare(
 
 
 def _ask_to_prepare(
-    team: Team, entry: Entry, work: Work, files: list[str], pace: Pace, results: str, ways: list[str] | None = None
+    team: Team, entry: Entry, work: Work, files: list[str], pace: Pace, results: str, ways: Sequence[str] | None
 ) -> dict[str, Any]:
     question = {"work": work.to_json(), "files": files, "results": str(team.folder / results)}
-    return team.worker(entry).ask(pace.prepare_limit, "prepare", **question, ways=ways)
+    return team.worker(entry).ask(pace.prepare_limit, "prepare", **question, ways=list(ways or ()))
 
 
 def _load(path: str) -> dict[str, Any]:

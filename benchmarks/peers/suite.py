@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import fresh
+from benchmarks.peers import algorithms, fresh
 from benchmarks.peers.cases import SINGLE_3X3, SINGLE_OTHERS, all_works, network_work
 from benchmarks.peers.catalogue import MINICNN, Entry
 from benchmarks.peers.claims import (
@@ -62,6 +62,7 @@ class Run:
     limits: Limits | None = None
     works: dict[str, Work] = field(default_factory=dict)
     interrupted: bool = False
+    algorithms: list[algorithms.Algorithm] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """One strict document; ``benchmarks/README.md`` says what its fields mean."""
@@ -79,6 +80,7 @@ class Run:
             "interrupted": self.interrupted,
             "limits": self.limits.to_json() if self.limits else None,
             "cases": [result.to_json() for result in self.results.values()],
+            "algorithms": [one.to_json() for one in self.algorithms],
             "claims": [v.to_json() for v in self.verdicts],
         }
 
@@ -138,6 +140,20 @@ def cores_to_use(threads: int | None) -> list[int]:
     if threads is not None and not 1 <= threads <= len(allowed):
         raise OptionError(explain(f"--threads from 1 to {len(allowed)}, the cores there are", threads))
     return allowed[:threads]
+
+
+def compare_algorithms(work: Work, run: Run, pace: Pace, say: Callable[[str], None]) -> list[str]:
+    """minicnn's algorithms for one layer, into ``run.algorithms``; returns why the winner wins, in words."""
+    from minicnn.models.table import build
+    from minicnn.summary import summarize
+
+    entries = [entry for entry in run.entries if entry.name == MINICNN]
+    with (
+        tempfile.TemporaryDirectory(prefix="minicnn-bench-") as folder,
+        Team(entries, run.threads, run.cores, Path(folder)) as team,
+    ):
+        run.algorithms = algorithms.compare(team, work, pace, say)
+    return algorithms.why(run.algorithms, summarize(build(work.architecture()))[0].algorithm)
 
 
 def carry_out(

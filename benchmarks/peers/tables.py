@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from benchmarks.peers.algorithms import Algorithm
 from benchmarks.peers.claims import Verdict
 from benchmarks.peers.statistics import Result, Row, Spread, spread
 from benchmarks.peers.suite import Run
@@ -50,6 +51,20 @@ def _case_row(result: Result, row: Row) -> tuple[str, str, str, str, str]:
         rate,
         f"{row.worst:.1e}" if row.errors else "",
     )
+
+
+def algorithm_rows(found: Iterable[Algorithm]) -> list[tuple[str, str, str, str, str, str]]:
+    """(name, time, multiplications, GFLOP/s of those, scratch, error and its limit, or why there is no number)."""
+    rows = []
+    for one in found:
+        if one.seconds is None:
+            rows.append((one.name, "-", "-", "-", "-", one.problem))
+            continue
+        scratch = "-" if math.isnan(one.scratch) else f"{one.scratch / 2**20:.1f} MiB"
+        error = f"{one.error:.1e} (<= {one.limit:.1e})"
+        median = quantity(one.seconds.median, "s")
+        rows.append((one.name, median, f"{one.multiplications / 1e6:.4g} M", f"{one.rate:.0f}", scratch, error))
+    return rows
 
 
 def claim_rows(verdicts: Iterable[Verdict]) -> list[tuple[str, str, str, str, str]]:

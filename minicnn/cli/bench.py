@@ -30,6 +30,7 @@ def bench(
     strides: Annotated[int, typer.Option(help="Its strides.", min=1)] = 1,
     padding: Annotated[str, typer.Option(help="same or valid.")] = "same",
     batch: Annotated[int, typer.Option(help="Its batch.", min=1)] = 8,
+    algorithms: Annotated[bool, typer.Option("--algorithms", help="Only minicnn's algorithms for it.")] = False,
     threads: Annotated[int | None, typer.Option(help="Threads, one per core. All cores.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Few rounds: a first impression.")] = False,
     seconds: Annotated[float | None, typer.Option(help="Time for the rounds of each work.", min=0)] = None,
@@ -57,6 +58,8 @@ def bench(
         shape = _sizes(input)
         options: dict[str, Any] = {"filters": filters, "kernel": kernel, "strides": strides, "padding": padding}
         works = [cases.layer_work(layer, shape, direction=d, batch=batch, **options) for d in (FORWARD, BACKWARD)]
+    if algorithms and layer != "conv":
+        raise OptionError(explain("--algorithms with --layer conv", f"--layer {layer}" if layer else "no --layer"))
     plan = suites.plan(suite, tuple(only or ()), works)
     plan.roofline = plan.roofline or plot is not None
     if list_names:
@@ -70,6 +73,12 @@ def bench(
     pace = QUICK if quick else Pace()
     pace = pace if seconds is None else replace(pace, seconds=seconds)
 
+    if algorithms:
+        with console.steps() as say:
+            reasons = suites.compare_algorithms(works[0], run, pace, say)
+        _show_algorithms(run, works[0].name, reasons)
+        _write(run, json, markdown, None)
+        return
     for entry in missing:
         console.note(f"{entry.title} is not installed ({', '.join(entry.absent)}): {entry.install}")
     with console.steps() as say:
@@ -127,6 +136,15 @@ def _show(result: Any, work: Any) -> None:
         console.Column("Error"),
     ]
     console.table(f"\n{result.name}: {result.direction}", columns, case_rows(result))
+
+
+def _show_algorithms(run: Run, name: str, reasons: list[str]) -> None:
+    from benchmarks.peers.tables import algorithm_rows, header
+
+    titles = (("Algorithm", "left"), ("Time", "right"), ("Mult.", "right"), ("GFLOP/s", "right"), ("Scratch", "right"))
+    columns = [*(console.Column(*title) for title in titles), console.Column("Error (limit)")]
+    console.table(name, columns, algorithm_rows(run.algorithms))
+    console.out().print("\n".join(["", *reasons, "", *header(run)]), markup=False)
 
 
 def _show_verdicts(run: Run) -> None:
