@@ -127,13 +127,20 @@ def verdict(claim: Claim, results: Mapping[str, Result]) -> Verdict:
         assert ratio is not None
         if claim.less:
             ratio = Spread(1 / ratio.median, 1 / ratio.high, 1 / ratio.low)
-        found.append((ratio.median, ratio, name, f"{opponent.peer} {opponent.way}"))
+        found.append((ratio.median, ratio, name, f"{opponent.peer} {opponent.way}{_left_out(result, claim.against)}"))
     pick = max if claim.less else min
     median, ratio, name, opponent_name = pick(found, key=lambda one: one[0])
     status = "aim" if _reaches(median, claim.aim, claim.less) else "missed"
     if status == "missed" and _reaches(median, claim.bar, claim.less):
         status = "bar"
     return Verdict(claim, status, ratio, name, opponent_name)
+
+
+def _left_out(result: Result, against: tuple[str, ...]) -> str:
+    """Opponents without a single way that could be compared: a ratio may look better because they are not in it."""
+    peers = {row.peer for row in result.rows if row.peer != "minicnn" and (not against or row.peer in against)}
+    absent = sorted(peers - {row.peer for row in result.rows if row.ok and row.rounds})
+    return f"; WITHOUT {', '.join(absent)}" if absent else ""
 
 
 def _reaches(value: float, line: float, less: bool) -> bool:

@@ -45,7 +45,7 @@ def test_the_fastest_peer_is_the_one_with_the_least_median() -> None:
 def test_wrong_rows_are_never_compared() -> None:
     found = result("a", minicnn=[1.0], keras=[3.0], torch=[0.1])
     found.rows[2].refuse("WRONG", "y is off")
-    assert verdict(claim(), {"a": found}).opponent == "keras way"
+    assert verdict(claim(), {"a": found}).opponent == "keras way; WITHOUT torch"
     found.rows[0].refuse("WRONG", "dx is off")
     judged = verdict(claim(), {"a": found})
     assert (judged.status, judged.met) == ("no number", False)
