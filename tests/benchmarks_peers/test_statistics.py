@@ -87,7 +87,7 @@ def test_a_page_shows_ratio_bar_aim_and_verdict() -> None:
     run.verdicts = [verdict(claim(), run.results)]
     page = markdown(run)
     assert "minicnn bench" in page
-    assert "2.50 [2.50, 2.50] | >= 2 | 3 | bar met: a (keras way)" in page
+    assert "2.50 [2.50, 2.50] | >= 2 | 3 | bar met: a (keras way; WITHOUT torch)" in page
     assert "failed: it \\| broke" in page
     assert "not installed: ncnn; pip install ncnn" in page
     assert [row[0] for row in case_rows(found)] == ["minicnn way", "keras way", "torch way"]
