@@ -7,7 +7,7 @@
 - ``fastmath={"contract"}``: a * b + c may become one fused instruction, rounded once: faster *and* closer to the
   truth. Nothing else of fastmath: the full set assumes that no NaN or inf exists, and both must survive a forward
   pass to be seen.
-- OpenMP's threads wait for their next loop awake for some 20 microseconds (``GOMP_SPINCOUNT=1000``), then asleep,
+- OpenMP's threads wait for their next loop awake for some 200 microseconds (``GOMP_SPINCOUNT=10000``), then asleep,
   unless the environment says otherwise. A network alternates between our loops and the BLAS, which has threads of its
   own: on as many cores as threads, those that stay awake keep the computing ones from running. Those that fall asleep
   at once are often woken on the core that woke them, and a short loop runs on one core alone. Numbers:
@@ -31,7 +31,7 @@ from minicnn.ops.jit_cache import DiskCache
 
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 prange = numba.prange
 

@@ -61,11 +61,12 @@ def input_tile(
         source, row = pointer(square, 0), n * C
     for c in range(0, C, CHANNELS):
         w = min(CHANNELS, C - c)
-        for j in range(n):
+        together = n if w == C else 1  # the columns of few channels lie side by side: take all of them as one
+        for j in range(0, n, together):
             if m == 4:
-                left_multiply(INPUT_4, offset(source, j * C + c), row, pointer(half, j * w), n * w, w)
+                left_multiply(INPUT_4, offset(source, j * C + c), row, pointer(half, j * w), n * w, together * w)
             else:
-                left_multiply(INPUT_2, offset(source, j * C + c), row, pointer(half, j * w), n * w, w)
+                left_multiply(INPUT_2, offset(source, j * C + c), row, pointer(half, j * w), n * w, together * w)
         for i in range(n):
             to = pointer(tiles, (i * n * T + t) * C + c)
             if m == 4:
@@ -132,12 +133,13 @@ def upstream_tile(
         source, row = pointer(square, 0), m * F
     for p in range(P):
         w = min(W, F - p * W)
-        for j in range(m):
+        together = m if w == F else 1
+        for j in range(0, m, together):
             start = offset(source, j * F + p * W)
             if m == 4:
-                left_multiply(UPSTREAM_4, start, row, pointer(half, j * w), m * w, w)
+                left_multiply(UPSTREAM_4, start, row, pointer(half, j * w), m * w, together * w)
             else:
-                left_multiply(UPSTREAM_2, start, row, pointer(half, j * w), m * w, w)
+                left_multiply(UPSTREAM_2, start, row, pointer(half, j * w), m * w, together * w)
         for i in range(n):
             to = pointer(panels, ((i * n * P + p) * T + t) * W)
             if m == 4:
