@@ -29,11 +29,16 @@ SLACK = 1.1
 LARGEST_MISFIT = 2  # times the size asked for, that a recycled block may have
 
 
-def aligned(size: int) -> Array:
-    """``size`` new bytes that start at a multiple of ALIGNMENT."""
-    raw = np.empty(size + ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
-    return raw[start : start + size]
+class Block:
+    """Some bytes that start at a multiple of ALIGNMENT."""
+
+    __slots__ = ("address", "bytes", "size")
+
+    def __init__(self, size: int) -> None:
+        raw = np.empty(size + ALIGNMENT, np.uint8)
+        start = -raw.ctypes.data % ALIGNMENT
+        self.bytes: Array = raw[start : start + size]
+        self.address, self.size = raw.ctypes.data + start, size
 
 
 class Pool:
@@ -41,7 +46,7 @@ class Pool:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._free: list[Array] = []  # oldest first
+        self._free: list[Block] = []  # oldest first
         self.lent = 0  # bytes in use
         self.most = 0  # ... at the worst moment
 
@@ -50,21 +55,23 @@ class Pool:
         """Bytes, used and unused."""
         return self.lent + sum(block.size for block in self._free)
 
-    def borrow(self, size: int) -> Array:
-        """A block of at least ``size`` bytes."""
+    def borrow(self, size: int) -> Block:
+        """A block of at least ``size`` bytes: the smallest that fits, the latest one of several."""
         with self._lock:
-            fitting = [b for b in self._free if size <= b.size <= LARGEST_MISFIT * size]
-            if fitting:
-                block = min(fitting, key=lambda b: b.size)
-                self._free = [b for b in self._free if b is not block]
+            best, most = -1, LARGEST_MISFIT * size + 1
+            for i, block in enumerate(self._free):
+                if size <= block.size < most or block.size == most:
+                    best, most = i, block.size
+            if best >= 0:
+                block = self._free.pop(best)
             else:
                 self._make_room(size)
-                block = aligned(size)
+                block = Block(size)
             self.lent += block.size
             self.most = max(self.most, self.lent)
             return block
 
-    def give_back(self, block: Array) -> None:
+    def give_back(self, block: Block) -> None:
         """The block may be lent again."""
         with self._lock:
             self.lent -= block.size
@@ -85,13 +92,15 @@ class Pool:
 class _Loan:
     """Stands behind an array as its owner; the block returns to the pool when the last view has gone."""
 
-    def __init__(self, pool: Pool, block: Array, shape: Shape, dtype: Any) -> None:
+    __slots__ = ("__array_interface__", "_block", "_pool")
+
+    def __init__(self, pool: Pool, block: Block, shape: Shape, dtype: Any) -> None:
         self._pool, self._block = pool, block
         self.__array_interface__ = {
             "version": 3,
-            "data": (block.ctypes.data, False),
+            "data": (block.address, False),
             "shape": shape,
-            "typestr": np.dtype(dtype).str,
+            "typestr": dtype.str,
         }
 
     def __del__(self) -> None:
@@ -103,7 +112,8 @@ POOL = Pool()
 
 def empty(shape: Shape, dtype: Any) -> Array:
     """A C-contiguous array of unknown content, as from np.empty."""
-    size = math.prod(shape) * np.dtype(dtype).itemsize
+    dtype = np.dtype(dtype)
+    size = math.prod(shape) * dtype.itemsize
     if size < SMALL:
         return np.empty(shape, dtype)
     return np.asarray(_Loan(POOL, POOL.borrow(size), shape, dtype))
@@ -117,7 +127,7 @@ def scratch(purpose: str, shape: Shape, dtype: Any) -> Array:
     size = math.prod(shape) * np.dtype(dtype).itemsize
     held: Array | None = getattr(_buffers, purpose, None)
     if held is None or held.size < size:
-        held = aligned(size)
+        held = Block(size).bytes
         setattr(_buffers, purpose, held)
     found: Array = held[:size].view(dtype).reshape(shape)
     return found

@@ -31,6 +31,7 @@ from minicnn.shapes import Array, Pads, Shape, Window
 
 Offsets = Array  # (segments, 2): where each begins in the picture, and its factors in the panel
 
+LONGEST_RUN, SHORTEST_RUN = 288, 32  # numbers of a window that are read in one go, if a run can be divided evenly
 LONG_ROW = 448  # pixels, for 1x1 kernels
 TERMS = 256  # positions that a kernel gradient adds up at once
 
@@ -151,6 +152,10 @@ def _segments(width: int, all_channels: int, kernel: Shape, window: Window, grou
         kh, kw = np.divmod(np.arange(size_h * size_w), size_w)
         at = (kh * window.dilation[0] * width + kw * window.dilation[1]) * all_channels
         run = channels
+    pieces = next(p for p in range(-(-run // LONGEST_RUN), run + 1) if run % p == 0)
+    if run // pieces >= SHORTEST_RUN:
+        run //= pieces
+        at = (at[:, None] + np.arange(pieces) * run).reshape(-1)
     return np.stack([at, np.arange(len(at)) * run], axis=1).astype(np.intp), run
 
 

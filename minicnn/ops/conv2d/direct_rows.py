@@ -10,6 +10,7 @@ from minicnn.ops.micro_kernel import ROWS, tile
 from minicnn.ops.simd import keep_alive, offset, pointer
 from minicnn.shapes import Array, Pair
 
+TERMS = 288  # of a sum that are added up at once: 3 x 3 x 32
 POSITIONS = 16 * ROWS  # of the output, at least, that are computed with one panel before the next is taken
 
 
@@ -57,7 +58,8 @@ def correlate_rows(
 
     ``pads``: zeros above and to the left of x, and height and width of x with all its zeros. ``steps`` holds sh, sw,
     h0, w0, dh, dw, span: a window reaches over ``span`` rows. ``offsets`` (segments, 2): see ``direct._segments``. Rows
-    with zeros around them are put together in a small buffer, for some rows of outputs at a time.
+    with zeros around them are put together in a small buffer, for some rows of outputs at a time. Sums are taken TERMS
+    at a time: a sum of short sums rounds less than a long one.
     """
     N, XH, XW, C = x.shape
     top, left, PH, PW = pads
@@ -69,7 +71,8 @@ def correlate_rows(
     at_once = even_rows(out[1], ROWS)
     rows_at_once = min(out[0], (POSITIONS + out[1] - 1) // out[1])
     turns = (out[0] + rows_at_once - 1) // rows_at_once
-    segments = len(offsets)
+    segments, nothing = len(offsets), y.dtype.type(-np.inf)
+    per_sum = max(1, TERMS // run)
     for turn in prange(N * turns):
         n, first = turn // turns, turn % turns * rows_at_once
         end = min(out[0], first + rows_at_once)
@@ -90,24 +93,26 @@ def correlate_rows(
                 f = g * filters + p * W
                 for i in range(first, end):
                     for j in range(0, out[1], at_once):
-                        tile_or_edge(
-                            min(at_once, out[1] - j),
-                            min(W, filters - p * W),
-                            offset(source, ((i - first) * sh * PW + j * sw) * C),
-                            sw * C,
-                            1,
-                            pointer(panels, (g * P + p) * K * W),
-                            W,
-                            pointer(own, 0),
-                            segments,
-                            run,
-                            pointer(bias, f),
-                            0,
-                            pointer(y, ((n * H + h0 + i * dh) * width + w0 + j * dw) * F + f),
-                            dw * F,
-                            floor,
-                            spare,
-                        )
+                        to = pointer(y, ((n * H + h0 + i * dh) * width + w0 + j * dw) * F + f)
+                        for s in range(0, segments, per_sum):
+                            tile_or_edge(
+                                min(at_once, out[1] - j),
+                                min(W, filters - p * W),
+                                offset(source, ((i - first) * sh * PW + j * sw) * C),
+                                sw * C,
+                                1,
+                                pointer(panels, (g * P + p) * K * W),
+                                W,
+                                pointer(own, 2 * s),
+                                min(per_sum, segments - s),
+                                run,
+                                pointer(bias, f) if s == 0 else to,
+                                0 if s == 0 else dw * F,
+                                to,
+                                dw * F,
+                                floor if s + per_sum >= segments else nothing,
+                                spare,
+                            )
         keep_alive(buffer)
 
 
