@@ -110,7 +110,8 @@ def conv2d(
     window.output_size(*x.shape[1:3])  # raises when the window does not fit
     name = resolve(algorithm, kernel.shape, window, groups)
     chosen = ALGORITHMS[name]
-    panels = prepared.of(kernel, name, lambda: chosen.prepare(kernel, window, groups)) if prepared else None
+    form = f"{name}, {groups} groups"
+    panels = prepared.of(kernel, form, lambda: chosen.prepare(kernel, window, groups)) if prepared else None
     y = chosen.forward(x, kernel, bias, window, groups, relu, panels)
     return y, Conv2DCache(x, kernel, window, groups, bias is not None, name)
 

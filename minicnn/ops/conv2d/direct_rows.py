@@ -164,7 +164,7 @@ def window_products(
                     0,
                     pointer(sums, 0),
                     W,
-                    -np.inf,
+                    picture.dtype.type(-np.inf),
                 )
                 for i in range(own):
                     for c in range(vectors * (W // 2)):

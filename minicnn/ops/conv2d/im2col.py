@@ -59,7 +59,7 @@ def forward(
     if bias is not None:
         y += bias
     if relu:
-        np.maximum(y, 0, out=y)
+        y[y <= 0] = 0  # -0.0 too, which np.maximum may keep
     return y
 
 

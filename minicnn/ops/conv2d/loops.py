@@ -52,7 +52,7 @@ def forward(
             total += float(x[n, ih, iw, c]) * float(kernel[kh, kw, kc, f])
         y[n, oh, ow, f] = total
     if relu:
-        np.maximum(y, 0, out=y)
+        y[y <= 0] = 0  # -0.0 too, which np.maximum may keep
     return y.astype(x.dtype)
 
 

@@ -5,7 +5,7 @@ but predictions use the same ones again and again, and for few pictures preparin
 
 How is a change noticed? Kernels are plain arrays, and anybody may write to them. So each time the kernel is looked at:
 two sums over all its bits, at the speed of reading it. A change of one number is noticed for certain, and so are two
-numbers that changed places; any other change but for a chance of about 2^-64.
+float32 that changed places; any other change but for a chance of about 2^-64.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.ops.jit import njit_parallel, prange
-from minicnn.ops.vectors import lanes, load, store
+from minicnn.ops.vectors import lanes, load, splat, store
 from minicnn.shapes import Array
 
 PARTS = 16  # pieces whose sums are computed side by side
@@ -27,6 +27,8 @@ def _sums(words: Array, plain: Array, running: Array) -> None:
     """For each of PARTS pieces, lane by lane modulo 2^64: the sum of all words, and the sum of all sums on the way.
 
     The first sees any change of one word; the second weighs a word by its place, and so sees words that changed places.
+    Times a large power of two, a place would vanish beyond the 64th bit, and round numbers like 1.0 differ in their
+    highest bits alone. So each word's upper half is mixed into its lower one first.
     """
     for part in prange(PARTS):
         n, pieces = lanes(words), (words.size + lanes(words) - 1) // lanes(words)
@@ -34,7 +36,8 @@ def _sums(words: Array, plain: Array, running: Array) -> None:
         a = load(words, 0, 0)
         b = load(words, 0, 0)
         for i in range(begin, end):
-            a = a + load(words, i * n, words.size - i * n)
+            word = load(words, i * n, words.size - i * n)
+            a = a + (word ^ (word >> splat(np.uint64(32), word)))
             b = b + a
         store(plain, part * n, a, n)
         store(running, part * n, b, n)
@@ -57,9 +60,9 @@ class Prepared:
         self._made_from: tuple[Any, ...] | None = None
         self._value: Array | None = None
 
-    def of(self, kernel: Array, algorithm: str, prepare: Callable[[], Array | None]) -> Array | None:
-        """What ``prepare`` returns for this kernel; called only when the kernel or the algorithm is another one."""
-        now = (algorithm, *fingerprint(kernel))
+    def of(self, kernel: Array, form: str, prepare: Callable[[], Array | None]) -> Array | None:
+        """What ``prepare`` returns for this kernel; called only when the kernel or the ``form`` is another one."""
+        now = (form, *fingerprint(kernel))
         if now != self._made_from:
             self._value = None  # let go of the old one first
             self._value, self._made_from = prepare(), now
