@@ -58,5 +58,12 @@ def fuse(path: Sequence[Layer]) -> list[Stage]:
 
 
 def fused_into(path: Sequence[Layer]) -> dict[str, str]:
-    """{name of a layer that costs no pass of its own: name of the layer that does its work}."""
-    return {stage.relu.name: stage.layer.name for stage in fuse(path) if stage.relu is not None}
+    """{name of a layer that costs no pass of its own: name of the layer that does its work, or names}."""
+    stages = fuse(path)
+    alone = {stage.layer.name for stage in stages}
+    found: dict[str, str] = {}
+    for layer, relu in stages:
+        if relu is not None and relu.name not in alone:
+            others = found.get(relu.name, layer.name).split(", ")
+            found[relu.name] = ", ".join(dict.fromkeys([*others, layer.name]))
+    return found

@@ -35,7 +35,7 @@ class LayerSummary:
 
 def summarize(model: Model) -> list[LayerSummary]:
     """One row per layer, in the order of the model's layers."""
-    fused = fused_into(model.layers)
+    fused = fused_into(getattr(model, "path", model.layers))  # a layer may stand in several places
     return [_row(layer, fused.get(layer.name)) for layer in model.layers]
 
 

@@ -139,7 +139,7 @@ def _scale_and_shift_rows(
             distance = load(x, at, left) - load(mean, c, left)
             value = distance * load(scale, c, left) + load(beta, c, left)
             least = splat(floor, value)
-            store(y, at, select(value < least, least, value), left)  # NaN is not below, and stays
+            store(y, at, select(value <= least, least, value), left)  # NaN is not below, and stays
 
 
 @turns

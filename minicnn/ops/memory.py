@@ -58,9 +58,9 @@ class Pool:
     def borrow(self, size: int) -> Block:
         """A block of at least ``size`` bytes: the smallest that fits, the latest one of several."""
         with self._lock:
-            best, most = -1, LARGEST_MISFIT * size + 1
+            best, most = -1, LARGEST_MISFIT * size
             for i, block in enumerate(self._free):
-                if size <= block.size < most or block.size == most:
+                if size <= block.size <= most:
                     best, most = i, block.size
             if best >= 0:
                 block = self._free.pop(best)

@@ -151,7 +151,7 @@ class _Tile:
             addend_at, c_at = (builder.mul(step, step.type(r)) for step in (addend_row, c_row))
             for v in range(self.vectors):
                 total = builder.fadd(sums[r * self.vectors + v], self.load(addend, addend_at, v))
-                below = builder.fcmp_ordered("<", total, least)  # false for NaN, which so survives
+                below = builder.fcmp_ordered("<=", total, least)  # false for NaN, which so survives; true for -0.0
                 self.store(builder.select(below, least, total), c, c_at, v)
 
 
@@ -227,7 +227,8 @@ def tile_in_python(
             for k in range(run):
                 row = b[int(offsets[2 * s + 1]) + k * b_step + columns]
                 total += a[int(offsets[2 * s]) + r * a_row + k * a_step] * row
-        c[r * c_row + columns] = np.maximum(total + addend[r * addend_row + columns], floor)
+        total += addend[r * addend_row + columns]
+        c[r * c_row + columns] = np.where(total <= floor, floor, total)
 
 
 @njit

@@ -94,7 +94,7 @@ def left_multiply_in_python(
         for c in range(width):
             total = sum(factor * float(source[k * source_step + c]) for k, factor in enumerate(row) if factor)
             total += 0.0 if addend is None else float(addend[c])
-            result[i * step + c] = floor if total < floor else total
+            result[i * step + c] = floor if total <= floor else total
 
 
 def _compiled(matrix: Any, source: Any, finishing: bool) -> Any:
@@ -132,7 +132,7 @@ def _compiled(matrix: Any, source: Any, finishing: bool) -> Any:
                         total = builder.fadd(product, total, flags=["contract"])
                 if finishing:
                     total = builder.fadd(total, added)
-                    total = builder.select(builder.fcmp_ordered("<", total, least), least, total)
+                    total = builder.select(builder.fcmp_ordered("<=", total, least), least, total)
                 builder.store(total, address(write, i, step), align=size)
 
         whole = builder.sub(width, builder.srem(width, width.type(lanes)))

@@ -12,7 +12,7 @@ A vector is 64 bytes of an array's numbers, the width of AVX-512; where the proc
 or four of those. Where fewer numbers are left, ``count`` says how many: the others are neither read (they are 0) nor
 written. Positions count from the beginning of a C-contiguous array, whatever its axes, and nothing checks them.
 ``+ - * /`` and ``<= < == !=`` work lane by lane; comparisons with NaN are False, but for ``!=``; ``|`` joins two
-comparisons. ``a * b + c`` may be rounded once (``ops/jit.py``).
+comparisons, ``^`` and ``>>`` are for unsigned integers. ``a * b + c`` may be rounded once (``ops/jit.py``).
 
 Under NUMBA_DISABLE_JIT=1 vectors are small NumPy arrays and everything below runs as plain Python.
 """
@@ -283,6 +283,8 @@ for _python in (operator.le, operator.lt, operator.eq, operator.ne):
     _operator(_python, _compare, types.boolean)
 
 _operator(operator.or_, lambda builder, a, b: builder.or_(a, b))  # of two comparisons
+_operator(operator.xor, lambda builder, a, b: builder.xor(a, b))
+_operator(operator.rshift, lambda builder, a, b: builder.lshr(a, b))
 
 _PLAIN = bool(config.DISABLE_JIT)
 lanes: Any = _lanes if _PLAIN else _lanes_intrinsic

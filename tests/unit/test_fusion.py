@@ -1,0 +1,237 @@
+"""Layers in one pass: which ones go together, and that nobody can tell from the results."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minicnn.fusion import Stage, fuse, fused_into
+from minicnn.layers import (
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Dropout,
+    Flatten,
+    Layer,
+    LeakyReLU,
+    MaxPooling2D,
+    ReLU,
+)
+from minicnn.layers.base import INFERENCE, Context
+from minicnn.models import face_cnn, vgg_face
+from minicnn.ops.conv2d import ALGORITHMS
+from minicnn.ops.dense import DenseCache
+from minicnn.sequential import Sequential
+from minicnn.shapes import Array
+from minicnn.summary import summarize
+
+
+def names(path: list[Layer]) -> list[str]:
+    """Each stage as the names of its layers."""
+    return [" + ".join(layer.name for layer in stage.layers) for stage in fuse(path)]
+
+
+# -- what goes together ------------------------------------------------------------------------------------------------
+
+
+def test_the_stages_of_face_cnn() -> None:
+    """Batch normalisation takes the ReLU, because it stands before it."""
+    expected = []
+    for i in range(1, 6):
+        expected += [f"conv{i}", f"bn{i} + relu{i}", *([f"pool{i}"] if 1 < i < 5 else [])]
+    assert names(face_cnn().path) == [*expected, "flatten", "drop6", "fc6", "prob"]
+
+
+def test_the_stages_of_vgg_face() -> None:
+    stages = names(vgg_face(input_shape=(32, 32, 3), classes=5).path)
+    sizes = {1: 2, 2: 2, 3: 3, 4: 3, 5: 3}
+    convolutions = [f"conv{i}_{j} + relu{i}_{j}" for i, count in sizes.items() for j in range(1, count + 1)]
+    assert [stage for stage in stages if "conv" in stage] == convolutions
+    assert "fc6 + relu6" in stages
+    assert "fc7 + relu7" in stages
+    assert not any(stage.startswith("relu") for stage in stages)
+
+
+class OwnReLU(ReLU):
+    """Somebody's own: what it computes is not known here."""
+
+
+@pytest.mark.parametrize(
+    "path, expected",
+    [
+        ([ReLU(name="r"), Conv2D(1, 1, name="c")], ["r", "c"]),
+        ([Conv2D(1, 1, name="c"), ReLU(name="r"), ReLU(name="s")], ["c + r", "s"]),
+        ([Conv2D(1, 1, name="c"), MaxPooling2D(name="p"), ReLU(name="r")], ["c", "p", "r"]),
+        ([Conv2D(1, 1, name="c"), OwnReLU(name="r")], ["c", "r"]),
+        ([Conv2D(1, 1, name="c"), LeakyReLU(name="l")], ["c", "l"]),
+        ([DepthwiseConv2D(1, name="d"), ReLU(name="r")], ["d", "r"]),
+        ([Dense(1, name="d"), ReLU(name="r")], ["d + r"]),
+        ([BatchNormalization(name="b"), ReLU(name="r")], ["b + r"]),
+        ([], []),
+    ],
+    ids=lambda value: " ".join(value) if value and isinstance(value[0], str) else "",
+)
+def test_what_goes_together(path: list[Layer], expected: list[str]) -> None:
+    assert names(path) == expected
+    assert [layer for stage in fuse(path) for layer in stage.layers] == path
+
+
+# -- the same bits -----------------------------------------------------------------------------------------------------
+
+
+def layer_by_layer(model: Sequential, x: Array, context: Context) -> tuple[Array, list[Any]]:
+    """The forward pass as if there were no stages."""
+    caches = []
+    for layer in model.path:
+        x, cache = layer.forward(x, context)
+        caches.append(cache)
+    return x, caches
+
+
+def bits(value: Any) -> Any:
+    """Every array within a cache as its bytes; what is shared counts like what is not."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes()
+    if isinstance(value, DenseCache):
+        value = value._replace(y=None)  # remembered for those who use the operation without a ReLU layer
+    if isinstance(value, (tuple, list)):
+        return type(value), [bits(item) for item in value]
+    return value
+
+
+def awkward(model: Sequential, seed: int = 5) -> Sequential:
+    """The model with biases of both signs, zeros of both signs among them."""
+    rng = np.random.default_rng(seed)
+    for address, array in model.parameters.items():
+        if array.ndim == 1:
+            array[...] = rng.choice([-1, -0.1, -0.0, 0.0, 0.1], array.shape) + (address.endswith("gamma"))
+    return model
+
+
+def shared_relu() -> Sequential:
+    relu = ReLU(name="relu")
+    first, second = Conv2D(5, 3, name="conv1"), Conv2D(3, 2, strides=2, name="conv2")
+    return Sequential([first, relu, second, relu, MaxPooling2D(), relu, Flatten()], input_shape=(9, 8, 2))
+
+
+def shared_convolution() -> Sequential:
+    conv = Conv2D(2, 3, padding="same", name="conv")
+    return Sequential([conv, ReLU(name="one"), conv, conv, ReLU(name="two")], input_shape=(9, 8, 2))
+
+
+MODELS: dict[str, Callable[[], Sequential]] = {
+    "face_cnn": lambda: face_cnn((32, 32, 1), 6),
+    "vgg_face": lambda: vgg_face(input_shape=(32, 32, 3), classes=4),
+    "a shared relu": shared_relu,
+    "a shared convolution": shared_convolution,
+    "a relu first and last": lambda: Sequential([ReLU(), Conv2D(4, 3), ReLU(), ReLU()], input_shape=(7, 8, 3)),
+    "somebody's own relu": lambda: Sequential([Conv2D(4, 3), OwnReLU(), Flatten(), Dense(3)], input_shape=(7, 8, 3)),
+    "float64": lambda: Sequential(
+        [Conv2D(20, 3), ReLU(), Conv2D(17, 3), ReLU()], input_shape=(9, 8, 16), dtype="float64"
+    ),
+    "dense": lambda: Sequential([Dense(7), ReLU(), Dropout(0.5), Dense(40), ReLU()], input_shape=(11,)),
+} | {
+    algorithm: lambda algorithm=algorithm: Sequential(  # type: ignore[misc]
+        [Conv2D(4, 3, algorithm=algorithm), ReLU(), Conv2D(3, 3, padding="same", algorithm=algorithm), ReLU()],
+        input_shape=(6, 5, 2),
+    )
+    for algorithm in ALGORITHMS
+}
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
+@pytest.mark.parametrize("name", MODELS)
+def test_stages_give_the_same_bits_as_layers(name: str, training: bool, rng: np.random.Generator) -> None:
+    """Forward, every cache, and every gradient."""
+    model, context = awkward(MODELS[name]()), Context(training=training, seed=3, step=2)
+    x = rng.standard_normal((2, *model.input_shape)).astype(model.dtype)  # type: ignore[misc]
+    expected, expected_caches = layer_by_layer(model, x, context)
+    y, caches = model.forward(x, context)
+    assert bits(y) == bits(expected)
+    assert bits(caches) == bits(expected_caches)
+    assert len(caches) == len(model.path)
+    if not training:
+        assert bits(model(x)) == bits(expected)
+    if training or not any(isinstance(layer, (BatchNormalization, Dropout)) for layer in model.layers):
+        dy = rng.standard_normal(y.shape).astype(y.dtype)
+        (dx, gradients), (same_dx, same) = (
+            model.backward(dy, c, input_gradient=True) for c in (caches, expected_caches)
+        )
+        assert bits(dx) == bits(same_dx)
+        assert {key: bits(array) for key, array in gradients.items()} == {
+            key: bits(array) for key, array in same.items()
+        }
+
+
+@pytest.mark.parametrize(
+    "layer", [Conv2D(4, 2), Dense(4), BatchNormalization()], ids=lambda layer: type(layer).__name__
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_minus_zero_nan_and_infinity(layer: Layer, dtype: Any) -> None:
+    """ReLU(-0.0) is 0.0, ReLU(NaN) is NaN, in one pass too. Negative products too small for the dtype become -0.0."""
+    layer = copy.deepcopy(layer)
+    layer.build((4, 4, 3), np.random.default_rng(0), dtype)
+    tiny = np.finfo(dtype).tiny
+    for key, array in layer.params.items():
+        array[...] = -0.0 if array.ndim == 1 and key != "gamma" else -tiny
+    x = np.full((5, 4, 4, 3), tiny, dtype)
+    x[1, 2, 2, 0], x[2, 1, 1, 1], x[3, 0, 0, 2] = np.nan, np.inf, -np.inf
+    with np.errstate(invalid="ignore"):
+        before, _ = layer.forward(x, INFERENCE)
+        expected, _ = ReLU().forward(before)
+        y, _ = layer.forward(x, INFERENCE, relu=True)  # type: ignore[call-arg]
+    assert (before[0] == 0).all()
+    assert np.signbit(before[0]).all() == (not isinstance(layer, Dense))  # which adds them to 0.0
+    assert np.isnan(before).any()
+    assert bits(np.isnan(y)) == bits(np.isnan(before))
+    assert bits(np.nan_to_num(y, nan=5)) == bits(np.nan_to_num(expected, nan=5))
+
+
+def test_a_stage_keeps_the_output_once() -> None:
+    """The ReLU remembers the array that is handed on, not a copy."""
+    conv, relu = Conv2D(4, 2), ReLU()
+    conv.build((4, 4, 3), np.random.default_rng(0))
+    y, (_, cache) = Stage(conv, relu).forward(np.ones((1, 4, 4, 3), np.float32), INFERENCE)
+    assert cache.y is y
+
+
+# -- what people see ---------------------------------------------------------------------------------------------------
+
+
+def noted(model: Sequential) -> dict[str, str]:
+    return {row.name: row.algorithm for row in summarize(model)}
+
+
+def test_the_summary_names_the_layer_that_does_the_work() -> None:
+    model = Sequential([Conv2D(4, 3, name="conv1"), ReLU(name="relu1"), ReLU(name="relu2")], input_shape=(6, 6, 3))
+    assert noted(model) == {"conv1": "direct", "relu1": "in conv1", "relu2": ""}
+    assert fused_into(model.path) == {"relu1": "conv1"}
+    lines: list[str] = []
+    model.summary(lines.append)
+    assert [line.endswith("in conv1") for line in lines[0].splitlines() if "relu" in line] == [True, False]
+    faces = noted(face_cnn())
+    assert faces["relu1"] == "in bn1"
+    assert faces["conv1"] == "direct"
+    assert faces["conv2"] == "winograd"
+
+
+def test_a_shared_relu_is_in_every_layer_before_it() -> None:
+    relu = ReLU(name="relu")
+    layers = [Conv2D(2, 1, name="conv1"), relu, Conv2D(2, 1, name="conv2"), relu]
+    assert noted(Sequential(layers, input_shape=(3, 3, 2)))["relu"] == "in conv1, conv2"
+
+
+def test_a_relu_that_also_stands_alone_costs_a_pass() -> None:
+    assert noted(shared_relu())["relu"] == ""
+
+
+def test_the_layer_before_a_relu_is_the_one_in_the_order_of_data() -> None:
+    """The pooling layer stands before the convolution in the list of layers, but also before the ReLU in the path."""
+    pool = MaxPooling2D(1, name="pool")
+    model = Sequential([pool, Conv2D(2, 1, name="conv"), pool, ReLU(name="relu")], input_shape=(3, 3, 2))
+    assert noted(model)["relu"] == ""
