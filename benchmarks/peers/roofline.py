@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks.peers.work import Work
 
-CHAINS = 16  # independent accumulators: latency 4, two units
+CHAINS = 12  # independent accumulators: latency 4, two units ask for 8; 16 registers hold no more than 15
 PEAK_LOOPS = 2_000_000  # some milliseconds: short enough to be left alone by others now and then
 PEAK_REPEATS = 100
 ARRAY = 1 << 27  # numbers of each of three arrays: 512 MiB, beyond any cache

@@ -28,7 +28,7 @@ import numpy as np
 
 from minicnn.ops.gemm import TERMS, even_rows, floor_of
 from minicnn.ops.jit import njit, prange
-from minicnn.ops.micro_kernel import ROWS, panel_width, tile
+from minicnn.ops.micro_kernel import ROWS, panel_width, walking_tile
 from minicnn.ops.simd import pointer
 from minicnn.ops.turns import turns
 from minicnn.ops.vectors import add_up, lanes, load, splat, store
@@ -104,7 +104,7 @@ def _add_rows(x: Array, kernel: Array, start: int, stop: int, block: Array, offs
                 before, before_row = pointer(nothing, 0), 0
                 if i > start:
                     before, before_row = pointer(sums, n * wide + u), wide
-                tile(
+                walking_tile(
                     min(at_once, N - n),
                     vectors,
                     pointer(x, n * I + i),

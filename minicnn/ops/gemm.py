@@ -30,6 +30,7 @@ import numpy as np
 
 from minicnn.errors import ShapeError, explain
 from minicnn.ops.jit import njit, njit_parallel, prange
+from minicnn.ops.memory import empty
 from minicnn.ops.micro_kernel import ROWS, panel_width, tile
 from minicnn.ops.simd import pointer
 from minicnn.shapes import Array, check_array, check_same_dtype
@@ -49,7 +50,7 @@ def matmul(a: Array, b: Array) -> Array:
     check_same_dtype(a, b, "a", "b")
     if a.shape[1] != b.shape[0]:
         raise ShapeError(explain("as many columns of a as rows of b", f"shapes {a.shape} and {b.shape}"))
-    c = np.empty((len(a), b.shape[1]), a.dtype)
+    c = empty((len(a), b.shape[1]), a.dtype)
     multiply(a, pack(b), c)
     return c
 
@@ -74,7 +75,7 @@ def floor_of(relu: bool, dtype: Any) -> Any:
 def pack(b: Array) -> Array:
     """(K, N) -> panels (ceil(N / W), K, W): W columns side by side; zeros fill the last panel."""
     width = panel_width(b.dtype)
-    panels = np.empty((-(-b.shape[1] // width), b.shape[0], width), b.dtype)
+    panels = empty((-(-b.shape[1] // width), b.shape[0], width), b.dtype)
     if not b.flags.c_contiguous and not b.flags.f_contiguous:
         b = np.ascontiguousarray(b)
     _pack(b, panels)
@@ -102,7 +103,6 @@ def tile_or_edge(
     a_row: int,
     a_step: int,
     b: Any,
-    b_step: int,
     offsets: Any,
     segments: int,
     run: int,
@@ -122,7 +122,7 @@ def tile_or_edge(
     lanes = width // 2
     vectors = (columns + lanes - 1) // lanes
     if vectors * lanes == columns:
-        tile(rows, vectors, a, a_row, a_step, b, b_step, offsets, segments, run, addend, addend_row, c, c_row, floor)
+        tile(rows, vectors, a, a_row, a_step, b, offsets, segments, run, addend, addend_row, c, c_row, floor)
         return
     for r in range(rows):
         for w in range(columns):
@@ -130,7 +130,7 @@ def tile_or_edge(
         for w in range(columns, width):
             spare[r, w] = 0.0
     at = pointer(spare, 0)
-    tile(rows, vectors, a, a_row, a_step, b, b_step, offsets, segments, run, at, width, at, width, floor)
+    tile(rows, vectors, a, a_row, a_step, b, offsets, segments, run, at, width, at, width, floor)
     for r in range(rows):
         for w in range(columns):
             c[r * c_row + w] = spare[r, w]
@@ -182,7 +182,6 @@ def _multiply(a: Array, a_row: int, a_step: int, K: int, panels: Array, bias: Ar
                         1,
                         at_once,
                         pointer(panels, (p * K + k) * W),
-                        W,
                         pointer(offsets, 0),
                         1,
                         run,

@@ -96,7 +96,6 @@ def outer_products(x: Array, panels: Array, start: int, rows: int, U: int, g: Ar
                     1,
                     I,
                     pointer(panels, (p * N + n) * W),
-                    W,
                     pointer(offsets, 0),
                     1,
                     min(TERMS, N - n),

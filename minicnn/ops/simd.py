@@ -24,6 +24,7 @@ from numba.extending import intrinsic
 from minicnn.shapes import Array
 
 VECTOR_BYTES = 64
+LINE_BYTES = 64  # of memory, that a cache holds together
 
 
 def encode(matrix: Array) -> str:
@@ -79,6 +80,14 @@ def _offset(typing: Any, start: Any, by: Any) -> Any:
     return signature, lambda context, builder, signature, arguments: builder.gep(arguments[0], [arguments[1]])
 
 
+def prefetch(builder: ir.IRBuilder, address: ir.Value, write: bool = False, cache: int = 1) -> None:
+    """Emit the instruction that asks for the line at ``address`` before it is needed."""
+    byte, whole = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [byte, whole, whole, whole])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    builder.call(function, [builder.bitcast(address, byte), whole(int(write)), whole(4 - cache), whole(1)])
+
+
 def left_multiply_in_python(
     matrix: str,
     source: Array,
@@ -97,15 +106,15 @@ def left_multiply_in_python(
             result[i * step + c] = floor if total <= floor else total
 
 
-def _compiled(matrix: Any, source: Any, finishing: bool) -> Any:
+def _compiled(matrix: Any, source: Any, result: Any, finishing: bool) -> Any:
     """Signature and code of ``left_multiply``, or with ``finishing`` of ``left_multiply_add``."""
     if not isinstance(matrix, types.Literal):
         return None
     rows = decode(matrix.literal_value)
-    number = ir.FloatType() if source.dtype == types.float32 else ir.DoubleType()
-    lanes, size = VECTOR_BYTES * 8 // source.dtype.bitwidth, source.dtype.bitwidth // 8
-    n = types.intp
-    signature = types.void(matrix, source, n, source, n, n, *((source, source.dtype) if finishing else ()))
+    wide = max(source.dtype.bitwidth, result.dtype.bitwidth)
+    number = ir.FloatType() if wide == 32 else ir.DoubleType()
+    lanes, n = VECTOR_BYTES * 8 // wide, types.intp
+    signature = types.void(matrix, source, n, result, n, n, *((result, result.dtype) if finishing else ()))
 
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         _, read, source_step, write, step, width, *finish = arguments
@@ -114,15 +123,26 @@ def _compiled(matrix: Any, source: Any, finishing: bool) -> Any:
             """The product for the columns from c on, as many as ``kind`` holds."""
 
             def address(base: ir.Value, row: int, distance: ir.Value) -> ir.Value:
-                offset = builder.add(c, builder.mul(distance, distance.type(row)))
-                return builder.bitcast(builder.gep(base, [offset]), kind.as_pointer())
+                return builder.gep(base, [builder.add(c, builder.mul(distance, distance.type(row)))])
+
+            def load(at: ir.Value) -> ir.Value:
+                own = at.type.pointee
+                there = ir.VectorType(own, lanes) if isinstance(kind, ir.VectorType) else own
+                numbers = builder.load(builder.bitcast(at, there.as_pointer()), align=4 if own == ir.FloatType() else 8)
+                return numbers if own == number else builder.fpext(numbers, kind)
+
+            def store(numbers: ir.Value, at: ir.Value) -> None:
+                own = at.type.pointee
+                there = ir.VectorType(own, lanes) if isinstance(kind, ir.VectorType) else own
+                numbers = numbers if own == number else builder.fptrunc(numbers, there)
+                builder.store(numbers, builder.bitcast(at, there.as_pointer()), align=4 if own == ir.FloatType() else 8)
 
             def constant(value: float) -> ir.Constant:
                 return ir.Constant(kind, [value] * lanes if isinstance(kind, ir.VectorType) else value)
 
-            loaded = [builder.load(address(read, k, source_step), align=size) for k in range(len(rows[0]))]
+            loaded = [load(address(read, k, source_step)) for k in range(len(rows[0]))]
             if finishing:
-                added = builder.load(address(finish[0], 0, step), align=size)
+                added = load(address(finish[0], 0, step))
                 least = repeated(builder, finish[1], kind)
             for i, row in enumerate(rows):
                 total = constant(0.0)
@@ -133,7 +153,7 @@ def _compiled(matrix: Any, source: Any, finishing: bool) -> Any:
                 if finishing:
                     total = builder.fadd(total, added)
                     total = builder.select(builder.fcmp_ordered("<=", total, least), least, total)
-                builder.store(total, address(write, i, step), align=size)
+                store(total, address(write, i, step))
 
         whole = builder.sub(width, builder.srem(width, width.type(lanes)))
         with cgutils.for_range_slice(builder, width.type(0), whole, width.type(lanes), inc=True) as (c, _):
@@ -150,9 +170,10 @@ def _left_multiply(typing: Any, matrix: Any, source: Any, source_step: Any, resu
     """``left_multiply(matrix, source, source_step, result, step, width)``, in compiled code only.
 
     ``matrix`` is a text of ``encode`` known when compiling; ``source`` and ``result`` come from ``pointer``. Row k of
-    the source starts ``k * source_step`` numbers after its first, row i of the result ``i * step`` after its.
+    the source starts ``k * source_step`` numbers after its first, row i of the result ``i * step`` after its. If one of
+    them is float64, all is computed so, and rounded once, when it is stored.
     """
-    return _compiled(matrix, source, finishing=False)
+    return _compiled(matrix, source, result, finishing=False)
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
@@ -168,7 +189,7 @@ def _left_multiply_add(
     floor: Any,
 ) -> Any:
     """The same, but ``addend[c]`` is added to every row, and what is below ``floor`` becomes it (NaN stays)."""
-    return _compiled(matrix, source, finishing=True)
+    return _compiled(matrix, source, result, finishing=True)
 
 
 def repeated(builder: ir.IRBuilder, value: ir.Value, kind: ir.Type) -> ir.Value:

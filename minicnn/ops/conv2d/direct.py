@@ -32,7 +32,7 @@ from minicnn.shapes import Array, Pads, Shape, Window
 Offsets = Array  # (segments, 2): where each begins in the picture, and its factors in the panel
 
 LONGEST_RUN, SHORTEST_RUN = 288, 32  # numbers of a window that are read in one go, if a run can be divided evenly
-LONG_ROW = 448  # pixels, for 1x1 kernels
+LONG_ROW = 224  # pixels, for 1x1 kernels
 TERMS = 256  # positions that a kernel gradient adds up at once
 
 

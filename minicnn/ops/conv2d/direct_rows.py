@@ -11,7 +11,7 @@ from minicnn.ops.simd import keep_alive, offset, pointer
 from minicnn.shapes import Array, Pair
 
 TERMS = 288  # of a sum that are added up at once: 3 x 3 x 32
-POSITIONS = 16 * ROWS  # of the output, at least, that are computed with one panel before the next is taken
+POSITIONS = 224 // ROWS * ROWS  # of the output, at least, that are computed with one panel before the next is taken
 
 
 @njit
@@ -91,10 +91,10 @@ def correlate_rows(
                 own[s, 0], own[s, 1] = offsets[s, 0] + g * channels, offsets[s, 1] * W
             for p in range(P):
                 f = g * filters + p * W
-                for i in range(first, end):
-                    for j in range(0, out[1], at_once):
-                        to = pointer(y, ((n * H + h0 + i * dh) * width + w0 + j * dw) * F + f)
-                        for s in range(0, segments, per_sum):
+                for s in range(0, segments, per_sum):  # outside: its part of the panel stays in the nearest cache
+                    for i in range(first, end):
+                        for j in range(0, out[1], at_once):
+                            to = pointer(y, ((n * H + h0 + i * dh) * width + w0 + j * dw) * F + f)
                             tile_or_edge(
                                 min(at_once, out[1] - j),
                                 min(W, filters - p * W),
@@ -102,7 +102,6 @@ def correlate_rows(
                                 sw * C,
                                 1,
                                 pointer(panels, (g * P + p) * K * W),
-                                W,
                                 pointer(own, 2 * s),
                                 min(per_sum, segments - s),
                                 run,
@@ -156,7 +155,6 @@ def window_products(
                     1,
                     a_step,
                     pointer(packed, 0),
-                    W,
                     pointer(segments, 2 * s),
                     here,
                     run,

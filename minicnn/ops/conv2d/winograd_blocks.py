@@ -24,7 +24,7 @@ from minicnn.shapes import Array
 
 TILES_PER_TURN = 8  # of a parallel loop over tiles
 EXACT_TERMS = 96  # of a sum that F(2x2) adds up at once; F(4x4) loses more digits in its transforms than in sums
-ROW_BLOCK = 16 * ROWS  # tiles that are multiplied with one panel after the other while they are in the cache
+ROW_BLOCK = 224 // ROWS * ROWS  # tiles that are multiplied with one panel after the other while they are in the cache
 
 
 @njit
@@ -65,7 +65,6 @@ def multiply_rows(
                 C,
                 1,
                 pointer(panels, ((p * P + panel) * C + c) * W),
-                W,
                 pointer(offsets, 0),
                 1,
                 min(terms, C - c),
@@ -182,7 +181,6 @@ def add_kernel_products(tiles: Array, upstream: Array, total: Array, first: int,
                 1,
                 C,
                 pointer(upstream, ((p * P + panel) * T + first) * W),
-                W,
                 pointer(offsets, 0),
                 1,
                 count,

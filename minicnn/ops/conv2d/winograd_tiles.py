@@ -153,12 +153,16 @@ def upstream_tile(
 
 @njit_parallel
 def kernel_panels(m: int, kernel: Array, panels: Array) -> None:
-    """panels (n*n, P, C, W) = G k G^T for the kernel (3, 3, C, F) of every pair of a channel and a filter."""
+    """panels (n*n, P, C, W) = G k G^T for the kernel (3, 3, C, F) of every pair of a channel and a filter.
+
+    Between the two steps in float64, whatever the dtype: nothing costs F(4x4) more digits than rounded kernels, and the
+    time goes into writing the panels.
+    """
     _, _, C, F = kernel.shape
     _, P, _, W = panels.shape
     n = m + TAPS - 1
     for c in prange(C):
-        half = np.empty(n * TAPS * W, kernel.dtype)
+        half = np.empty(n * TAPS * W, np.float64)
         for p in range(P):
             w = min(W, F - p * W)
             for j in range(TAPS):
@@ -180,12 +184,12 @@ def kernel_panels(m: int, kernel: Array, panels: Array) -> None:
 
 @njit_parallel
 def kernel_gradients(m: int, total: Array, dkernel: Array) -> None:
-    """dkernel (3, 3, C, F) = G^T dU G, for dU as ``total`` (n*n, C, width)."""
+    """dkernel (3, 3, C, F) = G^T dU G, for dU as ``total`` (n*n, C, width); in between in float64."""
     _, _, C, F = dkernel.shape
     width = total.shape[2]
     n = m + TAPS - 1
     for c in prange(C):
-        half = np.empty(n * TAPS * F, total.dtype)
+        half = np.empty(n * TAPS * F, np.float64)
         for j in range(n):
             source = (j * C + c) * width
             if m == 4:

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from minicnn.ops.jit import njit
-from minicnn.ops.micro_kernel import ROWS, VECTORS, panel_width, tile, tile_in_python
+from minicnn.ops.micro_kernel import (
+    ROWS,
+    VECTORS,
+    panel_width,
+    tile,
+    tile_in_python,
+    walking_tile,
+    walking_tile_in_python,
+)
 from minicnn.ops.simd import pointer
 from minicnn.shapes import Array
 
@@ -17,7 +25,7 @@ from minicnn.shapes import Array
 def _compiled(rows, vectors, a, a_row, a_step, b, offsets, run, addend, addend_row, c, floor):  # type: ignore[no-untyped-def]
     """Column 8 of b on, with a row of room in front of and behind the tile."""
     width = c.shape[1]
-    tile(
+    walking_tile(
         rows,
         vectors,
         pointer(a, 0),
@@ -59,7 +67,7 @@ def both(
         else:
             flat = [array.reshape(-1) for array in (a, b, addend, c)]
             segments = len(offsets) // 2
-            tile_in_python(
+            walking_tile_in_python(
                 rows,
                 vectors,
                 flat[0],
@@ -123,3 +131,31 @@ def test_the_floor_and_numbers_that_are_not_finite(dtype: Any, rng: np.random.Ge
     finite = c[1, 3 : 3 + len(addend)]
     assert (finite >= 0).all()
     assert (finite == 0).any()
+
+
+@njit
+def _from_panel(rows, vectors, a, b, offsets, c):  # type: ignore[no-untyped-def]
+    zeros, segments = np.zeros(c.shape[1], c.dtype), len(offsets) // 2
+    run, floor = len(b) // segments, c.dtype.type(-np.inf)
+    at = pointer(offsets, 0)
+    first = (pointer(a, 0), a.shape[1], 1, pointer(b, 0))
+    last = (at, segments, run, pointer(zeros, 0), 0, pointer(c, 0), c.shape[1], floor)
+    tile(rows, vectors, *first, *last)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("run", [1, 3, 4, 5, 64, 65])
+def test_in_a_panel(run: int, dtype: Any, rng: np.random.Generator) -> None:
+    """Every length of a run: those that are no multiple of what the loop takes at once have a rest."""
+    width, segments = panel_width(dtype), 3
+    a = rng.standard_normal((ROWS, run * segments)).astype(dtype)
+    b = rng.standard_normal((run * segments, width)).astype(dtype)
+    starts = np.arange(segments) * run
+    offsets = np.stack([starts, starts * width], axis=1).reshape(-1).astype(np.intp)
+    found, defined = np.zeros((ROWS, width), dtype), np.zeros((ROWS, width), dtype)
+    _from_panel(ROWS, VECTORS, a, b, offsets, found)
+    flat = (a.reshape(-1), run * segments, 1, b.reshape(-1), offsets, segments, run)
+    tile_in_python(ROWS, VECTORS, *flat, np.zeros(width, dtype), 0, defined.reshape(-1), width, dtype(-np.inf))
+    bound = 1e-5 if dtype == np.float32 else 1e-13
+    np.testing.assert_allclose(found, defined, rtol=0, atol=bound * np.abs(a @ b).max())
+    np.testing.assert_allclose(found, a.astype("f8") @ b, rtol=0, atol=bound * np.abs(a @ b).max())

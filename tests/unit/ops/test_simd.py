@@ -9,7 +9,7 @@ import pytest
 
 from minicnn.ops.conv2d.winograd import F2x2, F4x4
 from minicnn.ops.jit import njit
-from minicnn.ops.simd import decode, encode, left_multiply, left_multiply_add, left_multiply_in_python, pointer
+from minicnn.ops.simd import decode, encode, left_multiply, left_multiply_in_python, pointer
 
 MATRICES = {"B": F4x4.B.T, "A": F4x4.A, "At": F4x4.A.T, "B2": F2x2.B.T}
 

@@ -1,0 +1,154 @@
+"""The instructions of one tile, written out in LLVM's language: see ``micro_kernel.py`` for what a tile is.
+
+Compilers do not find this shape of their own accord, and what they find they spoil: this file is also a list of the
+places where LLVM must be kept from being clever. What to look at is the loop in the machine code
+(``inspect_asm``): nothing in it but loads, broadcasts and multiply-adds, and the sums in registers throughout.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import binding, ir
+
+from minicnn.ops.simd import LINE_BYTES, prefetch, repeated
+
+
+def _vector_bytes() -> int:
+    """The width of this processor's vector registers."""
+    features = binding.get_host_cpu_features()
+    return 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
+
+
+VECTOR_BYTES = _vector_bytes()
+VECTORS = 2  # of columns in a tile
+# ROWS in a tile: ROWS * VECTORS sums, and what they are made of, fit the registers. UNROLL: steps before the loop asks
+# whether it is done; 28 multiplications hide the loop's own instructions, 12 do not. NEAR and FAR: steps ahead of its
+# use, a row of b is asked into the nearest cache, and into the next one. Narrow vectors have no time for the second
+# request: it took a tile from 93 to 52 GFLOP/s (``benchmarks/NOTES.md``).
+ROWS, UNROLL, NEAR, FAR = (14, 1, 16, 64) if VECTOR_BYTES == 64 else (6, 4, 32, 0)
+
+
+class TileCode:
+    """Emits the code of one tile of ``rows`` x ``vectors`` sums."""
+
+    def __init__(self, builder: ir.IRBuilder, number: ir.Type, rows: int, vectors: int) -> None:
+        self.builder, self.number, self.rows, self.vectors = builder, number, rows, vectors
+        self.size = 4 if isinstance(number, ir.FloatType) else 8
+        self.lanes = VECTOR_BYTES // self.size
+        self.kind = ir.VectorType(number, self.lanes)
+
+    def load(self, base: ir.Value, offset: ir.Value, v: int) -> ir.Value:
+        at = self.builder.gep(base, [self.builder.add(offset, offset.type(v * self.lanes))])
+        return self.builder.load(self.builder.bitcast(at, self.kind.as_pointer()), align=self.size)
+
+    def store(self, value: ir.Value, base: ir.Value, offset: ir.Value, v: int) -> None:
+        at = self.builder.gep(base, [self.builder.add(offset, offset.type(v * self.lanes))])
+        self.builder.store(value, self.builder.bitcast(at, self.kind.as_pointer()), align=self.size)
+
+    def ask(self, base: ir.Value, offset: ir.Value, write: bool = False, cache: int = 1) -> None:
+        """Ask for one row of the tile before it is needed, a line at a time."""
+        for v in range(0, self.vectors, max(1, LINE_BYTES // VECTOR_BYTES)):
+            at = self.builder.gep(base, [self.builder.add(offset, offset.type(v * self.lanes))])
+            prefetch(self.builder, at, write, cache)
+
+    def multiply_add(self, a: ir.Value, b: ir.Value, total: ir.Value) -> ir.Value:
+        """a * b + total: one instruction, rounded once, where the processor has it."""
+        product = self.builder.fmul(a, b, flags=["contract"])
+        return self.builder.fadd(product, total, flags=["contract"])
+
+    def sums(self, a: Any, a_row: Any, a_step: Any, b: Any, b_step: Any, offsets: Any, segments: Any, run: Any) -> Any:
+        """The loops over segments and over the numbers in one, with the sums as loop variables."""
+        builder, zero, one = self.builder, run.type(0), run.type(1)
+        self.a_step, self.b_step = a_step, b_step
+        self.near, self.far = (builder.mul(b_step, b_step.type(steps)) for steps in (NEAR, FAR))
+        distances = [builder.mul(a_row, a_row.type(r)) for r in range(1, self.rows)]
+        self.rows_at = [zero, *(opaque(builder, distance) for distance in distances)]
+        whole = builder.sub(run, builder.and_(run, run.type(UNROLL - 1)))  # UNROLL is a power of two
+        before = builder.block
+        outer, after = builder.append_basic_block("segment"), builder.append_basic_block("sums_done")
+        builder.branch(outer)
+
+        builder.position_at_end(outer)
+        s = builder.phi(run.type)
+        outer_sums = [builder.phi(self.kind) for _ in range(self.rows * self.vectors)]
+        pair = builder.mul(s, s.type(2))
+        a_at = builder.gep(a, [builder.load(builder.gep(offsets, [pair]))])
+        b_at = builder.gep(b, [builder.load(builder.gep(offsets, [builder.add(pair, one)]))])
+        state = self.loop(UNROLL, zero, whole, (a_at, b_at, *outer_sums))
+        if UNROLL > 1:
+            state = self.loop(1, whole, run, state)
+        _, _, *new = state
+        s_next = builder.add(s, one)
+        end = builder.block
+        builder.cbranch(builder.icmp_signed("<", s_next, segments), outer, after)
+
+        s.add_incoming(zero, before)
+        s.add_incoming(s_next, end)
+        nothing = ir.Constant(self.kind, [0.0] * self.lanes)
+        for phi, total in zip(outer_sums, new, strict=True):
+            phi.add_incoming(nothing, before)
+            phi.add_incoming(total, end)
+        builder.position_at_end(after)
+        return new
+
+    def loop(self, steps: int, begin: Any, end: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The steps from ``begin`` to ``end``, so many at a time; the state is where a and b are read, and the sums."""
+        builder = self.builder
+        before, body = builder.block, builder.append_basic_block("product")
+        after = builder.append_basic_block("products_done")
+        builder.cbranch(builder.icmp_signed("<", begin, end), body, after)
+
+        builder.position_at_end(body)
+        variables = [builder.phi(value.type) for value in (begin, *state)]
+        k, a, b, *sums = variables
+        for _ in range(steps):
+            columns = [self.load(b, self.b_step.type(0), v) for v in range(self.vectors)]
+            self.ask(b, self.near)
+            if FAR:
+                self.ask(b, self.far, cache=2)
+            for r in range(self.rows):
+                factor = repeated(builder, builder.load(builder.gep(a, [self.rows_at[r]])), self.kind)
+                for v in range(self.vectors):
+                    here = r * self.vectors + v
+                    sums[here] = self.multiply_add(factor, columns[v], sums[here])
+            a, b = opaque(builder, builder.gep(a, [self.a_step])), builder.gep(b, [self.b_step])
+        again = [builder.add(k, k.type(steps)), a, b, *sums]
+        builder.cbranch(builder.icmp_signed("<", again[0], end), body, after)
+
+        for phi, first, later in zip(variables, (begin, *state), again, strict=True):
+            phi.add_incoming(first, before)
+            phi.add_incoming(later, body)
+        builder.position_at_end(after)
+        results = []
+        for first, later in zip(state, again[1:], strict=True):
+            result = builder.phi(first.type)
+            result.add_incoming(first, before)
+            result.add_incoming(later, body)
+            results.append(result)
+        return tuple(results)
+
+    def ask_for(self, c: Any, c_row: Any) -> None:
+        """The results' places, which are written when the sums are done."""
+        for r in range(self.rows):
+            self.ask(c, self.builder.mul(c_row, c_row.type(r)), write=True)
+
+    def finish(self, sums: Any, addend: Any, addend_row: Any, c: Any, c_row: Any, floor: Any) -> None:
+        """Add, cut off below, store."""
+        builder, least = self.builder, repeated(self.builder, floor, self.kind)
+        for r in range(self.rows):
+            addend_at, c_at = (builder.mul(step, step.type(r)) for step in (addend_row, c_row))
+            for v in range(self.vectors):
+                total = builder.fadd(sums[r * self.vectors + v], self.load(addend, addend_at, v))
+                below = builder.fcmp_ordered("<=", total, least)  # false for NaN, which so survives; true for -0.0
+                self.store(builder.select(below, least, total), c, c_at, v)
+
+
+def opaque(builder: ir.IRBuilder, number: ir.Value) -> ir.Value:
+    """The same number, of which LLVM knows nothing.
+
+    It would see that the rows of a are equally far apart, and step from one to the next: ROWS additions that wait for
+    each other, in a loop where everything else can go on side by side. That cost a quarter of the speed.
+    """
+    same = ir.FunctionType(number.type, [number.type])
+    return builder.asm(same, "", "=r,0", [number], side_effect=False)

@@ -1,0 +1,289 @@
+"""Prepared kernels: used again while nothing has changed, and never when something has."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minicnn.layers import Conv2D, Dense, Flatten, ReLU
+from minicnn.layers.base import INFERENCE, Context
+from minicnn.ops.conv2d import ALGORITHMS, conv2d
+from minicnn.ops.conv2d.prepared import Prepared, fingerprint
+from minicnn.sequential import Sequential
+from minicnn.shapes import Array
+
+# -- fingerprints ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [1, 2, 3, 15, 16, 17, 300, 2047, 4096])
+def test_any_one_number_counts(size: int, dtype: Any, rng: np.random.Generator) -> None:
+    array = rng.standard_normal(size).astype(dtype)
+    before = fingerprint(array)
+    assert fingerprint(array.copy()) == before
+    for at in {0, 1, size // 2, size - 2, size - 1} & set(range(size)):
+        changed = array.copy()
+        changed[at] = np.nextafter(changed[at], dtype(9))
+        assert fingerprint(changed) != before
+        changed[at] = array[at]
+        assert fingerprint(changed) == before
+
+
+@given(st.integers(2, 700), st.data())
+def test_two_numbers_that_changed_places_count(size: int, data: st.DataObject) -> None:
+    i = data.draw(st.integers(0, size - 1))
+    j = data.draw(st.integers(0, size - 1).filter(lambda j: j != i))
+    array = np.arange(1, size + 1, dtype=np.float32)
+    swapped = array.copy()
+    swapped[[i, j]] = array[[j, i]]
+    assert fingerprint(swapped) != fingerprint(array)
+
+
+@pytest.mark.parametrize("distance", [2**power for power in range(18)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_single_one_that_moved_counts(dtype: Any, distance: int) -> None:
+    """1.0 differs from 0.0 in its highest bits alone. Times a power of two (its place), these would be lost."""
+    here, there = np.zeros((3, 3, 256, 256), dtype), np.zeros((3, 3, 256, 256), dtype)
+    here.reshape(-1)[1] = there.reshape(-1)[1 + distance] = 1
+    assert fingerprint(here) != fingerprint(there)
+
+
+def test_zeros_of_both_signs_differ() -> None:
+    array = np.zeros((3, 3, 2, 2), np.float32)
+    assert fingerprint(array) != fingerprint(-array)
+
+
+def test_two_changes_that_leave_the_sum_count() -> None:
+    array = np.arange(64, dtype=np.float64)
+    changed = array.view(np.uint64).copy()
+    changed[8] += 5
+    changed[16] -= 5
+    assert fingerprint(changed.view(np.float64)) != fingerprint(array)
+
+
+def test_shape_and_dtype_count() -> None:
+    array = np.zeros((3, 3, 4, 2), np.float32)
+    others = array.reshape(3, 3, 2, 4), array.reshape(9, 8), np.zeros((3, 3, 4, 1)), array.astype(np.float64)
+    assert len({fingerprint(other) for other in (array, *others)}) == 5
+
+
+def test_the_layout_in_memory_does_not_count(rng: np.random.Generator) -> None:
+    array = rng.standard_normal((3, 3, 5, 7), np.float32)
+    reversed_twice = np.ascontiguousarray(array[::-1, ..., ::-1])[::-1, ..., ::-1]
+    assert not reversed_twice.flags.c_contiguous
+    assert fingerprint(np.asfortranarray(array)) == fingerprint(reversed_twice) == fingerprint(array)
+
+
+def test_a_whole_filter_that_moved_counts(rng: np.random.Generator) -> None:
+    """Filters and channels in another order are the same numbers."""
+    kernel = rng.standard_normal((3, 3, 16, 32), np.float32)
+    shuffled = [kernel[..., ::-1], kernel[:, :, ::-1], kernel[::-1], kernel[:, ::-1], np.roll(kernel, 1, 3)]
+    assert len({fingerprint(other) for other in (kernel, *shuffled)}) == 6
+
+
+# -- one prepared kernel -----------------------------------------------------------------------------------------------
+
+
+class Counted:
+    """Prepares by copying, and counts."""
+
+    def __init__(self, kernel: Array) -> None:
+        self.kernel, self.times = kernel, 0
+
+    def __call__(self) -> Array:
+        self.times += 1
+        return self.kernel.copy()
+
+
+def test_prepared_once_until_something_changes() -> None:
+    kernel = np.arange(36, dtype=np.float32).reshape(3, 3, 2, 2)
+    prepare, prepared = Counted(kernel), Prepared()
+    first = prepared.of(kernel, "direct", prepare)
+    assert prepared.of(kernel, "direct", prepare) is first
+    assert prepared.of(kernel.copy(), "direct", prepare) is first  # the same numbers elsewhere
+    assert prepare.times == 1
+    kernel[1, 1, 0, 0] = 100
+    renewed = prepared.of(kernel, "direct", prepare)
+    assert renewed is not None
+    assert renewed[1, 1, 0, 0] == 100
+    assert prepare.times == 2
+    prepared.of(kernel, "winograd", prepare)
+    assert prepare.times == 3
+    prepared.clear()
+    prepared.of(kernel, "winograd", prepare)
+    assert prepare.times == 4
+
+
+def test_the_old_kernel_is_gone_when_preparing_fails() -> None:
+    def fail() -> Array:
+        raise MemoryError
+
+    kernel, prepared = np.zeros((1, 1, 1, 1)), Prepared()
+    prepared.of(kernel, "direct", Counted(kernel))
+    with pytest.raises(MemoryError):
+        prepared.of(kernel + 1, "direct", fail)
+    renewed = prepared.of(kernel + 1, "direct", Counted(kernel + 1))
+    assert renewed is not None
+    assert renewed.item() == 1
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, copy.copy, lambda p: pickle.loads(pickle.dumps(p))])
+def test_copies_start_empty(duplicate: Callable[[Prepared], Prepared]) -> None:
+    kernel, prepared = np.zeros((1, 1, 1, 1)), Prepared()
+    prepared.of(kernel, "direct", Counted(kernel))
+    again, prepare = duplicate(prepared), Counted(kernel)
+    again.of(kernel, "direct", prepare)
+    assert prepare.times == 1
+    prepared.of(kernel, "direct", prepare)
+    assert prepare.times == 1
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_a_prepared_kernel_gives_the_same_bits(name: str, rng: np.random.Generator) -> None:
+    x, kernel = rng.standard_normal((1, 5, 6, 3), np.float32), rng.standard_normal((3, 3, 3, 5), np.float32)
+    bias, prepared = rng.standard_normal(5, np.float32), Prepared()
+    expected, _ = conv2d(x, kernel, bias, algorithm=name)
+    for _ in range(2):
+        y, _ = conv2d(x, kernel, bias, algorithm=name, prepared=prepared)
+        assert y.tobytes() == expected.tobytes()
+
+
+def test_one_prepared_for_calls_of_every_kind(rng: np.random.Generator) -> None:
+    """Another algorithm, another kernel, another number of groups: none gets what was prepared for the one before."""
+    prepared = Prepared()
+    kernel = rng.standard_normal((3, 3, 2, 4), np.float32)
+    for groups in (1, 2, 1, 4):
+        x = rng.standard_normal((1, 6, 5, 2 * groups), np.float32)
+        for name in ("direct", "im2col", "winograd", "winograd_2x2", "direct") if groups == 1 else ("direct", "im2col"):
+            for weights in (kernel, -kernel, kernel[::-1]):
+                y, _ = conv2d(x, weights, groups=groups, algorithm=name, prepared=prepared)
+                assert y.tobytes() == conv2d(x, weights, groups=groups, algorithm=name)[0].tobytes()
+
+
+# -- layers and networks -----------------------------------------------------------------------------------------------
+
+
+def network(dtype: str = "float32") -> Sequential:
+    """A layer for each algorithm that prepares kernels."""
+    layers = [
+        Conv2D(16, 3, name="direct"),
+        ReLU(),
+        Conv2D(16, 3, name="winograd", padding="same"),
+        Conv2D(3, 3, algorithm="winograd_2x2", name="small"),
+        Flatten(),
+        Dense(4, name="fc"),
+    ]
+    return Sequential(layers, input_shape=(9, 8, 2), dtype=dtype)
+
+
+X = np.random.default_rng(1).standard_normal((3, 9, 8, 2)).astype(np.float32)
+
+
+def fresh(model: Sequential) -> Array:
+    """The predictions of a network that was made just now, with the same weights."""
+    twin = network(str(model.dtype))
+    twin.set_weights(model.weights)
+    return twin.predict(X)
+
+
+def one_number(model: Sequential) -> None:
+    for name in ("direct", "winograd", "small"):
+        model.parameters[f"{name}/kernel"][1, 2, 0, 1] += 0.25
+
+
+def move_a_number(model: Sequential) -> None:
+    for name in ("direct", "winograd", "small"):
+        kernel = model.parameters[f"{name}/kernel"]
+        kernel[[0, 2], 1, 0, 2] = kernel[[2, 0], 1, 0, 2]
+
+
+def other_arrays(model: Sequential) -> None:
+    for layer in model.layers:
+        layer.params = {key: np.flip(array) * 2 for key, array in layer.params.items()}
+
+
+def train(model: Sequential) -> None:
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(X, np.array([0, 1, 2]), epochs=1, verbose=0)
+
+
+def evaluate_and_train(model: Sequential) -> None:
+    """Predictions between the steps."""
+    for _ in range(2):
+        train(model)
+        model.evaluate(X, np.array([0, 1, 2]))
+    train(model)
+
+
+CHANGES: list[Callable[[Sequential], Any]] = [
+    one_number,
+    move_a_number,
+    other_arrays,
+    train,
+    evaluate_and_train,
+    lambda model: model.set_weights({key: array[::-1] + 1 for key, array in model.weights.items()}),
+    lambda model: model.set_weights({key: -array for key, array in model.weights.items()}),
+    lambda model: model.forward(X, Context(training=True)),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_predictions_follow_every_change_of_the_weights(change: Callable[[Sequential], Any]) -> None:
+    model = network()
+    before = model.predict(X)
+    assert model.predict(X).tobytes() == before.tobytes()
+    change(model)
+    expected = fresh(model)
+    for _ in range(2):
+        assert model.predict(X).tobytes() == expected.tobytes()
+    assert np.abs(expected - before).max() > 1e-6 or change is CHANGES[-1]
+
+
+@pytest.mark.parametrize(
+    "duplicate",
+    [
+        lambda model: model.astype("float64"),
+        lambda model: model.astype("float64").astype("float32"),
+        copy.deepcopy,
+        lambda model: pickle.loads(pickle.dumps(model)),
+    ],
+    ids=["float64", "there and back", "deepcopy", "pickle"],
+)
+def test_copies_predict_like_new_networks_and_live_on_their_own(
+    duplicate: Callable[[Sequential], Sequential],
+) -> None:
+    model = network()
+    before = model.predict(X)
+    twin = duplicate(model)
+    assert twin.predict(X).tobytes() == fresh(twin).tobytes()
+    one_number(twin)
+    assert twin.predict(X).tobytes() == fresh(twin).tobytes()
+    assert model.predict(X).tobytes() == before.tobytes()
+
+
+def test_saved_networks_do_not_hold_prepared_kernels(tmp_path: Any) -> None:
+    model = network()
+    before = model.predict(X)
+    model.save(tmp_path / "model.npz")
+    again = Sequential.load(tmp_path / "model.npz")
+    assert again.predict(X).tobytes() == before.tobytes()
+    one_number(again)
+    assert again.predict(X).tobytes() == fresh(again).tobytes()
+    assert len(pickle.dumps(model)) < len(pickle.dumps(network())) + 1000
+
+
+def test_training_lets_go_of_the_prepared_kernel() -> None:
+    layer = Conv2D(4, 3)
+    layer.build((5, 5, 2), np.random.default_rng(0))
+    x = X[:, :5, :5]
+    layer.forward(x, INFERENCE)
+    assert layer._prepared._value is not None
+    layer.forward(x, Context(training=True))
+    assert layer._prepared._value is None
