@@ -29,7 +29,9 @@ class Peer:
         self._library, self._threads = ncnn, threads
 
     def describe(self) -> dict[str, Any]:
-        return {"threads": self._library.get_omp_num_threads(), "lower_precisions": "off", "winograd": "on"}
+        options = self._library.Net().opt  # get_omp_num_threads answers 1 outside a parallel loop, as OpenMP says
+        options.num_threads = self._threads
+        return {"threads": options.num_threads, "lower_precisions": "off", "winograd": "on"}
 
     def ways(self, work: Work) -> tuple[str, ...]:
         return ("extractor",)

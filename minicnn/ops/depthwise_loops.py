@@ -1,7 +1,7 @@
 """Depthwise convolution with one filter per channel, as compiled loops over vectors of channels.
 
-Sixteen channels lie side by side in memory, in the picture and in the kernel, and never meet: so they are computed side
-by side. Both directions are the same sum, and differ only in which place of the source a tap meets:
+The channels of a vector lie side by side in memory, in the picture and in the kernel, and never meet: so they are
+computed side by side. Both directions are the same sum, and differ only in which place of the source a tap meets:
 
     forward     result r, tap k:  place  r*S + k*D - padding  of x
     dx          result r, tap k:  place (r + padding - k*D) / S  of dy, where that is a whole number
@@ -9,10 +9,10 @@ by side. Both directions are the same sum, and differ only in which place of the
 Rows and columns are two small tables of such places. With a stride, the columns of dx are taken in S turns: results S
 pixels apart share their taps, and meet neighbours in dy.
 
-Eight neighbouring results are added up at once, in registers: a weight is loaded once for eight products, and no
-addition waits for the one before. Taps side by side meet the same pixels one result later, so these stay in registers
-too: a row of three taps reads ten pixels for eight results, not twenty-four. At the edges, where a tap would meet
-padding, results are computed one by one. Nothing is copied, padded or zeroed first.
+Six neighbouring results are added up at once, in registers (six sums, six pixels, a weight: AVX2 has 16): a weight is
+loaded once for six products, and no addition waits for the one before. Taps side by side meet the same pixels one
+result later, so these stay in registers too: a row of three taps reads eight pixels for six results, not eighteen. At
+the edges, where a tap would meet padding, results are computed one by one. Nothing is copied, padded or zeroed first.
 """
 
 from __future__ import annotations
@@ -158,42 +158,41 @@ def _some_rows(
                     first, end = max(first, tap[FIRST]), min(end, tap[END])
                     count += 1
             at = (row * result_width + p) * C
-            if end - first < 8:
+            if end - first < 6:
                 first = end = results
             for i in range(first):
                 _one(source, kernel, bias, taps, count, i, steps, result, at)
             i = first
             while i < end:
-                i = min(i, end - 8)  # the last eight may overlap the eight before: computed twice, to the same bits
-                _eight(source, kernel, bias, taps, count, i, steps, result, at)
-                i += 8
+                i = min(i, end - 6)  # the last six may overlap the six before: computed twice, to the same bits
+                _six(source, kernel, bias, taps, count, i, steps, result, at)
+                i += 6
             for i in range(end, results):
                 _one(source, kernel, bias, taps, count, i, steps, result, at)
 
 
 @inline
-def _eight(
+def _six(
     source: Array, kernel: Array, bias: Array, taps: Array, count: int, i: int, steps: Pair, result: Array, at: int
 ) -> None:
-    """result[i + 0..8] = bias + sum over taps of source * weight: eight neighbours that meet every tap."""
+    """result[i + 0..6] = bias + sum over taps of source * weight: six neighbours that meet every tap."""
     step, result_step = steps
     for c in range(0, len(bias), lanes(bias)):
         left = len(bias) - c
         sum0 = load(bias, c, left)
-        sum1 = sum2 = sum3 = sum4 = sum5 = sum6 = sum7 = sum0
+        sum1 = sum2 = sum3 = sum4 = sum5 = sum0
         tap = 0
         while tap < count:
             here = taps[tap, START] + i * step + c
             x0, x1 = load(source, here, left), load(source, here + step, left)
             x2, x3 = load(source, here + 2 * step, left), load(source, here + 3 * step, left)
-            x4, x5 = load(source, here + 4 * step, left), load(source, here + 5 * step, left)
-            x6 = load(source, here + 6 * step, left)
+            x4 = load(source, here + 4 * step, left)
             for neighbour in range(taps[tap, RUN]):
-                x7 = load(source, here + (7 + neighbour) * step, left)
+                x5 = load(source, here + (5 + neighbour) * step, left)
                 weight = load(kernel, taps[tap, WEIGHT] + c, left)
-                sum0, sum1, sum2, sum3 = x0 * weight + sum0, x1 * weight + sum1, x2 * weight + sum2, x3 * weight + sum3
-                sum4, sum5, sum6, sum7 = x4 * weight + sum4, x5 * weight + sum5, x6 * weight + sum6, x7 * weight + sum7
-                x0, x1, x2, x3, x4, x5, x6 = x1, x2, x3, x4, x5, x6, x7
+                sum0, sum1, sum2 = x0 * weight + sum0, x1 * weight + sum1, x2 * weight + sum2
+                sum3, sum4, sum5 = x3 * weight + sum3, x4 * weight + sum4, x5 * weight + sum5
+                x0, x1, x2, x3, x4 = x1, x2, x3, x4, x5
                 tap += 1
         into = at + i * result_step + c
         store(result, into, sum0, left)
@@ -202,8 +201,6 @@ def _eight(
         store(result, into + 3 * result_step, sum3, left)
         store(result, into + 4 * result_step, sum4, left)
         store(result, into + 5 * result_step, sum5, left)
-        store(result, into + 6 * result_step, sum6, left)
-        store(result, into + 7 * result_step, sum7, left)
 
 
 @njit

@@ -32,7 +32,8 @@ from numba.core.types.misc import CPointer
 from numba.extending import intrinsic
 
 from minicnn.ops.jit import njit
-from minicnn.ops.tile_code import ROWS, VECTOR_BYTES, VECTORS, TileCode
+from minicnn.ops.simd import VECTOR_BYTES
+from minicnn.ops.tile_code import ROWS, VECTORS, TileCode
 from minicnn.shapes import Array
 
 __all__ = ["ROWS", "VECTORS", "panel_width", "tile", "walking_tile"]

@@ -7,7 +7,8 @@ one number at a time: a compiler may take eight or sixteen c at once only if it 
 do not overlap, and it gave up (``benchmarks/NOTES.md``). So here the instructions are spelled out: load a vector
 of every row, multiply and add, store, for as long as whole vectors fit; then the same one number at a time.
 
-A vector is 64 bytes, the width of AVX-512; where the processor has narrower ones, LLVM takes two or four of those.
+A vector has the width of the processor's registers, not more: of wider ones LLVM makes two or four, and sums that
+should stay in registers no longer do.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import config
 from numba.core import cgutils, types
 from numba.core.types.misc import CPointer
@@ -23,7 +24,14 @@ from numba.extending import intrinsic
 
 from minicnn.shapes import Array
 
-VECTOR_BYTES = 64
+
+def _vector_bytes() -> int:
+    """The width of this processor's vector registers."""
+    features = binding.get_host_cpu_features()
+    return 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
+
+
+VECTOR_BYTES = _vector_bytes()
 LINE_BYTES = 64  # of memory, that a cache holds together
 
 

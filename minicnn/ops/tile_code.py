@@ -9,18 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import binding, ir
+from llvmlite import ir
 
-from minicnn.ops.simd import LINE_BYTES, prefetch, repeated
+from minicnn.ops.simd import LINE_BYTES, VECTOR_BYTES, prefetch, repeated
 
-
-def _vector_bytes() -> int:
-    """The width of this processor's vector registers."""
-    features = binding.get_host_cpu_features()
-    return 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
-
-
-VECTOR_BYTES = _vector_bytes()
 VECTORS = 2  # of columns in a tile
 # ROWS in a tile: ROWS * VECTORS sums, and what they are made of, fit the registers. UNROLL: steps before the loop asks
 # whether it is done; 28 multiplications hide the loop's own instructions, 12 do not. NEAR and FAR: steps ahead of its

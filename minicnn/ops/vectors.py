@@ -1,18 +1,18 @@
 """Vectors as values: what a processor's vector unit does in one instruction, written like arithmetic on numbers.
 
     for i in range(0, x.size, lanes(x)):
-        v = load(x, i, x.size - i)                                    # 16 float32 or 8 float64: 64 bytes
+        v = load(x, i, x.size - i)                                    # 16 float32 or 8 float64 with AVX-512
         store(y, i, select(v <= splat(0.0, v), splat(0.0, v), v), x.size - i)
 
 A compiler turns a loop over single numbers into this by itself only if it can prove that no array overlaps another,
 and with arrays of several axes it often gives up without a word (``benchmarks/NOTES.md``). These functions leave
 nothing to prove. They work inside compiled functions; every one is an instruction or two of LLVM's language.
 
-A vector is 64 bytes of an array's numbers, the width of AVX-512; where the processor has narrower ones, LLVM takes two
-or four of those. Where fewer numbers are left, ``count`` says how many: the others are neither read (they are 0) nor
-written. Positions count from the beginning of a C-contiguous array, whatever its axes, and nothing checks them.
-``+ - * /`` and ``<= < == !=`` work lane by lane; comparisons with NaN are False, but for ``!=``; ``|`` joins two
-comparisons, ``^`` and ``>>`` are for unsigned integers. ``a * b + c`` may be rounded once (``ops/jit.py``).
+A vector is as wide as the processor's registers: 64 bytes of an array's numbers with AVX-512, 32 with AVX2, else 16.
+Where fewer numbers are left, ``count`` says how many: the others are neither read (they are 0) nor written. Positions
+count from the beginning of a C-contiguous array, whatever its axes, and nothing checks them. ``+ - * /`` and ``<= < ==
+!=`` work lane by lane; comparisons with NaN are False, but for ``!=``; ``|`` joins two comparisons, ``^`` and ``>>``
+are for unsigned integers. ``a * b + c`` may be rounded once (``ops/jit.py``).
 
 Under NUMBA_DISABLE_JIT=1 vectors are small NumPy arrays and everything below runs as plain Python.
 """
@@ -32,9 +32,8 @@ from numba.core.types.misc import unliteral
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, models, register_model
 
+from minicnn.ops.simd import VECTOR_BYTES
 from minicnn.shapes import Array
-
-VECTOR_BYTES = 64
 
 # -- plain Python: the definitions -------------------------------------------------------------------------------------
 

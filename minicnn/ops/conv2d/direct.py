@@ -24,7 +24,8 @@ import numba
 import numpy as np
 
 from minicnn.ops import gemm
-from minicnn.ops.conv2d.direct_rows import correlate_rows, pad_picture, window_products
+from minicnn.ops.conv2d.direct_gradient import window_products
+from minicnn.ops.conv2d.direct_rows import correlate_rows, pad_picture
 from minicnn.ops.memory import empty, scratch
 from minicnn.ops.micro_kernel import panel_width
 from minicnn.shapes import Array, Pads, Shape, Window
@@ -120,14 +121,12 @@ def kernel_gradient(dy: Array, x: Array, kernel_shape: Shape, window: Window, gr
     own, panel = filters // groups, panel_width(dy.dtype)
     at_once = max(1, TERMS // out_w)
     n, oh = np.divmod(np.arange(count * out_h), out_h)
-    at_x = (n * height + oh * window.strides[0]) * width * all_channels
-    at_dy = np.arange(count * out_h) % at_once * out_w * panel  # in the packed block of at_once rows
-    segments = np.stack([at_x, at_dy], axis=1).astype(np.intp)
+    starts = (n * height + oh * window.strides[0]) * width * all_channels
     taps, rows = _kernel_rows(width, kernel_shape, window, groups, all_channels)
     total = np.zeros((groups, len(taps) // groups * rows, -(-own // panel) * panel))  # float64: sums of many short sums
     sizes = np.array([at_once, window.strides[1] * all_channels, own, panel, rows], np.intp)
     upstream = dy.reshape(count * out_h, out_w, filters)  # (N, OH, OW, F) -> (N*OH, OW, F)
-    window_products(numba.get_num_threads(), picture, upstream, segments, sizes, taps, total)
+    window_products(numba.get_num_threads(), picture, upstream, starts.astype(np.intp), sizes, taps, total)
     # (G, KH*KW*C, F/G) -> (KH*KW*C, G, F/G) -> (KH, KW, C, F)
     return np.ascontiguousarray(total[:, :, :own].swapaxes(0, 1), dy.dtype).reshape(kernel_shape)
 

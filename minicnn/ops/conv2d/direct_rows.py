@@ -1,4 +1,4 @@
-"""The compiled loops of ``direct.py``: rows of outputs, and rows of kernel gradients, tile by tile."""
+"""The compiled loops of ``direct.py``: rows of outputs, tile by tile. The kernel's gradient: ``direct_gradient.py``."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import numpy as np
 
 from minicnn.ops.gemm import even_rows, tile_or_edge
 from minicnn.ops.jit import njit, njit_parallel, prange
-from minicnn.ops.micro_kernel import ROWS, tile
+from minicnn.ops.micro_kernel import ROWS
 from minicnn.ops.simd import keep_alive, offset, pointer
 from minicnn.shapes import Array, Pair
 
 TERMS = 288  # of a sum that are added up at once: 3 x 3 x 32
+FEWEST_TURNS = 16  # of a parallel loop, so that many cores share it evenly
 POSITIONS = 224 // ROWS * ROWS  # of the output, at least, that are computed with one panel before the next is taken
 
 
@@ -59,7 +60,8 @@ def correlate_rows(
     ``pads``: zeros above and to the left of x, and height and width of x with all its zeros. ``steps`` holds sh, sw,
     h0, w0, dh, dw, span: a window reaches over ``span`` rows. ``offsets`` (segments, 2): see ``direct._segments``. Rows
     with zeros around them are put together in a small buffer, for some rows of outputs at a time. Sums are taken TERMS
-    at a time: a sum of short sums rounds less than a long one.
+    at a time: a sum of short sums rounds less than a long one. Where there are few rows to divide among the cores, the
+    panels are divided too.
     """
     N, XH, XW, C = x.shape
     top, left, PH, PW = pads
@@ -73,7 +75,9 @@ def correlate_rows(
     turns = (out[0] + rows_at_once - 1) // rows_at_once
     segments, nothing = len(offsets), y.dtype.type(-np.inf)
     per_sum = max(1, TERMS // run)
-    for turn in prange(N * turns):
+    shares = min(P, (FEWEST_TURNS + N * turns - 1) // (N * turns))  # of the panels; no matter how many cores there are
+    for piece in prange(N * turns * shares):
+        turn, share = piece // shares, piece % shares
         n, first = turn // turns, turn % turns * rows_at_once
         end = min(out[0], first + rows_at_once)
         spare = np.empty((ROWS, W), y.dtype)
@@ -89,7 +93,7 @@ def correlate_rows(
         for g in range(groups):
             for s in range(segments):
                 own[s, 0], own[s, 1] = offsets[s, 0] + g * channels, offsets[s, 1] * W
-            for p in range(P):
+            for p in range(P * share // shares, P * (share + 1) // shares):
                 f = g * filters + p * W
                 for s in range(0, segments, per_sum):  # outside: its part of the panel stays in the nearest cache
                     for i in range(first, end):
@@ -113,69 +117,3 @@ def correlate_rows(
                                 spare,
                             )
         keep_alive(buffer)
-
-
-@njit_parallel
-def window_products(
-    workers: int, picture: Array, upstream: Array, segments: Array, sizes: Array, taps: Array, total: Array
-) -> None:
-    """total[g, k, f] += sum over positions of window[position, k] * dy[position, f]: the gradient of the kernel.
-
-    ``upstream`` (N*OH, OW, F); ``segments`` (N*OH, 2): where each row of outputs begins in the picture and in a packed
-    block of upstream. ``taps``: where each run of kernel rows begins in a window. ``sizes``: how many rows of outputs
-    are added up at once; the distance of two positions in the picture; filters per group; columns of a panel; kernel
-    rows in a run. Each worker has its own part of the sums, and goes through the positions block by block, so that a
-    block is read while it is in the cache.
-    """
-    groups, _, columns = total.shape
-    run = upstream.shape[1]
-    at_once, a_step, filters, W, rows = sizes
-    panels, height, per_group = columns // W, even_rows(rows, ROWS), len(taps) // groups
-    parts = (rows + height - 1) // height
-    tiles = groups * panels * per_group * parts
-    for worker in prange(workers):
-        sums, nothing = np.empty((ROWS, W), picture.dtype), np.zeros(W, picture.dtype)
-        packed, packed_panel = np.empty(at_once * run * W, picture.dtype), -1
-        begin, end = tiles * worker // workers, tiles * (worker + 1) // workers
-        for s in range(0, len(segments), at_once):
-            here = min(at_once, len(segments) - s)
-            packed_panel = -1
-            for turn in range(begin, end):
-                panel, tap, r = turn // (per_group * parts), turn // parts % per_group, turn % parts * height
-                g, f = panel // panels, panel % panels * W
-                if panel != packed_panel:
-                    pack_columns(upstream, s, here, g * filters + f, min(W, filters - f), W, packed)
-                    packed_panel = panel
-                own = min(height, rows - r)
-                vectors = 2 if filters - f > W // 2 else 1
-                tile(
-                    own,
-                    vectors,
-                    pointer(picture, taps[g * per_group + tap] + r),
-                    1,
-                    a_step,
-                    pointer(packed, 0),
-                    pointer(segments, 2 * s),
-                    here,
-                    run,
-                    pointer(nothing, 0),
-                    0,
-                    pointer(sums, 0),
-                    W,
-                    picture.dtype.type(-np.inf),
-                )
-                for i in range(own):
-                    for c in range(vectors * (W // 2)):
-                        total[g, tap * rows + r + i, f + c] += sums[i, c]
-
-
-@njit
-def pack_columns(upstream: Array, first: int, rows: int, f: int, whole: int, W: int, packed: Array) -> None:
-    """packed (rows * OW * W) = ``whole`` columns of upstream from f on, and zeros up to the panel's width."""
-    _, run, F = upstream.shape
-    for position in range(rows * run):
-        source, to = pointer(upstream, (first * run + position) * F + f), pointer(packed, position * W)
-        for c in range(whole):
-            to[c] = source[c]
-        for c in range(whole, W):
-            to[c] = 0.0

@@ -23,7 +23,7 @@ from minicnn.ops.simd import pointer
 from minicnn.shapes import Array
 
 TILES_PER_TURN = 8  # of a parallel loop over tiles
-EXACT_TERMS = 96  # of a sum that F(2x2) adds up at once; F(4x4) loses more digits in its transforms than in sums
+TERMS_2, TERMS_4 = 96, 128  # of a sum that F(2x2) and F(4x4) add up at once; short sums round less
 ROW_BLOCK = 224 // ROWS * ROWS  # tiles that are multiplied with one panel after the other while they are in the cache
 
 
@@ -53,7 +53,7 @@ def multiply_rows(
     width = products.shape[2]
     at_once = even_rows(end - first, ROWS)
     vectors = 2 if width - panel * W >= W else 1
-    terms = EXACT_TERMS if len(tiles) == 16 else C
+    terms = TERMS_2 if len(tiles) == 16 else TERMS_4
     floor = products.dtype.type(-np.inf)
     for r in range(first, end, at_once):
         to = pointer(products, (p * T + r) * width + panel * W)

@@ -171,13 +171,14 @@ def test_rows_longer_than_what_is_summed_at_once() -> None:
 
 @st.composite
 def strided(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...], Options]:
-    """Any geometry at all, strides with dilation among them."""
+    """Any geometry at all; strides and dilation exclude each other, as in Keras."""
     pair = st.tuples(st.integers(1, 4), st.integers(1, 4))
     pads = st.tuples(st.integers(0, 4), st.integers(0, 4))
     groups, channels, filters = draw(st.integers(1, 2)), draw(st.integers(1, 2)), draw(st.integers(1, 2))
+    dilated = draw(st.booleans())
     options: Options = {
-        "strides": draw(pair),
-        "dilation_rate": draw(st.tuples(st.integers(1, 3), st.integers(1, 3))),
+        "strides": 1 if dilated else draw(pair),
+        "dilation_rate": draw(st.tuples(st.integers(1, 3), st.integers(1, 3))) if dilated else (1, 1),
         "padding": (draw(pads), draw(pads)),
         "groups": groups,
     }
