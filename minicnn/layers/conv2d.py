@@ -7,7 +7,7 @@ from typing import Any
 from minicnn import initializers
 from minicnn.errors import OptionError, explain
 from minicnn.layers.base import INFERENCE, Context, Layer, Params, Weight, require_rank
-from minicnn.ops.conv2d import ALGORITHMS, Conv2DCache, check_groups, conv2d, conv2d_backward, resolve
+from minicnn.ops.conv2d import ALGORITHMS, MEASURED, Conv2DCache, check_groups, conv2d, conv2d_backward, resolve
 from minicnn.ops.conv2d.prepared import Prepared
 from minicnn.ops.depthwise_conv2d import depthwise_conv2d, depthwise_conv2d_backward
 from minicnn.shapes import Array, IntOrPair, Shape, Window, whole
@@ -17,6 +17,8 @@ Initializer = str | initializers.Initializer
 
 class _Convolution(Layer):
     """What the two share: a window, an algorithm, a kernel and a bias."""
+
+    choices: tuple[str, ...] = ("auto",)  # beside the names in ALGORITHMS
 
     def __init__(
         self,
@@ -36,8 +38,9 @@ class _Convolution(Layer):
             raise OptionError(
                 explain("padding 'valid' or 'same'", repr(padding), "For other paddings put a ZeroPadding2D in front.")
             )
-        if algorithm not in ("auto", *ALGORITHMS):
-            raise OptionError(explain(f"algorithm to be one of auto, {', '.join(ALGORITHMS)}", repr(algorithm)))
+        names = (*self.choices, *ALGORITHMS)
+        if algorithm not in names:
+            raise OptionError(explain(f"algorithm to be one of {', '.join(names)}", repr(algorithm)))
         self.use_bias = use_bias
         self.bias_initializer = initializers.get(bias_initializer)
         self.algorithm = algorithm
@@ -66,11 +69,12 @@ class Conv2D(_Convolution):
     """2-D convolution with ``filters`` kernels of ``kernel_size``: see ``minicnn.ops.conv2d`` for the formula.
 
     (N, H, W, C) -> (N, OH, OW, filters); ``kernel`` (KH, KW, C/groups, filters), ``bias`` (filters,). Arguments,
-    defaults and results are Keras's. ``algorithm`` is minicnn's own: how to compute it, "auto" or a name from
-    ``ops.conv2d.ALGORITHMS``.
+    defaults and results are Keras's. ``algorithm`` is minicnn's own: how to compute it, "auto", "measured" (the fastest
+    here for this shape, see ``ops/conv2d/measured.py``) or a name from ``ops.conv2d.ALGORITHMS``.
     """
 
     takes_relu = True
+    choices = ("auto", MEASURED)
 
     def __init__(
         self,

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 SUFFIX = ".jit"
+CHOICE = ".choice"  # of an algorithm, see ``ops/conv2d/measured.py``
 DIGEST = hashlib.sha256().digest_size
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -154,9 +155,12 @@ def remove(path: Path) -> None:
 
 
 def clear(package: Path = PACKAGE) -> Iterator[Path]:
-    """Remove all compiled code of a package, and what an interrupted write left; yields what was removed."""
+    """Remove all compiled code of a package, and what an interrupted write left; yields what was removed.
+
+    What was measured goes too: code that is compiled anew may be faster or slower.
+    """
     for folder in folders(package):
-        for path in sorted(folder.glob(f"*{SUFFIX}*")):
+        for path in sorted([*folder.glob(f"*{SUFFIX}*"), *folder.glob(f"*{CHOICE}*")]):
             remove(path)
             if not path.exists():
                 yield path

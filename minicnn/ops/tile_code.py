@@ -56,7 +56,8 @@ class TileCode:
         self.near, self.far = (builder.mul(b_step, b_step.type(steps)) for steps in (NEAR, FAR))
         distances = [builder.mul(a_row, a_row.type(r)) for r in range(1, self.rows)]
         self.rows_at = [zero, *(opaque(builder, distance) for distance in distances)]
-        whole = builder.sub(run, builder.and_(run, run.type(UNROLL - 1)))  # UNROLL is a power of two
+        unroll = UNROLL if self.rows > ROWS // 2 and self.vectors == VECTORS else 1  # edges are not worth their code
+        whole = builder.sub(run, builder.and_(run, run.type(unroll - 1)))  # a power of two
         before = builder.block
         outer, after = builder.append_basic_block("segment"), builder.append_basic_block("sums_done")
         builder.branch(outer)
@@ -67,8 +68,8 @@ class TileCode:
         pair = builder.mul(s, s.type(2))
         a_at = builder.gep(a, [builder.load(builder.gep(offsets, [pair]))])
         b_at = builder.gep(b, [builder.load(builder.gep(offsets, [builder.add(pair, one)]))])
-        state = self.loop(UNROLL, zero, whole, (a_at, b_at, *outer_sums))
-        if UNROLL > 1:
+        state = self.loop(unroll, zero, whole, (a_at, b_at, *outer_sums))
+        if unroll > 1:
             state = self.loop(1, whole, run, state)
         _, _, *new = state
         s_next = builder.add(s, one)

@@ -17,12 +17,13 @@ without building the matrix), ``winograd`` (fewer multiplications).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.ops.column_sums import column_sums
-from minicnn.ops.conv2d import direct, im2col, loops, winograd
+from minicnn.ops.conv2d import direct, im2col, loops, measured, winograd
 from minicnn.ops.conv2d.prepared import Prepared
 from minicnn.shapes import Array, Pads, Shape, Window, check_array, check_same_dtype, whole
 
@@ -57,6 +58,9 @@ ALGORITHMS: MappingProxyType[str, Algorithm] = MappingProxyType(
 )
 
 
+MEASURED = "measured"  # the one that was fastest here, for this shape
+
+
 class Conv2DCache(NamedTuple):
     """What the backward pass remembers: both factors of every product, and how they met."""
 
@@ -83,8 +87,9 @@ def conv2d(
 ) -> tuple[Array, Conv2DCache]:
     """(N, H, W, C), (KH, KW, C/groups, F), (F,) -> (N, OH, OW, F) and the cache for ``conv2d_backward``.
 
-    ``padding`` is "valid", "same" or ((top, bottom), (left, right)). ``algorithm`` is "auto" (see ``choose``) or a
-    name from ``ALGORITHMS``; a name that cannot take this shape is an OptionError that says why. ``relu`` cuts the
+    ``padding`` is "valid", "same" or ((top, bottom), (left, right)). ``algorithm`` is "auto" (see ``choose``),
+    "measured" (see ``measured.py``) or a name from ``ALGORITHMS``; a name that cannot take this shape is an OptionError
+    that says why. ``relu`` cuts the
     result off at 0 while it is written, which is cheaper than a pass of its own; ``conv2d_backward`` then expects the
     gradient that ``relu_backward`` returned. ``prepared`` keeps the kernel in the algorithm's form between calls. Costs
     N*OH*OW*F*KH*KW*C/groups multiplications (Winograd: fewer). Raises ShapeError, DtypeError, OptionError.
@@ -108,7 +113,7 @@ def conv2d(
         if bias.shape != kernel.shape[3:]:
             raise ShapeError(explain(f"bias of shape {kernel.shape[3:]}, one per filter", f"shape {bias.shape}"))
     window.output_size(*x.shape[1:3])  # raises when the window does not fit
-    name = resolve(algorithm, kernel.shape, window, groups)
+    name = resolve(algorithm, kernel.shape, window, groups, (x.shape, x.dtype))
     chosen = ALGORITHMS[name]
     form = f"{name}, {groups} groups"
     panels = prepared.of(kernel, form, lambda: chosen.prepare(kernel, window, groups)) if prepared else None
@@ -163,17 +168,39 @@ def check_groups(channels: int, filters: int, groups: int) -> None:
         )
 
 
-def resolve(algorithm: str, kernel_shape: Shape, window: Window, groups: int) -> str:
-    """The name of the algorithm that will run. Raises OptionError for an unknown name or an impossible wish."""
+def resolve(
+    algorithm: str, kernel_shape: Shape, window: Window, groups: int, x: tuple[Shape, Any] | None = None
+) -> str:
+    """The name of the algorithm that will run. Raises OptionError for an unknown name or an impossible wish.
+
+    ``x``: shape and dtype of the input, which only "measured" asks for; without it, that stays "measured".
+    """
     if algorithm == "auto":
         return choose(kernel_shape, window, groups)
+    if algorithm == MEASURED:
+        return MEASURED if x is None else _measured(kernel_shape, window, groups, *x)
     if algorithm not in ALGORITHMS:
-        names = ", ".join(["auto", *ALGORITHMS])
+        names = ", ".join(["auto", MEASURED, *ALGORITHMS])
         raise OptionError(explain(f"algorithm to be one of {names}", repr(algorithm)))
     reason = ALGORITHMS[algorithm].unsupported(kernel_shape, window, groups)
     if reason:
         raise OptionError(explain(f"a convolution that '{algorithm}' can compute", reason, "Use algorithm='auto'."))
     return algorithm
+
+
+def _measured(kernel_shape: Shape, window: Window, groups: int, x_shape: Shape, dtype: Any) -> str:
+    """The fastest of all algorithms but "loops", which is there to be read."""
+    names = [
+        name
+        for name, own in ALGORITHMS.items()
+        if name != "loops" and own.unsupported(kernel_shape, window, groups) is None
+    ]
+
+    def run(name: str, x: Array, kernel: Array) -> Callable[[], object]:
+        panels = ALGORITHMS[name].prepare(kernel, window, groups)
+        return lambda: ALGORITHMS[name].forward(x, kernel, None, window, groups, False, panels)
+
+    return measured.fastest(names, run, x_shape, kernel_shape, (window, groups), dtype)
 
 
 def choose(kernel_shape: Shape, window: Window, groups: int) -> str:

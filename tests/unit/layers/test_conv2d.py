@@ -162,7 +162,7 @@ BAD_ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
     "padding None": ({"padding": None}, "Received: None."),
     "explicit": ({"padding": ((1, 1), (1, 1))}, "put a ZeroPadding2D in front"),
     "groups": ({"groups": 0}, "groups as an integer of at least 1. Received: 0."),
-    "algorithm": ({"algorithm": "fast"}, "algorithm to be one of auto, loops, im2col"),
+    "algorithm": ({"algorithm": "fast"}, "algorithm to be one of auto, measured, loops, im2col"),
     "initializer": ({"kernel_initializer": "glorot"}, "Received: 'glorot'"),
     "name": ({"name": "a/b"}, "a layer name without '/'"),
 }

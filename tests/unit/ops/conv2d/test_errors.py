@@ -71,7 +71,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "groups True": ({"groups": True}, OptionError, "groups as an integer of at least 1. Received: True."),
     "groups 3": ({"groups": 3}, OptionError, "divide both the channels (4) and the filters (8). Received: groups=3."),
     "groups without kernel": ({"groups": 2}, ShapeError, "x with 8 channels (kernel (3, 3, 4, 8), groups=2)"),
-    "algorithm": ({"algorithm": "fast"}, OptionError, "one of auto, loops, im2col, direct, winograd, winograd_2x2."),
+    "algorithm": ({"algorithm": "fast"}, OptionError, "one of auto, measured, loops, im2col, direct, winograd, winograd_2x2."),
     "winograd strides": ({"algorithm": "winograd", "strides": 2}, OptionError, "strides=(2, 2)"),
     "winograd dilation": ({"algorithm": "winograd", "dilation_rate": 2}, OptionError, "Use algorithm='auto'."),
     "winograd padding": (
@@ -116,7 +116,7 @@ def test_backward_refuses_an_algorithm_that_cannot() -> None:
     y, cache = conv2d(X, KERNEL, strides=2)
     with pytest.raises(OptionError, match=r"'winograd' can compute\. Received: strides=\(2, 2\)"):
         conv2d_backward(y, cache, algorithm="winograd")
-    with pytest.raises(OptionError, match="one of auto, loops"):
+    with pytest.raises(OptionError, match="one of auto, measured, loops"):
         conv2d_backward(y, cache, algorithm="fast")
 
 
