@@ -25,13 +25,14 @@ _HOME = {
     "minicnn.layers": (
         *("Layer", "Context", "Dense", "Conv2D", "DepthwiseConv2D", "ZeroPadding2D", "MaxPooling2D"),
         *("AveragePooling2D", "GlobalMaxPooling2D", "GlobalAveragePooling2D", "Flatten", "ReLU", "LeakyReLU", "ELU"),
-        *("Sigmoid", "Tanh", "Softmax", "Dropout", "BatchNormalization"),
+        *("Sigmoid", "Tanh", "Softmax", "Dropout", "BatchNormalization", "UnitNormalization"),
     ),
     "minicnn.losses": (
         *("CategoricalCrossentropy", "SparseCategoricalCrossentropy", "BinaryCrossentropy", "MeanSquaredError"),
+        "TripletSemiHardLoss",
     ),
     "minicnn.optimizers": ("SGD", "RMSprop", "Adagrad", "Adam", "AdamW"),
-    "minicnn.data": ("Batches", "one_hot"),
+    "minicnn.data": ("Batches", "PeopleBatches", "one_hot"),
     "minicnn.augmentation": ("Augment",),
     "minicnn.callbacks": ("Callback", "EarlyStopping", "ModelCheckpoint", "CSVLogger"),
     "minicnn.sequential": ("Sequential",),

@@ -82,14 +82,18 @@ class Batches:
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """(x, y, weight) of every batch; y and weight are None where there are none."""
         epoch = whole(epoch, "epoch", least=0)
-        order = np.random.default_rng([self.seed, epoch, _ORDER]).permutation(len(self.x)) if self.shuffle else None
-        for number in range(len(self)):
-            part = slice(number * self.batch_size, (number + 1) * self.batch_size)
-            chosen = part if order is None else order[part]
+        for number, chosen in enumerate(self.choose(epoch)):
             x = self.x[chosen]
             if self.augment is not None:
                 x = self._augmented(x, np.random.default_rng([self.seed, epoch, _AUGMENT, number]))
             yield x, None if self.y is None else self.y[chosen], None if self.weight is None else self.weight[chosen]
+
+    def choose(self, epoch: int) -> Iterator[Any]:
+        """Which pictures make up each batch: indices, or a slice."""
+        order = np.random.default_rng([self.seed, epoch, _ORDER]).permutation(len(self.x)) if self.shuffle else None
+        for number in range(len(self)):
+            part = slice(number * self.batch_size, (number + 1) * self.batch_size)
+            yield part if order is None else order[part]
 
     def _augmented(self, x: Array, rng: np.random.Generator) -> Array:
         assert self.augment is not None
@@ -97,6 +101,52 @@ class Batches:
         if np.shape(changed) != x.shape:
             raise ShapeError(explain(f"augment to return a batch of shape {x.shape}", f"shape {np.shape(changed)}"))
         return changed
+
+
+class PeopleBatches(Batches):
+    """Batches of ``people`` different people with ``pictures`` pictures each: what the triplet loss compares.
+
+    ``y`` (N,) are class indices. People come in rounds, a new order in each, so nobody is seen much more often than
+    others, however many pictures there are of each. Who has fewer than ``pictures`` gives some of them several times;
+    augmentation makes them differ. An epoch is as many batches as it takes to show N pictures, and again a function
+    of (seed, epoch). Raises as ``Batches`` does, and LabelError for fewer than two people.
+    """
+
+    def __init__(
+        self,
+        x: Array,
+        y: Array,
+        *,
+        people: int = 10,
+        pictures: int = 4,
+        seed: int = 0,
+        augment: Augmentation | None = None,
+    ) -> None:
+        labels = np.asarray(y)
+        self.pictures = whole(pictures, "pictures", least=2)
+        if labels.ndim != 1 or labels.dtype.kind not in "iu" or np.unique(labels).size < 2:
+            received = f"shape {labels.shape}, dtype {labels.dtype}, {np.unique(labels).size} different"
+            raise LabelError(explain("class indices (N,) of at least two people", received))
+        self.people = min(whole(people, "people", least=2), np.unique(labels).size)
+        super().__init__(x, labels, batch_size=self.people * self.pictures, seed=seed, augment=augment)
+
+    def choose(self, epoch: int) -> Iterator[Array]:
+        rng = np.random.default_rng([self.seed, epoch, _ORDER])
+        assert self.y is not None
+        of = {label: np.flatnonzero(self.y == label) for label in np.unique(self.y)}
+        waiting: list[Any] = []
+        for _ in range(len(self)):
+            if len(waiting) < self.people:  # a new round, behind what is left of the last one
+                order = rng.permutation(list(of))
+                waiting += sorted(order, key=lambda label: label in waiting)  # stable: those waiting come last again
+            now, waiting = waiting[: self.people], waiting[self.people :]
+            yield np.concatenate([_draw(of[label], self.pictures, rng) for label in now])
+
+
+def _draw(indices: Array, count: int, rng: np.random.Generator) -> Array:
+    """``count`` of the indices; none comes twice before all came once."""
+    rounds = [rng.permutation(indices) for _ in range(-(-count // len(indices)))]
+    return np.concatenate(rounds)[:count]
 
 
 def train_validation_split(

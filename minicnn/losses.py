@@ -23,6 +23,7 @@ import numpy as np
 
 from minicnn.errors import ShapeError, explain
 from minicnn.ops import losses as ops
+from minicnn.ops.triplet import triplet_semi_hard, triplet_semi_hard_backward
 from minicnn.options import arguments_of, flag, from_identifier, number
 from minicnn.shapes import Array
 
@@ -31,18 +32,18 @@ class MeanCache(NamedTuple):
     """What ``backward`` needs: each sample's share in the mean, and what the formula itself remembers."""
 
     dlosses: Array  # (N, ...): weight / number of losses
-    formula: ops.LossCache
+    formula: Any  # an ops.LossCache, or what another formula remembers
 
 
 class Loss(ABC):
     """Base class: averages what a subclass computes per sample."""
 
     @abstractmethod
-    def losses(self, targets: Array, predictions: Array) -> tuple[Array, ops.LossCache]:
+    def losses(self, targets: Array, predictions: Array) -> tuple[Array, Any]:
         """(N, ..., K) -> one loss for each (N, ...), and the cache."""
 
     @abstractmethod
-    def dpredictions(self, dlosses: Array, cache: ops.LossCache) -> Array:
+    def dpredictions(self, dlosses: Array, cache: Any) -> Array:
         """(N, ...) -> (N, ..., K): the gradient with respect to the predictions, given that of each loss."""
 
     def per_sample(self, targets: Array, predictions: Array) -> Array:
@@ -142,6 +143,24 @@ class MeanSquaredError(Loss):
         return ops.mean_squared_error_backward(dlosses, cache)
 
 
+class TripletSemiHardLoss(Loss):
+    """For embeddings instead of classes: pictures of one person close together, those of two at least ``margin`` apart.
+
+    Targets are class indices (N,), predictions embeddings (N, D) of length 1. The samples of a batch are compared with
+    each other, so a batch needs several pictures of several people: ``PeopleBatches``. ``minicnn.ops.triplet`` has the
+    formula; distances are squared, so they lie between 0 and 4.
+    """
+
+    def __init__(self, margin: float = 0.2) -> None:
+        self.margin = number("margin", margin, above=0)
+
+    def losses(self, targets: Array, predictions: Array) -> tuple[Array, Any]:
+        return triplet_semi_hard(targets, predictions, self.margin)
+
+    def dpredictions(self, dlosses: Array, cache: Any) -> Array:
+        return triplet_semi_hard_backward(dlosses, cache)
+
+
 def _weights(sample_weight: Array, losses: Array) -> Array:
     weights = np.asarray(sample_weight)
     if weights.shape == (*losses.shape, 1):
@@ -158,6 +177,7 @@ LOSSES: dict[str, type[Loss]] = {
     "bce": BinaryCrossentropy,
     "mean_squared_error": MeanSquaredError,
     "mse": MeanSquaredError,
+    "triplet_semi_hard": TripletSemiHardLoss,
 }
 
 

@@ -13,12 +13,12 @@ loop.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from minicnn.callbacks import Callback, History
+from minicnn.callbacks import Callback, History, Trained
 from minicnn.data import Augmentation, Batches, train_validation_split
 from minicnn.errors import OptionError, explain
 from minicnn.layers.base import Context, Gradients, Params
@@ -182,24 +182,44 @@ def fit(
     callbacks: Sequence[Callback] = (),
 ) -> History:
     """Train from ``initial_epoch`` up to ``epochs`` and return the History of every epoch's loss and metrics."""
+
+    def run_epoch(epoch: int, listeners: Sequence[Callback]) -> dict[str, float]:
+        logs = train_epoch(model, batches, epoch, listeners)
+        return logs if validation is None else logs | evaluate(model, validation, prefix="val_")
+
+    return run_epochs(
+        model, run_epoch, steps=len(batches), epochs=epochs, initial_epoch=initial_epoch, callbacks=callbacks
+    )
+
+
+def run_epochs(
+    model: Trained,
+    run_epoch: Callable[[int, Sequence[Callback]], dict[str, float]],
+    *,
+    steps: int,
+    epochs: int,
+    initial_epoch: int = 0,
+    callbacks: Sequence[Callback] = (),
+) -> History:
+    """The loop around training, whoever trains: ``run_epoch(epoch, listeners)`` takes the ``steps`` of one epoch and
+    returns its numbers; the callbacks hear of it, and may stop it through ``model.stop_training``.
+    """
     history = History()
     listeners = [*callbacks, history]
     model.stop_training = False
     for callback in listeners:
         callback.set_model(model)
-        callback.set_params({"epochs": epochs, "initial_epoch": initial_epoch, "steps": len(batches)})
+        callback.set_params({"epochs": epochs, "initial_epoch": initial_epoch, "steps": steps})
     for callback in listeners:
         callback.on_train_begin()
     for epoch in range(initial_epoch, epochs):
-        for callback in listeners:
-            callback.on_epoch_begin(epoch)
-        logs = train_epoch(model, batches, epoch, listeners)
-        if validation is not None:
-            logs |= evaluate(model, validation, prefix="val_")
-        for callback in listeners:
-            callback.on_epoch_end(epoch, logs)
         if model.stop_training:
             break
+        for callback in listeners:
+            callback.on_epoch_begin(epoch)
+        logs = run_epoch(epoch, listeners)
+        for callback in listeners:
+            callback.on_epoch_end(epoch, logs)
     for callback in listeners:
         callback.on_train_end()
     return history

@@ -32,6 +32,7 @@ from minicnn.layers import (
     Sigmoid,
     Softmax,
     Tanh,
+    UnitNormalization,
     ZeroPadding2D,
 )
 from minicnn.shapes import Array, Shape
@@ -144,6 +145,9 @@ def _others() -> Iterator[Case]:
         yield row(BatchNormalization, (3, 5, 7, 4), center=center, scale=scale)
     yield row(BatchNormalization, (9, 6), momentum=0.6, epsilon=1e-5)
     yield row(BatchNormalization, (2, 5, 3), axis=2)
+    yield row(UnitNormalization, (3, 7))
+    yield row(UnitNormalization, (2, 5, 3, 4))
+    yield row(UnitNormalization, (2, 5, 3, 4), axis=(1, -2))
 
 
 CASES: tuple[Case, ...] = tuple(

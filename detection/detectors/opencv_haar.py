@@ -40,7 +40,7 @@ class OpencvHaar:
         """See ``Detector.detect``. ``score`` is the sum of the last stage's votes; a few units to a few hundred."""
         grey = to_grey(rgb)
         if self._cascade is None:
-            self._cascade = _load_cascade()
+            self._cascade = load_cascade(CASCADE, "Finding faces with opencv-haar")
         boxes, _, weights = self._cascade.detectMultiScale3(
             grey, SCALE_STEP, self.min_neighbors, outputRejectLevels=True
         )
@@ -52,13 +52,14 @@ class OpencvHaar:
         )
 
 
-def _load_cascade() -> Any:
-    cv2 = load_cv2("Finding faces with opencv-haar")
+def load_cascade(name: str, purpose: str) -> Any:
+    """One of the cascades that OpenCV brings along. Raises MissingDependencyError when there is none to load."""
+    cv2 = load_cv2(purpose)
     if not hasattr(cv2, "CascadeClassifier"):
         raise MissingDependencyError(
             explain("OpenCV 4, which has Haar cascades", f"OpenCV {cv2.__version__}", "pip install 'minicnn[faces]'.")
         )
-    path = Path(cv2.data.haarcascades, CASCADE)
+    path = Path(cv2.data.haarcascades, name)
     # Through memory: OpenCV's own reader stumbles over folder names outside ASCII on some systems.
     storage = cv2.FileStorage(path.read_text(encoding="utf-8"), cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
     cascade = cv2.CascadeClassifier()

@@ -7,7 +7,7 @@ faces, ``Batches``, ``train_side_by_side``, ``compare_layers``.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -17,10 +17,11 @@ from detection.crop import CropSettings, as_input, standardise
 from detection.draw import draw_faces
 from detection.orl import OrlCrops, load_orl, orl_crops
 from detection.split import stratified_split
-from minicnn.augmentation import Augment, Choices, affine_maps, warp
+from minicnn.augmentation import Augment
 from minicnn.data import Batches
 from minicnn.models import face_cnn
 from minicnn.optimizers import AdamW
+from minicnn.recognition.views import ZOOMS, views
 from minicnn.report.page import DemoPictures, Mistake
 from minicnn.report.pictures import Picture, picture
 from minicnn.schedules import CosineDecay
@@ -38,7 +39,6 @@ WEIGHT_DECAY = 0.05
 LABEL_SMOOTHING = 0.1
 CROP = CropSettings(margin=0.3)  # with some hair and the chin: they tell people apart too
 AUGMENT = Augment(flip=True, shift=0.1, rotate=12, zoom=0.2, contrast=0.25)
-VIEW_ZOOMS = (0.0, -0.1, 0.1)  # of the test pictures
 SHOWN = 8  # people in the report's galleries
 MOST_MISTAKES = 24  # shown as pictures; a network that learned has far fewer
 HEIGHT = 160  # of a picture in the report, in pixels
@@ -91,19 +91,6 @@ def train(
     return model, replace(training, ours=ours, keras=keras)
 
 
-def views(x: Array) -> Iterator[Array]:
-    """Pictures (N, H, W, C) as they are, a little nearer and a little farther, each also mirrored.
-
-    A detector's box is too large here and too small there, and which it is should not decide who somebody is.
-    """
-    n, (height, width) = len(x), x.shape[1:3]
-    for zoom in VIEW_ZOOMS:
-        for flip in (False, True):
-            still = np.zeros(n)
-            choices = Choices(np.full(n, flip), np.zeros((n, 2)), still, still + zoom, still + 1)
-            yield warp(x, affine_maps(choices, height, width))
-
-
 def compare(model: Sequential, faces: Faces, seed: int) -> ParityReport:
     """Every layer of the trained network in both engines, on test faces, as in training: with the batch's statistics.
 
@@ -135,7 +122,7 @@ def settings(faces: Faces, epochs: int, seed: int) -> dict[str, Any]:
         "people": faces.people,
         "train": TRAIN,
         "test": TEST,
-        "test_views": {"zoom": VIEW_ZOOMS, "flip": [False, True]},
+        "test_views": {"zoom": ZOOMS, "flip": [False, True]},
         "training_pictures": len(faces.train),
         "input_shape": faces.x.shape[1:],
     }

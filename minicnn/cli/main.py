@@ -7,7 +7,25 @@ from typing import Annotated
 import typer
 
 from minicnn import __version__
-from minicnn.cli import bench, compare, crop, demo, detect, doctor, summary, warmup
+from minicnn.cli import (
+    bench,
+    capture,
+    compare,
+    crop,
+    dataset,
+    demo,
+    detect,
+    detectors,
+    doctor,
+    evaluate,
+    find,
+    orl_protocol,
+    recognise,
+    summary,
+    train,
+    verify,
+    warmup,
+)
 from minicnn.cli.console import Commands
 
 app = typer.Typer(
@@ -25,6 +43,15 @@ Start with [bold]minicnn demo[/bold]; if something is missing, [bold]minicnn doc
 app.command()(demo.demo)
 app.command()(detect.detect)
 app.command()(crop.crop)
+app.command()(detectors.detectors)
+app.add_typer(dataset.app, name="dataset")
+app.command()(capture.capture)
+app.command()(train.train)
+app.command()(evaluate.evaluate)
+app.command()(recognise.recognise)
+app.command()(verify.verify)
+app.command()(find.find)
+app.command()(orl_protocol.orl_protocol)
 app.command()(compare.compare)
 app.command()(summary.summary)
 app.command()(bench.bench)

@@ -16,6 +16,7 @@ from minicnn.layers.dropout import Dropout
 from minicnn.layers.flatten import Flatten
 from minicnn.layers.padding import ZeroPadding2D
 from minicnn.layers.pooling import AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D
+from minicnn.layers.unit_normalization import UnitNormalization
 
 #: Every layer by its class name: the only names a file may call layers by.
 LAYERS: MappingProxyType[str, type[Layer]] = MappingProxyType(
@@ -39,6 +40,7 @@ LAYERS: MappingProxyType[str, type[Layer]] = MappingProxyType(
             Softmax,
             Dropout,
             BatchNormalization,
+            UnitNormalization,
         )
     }
 )
@@ -66,6 +68,7 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Tanh",
+    "UnitNormalization",
     "Weight",
     "ZeroPadding2D",
 ]

@@ -48,7 +48,7 @@ def loss_curves(ours: Sequence[float], keras: Sequence[float]) -> str:
     """Mean loss per epoch of both, on a logarithmic axis; Keras dashed, so that both show where they lie on each
     other.
     """
-    with _Drawing(5.4, 3.3, "loss") as (axes, drawing):
+    with Drawing(5.4, 3.3, "loss") as (axes, drawing):
         _two_lines(axes, ours, keras)
         axes.set(xlabel="epoch", ylabel="training loss (mean of the epoch)", yscale="log")
         _plain_numbers(axes.yaxis)
@@ -58,7 +58,7 @@ def loss_curves(ours: Sequence[float], keras: Sequence[float]) -> str:
 
 def accuracy_curves(ours: Sequence[float], keras: Sequence[float]) -> str:
     """Share of right answers on the training pictures per epoch, 0 to 100 %."""
-    with _Drawing(5.4, 3.3, "accuracy") as (axes, drawing):
+    with Drawing(5.4, 3.3, "accuracy") as (axes, drawing):
         _two_lines(axes, [100 * a for a in ours], [100 * a for a in keras])
         axes.set(xlabel="epoch", ylabel="right on augmented training crops, %", ylim=(0, 103))
         axes.legend(loc="lower right")
@@ -67,7 +67,7 @@ def accuracy_curves(ours: Sequence[float], keras: Sequence[float]) -> str:
 
 def difference_curve(differences: Sequence[float], steps_per_epoch: int) -> str:
     """|loss of ours - loss of Keras| at every step, on a logarithmic axis."""
-    with _Drawing(5.4, 3.3, "difference") as (axes, drawing):
+    with Drawing(5.4, 3.3, "difference") as (axes, drawing):
         epochs = (np.arange(len(differences)) + 1) / steps_per_epoch
         values = np.array([value if value > 0 else np.nan for value in differences])  # the same to the last bit: no dot
         axes.plot(epochs, values, color=INK, linewidth=1)
@@ -79,7 +79,7 @@ def difference_curve(differences: Sequence[float], steps_per_epoch: int) -> str:
 
 def epoch_times(ours: Sequence[float], keras: Sequence[float]) -> str:
     """Seconds per epoch of both."""
-    with _Drawing(5.4, 3.3, "epochs") as (axes, drawing):
+    with Drawing(5.4, 3.3, "epochs") as (axes, drawing):
         _two_lines(axes, ours, keras)
         axes.set(xlabel="epoch", ylabel="seconds per epoch")
         axes.set_ylim(bottom=0)
@@ -89,7 +89,7 @@ def epoch_times(ours: Sequence[float], keras: Sequence[float]) -> str:
 
 def confusion(persons: Sequence[int], predicted: Sequence[int], classes: int) -> str:
     """Who was taken for whom: a square per pair of people, on the diagonal where the answer was right."""
-    with _Drawing(5.4, 5.0, "confusion") as (axes, drawing):
+    with Drawing(5.4, 5.0, "confusion") as (axes, drawing):
         counts = np.zeros((classes, classes), int)
         np.add.at(counts, (np.asarray(persons), np.asarray(predicted)), 1)
         rows, columns = np.nonzero(counts)
@@ -109,7 +109,7 @@ def layer_errors(layers: Sequence[dict[str, Any]]) -> str:
     worst = [worst_array(layer) for layer in layers]
     positive = [array[key] for array in worst for key in ("ours", "keras") if array[key] > 0]
     floor = min(positive, default=1e-8) / 4  # where exact results are drawn: a logarithm has no zero
-    with _Drawing(5.4, 1.1 + 0.2 * len(layers), "errors") as (axes, drawing):
+    with Drawing(5.4, 1.1 + 0.2 * len(layers), "errors") as (axes, drawing):
         y = np.arange(len(layers))
         axes.hlines(y, floor, [array["limit"] for array in worst], color=LINE, linewidth=3)
         axes.scatter([array["limit"] for array in worst], y, marker="|", s=70, color=MUTED, label="limit of the rule")
@@ -133,7 +133,7 @@ def layer_errors(layers: Sequence[dict[str, Any]]) -> str:
 
 def layer_times(layers: Sequence[dict[str, Any]], which: str) -> str:
     """Milliseconds per layer of both; ``which`` is "forward" or "step" (forward and backward)."""
-    with _Drawing(5.4, 1.1 + 0.24 * len(layers), f"times-{which}") as (axes, drawing):
+    with Drawing(5.4, 1.1 + 0.24 * len(layers), f"times-{which}") as (axes, drawing):
         y = np.arange(len(layers))
         for offset, engine, colour, label in ((-0.19, "ours", OURS, "minicnn"), (0.19, "keras", KERAS, "Keras")):
             times = [1e3 * layer["times"][f"{engine}_{which}"] for layer in layers]
@@ -155,15 +155,15 @@ def worst_array(layer: dict[str, Any]) -> dict[str, Any]:
 # -- how a figure becomes a piece of the page ------------------------------------------------------------------------
 
 
-class _Drawing:
-    """``with _Drawing(width, height, name) as (axes, drawing)``; afterwards ``drawing.svg``. Sizes in inches of 72
+class Drawing:
+    """``with Drawing(width, height, name) as (axes, drawing)``; afterwards ``drawing.svg``. Sizes in inches of 72
     px.
     """
 
     def __init__(self, width: float, height: float, name: str) -> None:
         self.size, self.name, self.svg = (width, height), name, ""
 
-    def __enter__(self) -> tuple[Any, _Drawing]:
+    def __enter__(self) -> tuple[Any, Drawing]:
         matplotlib = require_matplotlib()
         from matplotlib.figure import Figure  # no pyplot: it keeps figures and looks for a display
 

@@ -90,7 +90,7 @@ def test_crop_writes_one_file_per_face(photos: Path, tmp_path: Path) -> None:
         (("text.jpg",), "Expected a picture"),
         (("wall.png",), "Expected at least one face. Received: none in 120x120 pixels. Faces may be too small"),
         (("missing.jpg",), "no such file"),
-        ((".", "--detector", "eyes"), "Expected a detector, one of dlib-hog, opencv-haar. Received: 'eyes'."),
+        ((".", "--detector", "eyes"), "Expected a detector, one of dlib-hog, opencv-haar, dlib-cnn. Received: 'eyes'."),
         ((".", "--upsample", 9), "Expected upsample as an integer from 0 to 3. Received: 9."),
         ((".", "--detector", "opencv-haar", "--upsample", 1), "an option of opencv-haar"),
     ],

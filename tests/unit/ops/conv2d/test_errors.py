@@ -71,7 +71,11 @@ OPTIONS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "groups True": ({"groups": True}, OptionError, "groups as an integer of at least 1. Received: True."),
     "groups 3": ({"groups": 3}, OptionError, "divide both the channels (4) and the filters (8). Received: groups=3."),
     "groups without kernel": ({"groups": 2}, ShapeError, "x with 8 channels (kernel (3, 3, 4, 8), groups=2)"),
-    "algorithm": ({"algorithm": "fast"}, OptionError, "one of auto, measured, loops, im2col, direct, winograd, winograd_2x2."),
+    "algorithm": (
+        {"algorithm": "fast"},
+        OptionError,
+        "one of auto, measured, loops, im2col, direct, winograd, winograd_2x2.",
+    ),
     "winograd strides": ({"algorithm": "winograd", "strides": 2}, OptionError, "strides=(2, 2)"),
     "winograd dilation": ({"algorithm": "winograd", "dilation_rate": 2}, OptionError, "Use algorithm='auto'."),
     "winograd padding": (

@@ -1,0 +1,190 @@
+"""Photographs of people, a folder each, become a dataset: a crop per photograph, with a record of where it comes from.
+
+    build_dataset("photos", "faces", partial(make_detector, "dlib-hog"), BuildSettings(policy="alike"))
+
+    faces/anna/holiday.jpg.png   crops, called like their photographs
+    faces/manifest.json          where each comes from, and how it was made
+    faces/rejected.csv           the photographs without a crop, and why
+    faces/journal.jsonl          what is done already (see ``detection.dataset.journal``)
+
+A run that was ended at any moment goes on when it is started again; so does a finished one to which photographs were
+added. A photograph that is gone since keeps its crop: this adds and replaces, and deletes only what it made itself from
+a photograph that turned out to be unusable.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from detection.dataset.faces import average_look, choose_alike
+from detection.dataset.hashes import require_imagehash
+from detection.dataset.journal import NAME as JOURNAL
+from detection.dataset.journal import Journal, Record
+from detection.dataset.manifest import Rejected, entry, write_manifest
+from detection.dataset.pool import process_all
+from detection.dataset.settings import BuildSettings, DetectorMaker
+from detection.dataset.sources import Photo, Sources, crop_path, find_sources
+from detection.dataset.work import CANDIDATES, file_state
+from detection.headers import refuse
+from minicnn.errors import OptionError, StateError, explain
+from minicnn.io.atomic import atomic_write
+
+MAX_PROCESSES = 64
+
+#: called with how many photographs are done, and of how many
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a run did. ``done_before``: photographs that an earlier run had done already.
+
+    people:     name -> crops
+    alignments: "eyes", "landmarks" or "none" -> crops
+    several:    photographs with several faces, among which the policy chose
+    """
+
+    folder: Path
+    photographs: int
+    done_before: int
+    crops: int
+    people: dict[str, int]
+    alignments: dict[str, int]
+    several: int
+    rejected: tuple[Rejected, ...]
+
+
+def build_dataset(
+    source: str | os.PathLike[str] | Sources,
+    folder: str | os.PathLike[str],
+    make_detector: DetectorMaker,
+    settings: BuildSettings | None = None,
+    *,
+    processes: int = 1,
+    progress: Progress | None = None,
+) -> Built:
+    """Make or go on with the dataset ``folder`` from a folder per person of photographs.
+
+    ``make_detector`` makes the detector in each process. Raises ImageError when there are no photographs, or when the
+    disk refuses (what was done stays done); StateError when ``folder`` was begun with other settings or is in use;
+    OptionError, LoadError and MissingDependencyError for what is wrong with the settings.
+    """
+    if not isinstance(processes, int) or isinstance(processes, bool) or not 1 <= processes <= MAX_PROCESSES:
+        raise OptionError(explain(f"processes as an integer from 1 to {MAX_PROCESSES}", repr(processes)))
+    settings = settings or BuildSettings()
+    sources = source if isinstance(source, Sources) else find_sources(source)
+    target = Path(folder)
+    described = settings.as_dict(make_detector())
+    require_imagehash()
+    try:
+        prepare(target, sources.root)
+        # Its name, not its whole path: a dataset may be moved together with its photographs.
+        header = {"source": sources.root.resolve().name, "settings": described}
+        with Journal(target, header) as journal:
+            _sweep(target)
+            waiting = [photo for photo in sources.photos if not _is_done(photo, sources.root, journal)]
+            total, before = len(sources.photos), len(sources.photos) - len(waiting)
+            say = progress or (lambda done, total: None)
+            say(before, total)
+            with closing(process_all(waiting, processes, sources.root, target, settings, make_detector)) as results:
+                for number, record in enumerate(results, start=before + 1):
+                    journal.append(record)
+                    say(number, total)
+            return _finish(target, sources, header, journal.records, before)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        fix = "Make room or choose another folder. What is done stays done: the same command goes on."
+        raise refuse(str(error.filename or target), "a place to write to", reason, fix) from None
+
+
+def prepare(target: Path, root: Path) -> None:
+    """Make the folder for a dataset of the photographs in ``root``, and make sure that it can be one.
+
+    Raises OptionError when one lies in the other (crops would be taken for photographs), StateError for a folder with
+    other things in it.
+    """
+    inside, outside = target.resolve(), root.resolve()
+    hidden = outside.is_relative_to(inside) and outside.relative_to(inside).as_posix().startswith(".")
+    if inside.is_relative_to(outside) or (outside.is_relative_to(inside) and not hidden):
+        fix = "Put it beside them."
+        raise OptionError(explain("a dataset folder apart from the photographs", f"'{target}' for '{root}'", fix))
+    target.mkdir(parents=True, exist_ok=True)
+    if not (target / JOURNAL).exists() and any(not entry.name.startswith(".") for entry in target.iterdir()):
+        fix = "Choose a new folder: its files might be mixed up with crops."
+        raise StateError(explain(f"an empty folder, or a dataset to go on with ({JOURNAL})", f"'{target}'", fix))
+
+
+def _sweep(folder: Path) -> None:
+    """Delete what ``atomic_write`` had not finished when a run was killed with force."""
+    for path in folder.rglob(".*.tmp"):
+        if re.fullmatch(r"\..+\.[0-9a-f]{12}\.tmp", path.name):
+            path.unlink(missing_ok=True)
+
+
+def _is_done(photo: Photo, root: Path, journal: Journal) -> bool:
+    record = journal.records.get(photo.source)
+    return record is not None and (record.size, record.modified) == file_state(root / photo.source)
+
+
+def _finish(folder: Path, sources: Sources, header: dict[str, Any], records: dict[str, Record], before: int) -> Built:
+    """Choose among several faces, and write the manifest and the list of rejected photographs."""
+    entries: list[dict[str, Any]] = []
+    rejected = [Rejected(photo.source, photo.person, reason) for photo, reason in sources.refused]
+    ordered = sorted(records.values(), key=lambda record: record.source)
+    choices = _choices(ordered)
+    for record in ordered:
+        target = crop_path(Photo(record.source, record.person))
+        if not record.finds:
+            rejected.append(Rejected(record.source, record.person, record.reason))
+            (folder / target).unlink(missing_ok=True)  # of an earlier state of the photograph
+            continue
+        find = record.finds[choices.get(record.source, 0)]
+        if find.crop != target:
+            _copy_crop(folder, find.crop, target)
+        entries.append(entry(record, find, target))
+    write_manifest(folder, header["source"], header["settings"], entries, rejected)
+    return Built(
+        folder=folder,
+        photographs=len(sources.photos) + len(sources.refused),
+        done_before=before,
+        crops=len(entries),
+        people=dict(sorted(Counter(item["person"] for item in entries).items())),
+        alignments=dict(sorted(Counter(item["alignment"] for item in entries).items())),
+        several=sum(item["faces"] > 1 for item in entries),
+        rejected=tuple(sorted(rejected)),
+    )
+
+
+def _choices(ordered: Sequence[Record]) -> dict[str, int]:
+    """For photographs with several candidates: which one, chosen person by person."""
+    people: dict[str, list[Record]] = {}
+    for record in ordered:
+        if record.finds:
+            people.setdefault(record.person, []).append(record)
+    looks = [find.look for own in people.values() for record in own for find in record.finds if find.look]
+    average = average_look(looks) if len(people) > 1 and looks else 0.0
+    chosen: dict[str, int] = {}
+    for own in people.values():
+        if any(len(record.finds) > 1 for record in own):
+            picked = choose_alike([[find.look for find in record.finds] for record in own], average)
+            chosen |= {record.source: index for record, index in zip(own, picked, strict=True)}
+    return chosen
+
+
+def _copy_crop(folder: Path, candidate: str, target: str) -> None:
+    """Copied, not moved: photographs that are added later may change the choice."""
+    try:
+        data = (folder / candidate).read_bytes()
+    except FileNotFoundError as error:
+        fix = f"Was '{CANDIDATES}' deleted? Build the dataset again, in a new folder."
+        raise StateError(explain("the faces to choose from", f"no '{error.filename}'", fix)) from None
+    (folder / target).parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(folder / target) as file:
+        file.write(data)

@@ -1,0 +1,113 @@
+"""Where every crop of a dataset comes from: ``manifest.json``; and what became of the rest: ``rejected.csv``.
+
+    {"format": "minicnn dataset 1", "source": "photos", "settings": {...}, "photographs": [
+       {"crop": "anna/1.jpg.png", "person": "anna", "source": "anna/1.jpg", "sha256": ..., "phash": ..., "width": ...,
+        "height": ..., "faces": 2, "box": [left, top, right, bottom], "score": ..., "detector": ..., "alignment": ...,
+        "angle": ...}, ...]}
+
+Both are written in one piece, in the order of the photographs' names: the same photographs and settings give the same
+files, byte by byte, however often the run was interrupted.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from detection.dataset.journal import Find, Record
+from minicnn.errors import LoadError, explain
+from minicnn.io.atomic import write_text
+
+NAME, REJECTED = "manifest.json", "rejected.csv"
+FORMAT = "minicnn dataset 1"
+MAX_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What ``manifest.json`` says. ``photographs`` by the path of their crop."""
+
+    source: str
+    settings: dict[str, Any]
+    photographs: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, order=True)
+class Rejected:
+    """A photograph without a crop, and why."""
+
+    source: str
+    person: str
+    reason: str
+
+
+def entry(record: Record, find: Find, crop: str) -> dict[str, Any]:
+    """What the manifest says about one crop."""
+    return {
+        "crop": crop,
+        "person": record.person,
+        "source": record.source,
+        "sha256": record.sha256,
+        "phash": record.phash,
+        "width": record.width,
+        "height": record.height,
+        "faces": record.faces,
+        "box": list(find.box),
+        "score": find.score,
+        "detector": find.detector,
+        "alignment": find.alignment,
+        "angle": find.angle,
+    }
+
+
+def write_manifest(
+    folder: Path, source: str, settings: dict[str, Any], entries: Sequence[dict[str, Any]], rejected: Sequence[Rejected]
+) -> None:
+    """Write both files, the manifest last: where there is one, everything else is there."""
+    table = io.StringIO(newline="")
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["source", "person", "reason"])
+    writer.writerows([row.source, row.person, row.reason] for row in sorted(rejected))
+    write_text(folder / REJECTED, table.getvalue())
+    ordered = sorted(entries, key=lambda item: item["source"])
+    head = {"format": FORMAT, "source": source, "settings": settings}
+    lines = ",\n".join(json.dumps(item, ensure_ascii=False) for item in ordered)  # a line each: easy to compare
+    write_text(folder / NAME, f'{json.dumps(head, ensure_ascii=False)[:-1]}, "photographs": [\n{lines}\n]}}\n')
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The manifest of a dataset folder, or None where there is none. Raises LoadError for a file that is not one."""
+    path = folder / NAME
+    if not path.is_file():
+        return None
+    if path.stat().st_size > MAX_BYTES:
+        raise LoadError(f"'{path}': {explain('a manifest', f'{path.stat().st_size} bytes')}")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["format"] != FORMAT:
+            raise KeyError
+        photographs = {item["crop"]: item for item in data["photographs"]}
+        texts = [item[key] for item in photographs.values() for key in ("crop", "source", "sha256", "phash")]
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError
+        return Manifest(str(data["source"]), dict(data["settings"]), photographs)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        fix = "Build the dataset again."
+        raise LoadError(f"'{path}': {explain(f'a manifest ({FORMAT})', 'something else', fix)}") from None
+
+
+def read_rejected(folder: Path) -> list[Rejected]:
+    """The photographs without a crop; none where there is no such list. Raises LoadError for a file that is not one."""
+    path = folder / REJECTED
+    if not path.is_file():
+        return []
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return [Rejected(row["source"], row["person"], row["reason"]) for row in csv.DictReader(file)]
+    except (ValueError, KeyError, csv.Error):
+        raise LoadError(f"'{path}': {explain('the list of rejected photographs', 'something else')}") from None

@@ -1,0 +1,113 @@
+"""A folder per person, as people have them: which photographs there are, and what cannot be used for its place alone.
+
+The folder's name is the person's. Deeper folders belong to the person above them. Every file counts, whatever its name
+says: the reader recognises pictures by their content, and what is none is listed as rejected with the reason. Only
+hidden files and folders are passed over; systems keep thumbnails there.
+
+Links are followed when they stay inside: a linked file may lead anywhere, and a linked folder in circles.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from detection.headers import refuse
+from detection.images import SUFFIXES
+
+MAX_NAME = 180  # bytes: leaves room for endings, and for the temporary names of files that are being written
+
+
+@dataclass(frozen=True, order=True)
+class Photo:
+    """A file of one person. ``source`` is its path below the whole folder, with "/" on every system."""
+
+    source: str
+    person: str
+
+
+@dataclass(frozen=True)
+class Sources:
+    """``photos`` in the order of their names; ``refused``: those that are not read at all, each with the reason."""
+
+    root: Path
+    photos: tuple[Photo, ...]
+    refused: tuple[tuple[Photo, str], ...]
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """The names of everybody who has a photograph."""
+        return tuple(sorted({photo.person for photo in self.photos}))
+
+    def with_at_least(self, count: int) -> Sources:
+        """Only the people who have ``count`` photographs or more. Raises ImageError when there is nobody left."""
+        numbers: dict[str, int] = {}
+        for photo in self.photos:
+            numbers[photo.person] = numbers.get(photo.person, 0) + 1
+        photos = tuple(photo for photo in self.photos if numbers[photo.person] >= count)
+        if not photos:
+            received = f"at most {max(numbers.values())}"
+            raise refuse(str(self.root), f"a person with {count} photographs or more", received, "Ask for fewer.")
+        people = {photo.person for photo in photos}
+        return Sources(self.root, photos, tuple(entry for entry in self.refused if entry[0].person in people))
+
+
+def find_sources(folder: str | os.PathLike[str]) -> Sources:
+    """The photographs in a folder of folders. Raises ImageError when there is no such folder, or nothing in it."""
+    root = Path(folder)
+    if not root.is_dir():
+        received = "a file" if root.exists() else "no such folder"
+        raise refuse(str(root), "a folder with a folder per person", received, "Check the name.")
+    inside = root.resolve()
+    photos: list[Photo] = []
+    refused: list[tuple[Photo, str]] = []
+    for person in sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
+        if (root / person).is_symlink():
+            refused.append((Photo(person, person), "a linked folder: copy it to use it"))
+            continue
+        for photo, path in _files(root, person):
+            if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in photo.source):
+                spelled = Photo(*(ascii(name)[1:-1] for name in (photo.source, photo.person)))
+                refused.append((spelled, "a name that nobody can read: rename the file or its folder"))
+            elif path.is_symlink() and path.is_dir():
+                refused.append((photo, "a linked folder: copy it to use it"))
+            elif not Path(os.path.realpath(path)).is_relative_to(inside):
+                refused.append((photo, "a link that leaves the folder: copy the photograph to use it"))
+            else:
+                photos.append(photo)
+    if not photos:
+        loose = any(path.suffix.lower() in SUFFIXES for path in root.iterdir() if path.is_file())
+        received = "pictures outside of any" if loose else "nothing"
+        fix = "Make a folder with the name of each person, and put their photographs into it."
+        raise refuse(str(root), "a folder with a folder per person", received, fix)
+    return Sources(root, tuple(sorted(photos)), tuple(sorted(refused)))
+
+
+def _files(root: Path, person: str) -> list[tuple[Photo, Path]]:
+    """Everything in a person's folder and below that is not hidden; linked folders as themselves."""
+    found = []
+    for parent, folders, names in os.walk(root / person):  # followlinks is off
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        linked = [name for name in folders if Path(parent, name).is_symlink()]
+        for name in [*names, *linked]:
+            if not name.startswith("."):
+                path = Path(parent, name)
+                found.append((Photo(path.relative_to(root).as_posix(), person), path))
+    return found
+
+
+def crop_path(photo: Photo, ending: str = ".png") -> str:
+    """Where the crop of a photograph lies in the dataset: the same path, with ``.png`` behind it.
+
+    The photograph's own suffix stays in the name, so that a.jpg and a.png do not overwrite each other. Names that would
+    become too long for a file system (255 bytes) are cut, and stay distinct by a piece of their hash.
+    """
+    path = PurePosixPath(photo.source)
+    name = path.name
+    if len(os.fsencode(name)) > MAX_NAME:
+        digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:12]
+        name = f"{os.fsencode(name)[: MAX_NAME - 13].decode('utf-8', 'ignore')}-{digest}"
+    return path.with_name(name + ending).as_posix()

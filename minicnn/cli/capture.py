@@ -1,0 +1,72 @@
+"""``minicnn capture``: crops of one person from a camera or a video."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from minicnn.cli import console, dataset
+from minicnn.cli.dataset_tables import progress_bar
+from minicnn.errors import OptionError, explain
+
+
+def capture(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose face it is: the name of the folder.")],
+    into: Annotated[Path, typer.Option("--into", metavar="DEST", help="The dataset to add to.")],
+    camera: Annotated[int | None, typer.Option(help="A camera's number; 0 is the first.")] = None,
+    video: Annotated[Path | None, typer.Option(metavar="FILE", help="A video file instead.")] = None,
+    limit: Annotated[int, typer.Option(help="Stop after so many crops.")] = 50,
+    interval: Annotated[float, typer.Option(help="Seconds between two crops.")] = 0.5,
+    policy: Annotated[str, typer.Option(help="Of several faces: largest, central or only (none is used).")] = "largest",
+    size: dataset.Size = 200,
+    colour: dataset.Colour = "grey",
+    margin: dataset.Margin = 0.1,
+    detector: dataset.DetectorName = "dlib-hog",
+    upsample: dataset.Upsample = 0,
+    model: dataset.Model = None,
+    align: dataset.Align = "eyes",
+    landmarks: dataset.Landmarks = None,
+    json: console.Json = False,
+) -> None:
+    """Collect crops of one person's face, a few each second, into DEST/NAME.
+
+    Move your head a little and change the light: crops that differ teach more. Exit code 0 if there is at least one.
+
+    Example:  minicnn capture Anna --camera 0 --into faces/ --limit 40
+    """
+    from detection.capture import capture_faces, person_folder
+    from detection.video import read_frames
+
+    if (camera is None) == (video is None):
+        received = "neither" if camera is None else "both"
+        raise OptionError(explain("one source, --camera or --video", received, "--camera 0 is the first camera."))
+    settings = dataset.settings_of(size, colour, margin, "largest", align, landmarks)
+    person_folder(into, name)
+    chosen = dataset.detector_maker(detector, upsample, model)()
+    source = video if camera is None else camera
+    assert source is not None, "one of the two was given"
+    with closing(read_frames(source, interval)) as frames, progress_bar("Crops") as progress:
+        captured = capture_faces(
+            frames,
+            name,
+            into,
+            chosen,
+            settings.crop,
+            eyes=settings.eye_finder(),
+            policy=policy,
+            limit=limit,
+            progress=progress,
+        )
+    if json:
+        crops = [str(path) for path in captured.paths]
+        console.print_json({"crops": crops, "frames": captured.frames, "without": captured.without})
+    elif captured.paths:
+        message = f"{len(captured.paths)} crops from {captured.frames} frames, in {captured.paths[0].parent}"
+        typer.echo(message)
+    if captured.without:
+        console.note(f"{captured.without} frames had no face to use.")
+    if not captured.paths:
+        console.fail(f"No face found in {captured.frames} frames. Come closer, face the camera, and turn on a light.")

@@ -1,0 +1,208 @@
+"""``minicnn dataset``: photographs of people -> crops, checked and divided, ready to train with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from minicnn.cli import console
+from minicnn.cli.dataset_tables import progress_bar, show_built, show_check
+
+app = typer.Typer(no_args_is_help=True, help="Make, check and divide a dataset of faces.")
+
+Source = Annotated[Path, typer.Argument(metavar="SOURCE", help="A folder with a folder of photographs per person.")]
+Dest = Annotated[Path, typer.Argument(metavar="DEST", help="Folder of the dataset; it is made if need be.")]
+Folder = Annotated[Path, typer.Argument(metavar="DATASET", help="A folder with a folder of crops per person.")]
+Size = Annotated[int, typer.Option(help="Rows and columns of a crop, in pixels.")]
+Colour = Annotated[str, typer.Option(help="grey or rgb.")]
+Margin = Annotated[float, typer.Option(help="Added on each side, as a fraction of the face.")]
+DetectorName = Annotated[str, typer.Option("--detector", help="dlib-hog, opencv-haar or dlib-cnn.")]
+Upsample = Annotated[int, typer.Option(help="How often dlib doubles the picture first: finds smaller faces.")]
+Model = Annotated[Path | None, typer.Option("--model", metavar="FILE", help="The weights of dlib-cnn.")]
+Align = Annotated[str, typer.Option(help="Level the eyes: eyes or none.")]
+Landmarks = Annotated[Path | None, typer.Option(metavar="FILE", help="dlib's shape predictor, to find eyes with.")]
+Processes = Annotated[int | None, typer.Option(help="How many work at a time. One per core.")]
+Distance = Annotated[int | None, typer.Option(help="Bits of 256 in which near-duplicates may differ.")]
+
+
+@app.command()
+def build(
+    source: Source,
+    dest: Dest,
+    policy: Annotated[
+        str, typer.Option(help="Of several faces: alike (to the person's others), largest, central, or only (none).")
+    ] = "alike",
+    size: Size = 200,
+    colour: Colour = "grey",
+    margin: Margin = 0.1,
+    detector: DetectorName = "dlib-hog",
+    upsample: Upsample = 0,
+    model: Model = None,
+    align: Align = "eyes",
+    landmarks: Landmarks = None,
+    processes: Processes = None,
+    json: console.Json = False,
+) -> None:
+    """Find, choose, align and cut out the face of every photograph.
+
+    A run that was interrupted goes on when it is started again. Photographs without a crop are in DEST/rejected.csv,
+    with the reason; where each crop comes from is in DEST/manifest.json. Exit code 0 if there is at least one crop.
+
+    Example:  minicnn dataset build photos/ faces/ --upsample 1
+    """
+    from detection.dataset.build import build_dataset
+
+    settings = settings_of(size, colour, margin, policy, align, landmarks)
+    maker = detector_maker(detector, upsample, model)
+    with progress_bar("Photographs") as progress:
+        built = build_dataset(source, dest, maker, settings, processes=processes or _cores(), progress=progress)
+    show_built(built, json)
+
+
+@app.command()
+def orl(
+    dest: Dest,
+    size: Size = 200,
+    colour: Colour = "grey",
+    margin: Margin = 0.1,
+    align: Align = "none",
+    landmarks: Landmarks = None,
+    processes: Processes = None,
+    json: console.Json = False,
+) -> None:
+    """The AT&T/ORL faces, 40 people with 10 pictures each, as a dataset. They come with minicnn's extra "faces".
+
+    Example:  minicnn dataset orl orl/ && minicnn dataset split orl/ --test 5 --validation 0
+    """
+    from detection.dataset.ready_made import build_orl
+
+    settings = settings_of(size, colour, margin, "largest", align, landmarks)
+    with progress_bar("Photographs") as progress:
+        built = build_orl(dest, settings, processes=processes or _cores(), progress=progress)
+    show_built(built, json)
+
+
+@app.command()
+def lfw(
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="LFW: Person_Name/Person_Name_0001.jpg.")],
+    dest: Dest,
+    min_images: Annotated[int, typer.Option(help="Leave out people with fewer pictures.", min=1)] = 2,
+    size: Size = 200,
+    colour: Colour = "grey",
+    margin: Margin = 0.1,
+    detector: DetectorName = "dlib-hog",
+    upsample: Upsample = 0,
+    model: Model = None,
+    align: Align = "eyes",
+    landmarks: Landmarks = None,
+    processes: Processes = None,
+    json: console.Json = False,
+) -> None:
+    """A local folder of Labeled Faces in the Wild as a dataset: of every picture, the face closest to its middle.
+
+    Example:  minicnn dataset lfw lfw/ faces/ --min-images 20
+    """
+    from detection.dataset.ready_made import build_lfw
+
+    settings = settings_of(size, colour, margin, "central", align, landmarks)
+    options: dict[str, Any] = {"min_images": min_images, "make_detector": detector_maker(detector, upsample, model)}
+    with progress_bar("Photographs") as progress:
+        built = build_lfw(source, dest, settings, processes=processes or _cores(), progress=progress, **options)
+    show_built(built, json)
+
+
+@app.command()
+def check(
+    folder: Folder,
+    distance: Distance = None,
+    min_images: Annotated[int, typer.Option(help="People with fewer crops are named.", min=1)] = 5,
+    sheet: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw a row of crops per person.")] = None,
+    columns: Annotated[int, typer.Option(help="Crops of a person on the sheet.", min=1)] = 12,
+    json: console.Json = False,
+) -> None:
+    """Look for duplicates, one photograph under two names, leakage between the parts of the split, and gaps.
+
+    Exit code 1 when training or its test would be worthless: one person only, one crop each, a picture under two names
+    or in two parts.
+
+    Example:  minicnn dataset check faces/ --sheet faces.png
+    """
+    from dataclasses import asdict
+
+    from detection.dataset.check import check_dataset
+    from detection.dataset.hashes import DISTANCE
+    from detection.dataset.sheet import write_sheet
+
+    with console.working("Comparing crops"):
+        found = check_dataset(folder, distance=DISTANCE if distance is None else distance, min_images=min_images)
+        if sheet:
+            write_sheet(folder, sheet, [path for group in found.groups for path in group.paths], columns)
+    if json:
+        ready = {"ready": not found.problems, "problems": found.problems, "balance": found.balance}
+        console.print_json(asdict(found) | ready)
+    else:
+        show_check(found)
+    if sheet:
+        console.note(f"Picture sheet: {sheet}")
+    if found.problems:
+        console.fail(" ".join(found.problems))
+
+
+@app.command()
+def split(
+    folder: Folder,
+    test: Annotated[
+        float, typer.Option(help="For the test: a share of everybody's crops, or a number of them.")
+    ] = 0.25,
+    validation: Annotated[float, typer.Option(help="For validation: a share, or a number.")] = 0.15,
+    seed: Annotated[int, typer.Option(help="Another seed, another split.", min=0)] = 0,
+    distance: Distance = None,
+    min_images: Annotated[int, typer.Option(help="Leave out people with fewer crops.", min=1)] = 1,
+    json: console.Json = False,
+) -> None:
+    """Divide a dataset into training, validation and test, person by person; near-duplicates stay on one side.
+
+    Example:  minicnn dataset split faces/ --test 0.25 --validation 0.15 --seed 1
+    """
+    from detection.dataset.hashes import DISTANCE
+    from detection.dataset.load import PARTS
+    from detection.dataset.split import split_dataset
+
+    bits = DISTANCE if distance is None else distance
+    with console.working("Comparing crops"):
+        done = split_dataset(folder, validation=validation, test=test, seed=seed, distance=bits, min_images=min_images)
+    counts = {part: len(getattr(done, part)) for part in PARTS}
+    if json:
+        console.print_json({"seed": seed, "crops": counts, "notes": done.notes})
+    else:
+        console.table(f"Seed {seed}", [console.Column("part"), console.Column("crops", "right")], counts.items())
+    for text in done.notes:
+        console.note(text)
+
+
+# -- what the commands share ------------------------------------------------------------------------------------------
+
+
+def detector_maker(name: str, upsample: int, model: Path | None) -> Callable[[], Any]:
+    """What makes the detector of the options, here or in another process; each says itself which options it has."""
+    from detection.detectors import make_detector
+
+    options: dict[str, Any] = {"upsample": upsample} if upsample else {}
+    return partial(make_detector, name, **options, **({"model": str(model)} if model else {}))
+
+
+def settings_of(size: int, colour: str, margin: float, policy: str, align: str, landmarks: Path | None) -> Any:
+    """The settings of the options."""
+    from detection.crop import CropSettings
+    from detection.dataset.settings import BuildSettings
+
+    return BuildSettings(CropSettings(size, colour, margin), policy, align, str(landmarks) if landmarks else None)
+
+
+def _cores() -> int:
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 64)

@@ -1,0 +1,164 @@
+"""``minicnn evaluate``: how well a run recognises people it was not trained to recognise on these pictures."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from minicnn.cli import console
+from minicnn.cli.runs import Backend, RunFolder, open_run
+from minicnn.report import text
+
+
+def evaluate(
+    folder: RunFolder,
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A folder with a folder of crops per person.")],
+    part: Annotated[
+        str, typer.Option(help="test, validation or train; all: every face, also without a split.")
+    ] = "test",
+    pairs: Annotated[Path | None, typer.Option(metavar="FILE", help="LFW's pairs.txt: its protocol in folds.")] = None,
+    strangers: Annotated[
+        Path | None, typer.Option(metavar="DATASET", help="People who were not trained on: are they called unknown?")
+    ] = None,
+    rate: Annotated[float, typer.Option(help="At which strangers may pass, for --calibrate.")] = 0.05,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Calibrate on the validation part, and keep it in the run.")
+    ] = False,
+    far: Annotated[float, typer.Option(help="False accept rate at which VAL is measured.")] = 1e-3,
+    baseline: Annotated[bool, typer.Option("--baseline/--no-baseline", help="Eigenfaces and a linear SVM.")] = True,
+    backend: Backend = "minicnn",
+    seed: Annotated[int, typer.Option(min=0, help="For the baseline, and the choice of pairs if there are many.")] = 0,
+    report: Annotated[Path | None, typer.Option(metavar="FILE", help="The HTML page; RUN/evaluation.html.")] = None,
+    json: console.Json = False,
+) -> None:
+    """Measure a run: accuracy beside a baseline, verification by pairs, and how strangers fare. Writes a page.
+
+    The threshold for "unknown" is the run's; --calibrate makes a new one. With --strangers, every other person is used
+    to calibrate, the others to measure.
+
+    Example:  minicnn evaluate runs/friends datasets/friends --strangers datasets/others --calibrate
+    """
+    import numba
+
+    from minicnn.cli.evaluate_steps import Evaluation
+    from minicnn.environment import describe
+    from minicnn.errors import MinicnnError
+    from minicnn.io.atomic import write_text
+    from minicnn.recognition.lfw_pairs import read_pairs
+    from minicnn.recognition.unknown import check_rate, save_thresholds
+    from minicnn.report.evaluation import evaluation_page
+    from minicnn.report.page import require_libraries
+
+    start = time.perf_counter()
+    for number in (rate, far):
+        check_rate(number)
+    require_libraries()
+    listed = read_pairs(pairs) if pairs else None
+    opened = open_run(folder, backend)
+    page = report or opened.run.folder / "evaluation.html"
+    console.output_folder(page.parent)
+    with console.steps() as say:
+        say(f"Asking {opened.engine.name} about the {part} faces of {dataset}")
+        evaluation = Evaluation(opened, dataset, part, strangers, seed)
+        found: dict[str, Any] = {
+            "run": str(folder),
+            "dataset": str(dataset),
+            "part": part,
+            "engine": opened.engine.name,
+            "model": opened.run.config.model,
+            "objective": opened.run.config.objective,
+            "people": opened.run.config.people,
+            "classification": evaluation.naming(),
+            "verification": evaluation.verification(far),
+        }
+        found["lfw"] = evaluation.lfw(listed) if listed else None
+        thresholds, fresh = opened.identifier.thresholds, False
+        if calibrate or not thresholds:
+            try:
+                thresholds, fresh = evaluation.calibrated(rate), True
+            except MinicnnError:
+                if calibrate:
+                    raise
+        if calibrate:
+            save_thresholds(opened.run.folder, thresholds)
+        found["thresholds"] = {kind: vars(threshold) for kind, threshold in thresholds.items()}
+        found["unknown"], found["confidences"] = evaluation.unknown(thresholds, fresh)
+        if baseline:
+            say("Training the baseline: eigenfaces and a linear SVM")
+        found["baseline"] = evaluation.baseline() if baseline else {"problem": "not asked for"}
+        found["mistakes"] = evaluation.mistakes()
+    found |= {
+        "notes": evaluation.notes,
+        "command": console.command_line(sys.argv),
+        "environment": describe(),
+        "threads": {"minicnn": numba.get_num_threads(), "tensorflow": "not used" if backend == "minicnn" else "used"},
+        "seconds": time.perf_counter() - start,
+    }
+    write_text(page, evaluation_page(found, evaluation.pictures(found["mistakes"])))
+    if json:
+        console.print_json(found)
+    else:
+        _show(found)
+    console.err().print(f"Report: {page}", style="bold", markup=False, soft_wrap=True)
+    for note in evaluation.notes:
+        console.note(note)
+
+
+def _show(found: dict[str, Any]) -> None:
+    named, verification, unknown = found["classification"], found["verification"], found["unknown"]
+    columns = [
+        console.Column("person"),
+        console.Column("faces", "right"),
+        console.Column("precision", "right"),
+        console.Column("recall", "right"),
+        console.Column("F1", "right"),
+    ]
+    rows = [
+        (
+            row["person"],
+            row["faces"],
+            text.percent(row["precision"]),
+            text.percent(row["recall"]),
+            f"{row['f1']:.3f}",
+        )
+        for row in named["per_person"]
+    ]
+    console.table(f"{named['faces']} faces of {len(rows)} people", columns, rows)
+    low, high = named["interval"]
+    lines = [
+        f"Accuracy {text.percent(named['accuracy'])} ({named['right']} of {named['faces']}; 95 % interval "
+        f"{text.percent(low)} to {text.percent(high)})."
+    ]
+    if named["top5"] is not None:
+        lines.append(f"Among the best five: {text.percent(named['top5'])}.")
+    if "accuracy" in found["baseline"]:
+        lines.append(f"Baseline, eigenfaces and linear SVM: {text.percent(found['baseline']['accuracy'])}.")
+    if "eer" in verification:
+        at_far = verification["val_at_far"]
+        value = (
+            text.percent(at_far["value"]) if at_far["value"] is not None else f"not measurable ({at_far['problem']})"
+        )
+        lines.append(f"Pairs: EER {text.percent(verification['eer'])}; VAL at FAR {at_far['far']:g}: {value}.")
+    if found["lfw"]:
+        lfw = found["lfw"]
+        lines.append(
+            f"LFW protocol: {text.percent(lfw['mean'])} +- {text.percent(lfw['standard_error'])} over "
+            f"{len(lfw['accuracies'])} folds, {lfw['used']} pairs ({lfw['missing']} missing)."
+        )
+    if "value" in unknown:
+        lines.append(
+            f"With the threshold, a {unknown['kind']} of {unknown['value']:.4f}, {unknown['called_unknown']} of "
+            f"{unknown['faces']} known faces are called unknown."
+        )
+    if "strangers" in unknown:
+        low, high = unknown["false_accept_interval"]
+        lines.append(
+            f"Strangers given a name: {unknown['strangers_named']} of {unknown['strangers']}, "
+            f"{text.percent(unknown['false_accept_rate'])} (95 % interval {text.percent(low)} to {text.percent(high)}; "
+            f"asked for {text.percent(unknown['rate'])})."
+        )
+    console.out().print("\n".join(lines), markup=False)

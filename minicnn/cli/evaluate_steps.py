@@ -1,0 +1,253 @@
+"""The steps of ``minicnn evaluate``: a run and a dataset -> everything its report and its --json say."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from detection.crop import as_input, standardise
+from detection.dataset.load import SPLIT, load_dataset, read_split
+from minicnn.errors import LabelError, LoadError, MinicnnError, MissingDependencyError, explain
+from minicnn.recognition.baseline import eigenfaces_svm
+from minicnn.recognition.calibration import HeldOut, calibrate_run
+from minicnn.recognition.embedding import load_gallery
+from minicnn.recognition.evaluation import classification, mistakes, unknown_rates
+from minicnn.recognition.identify import Gallery, person_distances, probabilities
+from minicnn.recognition.lfw_pairs import LfwPair, lfw_accuracy, picture_rows
+from minicnn.recognition.run import GALLERY
+from minicnn.recognition.unknown import Threshold, interval
+from minicnn.recognition.verification import all_pairs, verify_pairs
+from minicnn.report.evaluation import EvaluationPictures, NamedWrongly
+from minicnn.report.pictures import Picture, picture
+from minicnn.shapes import Array
+
+MOST_MISTAKES = 30  # shown as pictures
+HEIGHT = 112
+
+
+@dataclass(frozen=True, eq=False)
+class Faces:
+    """Crops, what the network sees of them, who they show (numbers of the run), their files, and embeddings."""
+
+    crops: Array
+    x: Array
+    labels: Array
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """A dataset as a run sees it: faces of its people, and of strangers (numbered among themselves)."""
+
+    known: Faces
+    strangers: Faces
+    stranger_names: tuple[str, ...]
+
+
+def read_part(folder: Path, part: str | None, people: tuple[str, ...], identifier: Any) -> Parts:
+    """The faces of one part, by the run's numbers. Raises LoadError or ShapeError for what does not fit."""
+    dataset = load_dataset(folder, part)
+    x = standardise(as_input(dataset.crops))
+    identifier.check_input(x)
+    numbers = {name: number for number, name in enumerate(people)}
+    others = tuple(name for name in dataset.people if name not in numbers)
+    stranger_numbers = {name: number for number, name in enumerate(others)}
+    names = [dataset.people[label] for label in dataset.labels.tolist()]
+    is_known = np.array([name in numbers for name in names], bool)
+
+    def chosen(which: Array, table: dict[str, int]) -> Faces:
+        rows = np.flatnonzero(which)
+        labels = np.array([table[names[row]] for row in rows], np.int64)
+        return Faces(dataset.crops[rows], x[rows], labels, tuple(dataset.paths[row] for row in rows))
+
+    return Parts(chosen(is_known, numbers), chosen(~is_known, stranger_numbers), others)
+
+
+def optional_part(folder: Path, part: str, people: tuple[str, ...], identifier: Any) -> Faces | None:
+    """The known faces of a part; None where the dataset was never split, or has nothing in that part."""
+    if not (folder / SPLIT).is_file() or not read_split(folder)[part]:
+        return None
+    faces = read_part(folder, part, people, identifier).known
+    return faces if len(faces.labels) else None
+
+
+class Evaluation:
+    """One evaluation, step by step; ``found`` collects what the report and --json say."""
+
+    def __init__(self, opened: Any, dataset: Path, part: str, strangers: Path | None, seed: int) -> None:
+        self.run, self.engine, self.identifier = opened.run, opened.engine, opened.identifier
+        self.people, self.folder, self.seed = self.run.config.people, dataset, seed
+        parts = read_part(dataset, None if part == "all" else part, self.people, self.identifier)
+        self.test = parts.known
+        if not len(self.test.labels):
+            some = ", ".join(parts.stranger_names[:5])
+            fix = "Evaluate with the dataset the run was trained on, or one that has some of its people."
+            raise LabelError(explain(f"a dataset with people of the run, such as {self.people[0]}", some, fix))
+        self.train = optional_part(dataset, "train", self.people, self.identifier)
+        self.strangers, others = parts.strangers, parts.stranger_names
+        if strangers is not None:
+            found = read_part(strangers, None, self.people, self.identifier)
+            self.strangers, others = found.strangers, found.stranger_names
+            if not others:
+                fix = "Strangers are people the run was not trained on."
+                raise LabelError(explain("a folder with people the run does not know", "only people it knows", fix))
+        self.notes: list[str] = []
+        if others:
+            self.notes.append(f"{len(self.strangers.labels)} faces are of {len(others)} people the run does not know.")
+        self.embeddings: Array = self.engine.embed(self.test.x)
+        self.gallery, self.gallery_paths = self._gallery()
+        self.logits = self.engine.logits(self.test.x) if self.softmax else None
+        nearest = person_distances(self.embeddings, self.gallery, len(self.people))
+        self.scores: Array = self.logits if self.logits is not None else -nearest
+
+    @property
+    def softmax(self) -> bool:
+        """Does the run name people by scores of its own?"""
+        return bool(self.run.config.objective == "softmax")
+
+    def _gallery(self) -> tuple[Gallery, tuple[str, ...]]:
+        path = self.run.path(GALLERY)
+        if path.exists():
+            return load_gallery(path, len(self.people))
+        if self.train is None:
+            fix = "Finish the training, or give the dataset with its split."
+            raise LoadError(explain(f"a run with {GALLERY}", f"none in '{self.run.folder}'", fix))
+        return Gallery(self.engine.embed(self.train.x), self.train.labels), self.train.paths
+
+    def naming(self) -> dict[str, Any]:
+        """Accuracy, per person, confusion."""
+        return classification(self.scores, self.test.labels, self.people)
+
+    def baseline(self) -> dict[str, Any]:
+        """Eigenfaces and a linear SVM on the same faces; or why not."""
+        if self.train is None:
+            return {"problem": "the dataset has no training part to learn from"}
+        try:
+            answer = eigenfaces_svm(self.train.x, self.train.labels, self.test.x, seed=self.seed)
+        except MissingDependencyError:
+            raise
+        except MinicnnError as error:
+            return {"problem": str(error)}
+        right = int((answer.predicted == self.test.labels).sum())
+        faces = len(self.test.labels)
+        shares = {"accuracy": right / faces, "interval": interval(right, faces)}
+        return {"right": right, **shares, "components": answer.components, "cost": answer.cost}
+
+    def verification(self, far: float) -> dict[str, Any]:
+        """Pairs of the test faces; or why there are none."""
+        try:
+            return verify_pairs(all_pairs(self.embeddings, self.test.labels, seed=self.seed), far)
+        except LabelError as error:
+            return {"problem": str(error)}
+
+    def lfw(self, pairs: tuple[LfwPair, ...]) -> dict[str, Any]:
+        """The protocol of LFW on all faces of the dataset, whatever part they are in."""
+        dataset = load_dataset(self.folder, None)
+        rows = picture_rows(dataset.paths)
+        wanted = sorted({rows[each] for pair in pairs for each in (pair.first, pair.second) if each in rows})
+        seen = {pair_name for pair in pairs for pair_name in (pair.first[0], pair.second[0])} & set(self.people)
+        if seen:
+            self.notes.append(
+                f"LFW's protocol is meant for strangers; {len(seen)} of the people in its pairs were trained on."
+            )
+        embeddings = np.zeros((0, 1))
+        if wanted:
+            embeddings = self.engine.embed(standardise(as_input(dataset.crops[wanted])))
+        place = {row: index for index, row in enumerate(wanted)}
+        result = lfw_accuracy(pairs, embeddings, {name: place[row] for name, row in rows.items() if row in place})
+        flat = asdict(result)
+        folds: dict[str, Any] = flat.pop("folds")
+        return folds | flat
+
+    def calibrated(self, rate: float) -> dict[str, Threshold]:
+        """New thresholds from the dataset's validation part, and from half of the strangers if there are four."""
+        held = optional_part(self.folder, "validation", self.people, self.identifier)
+        if held is None:
+            fix = "Split it with a validation part: minicnn dataset split."
+            raise LabelError(explain("a dataset with validation faces, to calibrate on", "none", fix))
+        halves = self._strangers()
+        strangers = self._held_out(halves[0]) if halves[0] is not None else None
+        return calibrate_run(self.gallery, len(self.people), self._held_out(held), strangers, rate)
+
+    def unknown(self, thresholds: dict[str, Threshold], calibrated_here: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+        """(what the threshold does on the test faces and on strangers, confidences for the plot)."""
+        kind = "probability" if self.softmax else "distance"
+        if kind not in thresholds:
+            fix = "give a dataset with a validation part, or calibrate with --calibrate"
+            return {"problem": f"No threshold was calibrated: {fix}."}, {"known": [], "strangers": []}
+        _, rest = self._strangers() if calibrated_here else (None, self.strangers)
+        known = self._confidence(self.embeddings, self.logits)
+        right = self.scores.argmax(axis=1) == self.test.labels
+        others = None
+        if rest is not None and len(rest.labels):
+            held = self._held_out(rest)
+            others = self._confidence(held.embeddings, held.logits)
+        shown = {"known": known[right].tolist(), "strangers": [] if others is None else others.tolist()}
+        return unknown_rates(thresholds[kind], known, right, others), shown
+
+    def mistakes(self) -> list[dict[str, Any]]:
+        """Every face that was named wrongly, with the names and files of its neighbours."""
+        return [
+            {
+                "path": self.test.paths[wrong["face"]],
+                "person": self.people[wrong["label"]],
+                "taken_for": self.people[wrong["predicted"]],
+                "margin": wrong["margin"],
+                "nearest": [
+                    {
+                        "path": self.gallery_paths[row],
+                        "person": self.people[int(self.gallery.labels[row])],
+                        "distance": apart,
+                    }
+                    for row, apart in zip(wrong["nearest"], wrong["distances"], strict=True)
+                ],
+            }
+            for wrong in mistakes(self.scores, self.test.labels, self.embeddings, self.gallery)
+        ]
+
+    def pictures(self, wrong: list[dict[str, Any]]) -> EvaluationPictures:
+        """The gallery of mistakes; neighbours are shown where the dataset still has their crops."""
+        tests = dict(zip(self.test.paths, self.test.crops, strict=True))
+        known = dict(zip(self.train.paths, self.train.crops, strict=True)) if self.train else {}
+        shown = []
+        for each in wrong[:MOST_MISTAKES]:
+            face = picture(tests[each["path"]], f"face of {each['person']}", each["path"], height=HEIGHT)
+            nearest: list[Picture] = [
+                picture(
+                    known[n["path"]], f"face of {n['person']}", f"{n['person']}, {n['distance']:.2f}", height=HEIGHT
+                )
+                for n in each["nearest"]
+                if n["path"] in known
+            ]
+            shown.append(NamedWrongly(face, each["person"], each["taken_for"], nearest))
+        return EvaluationPictures(shown, max(0, len(wrong) - MOST_MISTAKES))
+
+    # -- strangers -------------------------------------------------------------------------------------------------
+
+    def _strangers(self) -> tuple[Faces | None, Faces | None]:
+        """(to calibrate on, to measure on): every other person; with fewer than four people, all are measured on."""
+        faces = self.strangers
+        if len(np.unique(faces.labels)) < 4:
+            return None, faces if len(faces.labels) else None
+        first = faces.labels % 2 == 0
+        return _subset(faces, first), _subset(faces, ~first)
+
+    def _held_out(self, faces: Faces) -> HeldOut:
+        logits = self.engine.logits(faces.x) if self.softmax else None
+        return HeldOut(self.engine.embed(faces.x), faces.labels, logits)
+
+    def _confidence(self, embeddings: Array, logits: Array | None) -> Array:
+        sure: Array
+        if logits is not None:
+            sure = probabilities(logits).max(axis=1)
+        else:
+            sure = person_distances(embeddings, self.gallery, len(self.people)).min(axis=1)
+        return sure
+
+
+def _subset(faces: Faces, which: Array) -> Faces:
+    rows = np.flatnonzero(which)
+    return Faces(faces.crops[rows], faces.x[rows], faces.labels[rows], tuple(faces.paths[row] for row in rows))

@@ -1,0 +1,86 @@
+"""``minicnn find``: where else is this person?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from minicnn.cli import console
+from minicnn.cli.dataset import Model, Upsample
+from minicnn.cli.runs import Backend, Detector, Landmarks, RunFolder, chosen_detector, open_run, searcher
+
+
+def find(
+    folder: RunFolder,
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="Its largest face is sought.")],
+    within: Annotated[Path, typer.Option("--in", metavar="FOLDER", help="The photographs to search.")],
+    top: Annotated[int, typer.Option(min=1, help="Show so many; --json has all.")] = 20,
+    backend: Backend = "minicnn",
+    detector: Detector = None,
+    upsample: Upsample = 0,
+    model: Model = None,
+    landmarks: Landmarks = None,
+    cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep embeddings for the next search.")] = True,
+    json: console.Json = False,
+) -> None:
+    """Rank photographs by how near their nearest face is to the one sought. Embeddings are kept: twice is fast.
+
+    A photograph that cannot be read, or without a face, is reported.
+
+    Example:  minicnn find runs/friends anna.jpg --in holiday/
+    """
+    from detection.collect import find_photos
+    from detection.search import Match
+
+    photos = find_photos(within)
+    opened = open_run(folder, backend)
+    search = searcher(opened, chosen_detector(opened.run.config, detector, upsample, model), landmarks, cached=cache)
+    face, sought = search.largest(photo)
+    before = search.cache.hits
+    matches: list[Match] = []
+    problems: list[dict[str, Any]] = []
+    with console.working(f"Searching {len(photos)} photographs"):
+        for found in search.matches(sought, photos):
+            if isinstance(found, Match):
+                matches.append(found)
+            else:
+                problems.append({"photo": str(found[0]), "problem": found[1]})
+    matches.sort(key=lambda match: (match.distance, str(match.photo)))
+    threshold = opened.identifier.thresholds.get("pair") or opened.identifier.thresholds.get("distance")
+    known = search.cache.hits - before
+    if json:
+        console.print_json(
+            {
+                "photo": str(photo),
+                "box": vars(face.box),
+                "threshold": threshold.value if threshold else None,
+                "matches": [
+                    {
+                        "photo": str(match.photo),
+                        "distance": match.distance,
+                        "same": bool(threshold.accepts(match.distance)) if threshold else None,
+                        "box": vars(match.face.box),
+                    }
+                    for match in matches
+                ],
+                "problems": problems,
+                "from_cache": known,
+            }
+        )
+    elif matches:
+        columns = [console.Column("photo"), console.Column("distance", "right"), console.Column("same person")]
+        rows = [
+            (
+                match.photo.relative_to(within) if match.photo != within else match.photo.name,
+                f"{match.distance:.3f}",
+                ("yes" if threshold.accepts(match.distance) else "no") if threshold else "",
+            )
+            for match in matches[:top]
+        ]
+        console.table(f"{len(rows)} of {len(matches)} photographs with faces; {known} known before", columns, rows)
+    for problem in problems:
+        console.note(problem["problem"])
+    if not matches:
+        console.fail(f"No face in any of the {len(photos)} photographs.")

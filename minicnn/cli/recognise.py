@@ -1,0 +1,118 @@
+"""``minicnn recognise``: who is in a photograph, a folder of them, a video, or in front of the camera?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from minicnn.cli import console
+from minicnn.cli.dataset import Model, Upsample
+from minicnn.cli.runs import Backend, Detector, Landmarks, RunFolder, chosen_detector, open_run
+from minicnn.errors import OptionError, explain
+
+AGREEMENT = 0.995  # of the faces: what --both demands
+
+
+def recognise(
+    folder: RunFolder,
+    place: Annotated[
+        Path | None, typer.Argument(metavar="[PHOTO|FOLDER|VIDEO]", help="Where to look; or --camera.")
+    ] = None,
+    camera: Annotated[int | None, typer.Option(min=0, help="A camera's number, from 0. Stop with Ctrl-C.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="OUTDIR", help="Write pictures or video, faces.json and faces.csv here.")
+    ] = None,
+    every: Annotated[float, typer.Option(min=0, help="Seconds between the frames that are looked at; 0: all.")] = 0.0,
+    seconds: Annotated[float | None, typer.Option(min=0, help="Stop a video or a camera after so long.")] = None,
+    backend: Backend = "minicnn",
+    both: Annotated[bool, typer.Option("--both", help="Ask both engines, and report how often they agree.")] = False,
+    detector: Detector = None,
+    upsample: Upsample = 0,
+    model: Model = None,
+    landmarks: Landmarks = None,
+    json: console.Json = False,
+) -> None:
+    """Find every face, and name it or call it unknown. With --out, photographs or the video are written with names.
+
+    Exit code 0 if at least one face was found; with --both, only if the engines agree about 99.5 % of the faces.
+
+    Example:  minicnn recognise runs/friends holiday/ --out named/
+    """
+    from detection.video import is_video
+    from minicnn.cli.recognise_steps import Asked, recognise_photos, recognise_video, write_results
+
+    if (place is None) == (camera is None):
+        received = "both" if place is not None else "neither"
+        raise OptionError(explain("a photograph, folder or video, or --camera", received))
+    opened = open_run(folder, "minicnn" if both else backend)
+    asked = Asked(opened, chosen_detector(opened.run.config, detector, upsample, model), landmarks, both=both)
+    if out is not None:
+        console.output_folder(out)
+    if opened.identifier.threshold is None:
+        console.note("The run has no threshold, so nobody is called unknown: minicnn evaluate RUN DATASET --calibrate.")
+    watched = place or Path()
+    moving = camera is not None or is_video(watched)
+    with console.working(f"Looking for faces in {place if camera is None else f'camera {camera}'}"):
+        if camera is not None:
+            rows, problems = recognise_video(asked, camera, out, every, seconds)
+        elif is_video(watched):
+            rows, problems = recognise_video(asked, watched, out, every, seconds)
+        else:
+            rows, problems = recognise_photos(asked, watched, out)
+    found = {
+        "run": str(folder),
+        "engine": "both" if both else opened.engine.name,
+        "threshold": opened.identifier.threshold and opened.identifier.threshold.value,
+        "faces": rows,
+        "problems": problems,
+    }
+    if both:
+        agreeing = sum(row["name"] == row["keras"] for row in rows)
+        found |= {"agreeing": agreeing, "agreement": agreeing / len(rows) if rows else None}
+    if out is not None:
+        write_results(out, found)
+    if json:
+        console.print_json(found)
+    else:
+        _show(rows, moving, both)
+    console.report_problems(problems, len(rows))
+    if both:
+        _judge(found, len(rows), quiet=json)
+
+
+def _show(rows: list[dict[str, Any]], moving: bool, both: bool) -> None:
+    if not rows:
+        return
+    columns = [
+        console.Column("second" if moving else "photo", "right" if moving else "left"),
+        console.Column("person"),
+        console.Column("how sure", "right"),
+        *([console.Column("Keras")] if both else []),
+        console.Column("left, top", least_width=80),
+        console.Column("size", "right", least_width=80),
+    ]
+    shown = [
+        (
+            f"{row['second']:.2f}" if moving else Path(row["photo"]).name,
+            row["name"],
+            f"{100 * row['probability']:.1f} %" if "probability" in row else f"{row['distance']:.3f}",
+            *([row["keras"]] if both else []),
+            f"{row['left']}, {row['top']}",
+            f"{row['right'] - row['left']}x{row['bottom'] - row['top']}",
+        )
+        for row in rows
+    ]
+    named = sum(row["known"] for row in rows)
+    console.table(f"{len(rows)} faces, {named} of them known", columns, shown)
+
+
+def _judge(found: dict[str, Any], faces: int, quiet: bool) -> None:
+    if not faces:
+        return
+    words = f"minicnn and Keras agree about {found['agreeing']} of {faces} faces."
+    if found["agreement"] < AGREEMENT:
+        console.fail(f"{words} They should about {100 * AGREEMENT:g} %.")
+    if not quiet:
+        console.out().print(words, markup=False)

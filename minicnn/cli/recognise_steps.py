@@ -1,0 +1,125 @@
+"""The steps of ``minicnn recognise``: photographs or frames -> named faces -> pictures, video, JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from detection.boxes import Face
+from detection.collect import find_photos, search_photos
+from detection.draw_names import draw_names
+from detection.images import write_image
+from detection.recognise import UNKNOWN, Named
+from detection.video import Frame, read_frames, write_video
+from minicnn.cli import console
+from minicnn.cli.runs import Opened, make_engine, recogniser
+from minicnn.io.atomic import write_text
+from minicnn.recognition.identifier import Identifier
+from minicnn.shapes import Array
+
+Rows = list[dict[str, Any]]
+RATE = 25.0  # frames per second of a video of one frame
+VIDEO = "named.mp4"
+
+
+class Asked:
+    """Who is asked: the engine of a run, and with ``both`` Keras too, about the same crops."""
+
+    def __init__(self, opened: Opened, detector: Any, landmarks: Path | None, *, both: bool) -> None:
+        self.recogniser = recogniser(opened, detector, landmarks)
+        self.other = Identifier.open(opened.run, make_engine(opened.run, "keras")) if both else None
+
+    def faces(self, rgb: Array, faces: Sequence[Face]) -> tuple[tuple[Named, ...], Rows]:
+        """The named faces of a picture, and as rows; with both engines, a row has what Keras says under "keras"."""
+        if not faces:
+            return (), []
+        x = self.recogniser.inputs(rgb, faces)
+        named = self.recogniser.named(faces, self.recogniser.answers(x))
+        rows = [face.to_dict() for face in named]
+        if self.other is not None:
+            answers = self.other.answers(x)
+            for row, index, sure in zip(rows, answers.index.tolist(), answers.confidence.tolist(), strict=True):
+                row["keras"] = self.recogniser.people[index] if index >= 0 else UNKNOWN
+                row[f"keras_{answers.kind}"] = sure
+        return named, rows
+
+
+def recognise_photos(asked: Asked, place: Path, out: Path | None) -> tuple[Rows, Rows]:
+    """(faces, problems) of a photograph or a folder; with ``out``, every photograph with a face is written there."""
+    rows: Rows = []
+    problems: Rows = []
+    for searched in search_photos(find_photos(place), asked.recogniser.detector):
+        if searched.problem or searched.rgb is None:
+            problems.append(console.problem(searched))
+            continue
+        named, found = asked.faces(searched.rgb, searched.faces)
+        rows += [{"photo": str(searched.photo)} | row for row in found]
+        if out is not None:
+            write_image(console.result_path(out, searched.photo, place, ".png"), drawn(searched.rgb, named))
+    return rows, problems
+
+
+def recognise_video(
+    asked: Asked, source: int | Path, out: Path | None, interval: float, seconds: float | None
+) -> tuple[Rows, Rows]:
+    """(faces, problems) of a video file or a camera. With ``out``, the frames looked at become ``named.mp4``.
+
+    Ctrl-C ends it as if the video were over: what was seen so far is written.
+    """
+    rows: Rows = []
+    frames = itertools.takewhile(
+        lambda frame: seconds is None or frame.second <= seconds, read_frames(source, interval)
+    )
+    first = list(itertools.islice(frames, 2))  # how far apart they are is the rate of the video
+    looked = 0
+
+    def look() -> Iterator[Array]:
+        nonlocal looked
+        with suppress(KeyboardInterrupt):
+            for frame in itertools.chain(first, frames):
+                yield _named_frame(asked, frame, rows)
+                looked += 1
+
+    if out is None:
+        for _ in look():
+            pass
+    else:
+        with write_video(out / VIDEO, _rate(first)) as video:
+            for picture in look():
+                video.add(picture)
+    nothing = f"No face in any of the {looked} frames looked at."
+    return rows, [] if rows else [{"photo": str(source), "problem": nothing, "readable": True}]
+
+
+def _named_frame(asked: Asked, frame: Frame, rows: Rows) -> Array:
+    faces = asked.recogniser.detector.detect(frame.rgb)
+    named, found = asked.faces(frame.rgb, faces)
+    rows += [{"frame": frame.index, "second": frame.second} | row for row in found]
+    return drawn(frame.rgb, named)
+
+
+def _rate(first: Sequence[Frame]) -> float:
+    apart = first[1].second - first[0].second if len(first) == 2 else 0.0
+    return min(1000.0, 1 / apart) if apart > 0 else RATE
+
+
+def drawn(rgb: Array, named: Sequence[Named]) -> Array:
+    """The picture with a frame and a name for every face."""
+    boxes, labels = [each.face.box for each in named], [each.label for each in named]
+    return draw_names(rgb, boxes, labels, [each.name is not None for each in named])
+
+
+def write_results(out: Path, found: dict[str, Any]) -> None:
+    """``faces.json`` with everything, and ``faces.csv`` with a line per face."""
+    write_text(out / "faces.json", console.to_json(found) + "\n")
+    table = io.StringIO(newline="")
+    if found["faces"]:
+        writer = csv.DictWriter(table, list(found["faces"][0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(found["faces"])
+    write_text(out / "faces.csv", table.getvalue())

@@ -1,0 +1,91 @@
+"""A run's folder, opened for a command: the engine that was asked for, and faces treated as for the training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from minicnn.cli.dataset import detector_maker
+from minicnn.errors import OptionError, explain
+
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a training.")]
+Backend = Annotated[str, typer.Option(help="The engine that computes: minicnn or keras.")]
+Detector = Annotated[
+    str | None, typer.Option("--detector", help="dlib-hog, opencv-haar or dlib-cnn; without it, as for the training.")
+]
+Landmarks = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="dlib's landmarks, for runs whose faces were levelled with them.")
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A run, an engine for it, its gallery and thresholds."""
+
+    run: Any
+    engine: Any
+    identifier: Any
+
+
+def open_run(folder: Path, backend: str = "minicnn") -> Opened:
+    """Raises LoadError for a folder that is no run, OptionError for an engine there is not."""
+    from minicnn.recognition.identifier import Identifier
+    from minicnn.recognition.run import Run
+
+    run = Run.open(folder)
+    engine = make_engine(run, backend)
+    return Opened(run, engine, Identifier.open(run, engine))
+
+
+def make_engine(run: Any, backend: str) -> Any:
+    """The network of a run in minicnn or in Keras."""
+    if backend == "minicnn":
+        from minicnn.recognition.engine import MinicnnEngine
+
+        return MinicnnEngine(run)
+    if backend == "keras":
+        from reference_keras.engine import KerasEngine
+
+        return KerasEngine(run)
+    raise OptionError(explain("backend as minicnn or keras", repr(backend)))
+
+
+def chosen_detector(config: Any, name: str | None, upsample: int, model: Path | None) -> Any:
+    """What finds faces: as chosen on the command line, else as the run's training faces were found."""
+    from detection.recognise import detector_named
+
+    if name is None and not upsample and model is None and config.detector:
+        return detector_named(config.detector)
+    return detector_maker(name or ("dlib-cnn" if model else "dlib-hog"), upsample, model)()
+
+
+def recogniser(opened: Opened, detector: Any, landmarks: Path | None) -> Any:
+    """Finds faces, cuts them out as for the training, and names them."""
+    from detection.recognise import Recogniser, crop_settings, eye_finder
+
+    config = opened.run.config
+    settings = crop_settings(config.crop, config.input_shape)
+    eyes = eye_finder(config.crop.get("align"), landmarks)
+    return Recogniser(opened.identifier.answers, config.people, detector, settings, eyes)
+
+
+def searcher(opened: Opened, detector: Any, landmarks: Path | None, *, cached: bool = True) -> Any:
+    """Finds and embeds faces, and remembers: the cache's key has everything that decides an embedding."""
+    from detection.search import EmbeddingCache, Searcher, cache_folder, file_hash
+
+    naming, run = recogniser(opened, detector, landmarks), opened.run
+    settings = {
+        "model": file_hash(run.path("model.npz")),
+        "layer": run.config.embedding_layer,
+        "engine": opened.engine.name,
+        "views": run.config.settings.get("views", False),
+        "crop": vars(naming.settings),
+        "align": naming.eyes.name if naming.eyes else "none",
+        "landmarks": file_hash(landmarks) if landmarks and naming.eyes else "",
+        "detector": detector.name,
+    }
+    cache = EmbeddingCache(cache_folder() if cached else None, settings)
+    return Searcher(detector, lambda rgb, faces: opened.engine.embed(naming.inputs(rgb, faces)), cache)

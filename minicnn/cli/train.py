@@ -1,0 +1,185 @@
+"""``minicnn train``: a network learns to tell the people of a dataset apart."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from minicnn.cli import console
+from minicnn.errors import OptionError, explain
+
+if TYPE_CHECKING:
+    from minicnn.callbacks import Callback
+
+STAYS = ("context", "dataset", "out", "resume", "json")  # what --resume may be combined with
+
+
+def train(
+    context: typer.Context,
+    dataset: Annotated[
+        Path, typer.Argument(metavar="DATASET", help="A folder per person, as `minicnn dataset` makes it.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="RUN", help="Folder for everything that comes of it.")],
+    model: Annotated[str, typer.Option(help="face-cnn, vgg-face, or FILE.py:function of yours.")] = "face-cnn",
+    backend: Annotated[str, typer.Option(help="Who computes: minicnn or keras.")] = "minicnn",
+    objective: Annotated[
+        str, typer.Option(help="softmax: a score per person. triplet: an embedding, by the triplet loss.")
+    ] = "softmax",
+    epochs: Annotated[int, typer.Option(min=1, help="Times that every picture is seen.")] = 40,
+    batch: Annotated[int, typer.Option(min=1, help="Pictures per step (softmax).")] = 10,
+    learning_rate: Annotated[float, typer.Option(help="At first; it falls to 0 along a cosine.")] = 0.001,
+    patience: Annotated[
+        int, typer.Option(min=0, help="Stop after so many epochs without a better validation loss; 0: never.")
+    ] = 0,
+    balance: Annotated[bool, typer.Option(help="Weigh people alike, however many pictures each has.")] = True,
+    augment: Annotated[bool, typer.Option(help="Show moved, turned, zoomed, mirrored pictures.")] = True,
+    dropout: Annotated[float, typer.Option(help="Share that the network's dropout layers silence.")] = 0.0,
+    views: Annotated[bool, typer.Option(help="Predictions: mean of six views of each picture.")] = True,
+    people: Annotated[int, typer.Option(min=2, help="People per step (triplet).")] = 10,
+    pictures: Annotated[int, typer.Option(min=2, help="Pictures of each of them (triplet).")] = 4,
+    margin: Annotated[float, typer.Option(help="Between own and other people's squared distances (triplet).")] = 0.2,
+    dimensions: Annotated[int, typer.Option(min=1, help="Numbers in an embedding (triplet).")] = 128,
+    weights: Annotated[Path | None, typer.Option(help="Start from the weights of a network (.npz).")] = None,
+    freeze: Annotated[str, typer.Option(help="Layers that do not learn: conv1,bn1 or conv*.")] = "",
+    seed: Annotated[int, typer.Option(min=0, help="All chance follows from it.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in RUN as it was begun.")] = False,
+    json: console.Json = False,
+) -> None:
+    """Train a network on the crops of a dataset; everything that comes of it is in the folder RUN.
+
+    Trains on the part "train" of the dataset's split and watches "validation"; without a split, on everything.
+    Interrupted at any moment, --resume continues to the same weights, bit for bit.
+
+    Example:  minicnn train faces/ --out runs/faces --epochs 60 --patience 15
+    """
+    from minicnn.cli import train_steps as steps
+    from minicnn.recognition.recipe import AUGMENT, Recipe
+    from minicnn.recognition.run import BACKENDS
+
+    if backend not in BACKENDS:
+        raise OptionError(explain(f"--backend as one of {', '.join(BACKENDS)}", repr(backend)))
+    if resume and (given := _given(context)):
+        fix = "A run goes on as it was begun; its settings are in config.json."
+        raise OptionError(explain("--resume without other settings", ", ".join(given), fix))
+    start = time.perf_counter()
+    with console.working("Reading the dataset"):
+        faces = steps.read_dataset(dataset)
+    if resume:
+        run, network, recipe = steps.reopen(out, faces)
+    else:
+        from dataclasses import asdict
+
+        recipe = Recipe(
+            objective=objective,
+            epochs=epochs,
+            batch=batch,
+            learning_rate=learning_rate,
+            patience=patience,
+            balanced=balance,
+            dropout=dropout,
+            people=people,
+            pictures=pictures,
+            margin=margin,
+            dimensions=dimensions,
+            augment=asdict(AUGMENT) if augment else {},
+            views=views,
+        )
+        chosen = tuple(name.strip() for name in freeze.split(",") if name.strip())
+        choices = steps.Choices(model, backend, seed, weights, chosen)
+        run, network, notes = steps.begin(console.output_folder(out), faces, recipe, choices)
+        for note in notes:
+            console.note(note)
+    if faces.left_out:
+        console.note(f"Not in the split, so not in the network: {', '.join(faces.left_out)}.")
+    if faces.data.validation is None:
+        console.note("No validation pictures: the last epoch's network is kept, and no threshold is calibrated.")
+    try:
+        with _progress(recipe.epochs) as callback:
+            done = steps.carry_out(run, network, faces, recipe, resume=resume, callbacks=[callback])
+    except KeyboardInterrupt:
+        console.fail(f"Interrupted. Continue with: minicnn train '{dataset}' --out '{out}' --resume")
+    _show(done, time.perf_counter() - start, as_json=json)
+
+
+def _given(context: typer.Context) -> list[str]:
+    """Options that were typed, other than those that go with --resume."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    typed = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    return [f"--{name.replace('_', '-')}" for name in typed if name not in STAYS]
+
+
+def _show(done: Any, seconds: float, *, as_json: bool) -> None:
+    history, config = done.history, done.run.config
+    kept = min(range(len(history)), key=lambda epoch: history[epoch].get("val_loss", -epoch))
+    if as_json:
+        console.print_json(
+            {
+                "run": str(done.run.folder),
+                "config": {"people": config.people, "backend": config.backend, "objective": config.objective},
+                "epochs": len(history),
+                "kept_epoch": kept + 1,
+                "history": history,
+                "thresholds": {
+                    kind: {"value": threshold.value, "rate": threshold.rate, **threshold.measured}
+                    for kind, threshold in done.thresholds.items()
+                },
+                "seconds": seconds,
+            }
+        )
+        return
+    columns = [console.Column("epoch"), *(console.Column(name, "right") for name in history[kept])]
+    rows = [
+        (f"{epoch + 1} ({what})", *(f"{value:.4g}" for value in history[epoch].values()))
+        for epoch, what in sorted({len(history) - 1: "last", kept: "kept"}.items())
+    ]
+    console.table(f"{len(config.people)} people, {config.backend}, {seconds:.0f} s: {done.run.folder}", columns, rows)
+    for kind, threshold in done.thresholds.items():
+        console.out().print(
+            f'"unknown": {kind} {">=" if kind == "probability" else "<="} {threshold.value:.3g} is somebody known '
+            f"({threshold.rate:.0%} of strangers would pass)",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+@contextmanager
+def _progress(epochs: int) -> Iterator[Callback]:
+    """On stderr: a bar with the newest numbers where there is a terminal, a line per epoch where there is none."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    from minicnn.callbacks import Callback
+
+    err = console.err()
+
+    def line(epoch: int, logs: Mapping[str, float] | None) -> str:
+        return f"epoch {epoch + 1}/{epochs}: " + ", ".join(f"{k} {v:.4f}" for k, v in (logs or {}).items())
+
+    class Lines(Callback):
+        def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+            err.print(line(epoch, logs), soft_wrap=True)
+
+    if not err.is_terminal:
+        yield Lines()
+        return
+    parts = (TextColumn("{task.description}"), BarColumn(bar_width=16), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*parts, console=err) as progress:
+        task = progress.add_task("the first step compiles", total=None)
+
+        class Bar(Callback):
+            def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+                self.epoch = epoch
+                progress.update(task, total=self.params["epochs"] * self.params["steps"])
+
+            def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+                done = self.epoch * self.params["steps"] + batch + 1
+                progress.update(task, completed=done, description=line(self.epoch, logs))
+
+            def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+                progress.console.print(line(epoch, logs), soft_wrap=True)
+
+        yield Bar()

@@ -1,0 +1,201 @@
+"""The steps of ``minicnn train``: a dataset's crops go from detection to an engine, and a run's folder comes back.
+
+These packages do not know each other. Whoever wants to do the same in a notebook finds the way here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from detection.crop import as_input, standardise
+from detection.dataset.load import PARTS, SPLIT, FaceDataset, load_dataset, read_split
+from detection.dataset.manifest import read_manifest
+from minicnn.callbacks import Callback
+from minicnn.errors import LoadError, OptionError, explain
+from minicnn.io.atomic import write_text
+from minicnn.recognition.engine import MinicnnEngine, RunEngine
+from minicnn.recognition.networks import embedding_layer, freeze, make_network, start_from
+from minicnn.recognition.recipe import Recipe, Samples
+from minicnn.recognition.run import HISTORY, PLOTS, Run, RunConfig
+from minicnn.recognition.train import Data, finish, read_history, train
+from minicnn.recognition.trainer import MinicnnTrainer, Trainer
+from minicnn.recognition.unknown import Threshold
+from minicnn.report.run_plots import run_plots
+from minicnn.sequential import Sequential
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """What ``train`` needs of a dataset folder: pictures, paths of the training crops, and how crops were made."""
+
+    data: Data
+    paths: tuple[str, ...]
+    crop: dict[str, Any]
+    detector: str
+    fingerprint: str  # of the training and validation pictures: a run continues on the same ones only
+    left_out: tuple[str, ...] = ()  # people of the folder whom the split does not mention
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the command line says besides the recipe."""
+
+    model: str
+    backend: str
+    seed: int
+    weights: Path | None
+    freeze: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What came of it: every epoch's numbers, and the thresholds that were calibrated."""
+
+    run: Run
+    history: list[dict[str, float]]
+    thresholds: dict[str, Threshold]
+
+
+def read_dataset(folder: Path) -> Dataset:
+    """The parts "train" and "validation" of a dataset; of a folder without a split everything, to train on.
+
+    People whom the split leaves out altogether are not known to the network, so labels count those who are left. Raises
+    what ``load_dataset`` raises, and LabelError where a network could not learn from it.
+    """
+    divided = (folder / SPLIT).is_file()
+    split = read_split(folder) if divided else {}
+    learned = load_dataset(folder, "train" if divided else None)
+    parts = [learned, *([load_dataset(folder, "validation")] if split.get("validation") else [])]
+    known = {path.split("/")[0] for part in PARTS for path in split.get(part, ())}
+    people = tuple(name for name in learned.people if name in known or not divided)
+    manifest = read_manifest(folder)
+    settings = dict(manifest.settings) if manifest else {}
+    settings.pop("policy", None)  # which face of a photograph: a choice for building a dataset
+    detector = str(settings.pop("detector", ""))
+    samples = [_samples(part, people) for part in parts]
+    data = Data(samples[0], samples[1] if len(samples) > 1 else None, people)
+    data.check()
+    left_out = tuple(name for name in learned.people if name not in people)
+    return Dataset(data, learned.paths, settings, detector, _fingerprint(parts), left_out)
+
+
+def begin(out: Path, dataset: Dataset, recipe: Recipe, choices: Choices) -> tuple[Run, Sequential, list[str]]:
+    """A new run and its network, with a note on each thing worth knowing."""
+    data, notes = dataset.data, []
+    if choices.backend == "keras":  # before anything is written
+        from reference_keras.backend import require_tensorflow
+
+        require_tensorflow()
+    rows, columns, channels = data.train.x.shape[1:]
+    model = make_network(
+        choices.model,
+        (rows, columns, channels),
+        len(data.people),
+        objective=recipe.objective,
+        dimensions=recipe.dimensions,
+        dropout=recipe.dropout,
+        seed=choices.seed,
+    )
+    if choices.weights is not None:
+        taken, new = start_from(model, choices.weights)
+        notes.append(f"{len(taken)} arrays from '{choices.weights}'" + (f"; new: {', '.join(new)}." if new else "."))
+    if choices.freeze:
+        notes.append(f"Frozen: {', '.join(freeze(model, choices.freeze))}.")
+    config = RunConfig(
+        model=choices.model,
+        input_shape=(rows, columns, channels),
+        people=data.people,
+        backend=choices.backend,
+        objective=recipe.objective,
+        embedding_layer=embedding_layer(model, recipe.objective),
+        seed=choices.seed,
+        crop=dataset.crop,
+        detector=dataset.detector,
+        settings={
+            "recipe": dataclasses.asdict(recipe),
+            "views": recipe.views,
+            "weights": str(choices.weights) if choices.weights else None,
+            "frozen": list(choices.freeze),
+            "data": dataset.fingerprint,
+            "training_pictures": len(data.train.labels),
+            "validation_pictures": 0 if data.validation is None else len(data.validation.labels),
+        },
+    )
+    return Run.create(out, config), model, notes
+
+
+def reopen(out: Path, dataset: Dataset) -> tuple[Run, Sequential, Recipe]:
+    """A run to continue. Raises OptionError when it was begun with other pictures, LoadError for a damaged one."""
+    run = Run.open(out)
+    try:
+        recipe = Recipe(**run.config.settings["recipe"])
+    except (LookupError, TypeError, OptionError) as error:
+        raise LoadError(f"Cannot load '{out}': its recipe is damaged ({error}).") from error
+    if run.config.settings.get("data") != dataset.fingerprint or run.config.people != dataset.data.people:
+        fix = "Continue with the dataset as it was, or begin a new run."
+        raise OptionError(explain(f"the pictures that '{out}' was begun with", "others, or another split", fix))
+    return run, run.model(), recipe
+
+
+def carry_out(
+    run: Run,
+    model: Sequential,
+    dataset: Dataset,
+    recipe: Recipe,
+    *,
+    resume: bool,
+    callbacks: Sequence[Callback] = (),
+    say: Callable[[str], None] = lambda what: None,
+) -> Trained:
+    """Train to the end, then write gallery, thresholds and plots."""
+    steps = len(recipe.batches(dataset.data.train, len(dataset.data.people), run.config.seed))
+    trainer = make_trainer(run.config.backend, model, recipe, steps)
+    train(run, trainer, recipe, dataset.data, resume=resume, callbacks=callbacks)
+    say("Embedding the known faces")
+    best = Run.open(run.folder)  # its model is the best one, not the last
+    thresholds = finish(best, make_engine(best), dataset.data, dataset.paths)
+    history = read_history(run.path(HISTORY))
+    run.path(PLOTS).mkdir(exist_ok=True)
+    for name, svg in run_plots(history).items():
+        write_text(run.path(PLOTS) / f"{name}.svg", svg)
+    return Trained(best, history, thresholds)
+
+
+def make_trainer(backend: str, model: Sequential, recipe: Recipe, steps: int) -> Trainer:
+    """The engine that trains. Raises MissingDependencyError without Keras."""
+    if backend == "minicnn":
+        return MinicnnTrainer(model, recipe, steps)
+    from reference_keras.trainer import KerasTrainer
+
+    return KerasTrainer(model, recipe, steps)
+
+
+def make_engine(run: Run, backend: str | None = None) -> RunEngine:
+    """The engine that predicts; None: the one that trained the run. Raises MissingDependencyError without Keras."""
+    if (backend or run.config.backend) == "minicnn":
+        return MinicnnEngine(run)
+    from reference_keras.engine import KerasEngine
+
+    return KerasEngine(run)
+
+
+def _samples(faces: FaceDataset, people: tuple[str, ...]) -> Samples:
+    """Network inputs; labels are places in ``people``, which may be fewer than the folder's."""
+    place = np.array([people.index(name) if name in people else -1 for name in faces.people], np.int64)
+    return Samples(standardise(as_input(faces.crops)), place[faces.labels])
+
+
+def _fingerprint(parts: Sequence[FaceDataset]) -> str:
+    """SHA-256 of paths, labels and pixels."""
+    digest = hashlib.sha256()
+    for faces in parts:
+        digest.update(repr((faces.paths, faces.labels.tolist(), faces.crops.shape)).encode())
+        digest.update(np.ascontiguousarray(faces.crops).data)
+    return digest.hexdigest()

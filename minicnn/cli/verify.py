@@ -1,0 +1,65 @@
+"""``minicnn verify``: do two photographs show the same person?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from minicnn.cli import console
+from minicnn.cli.dataset import Model, Upsample
+from minicnn.cli.runs import Backend, Detector, Landmarks, RunFolder, chosen_detector, open_run, searcher
+
+
+def verify(
+    folder: RunFolder,
+    first: Annotated[Path, typer.Argument(metavar="A", help="A photograph; its largest face counts.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another.")],
+    backend: Backend = "minicnn",
+    detector: Detector = None,
+    upsample: Upsample = 0,
+    model: Model = None,
+    landmarks: Landmarks = None,
+    json: console.Json = False,
+) -> None:
+    """Compare the largest face of two photographs by the distance of their embeddings, 0 (alike) to 2.
+
+    The threshold is the one that a run keeps for pairs (`minicnn evaluate --calibrate`); without it, the stricter one
+    for the nearest known face. The people need not be any that the run was trained on.
+
+    Example:  minicnn verify runs/friends yesterday.jpg today.jpg
+    """
+    from minicnn.recognition.identify import distances
+
+    opened = open_run(folder, backend)
+    search = searcher(opened, chosen_detector(opened.run.config, detector, upsample, model), landmarks)
+    faces = [search.largest(photo) for photo in (first, second)]
+    distance = float(distances(faces[0][1], faces[1][1])[0, 0])
+    thresholds = opened.identifier.thresholds
+    threshold = thresholds.get("pair") or thresholds.get("distance")
+    same = bool(threshold.accepts(distance)) if threshold else None
+    if json:
+        console.print_json(
+            {
+                "photos": [str(first), str(second)],
+                "boxes": [vars(face.box) for face, _ in faces],
+                "distance": distance,
+                "threshold": threshold.value if threshold else None,
+                "threshold_kind": threshold.kind if threshold else None,
+                "false_accept_rate": threshold.rate if threshold else None,
+                "same": same,
+                "engine": opened.engine.name,
+            }
+        )
+        return
+    answer = {True: "The same person", False: "Different people", None: "No answer without a threshold"}[same]
+    console.out().print(f"{answer}: distance {distance:.3f}.", markup=False)
+    if threshold is None:
+        console.note("The run has no threshold: minicnn evaluate RUN DATASET --calibrate.")
+        return
+    of = "two people" if threshold.kind == "pair" else "a stranger and the nearest known face"
+    console.out().print(
+        f"The same up to {threshold.value:.3f}, where {100 * threshold.rate:g} % of pairs of {of} would pass.",
+        markup=False,
+    )

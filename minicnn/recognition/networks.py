@@ -1,0 +1,135 @@
+"""Which network is trained: by name, from somebody's own file, with weights from an earlier training.
+
+    softmax    ... -> flatten -> one score per person            the embedding is what the last dense layer is given
+    triplet    ... -> flatten -> embedding (D) -> length 1       the embedding is what comes out
+
+Every network ends in scores (logits) or in points on the unit sphere, never in a softmax layer: see "logits" in
+docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import importlib.util
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from minicnn.errors import OptionError, ShapeError, explain
+from minicnn.layers import Dense, Softmax, UnitNormalization
+from minicnn.models import face_cnn, vgg_face
+from minicnn.sequential import Sequential
+from minicnn.shapes import Shape
+
+NETWORKS: dict[str, Callable[..., Sequential]] = {"face-cnn": face_cnn, "vgg-face": vgg_face}
+EMBEDDING, UNIT = "embedding", "unit"  # names of the two last layers of a triplet network
+
+
+def make_network(
+    name: str, input_shape: Shape, classes: int, *, objective: str, dimensions: int, dropout: float, seed: int
+) -> Sequential:
+    """The network to train, its initial weights from ``seed``. Raises OptionError or ShapeError.
+
+    ``name`` is one of NETWORKS or FILE.py:function. The function is called with (input_shape, classes), and returns
+    a Sequential that ends in one score per class; running somebody's file is running their program. ``dropout`` is
+    for the named networks. For the objective triplet the last dense layer, which knows classes, gives way to one of
+    ``dimensions`` numbers and to UnitNormalization.
+    """
+    if name in NETWORKS:
+        model = NETWORKS[name](input_shape, classes, softmax=False, dropout=dropout, seed=seed)
+    elif ":" in name:
+        model = _from_file(name)(input_shape, classes)
+        _check(model, name, input_shape, classes)
+        model = _anew(model, model.path, seed)
+    else:
+        raise OptionError(explain(f"a network: {', '.join(NETWORKS)} or FILE.py:function", repr(name)))
+    if objective == "softmax":
+        return model
+    body = model.path[: _last_dense(model)]
+    return _anew(model, [*body, Dense(dimensions, name=EMBEDDING), UnitNormalization(name=UNIT)], seed)
+
+
+def embedding_layer(model: Sequential, objective: str) -> str:
+    """The layer that describes a face: the last one, or the one before the scores. Raises OptionError."""
+    if objective == "triplet":
+        return model.path[-1].name
+    place = _last_dense(model)
+    if place == 0:
+        raise OptionError(explain("a network with a layer before its last dense one", f"'{model.name}'"))
+    return model.path[place - 1].name
+
+
+def start_from(model: Sequential, path: str | Path) -> tuple[list[str], list[str]]:
+    """Copy the weights of a file that ``Model.save`` wrote, wherever name and shape agree: (taken, left as they were).
+
+    The last layer of a network that knew other people does not fit, and stays new. Raises LoadError for a damaged
+    file, ShapeError where nothing fits.
+    """
+    given = Sequential.load(path).weights
+    own = model.weights
+    taken = [address for address in own if address in given and given[address].shape == own[address].shape]
+    if not taken:
+        fix = f"This network has {', '.join(list(own)[:4])}, ..."
+        raise ShapeError(explain(f"weights in '{path}' that fit '{model.name}'", f"{', '.join(list(given)[:4])}", fix))
+    for address in taken:
+        own[address][...] = given[address]
+    return taken, [address for address in own if address not in taken]
+
+
+def freeze(model: Sequential, patterns: Sequence[str]) -> list[str]:
+    """Stop training the layers with these names (``conv*`` is a pattern); returns their names.
+
+    Raises OptionError for a name that no layer has, and when nothing is left to train.
+    """
+    names = [layer.name for layer in model.layers]
+    for pattern in patterns:
+        if not fnmatch.filter(names, pattern):
+            raise OptionError(explain(f"layers to freeze among {', '.join(names)}", repr(pattern)))
+    frozen = [name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
+    for layer in model.layers:
+        if layer.name in frozen:
+            layer.trainable = False
+    if not any(layer.trainable and layer.params for layer in model.layers):
+        raise OptionError(explain("at least one layer with weights that is not frozen", ", ".join(patterns)))
+    return frozen
+
+
+def _last_dense(model: Sequential) -> int:
+    places = [place for place, layer in enumerate(model.path) if isinstance(layer, Dense)]
+    if not places:
+        fix = "The last dense layer gives the scores; what it is given describes a face."
+        raise OptionError(explain(f"a network with a dense layer, '{model.name}'", "none", fix))
+    return places[-1]
+
+
+def _anew(model: Sequential, layers: Sequence[Any], seed: int) -> Sequential:
+    """The same layers, not built before, with initial weights from ``seed``."""
+    fresh = [type(layer)(**layer.config()) for layer in layers]
+    return Sequential(fresh, input_shape=model.input_shape, name=model.name, dtype=str(model.dtype), seed=seed)
+
+
+def _from_file(name: str) -> Callable[[Shape, int], Any]:
+    file, _, function = name.rpartition(":")
+    path = Path(file)
+    if path.suffix != ".py" or not path.is_file():
+        raise OptionError(explain("FILE.py:function with a file that is there", repr(name)))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    made: Any = getattr(module, function, None)
+    if not callable(made):
+        raise OptionError(explain(f"a function '{function}(input_shape, classes)' in '{file}'", "none of that name"))
+    return made  # type: ignore[no-any-return]
+
+
+def _check(model: Any, name: str, input_shape: Shape, classes: int) -> None:
+    fix = "End in Dense(classes), without a softmax: training takes the loss from the scores."
+    expected = f"{name} to return a built Sequential, {input_shape} -> ({classes},), that ends in scores"
+    if not isinstance(model, Sequential) or model.input_shape is None:
+        raise OptionError(explain(expected, f"{type(model).__name__}", fix))
+    if (model.input_shape, model.output_shape) != (tuple(input_shape), (classes,)):
+        raise ShapeError(explain(expected, f"{model.input_shape} -> {model.output_shape}", fix))
+    if isinstance(model.path[-1], Softmax):
+        raise OptionError(explain(expected, f"'{model.path[-1].name}' at its end", fix))

@@ -1,0 +1,68 @@
+"""Unit normalisation: lengths, the zero vector, very large and very small ones, and axes that are none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minicnn.errors import MinicnnError, OptionError, ShapeError
+from minicnn.gradcheck import check_layer
+from minicnn.layers import UnitNormalization
+from minicnn.ops.unit_normalization import unit_normalization, unit_normalization_backward
+
+
+@pytest.mark.parametrize("axes", [-1, 1, (1, 2), (2, -3)])
+def test_every_vector_has_length_one_and_its_direction(axes: Any, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((3, 4, 5, 2))
+    y, cache = unit_normalization(x, axes)
+    several = axes if isinstance(axes, tuple) else (axes,)
+    np.testing.assert_allclose(np.sqrt((y**2).sum(axis=several)), 1, rtol=1e-14)
+    np.testing.assert_allclose(y / x, np.broadcast_to(cache.scale, x.shape), rtol=1e-13)
+    assert (cache.scale > 0).all()
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-14, 1e-3, 1e30])
+def test_sizes_that_squares_cannot_hold(size: float) -> None:
+    y, _ = unit_normalization(np.array([[3.0, -4.0]], np.float32) * np.float32(size))
+    expected = np.array([[3.0, -4.0]]) * size / max(5 * size, 1e-12)
+    np.testing.assert_allclose(y, expected, rtol=1e-6)
+
+
+def test_zero_stays_zero() -> None:
+    y, cache = unit_normalization(np.zeros((2, 3)))
+    assert not y.any()
+    dy = np.array([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]])
+    np.testing.assert_allclose(unit_normalization_backward(dy, cache), dy * 1e12)
+
+
+def test_gradient_of_vectors_shorter_than_epsilon(rng: np.random.Generator) -> None:
+    """There y is x times a constant; what is measured in units of epsilon must be told by backward too."""
+    x = 1e-13 * rng.standard_normal((2, 3))
+    dy = rng.standard_normal((2, 3))
+    dx = unit_normalization_backward(dy, unit_normalization(x)[1])
+    np.testing.assert_allclose(dx, 1e12 * dy, rtol=1e-12)
+
+
+def test_gradient_has_no_part_along_the_vector(rng: np.random.Generator) -> None:
+    x, dy = rng.standard_normal((5, 7)), rng.standard_normal((5, 7))
+    dx = unit_normalization_backward(dy, unit_normalization(x)[1])
+    np.testing.assert_allclose((dx * x).sum(axis=1), 0, atol=1e-13)
+    layer = UnitNormalization()
+    layer.build((7,), rng, np.float64)
+    assert check_layer(layer, x).passed(1e-8)
+
+
+@pytest.mark.parametrize("axis", [0, 2, -3, (1, 1), (), 1.5, "last", (1, True)])
+def test_axes_that_are_none(axis: Any) -> None:
+    with pytest.raises(OptionError):
+        UnitNormalization(axis).output_shape((4,))
+
+
+def test_upstream_of_another_shape(rng: np.random.Generator) -> None:
+    _, cache = unit_normalization(rng.standard_normal((2, 3)))
+    with pytest.raises(ShapeError, match="dy of the shape of y"):
+        unit_normalization_backward(np.ones((3, 2)), cache)
+    with pytest.raises(MinicnnError):
+        unit_normalization(np.ones((2, 3), int))
