@@ -126,7 +126,7 @@ def _layers() -> list[tuple[Layer, Shape]]:
     ]
     everywhere = (
         *(layers.ReLU, layers.LeakyReLU, layers.ELU, layers.Sigmoid, layers.Tanh, layers.Softmax),
-        *(layers.BatchNormalization, lambda: layers.Dropout(0.5)),
+        *(layers.BatchNormalization, layers.UnitNormalization, lambda: layers.Dropout(0.5)),
     )
     found += [(make(), shape) for make in everywhere for shape in (picture, (130,))]
     found += [(Dense(units, use_bias=bias), (130,)) for units in (1, 64) for bias in (True, False)]
