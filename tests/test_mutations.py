@@ -47,9 +47,9 @@ MUTATIONS = [
     ),
     convolution(
         "winograd: dx with a kernel that is not turned",
-        "winograd",
-        "turned = kernel[::-1, ::-1].swapaxes(2, 3)",
-        "turned = kernel.swapaxes(2, 3)",
+        "winograd_tiles",
+        "turned[size_h - 1 - kh, size_w - 1 - kw, f, c] = kernel[kh, kw, c, f]",
+        "turned[kh, kw, f, c] = kernel[kh, kw, c, f]",
     ),
     convolution(
         "winograd: dx shifted", "winograd", "(reach - top, reach - bottom)", "(reach - top - 1, reach - bottom + 1)"
@@ -57,21 +57,26 @@ MUTATIONS = [
     convolution(
         "direct: dx with the kernel upside down",
         "direct",
-        "_by_group(kernel, groups).swapaxes(3, 4))",
-        "_by_group(kernel, groups).swapaxes(3, 4)[:, ::-1, ::-1])",
+        "slice(*taps_w)][::-1, ::-1]",
+        "slice(*taps_w)]",
     ),
-    convolution("direct: stride ignored in dx", "direct", "if reach < 0 or reach % stride_h or", "if reach < 0 or"),
+    convolution(
+        "direct: stride ignored in dx",
+        "direct",
+        "q = (first + before - phase) // stride",
+        "q = first + before - phase",
+    ),
     convolution(
         "direct: taps of dkernel exchanged",
-        "direct",
-        "dkernel[g, kh, kw, c, f] += row_sum[f]",
-        "dkernel[g, kw, kh, c, f] += row_sum[f]",
+        "direct_gradient",
+        "total[g, tap * rows + r + i, panel * W + c] += sums[i, c]",
+        "total[g, (per_group - 1 - tap) * rows + r + i, panel * W + c] += sums[i, c]",
     ),
     convolution(
         "direct: groups of dkernel interleaved",
         "direct",
-        "dkernel.transpose(1, 2, 3, 0, 4)",
-        "dkernel.transpose(1, 2, 3, 4, 0)",
+        "total[:, :, :own].swapaxes(0, 1), dy.dtype)",
+        "total[:, :, :own], dy.dtype)",
     ),
     convolution(
         "im2col: taps of dx exchanged",
@@ -98,8 +103,8 @@ MUTATIONS = [
         "float(dy[n, oh, ow, f]) * float(x[n, ih, iw, c])",
         "float(dy[n, oh, ow, f]) * float(x[n, ih, iw - 1, c])",
     ),
-    convolution("dbias of the first picture alone", "__init__", "dy.sum(axis=2)", "dy[:1].sum(axis=2)"),
-    convolution("dbias forgets an axis", "__init__", "dy.sum(axis=2)", "dy[:, :, 0]"),
+    convolution("dbias of the first picture alone", "__init__", "column_sums(dy)", "column_sums(dy[:1])"),
+    convolution("dbias forgets a column", "__init__", "column_sums(dy)", "column_sums(dy[:, :, 1:].copy())"),
     Mutation(
         "depthwise: kernel gradient in the wrong order",
         "minicnn/ops/depthwise_conv2d.py",
