@@ -63,8 +63,8 @@ MUTATIONS = [
     convolution(
         "direct: stride ignored in dx",
         "direct",
-        "q = (first + before - phase) // stride",
-        "q = first + before - phase",
+        "first_h, first_w, stride_h, stride_w, start_h",
+        "first_h, first_w, stride_h, 1, start_h",
     ),
     convolution(
         "direct: taps of dkernel exchanged",
@@ -73,10 +73,10 @@ MUTATIONS = [
         "total[g, (per_group - 1 - tap) * rows + r + i, panel * W + c] += sums[i, c]",
     ),
     convolution(
-        "direct: groups of dkernel interleaved",
+        "direct: rows of dkernel in reverse",
         "direct",
         "total[:, :, :own].swapaxes(0, 1), dy.dtype)",
-        "total[:, :, :own], dy.dtype)",
+        "total[:, ::-1, :own].swapaxes(0, 1), dy.dtype)",
     ),
     convolution(
         "im2col: taps of dx exchanged",
