@@ -206,11 +206,11 @@ def _measured(kernel_shape: Shape, window: Window, groups: int, x_shape: Shape, 
 def choose(kernel_shape: Shape, window: Window, groups: int) -> str:
     """The rule behind "auto", from the kernel's shape alone, so that training and inference agree.
 
-    - 3x3 at stride 1 with at least 16 channels on both sides: Winograd F(4x4,3x3), a quarter of the multiplications.
-      (With few input channels its transforms cost more than they save, and its rounding errors show.)
+    - 3x3 at stride 1 with at least 16 channels on both sides: Winograd F(2x2,3x3), 16 multiplications instead of 36.
+      (F(4x4) needs a quarter, but with AVX2 whole networks were more than twice as far from the truth as Keras.)
     - all else: direct, which reads windows where they lie. (im2col copies every input KH*KW times.)
     """
     _, _, channels, filters = kernel_shape
-    if min(channels, filters) >= 16 and winograd.F4x4.unsupported(kernel_shape, window, groups) is None:
-        return "winograd"
+    if min(channels, filters) >= 16 and winograd.F2x2.unsupported(kernel_shape, window, groups) is None:
+        return "winograd_2x2"
     return "direct"

@@ -86,7 +86,7 @@ def test_output_shapes(layer: Any, input_shape: tuple[int, ...], output_shape: t
 @pytest.mark.parametrize(
     "layer, channels, name",
     [
-        (Conv2D(16, 3), 16, "winograd"),
+        (Conv2D(16, 3), 16, "winograd_2x2"),
         (Conv2D(16, 3), 1, "direct"),
         (Conv2D(16, 3, strides=2), 16, "direct"),
         (Conv2D(16, 3, groups=2), 16, "direct"),

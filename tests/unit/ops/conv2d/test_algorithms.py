@@ -359,8 +359,8 @@ def test_backward_leaves_out_what_nobody_asked_for(name: str) -> None:
 @pytest.mark.parametrize(
     "kernel, options, groups, expected",
     [
-        ((3, 3, 64, 64), {}, 1, "winograd"),
-        ((3, 3, 16, 16), {"padding": "same"}, 1, "winograd"),
+        ((3, 3, 64, 64), {}, 1, "winograd_2x2"),
+        ((3, 3, 16, 16), {"padding": "same"}, 1, "winograd_2x2"),
         ((3, 3, 15, 64), {}, 1, "direct"),
         ((3, 3, 64, 15), {}, 1, "direct"),
         ((3, 3, 64, 64), {"strides": 2}, 1, "direct"),
@@ -376,5 +376,5 @@ def test_auto_chooses(kernel: Shape, options: dict[str, Any], groups: int, expec
 
 def test_the_cache_says_what_ran() -> None:
     x, kernel, _, _ = arrays(LARGE[1])
-    assert conv2d(x, kernel)[1].algorithm == "winograd"
+    assert conv2d(x, kernel)[1].algorithm == "winograd_2x2"
     assert conv2d(x, kernel, algorithm="direct")[1].algorithm == "direct"
