@@ -23,7 +23,7 @@ from minicnn.ops.simd import pointer
 from minicnn.shapes import Array
 
 TILES_PER_TURN = 8  # of a parallel loop over tiles
-TERMS_2, TERMS_4 = 96, 64  # of a sum that F(2x2) and F(4x4) add up at once; short sums round less
+TERMS_2, TERMS_4 = 32, 64  # of a sum that F(2x2) and F(4x4) add up at once; short sums round less
 ROW_BLOCK = 224 // ROWS * ROWS  # tiles that are multiplied with one panel after the other while they are in the cache
 
 
