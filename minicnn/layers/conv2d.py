@@ -108,7 +108,10 @@ class Conv2D(_Convolution):
     def algorithm_used(self) -> str:
         """The algorithm that runs for the shape this layer was built for."""
         self.require_built()
-        return resolve(self.algorithm, self.params["kernel"].shape, self.window, self.groups)
+        assert self.input_shape is not None
+        kernel = self.params["kernel"]
+        x = ((1, *self.input_shape), kernel.dtype) if self.algorithm == "auto" else None  # "measured" stays what it is
+        return resolve(self.algorithm, kernel.shape, self.window, self.groups, x)
 
     def parameter_specs(self, input_shape: Shape) -> dict[str, Weight]:
         kernel_shape = (*self.window.size, input_shape[2] // self.groups, self.filters)

@@ -217,7 +217,7 @@ def test_the_summary_names_the_layer_that_does_the_work() -> None:
     faces = noted(face_cnn())
     assert faces["relu1"] == "in bn1"
     assert faces["conv1"] == "direct"
-    assert faces["conv2"] == "winograd_2x2"
+    assert faces["conv2"] == "winograd_complex"
 
 
 def test_a_shared_relu_is_in_every_layer_before_it() -> None:
