@@ -2,9 +2,9 @@
 
     python -m benchmarks.rounding
 
-He-scaled kernels on the positive part of normal numbers: what a layer in the middle of a network sees. "rms" is the root
-mean square error over the root mean square of the result, "E" the largest error over the largest result, both against
-the float64 result for the same float32 numbers.
+He-scaled kernels on the positive part of normal numbers: what a layer in the middle of a network sees. "rms" is the
+root mean square error over the root mean square of the result, "E" the largest error over the largest result, both
+against the float64 result for the same float32 numbers.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def _compiled(a: Any, walking: bool = False, in_parts: bool = False) -> Any:
                 emit = TileCode(builder, number, r, v)
                 b_step = b[1] if walking else run.type(VECTORS * emit.lanes)
                 emit.ask_for(c, c_row)
-                emit.begin(a_row, a_step, b_step, run)
+                emit.begin(a_row, a_step, b_step, run, asking=not walking)  # the next rows of b are used much later
                 sources = (a, b[0], offsets, segments, addend, addend_row, c, c_row)
                 if in_parts:
                     emit.in_parts(*sources)

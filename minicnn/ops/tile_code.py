@@ -49,11 +49,12 @@ class TileCode:
         product = self.builder.fmul(a, b, flags=["contract"])
         return self.builder.fadd(product, total, flags=["contract"])
 
-    def begin(self, a_row: Any, a_step: Any, b_step: Any, run: Any) -> None:
-        """What all loops need, computed once."""
+    def begin(self, a_row: Any, a_step: Any, b_step: Any, run: Any, asking: bool = True) -> None:
+        """What all loops need, computed once. ``asking``: for rows of b before they are needed."""
         builder = self.builder
         self.a_step, self.b_step, self.run = a_step, b_step, run
-        self.near, self.far = (builder.mul(b_step, b_step.type(steps)) for steps in (NEAR, FAR))
+        ahead = [(NEAR, 1), (FAR, 2)] if asking else []
+        self.ahead = [(builder.mul(b_step, b_step.type(steps)), cache) for steps, cache in ahead if steps]
         distances = [builder.mul(a_row, a_row.type(r)) for r in range(1, self.rows)]
         self.rows_at = [run.type(0), *(opaque(builder, distance) for distance in distances)]
         self.unroll = (
@@ -126,9 +127,8 @@ class TileCode:
         k, a, b, *sums = variables
         for _ in range(steps):
             columns = [self.load(b, self.b_step.type(0), v) for v in range(self.vectors)]
-            self.ask(b, self.near)
-            if FAR:
-                self.ask(b, self.far, cache=2)
+            for distance, cache in self.ahead:
+                self.ask(b, distance, cache=cache)
             for r in range(self.rows):
                 factor = repeated(builder, builder.load(builder.gep(a, [self.rows_at[r]])), self.kind)
                 for v in range(self.vectors):

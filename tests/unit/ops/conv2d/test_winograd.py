@@ -73,8 +73,10 @@ def test_the_matrices_in_use_are_exact_in_float32(algorithm: Winograd) -> None:
     "algorithm, growth", [(F2x2, 5 / 3), (F4x4, 4.78), (F4x4_COMPLEX, 11 / 6)], ids=["F2x2", "F4x4", "complex"]
 )
 def test_errors_grow_as_the_table_beside_the_points_says(algorithm: Winograd, growth: float) -> None:
-    """Products with relative errors of unit variance: that of the outputs is ``growth`` times their own, along one axis.
-    The formula beside the points, and the same by throwing dice."""
+    """Products with relative errors of variance 1: along one axis, that of the outputs is ``growth`` times their own.
+
+    By the formula beside the points, and by throwing dice.
+    """
     a, b, g = algorithm.A, algorithm.B, algorithm.G
     formula = float((np.square(b).sum(0) * np.square(g).sum(1) * np.square(a).mean(1)).sum() / TAPS)
     assert formula == pytest.approx(growth, rel=1e-3)
