@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -169,14 +167,3 @@ def file_hash(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise LoadError(f"Cannot load '{path}': {error.strerror}.") from error
-
-
-def cache_folder() -> Path | None:
-    """Where embeddings are kept: the user's cache, as the operating system has it; None when there is no home."""
-    if sys.platform == "win32":
-        place = os.environ.get("LOCALAPPDATA", "")
-    elif sys.platform == "darwin":
-        place = os.path.expanduser("~/Library/Caches")
-    else:
-        place = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(place, "minicnn", "embeddings") if place and not place.startswith("~") else None
