@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from minicnn.cli import console
+from minicnn.cli.engines import check_backend
+from minicnn.cli.options import Backend, DatasetFolder, Objective
 from minicnn.errors import OptionError, explain
 
 if TYPE_CHECKING:
@@ -21,15 +23,11 @@ STAYS = ("context", "dataset", "out", "resume", "json")  # what --resume may be 
 
 def train(
     context: typer.Context,
-    dataset: Annotated[
-        Path, typer.Argument(metavar="DATASET", help="A folder per person, as `minicnn dataset` makes it.")
-    ],
+    dataset: DatasetFolder,
     out: Annotated[Path, typer.Option(metavar="RUN", help="Folder for everything that comes of it.")],
     model: Annotated[str, typer.Option(help="face-cnn, vgg-face, or FILE.py:function of yours.")] = "face-cnn",
-    backend: Annotated[str, typer.Option(help="Who computes: minicnn or keras.")] = "minicnn",
-    objective: Annotated[
-        str, typer.Option(help="softmax: a score per person. triplet: an embedding, by the triplet loss.")
-    ] = "softmax",
+    backend: Backend = "minicnn",
+    objective: Objective = "softmax",
     epochs: Annotated[int, typer.Option(min=1, help="Times that every picture is seen.")] = 40,
     batch: Annotated[int, typer.Option(min=1, help="Pictures per step (softmax).")] = 10,
     learning_rate: Annotated[float, typer.Option(help="At first; it falls to 0 along a cosine.")] = 0.001,
@@ -59,10 +57,8 @@ def train(
     """
     from minicnn.cli import train_steps as steps
     from minicnn.recognition.recipe import AUGMENT, Recipe
-    from minicnn.recognition.run import BACKENDS
 
-    if backend not in BACKENDS:
-        raise OptionError(explain(f"--backend as one of {', '.join(BACKENDS)}", repr(backend)))
+    check_backend(backend)
     if resume and (given := _given(context)):
         fix = "A run goes on as it was begun; its settings are in config.json."
         raise OptionError(explain("--resume without other settings", ", ".join(given), fix))
