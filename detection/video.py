@@ -160,6 +160,7 @@ class VideoWriter:
     def __init__(self, path: Path, rate: float) -> None:
         self._path, self._rate, self._size = path, rate, (0, 0)
         self._writer: Any = None
+        self.frames = 0  # added so far
 
     def add(self, rgb: Array) -> None:
         """Append one RGB frame, uint8 (H, W, 3). Raises ShapeError when its size is not that of the first."""
@@ -175,11 +176,21 @@ class VideoWriter:
         if size != self._size:
             raise ShapeError(explain(f"frames of {self._size[0]}x{self._size[1]} pixels", f"{size[0]}x{size[1]}"))
         self._writer.write(np.ascontiguousarray(rgb[:, :, ::-1]))
+        self.frames += 1
 
     def release(self) -> None:
         """Finish the file."""
         if self._writer is not None:
             self._writer.release()
+
+    def is_whole(self) -> bool:
+        """Does the finished file have every frame? OpenCV says nothing when the disk refuses some of it."""
+        cv2 = load_cv2("Writing a video")
+        with _quiet(cv2):
+            written = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
+            frames = int(written.get(cv2.CAP_PROP_FRAME_COUNT)) if written.isOpened() else 0
+            written.release()
+        return frames == self.frames
 
 
 @contextmanager
@@ -191,7 +202,7 @@ def write_video(path: str | os.PathLike[str], rate: float = 25.0) -> Iterator[Vi
 
     The file appears when the block ends well and has at least one frame; when the block raises, nothing is left behind.
     Raises OptionError for a name that does not end in .mp4 or a rate that is no positive number, ImageError when the
-    folder refuses.
+    folder or the disk refuses.
     """
     target = Path(os.path.realpath(path))
     if target.suffix.lower() != ".mp4" or not target.parent.is_dir():
@@ -205,7 +216,10 @@ def write_video(path: str | os.PathLike[str], rate: float = 25.0) -> Iterator[Vi
             yield writer
         finally:
             writer.release()
-        if temporary.exists():
+        if writer.frames:
+            if not writer.is_whole():
+                fix = "Make room or choose another folder."
+                raise refuse(str(path), "a disk that takes the video", "one that refused some of it", fix)
             os.replace(temporary, target)
     finally:
         with suppress(OSError):
