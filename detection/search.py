@@ -21,8 +21,8 @@ import numpy as np
 
 from detection.boxes import Box, Face
 from detection.detectors import Detector
-from detection.headers import refuse
 from detection.images import read_image
+from detection.regular_files import open_regular
 from minicnn.errors import ImageError, LoadError, MinicnnError, NoFaceError, explain
 from minicnn.io.npz import read_arrays, write_arrays
 from minicnn.recognition.identify import distances
@@ -61,14 +61,8 @@ class EmbeddingCache:
 
     def key(self, photo: Path) -> str:
         """SHA-256 of content and settings, in hexadecimal. Raises ImageError for what is no readable file."""
-        try:
-            if not photo.is_file():
-                what = "no such file" if not photo.exists() else "no regular file"
-                raise refuse(str(photo), "a picture file", what, "Check the name and the folder.")
-            with open(photo, "rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise refuse(str(photo), "a readable picture file", error.strerror, "Check the permissions.") from None
+        with open_regular(photo, "picture") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
         return hashlib.sha256(f"{FORMAT} {VERSION} {content} {self.settings}".encode()).hexdigest()
 
     def load(self, key: str) -> Embedded | None:

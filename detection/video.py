@@ -13,7 +13,6 @@ import math
 import os
 import re
 import secrets
-import stat
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +25,7 @@ import numpy as np
 from detection.headers import refuse
 from detection.images import MAX_PIXELS, check_rgb
 from detection.optional import load_cv2
+from detection.regular_files import open_regular
 from minicnn.errors import ImageError, OptionError, ShapeError, explain
 from minicnn.shapes import Array
 
@@ -106,18 +106,8 @@ def _open_file(source: str | os.PathLike[str]) -> Any:
     name = os.fspath(source)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", name):
         raise refuse(name, "a video file on this machine", "an address", "Download it first.")
-    try:
-        info = os.stat(source)
-        if not stat.S_ISREG(info.st_mode):  # a pipe or a device could keep us waiting for ever
-            what = "a folder" if stat.S_ISDIR(info.st_mode) else "a pipe, a device or a socket"
-            raise refuse(name, "a video file", what, "Name one file.")
-        with open(source, "rb") as file:
-            start = file.read(16)
-    except FileNotFoundError:
-        raise refuse(name, "a video file", "no such file", "Check the name and the folder.") from None
-    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
-        reason = getattr(error, "strerror", None) or str(error)
-        raise refuse(name, "a readable video file", reason, "Check the name and the permissions.") from None
+    with open_regular(source, "video") as file:
+        start = file.read(16)
     if not _CONTAINERS.match(start) or _PICTURES_IN_FTYP.match(start):
         received = f"a file that begins with the bytes {start[:8].hex(' ')}" if start else "an empty file"
         raise refuse(name, f"a video ({FORMATS})", received, "Convert it to MP4.")

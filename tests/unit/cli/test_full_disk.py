@@ -1,4 +1,4 @@
-"""A full disk, whatever the command: one error that says so, the files of before as they were, and no half of a new one."""
+"""A full disk, whatever the command: one error that says so, old files as they were, and no half of a new one."""
 
 from __future__ import annotations
 
