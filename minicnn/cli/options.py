@@ -38,6 +38,10 @@ Backend = Annotated[str, typer.Option(help="The engine that computes: minicnn or
 Objective = Annotated[
     str, typer.Option(help="softmax: a score per person. triplet: an embedding; the nearest known face counts.")
 ]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="What else a recipe has: augment.rotate=20, label_smoothing=0."),
+]
 RunDetector = Annotated[
     str | None, typer.Option("--detector", help="dlib-hog, opencv-haar or dlib-cnn; without it, as for the training.")
 ]

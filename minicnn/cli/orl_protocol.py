@@ -23,6 +23,7 @@ import typer
 
 from minicnn.cli import console
 from minicnn.cli.engines import check_backend
+from minicnn.cli.options import Settings
 
 AGREEMENT = 0.01  # between the two engines' mean errors
 
@@ -31,10 +32,7 @@ def orl_protocol(
     splits: Annotated[int, typer.Option(min=1, help="Random splits; their seeds are SEED, SEED + 1, ...")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="The first split's seed, also that of its training.")] = 0,
     backend: Annotated[str, typer.Option(help="Who trains and predicts: minicnn, keras or both.")] = "minicnn",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Another recipe: epochs=60, augment.rotate=20, ..."),
-    ] = None,
+    settings: Settings = None,
     select: Annotated[
         bool, typer.Option("--select", help="Split training halves again: to choose settings without test faces.")
     ] = False,
@@ -49,10 +47,11 @@ def orl_protocol(
     backends = ("minicnn", "keras") if backend == "both" else (backend,)
     for name in backends:
         check_backend(name)
-    from minicnn.cli.orl_steps import recipe_with, run_splits
+    from minicnn.cli.orl_steps import run_splits
     from minicnn.environment import describe
+    from minicnn.recognition.recipe import Recipe
 
-    recipe = recipe_with(settings or ())
+    recipe = Recipe().changed(settings or ())
     start = time.perf_counter()
     rows = []
     with console.steps() as say:

@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,6 @@ from detection.split import stratified_split
 from minicnn.cli import train_steps as steps
 from minicnn.cli.demo_steps import CROP
 from minicnn.cli.engines import make_engine, make_trainer
-from minicnn.errors import OptionError, explain
 from minicnn.recognition.identify import Gallery, person_distances, probabilities
 from minicnn.recognition.recipe import Recipe, Samples
 from minicnn.recognition.run import Run
@@ -31,30 +28,6 @@ from minicnn.shapes import Array
 
 TRAIN, TEST = 5, 5  # pictures of everybody
 INNER_TRAIN, INNER_TEST = 3, 2  # of a training half, to choose settings
-
-
-def recipe_with(settings: Sequence[str]) -> Recipe:
-    """The recipe with other values: "epochs=60", "augment.rotate=20". Raises OptionError for what it does not have."""
-    known = asdict(Recipe())
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        *group, last = name.split(".")
-        table: Any = known
-        for part in group:
-            table = table.get(part) if isinstance(table, dict) else None
-        if not equals or not isinstance(table, dict) or last not in table:
-            fix = "Nested ones with a dot: augment.rotate=20."
-            raise OptionError(explain(f"NAME=VALUE, the name one of {', '.join(known)}", repr(setting), fix))
-        table[last] = _value(value)
-    return Recipe(**known)
-
-
-def _value(text: str) -> Any:
-    """Numbers, true and false as JSON has them; everything else is text."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def run_splits(

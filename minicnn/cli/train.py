@@ -12,7 +12,7 @@ import typer
 
 from minicnn.cli import console
 from minicnn.cli.engines import check_backend
-from minicnn.cli.options import Backend, DatasetFolder, Objective
+from minicnn.cli.options import Backend, DatasetFolder, Objective, Settings
 from minicnn.errors import OptionError, explain
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def train(
     pictures: Annotated[int, typer.Option(min=2, help="Pictures of each of them (triplet).")] = 4,
     margin: Annotated[float, typer.Option(help="Between own and other people's squared distances (triplet).")] = 0.2,
     dimensions: Annotated[int, typer.Option(min=1, help="Numbers in an embedding (triplet).")] = 128,
+    settings: Settings = None,
     weights: Annotated[Path | None, typer.Option(help="Start from the weights of a network (.npz).")] = None,
     freeze: Annotated[str, typer.Option(help="Layers that do not learn: conv1,bn1 or conv*.")] = "",
     seed: Annotated[int, typer.Option(min=0, help="All chance follows from it.")] = 0,
@@ -84,7 +85,7 @@ def train(
             dimensions=dimensions,
             augment=asdict(AUGMENT) if augment else {},
             views=views,
-        )
+        ).changed(settings or ())
         chosen = tuple(name.strip() for name in freeze.split(",") if name.strip())
         choices = steps.Choices(model, backend, seed, weights, chosen)
         run, network, notes = steps.begin(console.output_folder(out), faces, recipe, choices)
@@ -104,9 +105,9 @@ def train(
 
 def _given(context: typer.Context) -> list[str]:
     """Options that were typed, other than those that go with --resume."""
-    sources = {name: context.get_parameter_source(name) for name in context.params}
-    typed = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
-    return [f"--{name.replace('_', '-')}" for name in typed if name not in STAYS]
+    sources = {option: context.get_parameter_source(str(option.name)) for option in context.command.params}
+    typed = [option for option, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    return [option.opts[0] for option in typed if option.name not in STAYS]
 
 
 def _show(done: Any, seconds: float, *, as_json: bool) -> None:

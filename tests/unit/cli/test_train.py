@@ -45,7 +45,7 @@ def dataset(tmp_path: Path) -> Path:
 
 def test_a_run_has_everything(dataset: Path, tmp_path: Path) -> None:
     out = tmp_path / "new" / "run"
-    result = run("train", dataset, "--out", out, *QUICK, "--seed", 4)
+    result = run("train", dataset, "--out", out, *QUICK, "--seed", 4, "--set", "augment.rotate=20")
     assert result.exit_code == 0, result.output
     assert "3 people, minicnn" in result.stdout
     assert "epoch 3/3: " in result.stderr
@@ -56,6 +56,7 @@ def test_a_run_has_everything(dataset: Path, tmp_path: Path) -> None:
     ]
     config = Run.open(out).config
     assert (config.people, config.input_shape, config.seed) == (("anna", "boris", "çelik"), (SIDE, SIDE, 1), 4)
+    assert config.settings["recipe"]["augment"]["rotate"] == 20
     _, paths = load_gallery(out / "gallery.npz", 3)
     assert paths[0] == "anna/0.png"
     assert {"distance", "probability"} <= set(load_thresholds(out))
@@ -147,6 +148,7 @@ def test_runs_that_cannot_begin_or_go_on(dataset: Path, tmp_path: Path) -> None:
     assert run("train", dataset, "--out", out, *QUICK).exit_code == 0
     assert "--resume" in refused(run("train", dataset, "--out", out, *QUICK))
     assert "--epochs" in refused(run("train", dataset, "--out", out, "--resume", "--epochs", 9))
+    assert "--set" in refused(run("train", dataset, "--out", out, "--resume", "--set", "augment.rotate=9"))
     write_image(dataset / "anna" / "0.png", np.full((SIDE, SIDE), 9, np.uint8))
     assert "the pictures that" in refused(run("train", dataset, "--out", out, "--resume"))
 
@@ -160,6 +162,7 @@ def test_runs_that_cannot_begin_or_go_on(dataset: Path, tmp_path: Path) -> None:
         (("--freeze", "conv9"), "'conv9'"),
         (("--weights", "missing.npz"), "no such file"),
         (("--learning-rate", 0), "learning_rate"),
+        (("--set", "augment.spin=3"), "NAME=VALUE"),
     ],
 )
 def test_options_out_of_range(options: tuple[object, ...], message: str, dataset: Path, tmp_path: Path) -> None:
