@@ -1,7 +1,7 @@
 """Ten thousand photographs through ``minicnn dataset build``, killed on the way: is one lost, is one done twice, does
 memory grow?
 
-    python -m benchmarks.dataset_build FACES --photos 10000 --kills 5 --work /tmp/build
+    python -m benchmarks.dataset_build FACES --photos 10000 --kills 5 --work build/copies
 
 FACES is a folder per person of photographs; copies with changes are made of them (``altered_photos``). The command runs
 as somebody would start it, in a session of its own. As often as ``--kills`` says, after a random number of photographs
