@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from minicnn.cli import console
-from minicnn.cli.detect import DetectorName, Upsample, chosen_detector
 from minicnn.cli.faces import face_batch
 from minicnn.cli.networks import architecture
+from minicnn.cli.options import DetectorName, Upsample, detector_maker
 from minicnn.report import text
 
 
@@ -52,7 +52,7 @@ def compare(
 
         require_libraries()
     table = architecture(model, input, classes, top=top)
-    faces = face_batch(place, chosen_detector(detector, upsample), table.input_shape, batch)
+    faces = face_batch(place, detector_maker(detector, upsample)(), table.input_shape, batch)
     if len(faces.names) < batch:
         console.note(
             f"{len(faces.names)} faces found; comparing with a batch of {len(faces.names)} instead of {batch}."

@@ -8,18 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
 
-from minicnn.cli.main import app
 from reference_keras.reports import ParityReport
-
-
-def run(*arguments: object) -> Result:
-    result = CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "60"})
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
+from tests.unit.cli.terminal import run
 
 SMALL = ("--batch", 4, "--input", "96x96x1")
 

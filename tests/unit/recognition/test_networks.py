@@ -178,3 +178,18 @@ def test_batches_of_a_recipe() -> None:
 def test_recipes_that_are_none(wrong: dict[str, Any]) -> None:
     with pytest.raises(OptionError):
         Recipe(**wrong)
+
+
+def test_a_recipe_with_other_values_as_they_are_typed() -> None:
+    typed = ["epochs=3", "views=false", "augment.rotate=2.5", "objective=triplet"]
+    augment = dict(Recipe().augment) | {"rotate": 2.5}
+    assert Recipe().changed(typed) == Recipe(epochs=3, views=False, objective="triplet", augment=augment)
+    assert Recipe(augment={}).changed(["batch=4"]) == Recipe(augment={}, batch=4)
+
+
+@pytest.mark.parametrize(
+    "setting", ["epochs", "eposchs=3", "epochs.x=3", "augment.spin=3", "augment=none", "epochs=0", "epochs=[1]", "=3"]
+)
+def test_values_that_a_recipe_cannot_have(setting: str) -> None:
+    with pytest.raises(OptionError):
+        Recipe().changed([setting])
