@@ -25,7 +25,8 @@ from minicnn.shapes import Array
 
 U = 2.0**-24
 AGREE_FLOAT64 = 1e-11
-FLOAT32_INSIDE = frozenset({"LeakyReLU"})  # TensorFlow keeps its slope in float32, also where the data are float64
+#: TensorFlow keeps the slope in float32, and blends pictures in float32, also where the data are float64
+FLOAT32_INSIDE = frozenset({"LeakyReLU", "leaky_relu", "bilinear"})
 LARGE_TILES = frozenset({"winograd"})  # algorithms with transforms of F(4x4,3x3) or larger
 
 
@@ -53,9 +54,9 @@ def rms(difference: Array) -> float:
     return math.sqrt(float(np.mean(np.square(difference, dtype=np.float64))))
 
 
-def float64_limit(kind: str) -> float:
-    """How far the two sides may differ when both compute in float64, for a layer of this kind."""
-    return U if kind in FLOAT32_INSIDE else AGREE_FLOAT64
+def float64_limit(kind: str, *options: str) -> float:
+    """How far the two sides may differ when both compute in float64, for a layer of this kind with these options."""
+    return U if FLOAT32_INSIDE & {kind, *options} else AGREE_FLOAT64
 
 
 def layer_limit(keras_error: float, algorithm: str | None = None) -> float:

@@ -11,8 +11,8 @@ from typing import Any
 
 from minicnn.errors import OptionError, explain
 from minicnn.layers.base import Layer
+from minicnn.model import Model
 from minicnn.models.table import Architecture, Row
-from minicnn.sequential import Sequential
 from reference_keras.backend import load_keras
 from reference_keras.weights import keras_variables
 
@@ -45,16 +45,21 @@ def keras_model(architecture: Architecture, *, dtype: str = "float32") -> Any:
     return _in_a_row(layers, architecture.input_shape, architecture.name, dtype)
 
 
-def keras_twin(model: Sequential, *, dtype: str | None = None) -> Any:
+def keras_twin(model: Model, *, dtype: str | None = None) -> Any:
     """The Keras model with the layers, the names and the weights of ``model``; ``dtype`` None is the model's own.
 
     Raises StateError for a model that is not built, OptionError for a layer that Keras does not have.
     """
     model.require_built()
-    assert model.input_shape is not None
-    dtype = dtype or str(model.dtype)
-    once = {layer.name: keras_layer(layer, dtype=dtype) for layer in model.layers}
-    twin = _in_a_row([once[layer.name] for layer in model.path], model.input_shape, model.name, dtype)
+    keras, dtype = load_keras(), dtype or str(model.dtype)
+    layers = {layer.name: keras_layer(layer, dtype=dtype) for layer in model.layers}
+    shapes = zip(model.shapes, model.input_names, strict=False)
+    values = [keras.Input(shape, dtype=dtype, name=name) for shape, name in shapes]
+    inputs = list(values)
+    for node in model.graph.nodes:
+        values.append(layers[node.layer.name](node.pick(values)))
+    outputs = [values[value] for value in model.graph.outputs]
+    twin = keras.Model(_one_or_all(inputs), _one_or_all(outputs), name=model.name)
     weights = model.weights
     for address, variable in keras_variables(twin).items():
         variable.assign(weights[address].astype(dtype))
@@ -86,6 +91,10 @@ def _in_a_row(layers: list[Any], input_shape: tuple[int, ...], name: str, dtype:
     for layer in layers:
         y = layer(y)
     return keras.Model(inputs, y, name=name)
+
+
+def _one_or_all(tensors: list[Any]) -> Any:
+    return tensors[0] if len(tensors) == 1 else tensors
 
 
 def _kind_and_options(layer: Layer | Row) -> tuple[str, dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minicnn.errors import ShapeError, explain
+from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.layers.base import INFERENCE, Context, Layer, Params
 from minicnn.ops import activations as ops
 from minicnn.shapes import Array, Shape
@@ -112,3 +112,30 @@ class Softmax(_Activation):
 
     def config(self) -> dict[str, Any]:
         return super().config() | {"axis": self.axis}
+
+
+class Activation(_Activation):
+    """An activation by its Keras name, with that function's defaults: ``Activation("relu")``. (N, ...) -> (N, ...).
+
+    "leaky_relu" has slope 0.2 here, as Keras's function; the layer ``LeakyReLU`` has 0.3, as Keras's layer.
+    """
+
+    def __init__(self, activation: str, *, name: str | None = None, trainable: bool = True) -> None:
+        super().__init__(name=name, trainable=trainable)
+        if activation not in ops.BY_NAME:
+            raise OptionError(explain(f"an activation among {', '.join(ops.BY_NAME)}", repr(activation)))
+        self.activation = activation
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if self.activation == "softmax":
+            ops.check_softmax_axis(len(input_shape) + 1, -1)
+        return super().output_shape(input_shape)
+
+    def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, Any]:
+        return ops.BY_NAME[self.activation][0](x)
+
+    def backward(self, dy: Array, cache: Any, *, input_gradient: bool = True) -> tuple[Array | None, Params]:
+        return ops.BY_NAME[self.activation][1](dy, cache) if input_gradient else None, {}
+
+    def config(self) -> dict[str, Any]:
+        return super().config() | {"activation": self.activation}

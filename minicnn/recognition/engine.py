@@ -86,10 +86,11 @@ class MinicnnEngine(RunEngine):
         self.trunk = up_to(self.model, run.config.embedding_layer)
 
     def scores(self, x: Array) -> Array:
-        return self.model.predict(x, BATCH)
+        scores: Array = self.model.predict(x, BATCH)
+        return scores
 
     def features(self, x: Array) -> Array:
-        found = self.trunk.predict(x, BATCH)
+        found: Array = self.trunk.predict(x, BATCH)
         return found.reshape(len(found), -1)  # (N, ...) -> (N, D)
 
 

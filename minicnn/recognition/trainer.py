@@ -52,7 +52,8 @@ class MinicnnTrainer:
         return training.train_epoch(self.model, batches, epoch, callbacks)
 
     def predict(self, x: Array, batch_size: int) -> Array:
-        return self.model.predict(x, batch_size)
+        found: Array = self.model.predict(x, batch_size)
+        return found
 
     def save(self, path: str | Path) -> None:
         self.model.save(path)
