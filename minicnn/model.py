@@ -121,6 +121,9 @@ class Model(Network):
         the *last* part of the data out, before any shuffling, as Keras does. ``verbose``: 0 silent, 1 a progress bar,
         2 a line per epoch, "auto" a bar in a terminal and lines elsewhere.
         """
+        if self.graph.inputs > 1:
+            fix = "Train with train_on_batch([a, b, ...], y), a batch at a time."
+            raise OptionError(explain("one input to fit on", f"{self.input_names}", fix))
         whole(epochs, "epochs")
         whole(initial_epoch, "initial_epoch", least=0)
         self.require_compiled()

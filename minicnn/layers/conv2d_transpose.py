@@ -23,8 +23,8 @@ class Conv2DTranspose(Convolution):
     """Transposed convolution with ``filters`` kernels: makes pictures ``strides`` times as large, with learned weights.
 
     (N, H, W, C) -> (N, OH, OW, filters); ``kernel`` (KH, KW, filters, C), ``bias`` (filters,). ``output_padding`` adds
-    rows and columns at the end (None: as many as ``strides`` ask for). ``algorithm`` is the convolution's that it is the
-    transpose of.
+    rows and columns at the end (None: as many as ``strides`` ask for). ``algorithm`` is that of the convolution whose
+    transpose this is.
     """
 
     def __init__(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import initializers
+from minicnn.errors import OptionError, explain
 from minicnn.initializers import Initializer
 from minicnn.layers.base import INFERENCE, Context, Layer, Params, Weight
 from minicnn.ops.layer_norm import LayerNormCache, layer_norm, layer_norm_backward, parameter_shape
@@ -19,7 +20,8 @@ class LayerNormalization(Layer):
     """Normalise along ``axis`` (one or several; the batch is axis 0), then ``gamma`` * that + ``beta``.
 
     (N, ...) -> (N, ...). Usually along the channels, so that every pixel is normalised by itself. ``center=False``
-    leaves out beta, ``scale=False`` gamma. The axes are sorted, as in Keras: gamma has theirs in the order of the data.
+    leaves out beta, ``scale=False`` gamma. Several axes are counted either all from the front or all from the back:
+    Keras, which sorts them as they are written, gives gamma another shape where both are mixed.
     """
 
     def __init__(
@@ -37,6 +39,8 @@ class LayerNormalization(Layer):
         super().__init__(name=name, trainable=trainable)
         several = axis if isinstance(axis, (list, tuple)) else (axis,)
         self.axes = tuple(sorted(whole(value, "an axis", least=-1000) for value in several))
+        if min(self.axes, default=0) < 0 <= max(self.axes, default=0):
+            raise OptionError(explain("axes all below 0 or all above", repr(axis), "Count them all from the front."))
         self.axis: int | list[int] = list(self.axes) if isinstance(axis, (list, tuple)) else self.axes[0]
         self.epsilon = number("epsilon", epsilon, above=0)
         self.center, self.scale = flag("center", center), flag("scale", scale)

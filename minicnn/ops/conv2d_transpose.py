@@ -1,4 +1,5 @@
-"""Transposed convolution: every pixel stamps a kernel, times its value, onto a larger picture; stamps that overlap add up.
+"""Transposed convolution: every pixel stamps a kernel, times its value, onto a larger picture. Where stamps overlap,
+they add up.
 
     y[n, h*SH + kh*DH - top, w*SW + kw*DW - left, f] += x[n, h, w, c] * kernel[kh, kw, f, c]          + bias[f]
 
@@ -97,7 +98,7 @@ def conv2d_transpose_backward(
 
 
 def check_output_padding(output_padding: IntOrPair | None, window: Window) -> Pair | None:
-    """None, or rows and columns, fewer than the strides: more would be a stamp that nobody makes. Raises OptionError."""
+    """None, or rows and columns, fewer than the strides: beyond that nobody stamps. Raises OptionError."""
     if output_padding is None:
         return None
     found = pair(output_padding, "output_padding", least=0)

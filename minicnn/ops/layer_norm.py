@@ -38,12 +38,12 @@ class LayerNormCache(NamedTuple):
 def layer_norm(
     x: Array, gamma: Array, beta: Array, axes: int | tuple[int, ...] = -1, epsilon: float = 1e-3
 ) -> tuple[Array, LayerNormCache]:
-    """(N, ...) -> (N, ...), normalised along ``axes``, in whose order gamma and beta have theirs; and the cache.
+    """(N, ...) -> (N, ...), normalised along ``axes``, and the cache. gamma and beta have just these axes of x.
 
     Raises ShapeError, DtypeError, OptionError.
     """
     x = check_batch(x, least=2)
-    axes = check_axes(axes, x.ndim)
+    axes = tuple(sorted(check_axes(axes, x.ndim)))
     shape = tuple(x.shape[axis] for axis in axes)
     for name, array in (("gamma", gamma), ("beta", beta)):
         check_array(array, name, len(axes), "one per normalised axis")
@@ -85,21 +85,17 @@ def _xhat(cache: LayerNormCache) -> Array:
 
 
 def _spread(parameter: Array, axes: tuple[int, ...], rank: int) -> Array:
-    """A parameter with its axes where they belong in x, and 1 elsewhere: (H, C), axes (1, 3) -> (1, H, 1, C)."""
-    order = np.argsort(axes)
-    shape = [1] * rank
-    for place in order:
-        shape[axes[place]] = parameter.shape[place]
-    return parameter.transpose(order).reshape(shape)
+    """A parameter with 1 where x has its other axes: (H, C), axes (1, 3) -> (1, H, 1, C)."""
+    sizes = iter(parameter.shape)
+    return parameter.reshape([next(sizes) if axis in axes else 1 for axis in range(rank)])
 
 
 def _sum_over_groups(values: Array, axes: tuple[int, ...]) -> Array:
-    """Sums over all other axes: what is left stands in the order of ``axes``."""
     others = tuple(axis for axis in range(values.ndim) if axis not in axes)
-    total = values.sum(axis=others, dtype=np.float64).astype(values.dtype)  # the axes in their order within x
-    return np.ascontiguousarray(total.transpose(np.argsort(np.argsort(axes))))
+    total: Array = values.sum(axis=others, dtype=np.float64).astype(values.dtype)
+    return total
 
 
 def parameter_shape(axes: tuple[int, ...], input_shape: Shape) -> Shape:
     """The shape of gamma and beta for inputs of ``input_shape`` (no batch axis)."""
-    return tuple((1, *input_shape)[axis] for axis in check_axes(axes, len(input_shape) + 1))
+    return tuple((1, *input_shape)[axis] for axis in sorted(check_axes(axes, len(input_shape) + 1)))

@@ -4,8 +4,8 @@
     y[n, oh, ow, f]       = bias[f] + sum over k of  z[n, oh, ow, k] * pointwise[0, 0, k, f]
 
 Two operations that are there already, one after the other; backward is the chain rule through both. A 3x3 convolution
-costs 9*C*F multiplications per pixel, this one 9*C*M + C*M*F: about a ninth, if M is 1 and F is large. What it cannot do
-is to look for another pattern in each pair of channel and filter.
+costs 9*C*F multiplications per pixel, this one 9*C*M + C*M*F: about a ninth, if M is 1 and F is large. What it cannot
+do is to look for another pattern in each pair of channel and filter. z is not remembered: to compute it again is cheap.
 Source: Chollet 2017, "Xception"; Howard et al. 2017, "MobileNets".
 """
 
@@ -16,14 +16,18 @@ from typing import NamedTuple
 from minicnn.errors import ShapeError, explain
 from minicnn.ops.conv2d import Conv2DCache, conv2d, conv2d_backward
 from minicnn.ops.depthwise_conv2d import depthwise_conv2d, depthwise_conv2d_backward
-from minicnn.shapes import Array, check_array
+from minicnn.shapes import Array, Window, check_array
 
 
 class SeparableConv2DCache(NamedTuple):
-    """What each half remembers."""
+    """The input and both kernels, and how they met."""
 
-    depthwise: Conv2DCache
-    pointwise: Conv2DCache
+    x: Array
+    depthwise_kernel: Array
+    pointwise_kernel: Array
+    window: Window
+    has_bias: bool
+    algorithms: tuple[str, str]  # what the depthwise half was asked for, and what the pointwise one took
 
 
 def separable_conv2d(
@@ -45,11 +49,11 @@ def separable_conv2d(
     check_array(pointwise_kernel, "pointwise_kernel", 4, "(1, 1, C*M, F)")
     if pointwise_kernel.shape[:2] != (1, 1):
         raise ShapeError(explain("pointwise_kernel of shape (1, 1, C*M, F)", f"shape {pointwise_kernel.shape}"))
-    z, depthwise = depthwise_conv2d(
-        x, depthwise_kernel, strides=strides, padding=padding, dilation_rate=dilation_rate, algorithm=algorithm
-    )
+    window = Window.of(depthwise_kernel.shape[:2], strides, padding, dilation_rate)
+    z, _ = _depthwise(x, depthwise_kernel, window, algorithm)
     y, pointwise = conv2d(z, pointwise_kernel, bias, relu=relu)
-    return y, SeparableConv2DCache(depthwise, pointwise)
+    names = (algorithm, pointwise.algorithm)
+    return y, SeparableConv2DCache(x, depthwise_kernel, pointwise_kernel, window, bias is not None, names)
 
 
 def separable_conv2d_backward(
@@ -59,13 +63,24 @@ def separable_conv2d_backward(
 
     Raises ShapeError and DtypeError when ``dy`` is not shaped like y.
     """
-    below = input_gradient or parameter_gradients
-    dz, dpointwise, dbias = conv2d_backward(
-        dy, cache.pointwise, input_gradient=below, parameter_gradients=parameter_gradients
-    )
-    if dz is None:
+    if not (input_gradient or parameter_gradients):
         return None, None, None, None
+    z, depthwise = _depthwise(cache.x, cache.depthwise_kernel, cache.window, cache.algorithms[0])
+    pointwise = Conv2DCache(z, cache.pointwise_kernel, Window((1, 1)), 1, cache.has_bias, cache.algorithms[1])
+    dz, dpointwise, dbias = conv2d_backward(dy, pointwise, parameter_gradients=parameter_gradients)
+    assert dz is not None
     dx, ddepthwise, _ = depthwise_conv2d_backward(
-        dz, cache.depthwise, input_gradient=input_gradient, parameter_gradients=parameter_gradients
+        dz, depthwise, input_gradient=input_gradient, parameter_gradients=parameter_gradients
     )
     return dx, ddepthwise, dpointwise, dbias
+
+
+def _depthwise(x: Array, kernel: Array, window: Window, algorithm: str) -> tuple[Array, Conv2DCache]:
+    return depthwise_conv2d(
+        x,
+        kernel,
+        strides=window.strides,
+        padding=window.padding,
+        dilation_rate=window.dilation,
+        algorithm=algorithm,
+    )
