@@ -31,8 +31,8 @@ from minicnn.layers import (
     Tanh,
     ZeroPadding2D,
 )
+from minicnn.model import Model
 from minicnn.models import Architecture, build, face_cnn_table, vgg_face_table
-from minicnn.sequential import Sequential
 from minicnn.shapes import Array
 from tests.cases import CASES, Case, row
 
@@ -63,7 +63,7 @@ class LayerCase:
 
 
 @functools.cache
-def network(name: str) -> Sequential:
+def network(name: str) -> Model:
     """The network of a table with its initial weights; made once, so nobody may change its weights."""
     return build(TABLES[name])
 

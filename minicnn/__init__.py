@@ -39,8 +39,9 @@ _HOME = {
     "minicnn.callbacks": ("Callback", "EarlyStopping", "ModelCheckpoint", "CSVLogger"),
     "minicnn.model": ("Model",),
     "minicnn.sequential": ("Sequential",),
-    "minicnn.models": ("face_cnn", "vgg_face"),
-    "minicnn.gradcheck": ("check_gradient", "check_layer", "check_model"),
+    "minicnn.saving": ("load_model",),
+    "minicnn.models": ("face_cnn", "residual_cnn", "vgg_face"),
+    "minicnn.gradcheck": ("check_gradient", "check_layer", "check_model", "check_directions"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 

@@ -10,9 +10,10 @@ import inspect
 from typing import Any
 
 from minicnn.errors import OptionError, explain
-from minicnn.layers.base import Layer
+from minicnn.layers import LAYERS, Layer
 from minicnn.model import Model
-from minicnn.models.table import Architecture, Row
+from minicnn.models.table import INPUT, Architecture, Row
+from minicnn.network import one_or_all
 from reference_keras.backend import load_keras
 from reference_keras.weights import keras_variables
 
@@ -41,8 +42,13 @@ def keras_layer(layer: Layer | Row, *, dtype: str = "float32") -> Any:
 
 def keras_model(architecture: Architecture, *, dtype: str = "float32") -> Any:
     """The Keras model of a table, with Keras's own random weights: see ``weights.to_keras`` for the same ones."""
-    layers = [keras_layer(row, dtype=dtype) for row in architecture.rows]
-    return _in_a_row(layers, architecture.input_shape, architecture.name, dtype)
+    keras = load_keras()
+    inputs = keras.Input(architecture.input_shape, dtype=dtype)
+    values = {INPUT: inputs}
+    for row, names in zip(architecture.rows, architecture.reads(), strict=True):
+        read = [values[name] for name in names]
+        values[row.name] = keras_layer(row, dtype=dtype)(read if LAYERS[row.kind].merges else read[0])
+    return keras.Model(inputs, values[architecture.rows[-1].name], name=architecture.name)
 
 
 def keras_twin(model: Model, *, dtype: str | None = None) -> Any:
@@ -59,7 +65,7 @@ def keras_twin(model: Model, *, dtype: str | None = None) -> Any:
     for node in model.graph.nodes:
         values.append(layers[node.layer.name](node.pick(values)))
     outputs = [values[value] for value in model.graph.outputs]
-    twin = keras.Model(_one_or_all(inputs), _one_or_all(outputs), name=model.name)
+    twin = keras.Model(one_or_all(inputs), one_or_all(outputs), name=model.name)
     weights = model.weights
     for address, variable in keras_variables(twin).items():
         variable.assign(weights[address].astype(dtype))
@@ -82,19 +88,6 @@ def keras_loss(loss: Any, *, dtype: str = "float32") -> Any:
     """The Keras loss with the class name and the settings of a minicnn one."""
     losses = load_keras().losses
     return getattr(losses, type(loss).__name__)(dtype=dtype, **loss.config())
-
-
-def _in_a_row(layers: list[Any], input_shape: tuple[int, ...], name: str, dtype: str) -> Any:
-    keras = load_keras()
-    inputs = keras.Input(input_shape, dtype=dtype)
-    y = inputs
-    for layer in layers:
-        y = layer(y)
-    return keras.Model(inputs, y, name=name)
-
-
-def _one_or_all(tensors: list[Any]) -> Any:
-    return tensors[0] if len(tensors) == 1 else tensors
 
 
 def _kind_and_options(layer: Layer | Row) -> tuple[str, dict[str, Any]]:

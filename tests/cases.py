@@ -46,6 +46,7 @@ from minicnn.layers import (
     UpSampling2D,
     ZeroPadding2D,
 )
+from minicnn.layers.activations import ACTIVATIONS
 from minicnn.layers.base import Shapes, Tensors
 from minicnn.model import Model
 from minicnn.sequential import Sequential
@@ -195,7 +196,7 @@ def _activations() -> Iterator[Case]:
     yield row(ELU, (3, 7), alpha=0.3)
     yield row(Softmax, (2, 5, 3, 4), axis=1)
     yield row(Softmax, (2, 5, 3, 4), axis=-2)
-    for name in ("linear", "relu", "leaky_relu", "elu", "sigmoid", "tanh", "softmax"):
+    for name in ACTIVATIONS:
         yield row(Activation, (2, 5, 3, 4), activation=name)
 
 

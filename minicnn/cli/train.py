@@ -25,7 +25,9 @@ def train(
         Path, typer.Argument(metavar="DATASET", help="A folder per person, as `minicnn dataset` makes it.")
     ],
     out: Annotated[Path, typer.Option(metavar="RUN", help="Folder for everything that comes of it.")],
-    model: Annotated[str, typer.Option(help="face-cnn, vgg-face, or FILE.py:function of yours.")] = "face-cnn",
+    model: Annotated[
+        str, typer.Option(help="face-cnn, residual-cnn, vgg-face, or FILE.py:function of yours.")
+    ] = "face-cnn",
     backend: Annotated[str, typer.Option(help="Who computes: minicnn or keras.")] = "minicnn",
     objective: Annotated[
         str, typer.Option(help="softmax: a score per person. triplet: an embedding, by the triplet loss.")

@@ -20,6 +20,7 @@ from detection.dataset.manifest import read_manifest
 from minicnn.callbacks import Callback
 from minicnn.errors import LoadError, OptionError, explain
 from minicnn.io.atomic import write_text
+from minicnn.model import Model
 from minicnn.recognition.engine import MinicnnEngine, RunEngine
 from minicnn.recognition.networks import embedding_layer, freeze, make_network, start_from
 from minicnn.recognition.recipe import Recipe, Samples
@@ -28,7 +29,6 @@ from minicnn.recognition.train import Data, finish, read_history, train
 from minicnn.recognition.trainer import MinicnnTrainer, Trainer
 from minicnn.recognition.unknown import Threshold
 from minicnn.report.run_plots import run_plots
-from minicnn.sequential import Sequential
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,7 @@ def read_dataset(folder: Path) -> Dataset:
     return Dataset(data, learned.paths, settings, detector, _fingerprint(parts), left_out)
 
 
-def begin(out: Path, dataset: Dataset, recipe: Recipe, choices: Choices) -> tuple[Run, Sequential, list[str]]:
+def begin(out: Path, dataset: Dataset, recipe: Recipe, choices: Choices) -> tuple[Run, Model, list[str]]:
     """A new run and its network, with a note on each thing worth knowing."""
     data, notes = dataset.data, []
     if choices.backend == "keras":  # before anything is written
@@ -131,7 +131,7 @@ def begin(out: Path, dataset: Dataset, recipe: Recipe, choices: Choices) -> tupl
     return Run.create(out, config), model, notes
 
 
-def reopen(out: Path, dataset: Dataset) -> tuple[Run, Sequential, Recipe]:
+def reopen(out: Path, dataset: Dataset) -> tuple[Run, Model, Recipe]:
     """A run to continue. Raises OptionError when it was begun with other pictures, LoadError for a damaged one."""
     run = Run.open(out)
     try:
@@ -146,7 +146,7 @@ def reopen(out: Path, dataset: Dataset) -> tuple[Run, Sequential, Recipe]:
 
 def carry_out(
     run: Run,
-    model: Sequential,
+    model: Model,
     dataset: Dataset,
     recipe: Recipe,
     *,
@@ -168,7 +168,7 @@ def carry_out(
     return Trained(best, history, thresholds)
 
 
-def make_trainer(backend: str, model: Sequential, recipe: Recipe, steps: int) -> Trainer:
+def make_trainer(backend: str, model: Model, recipe: Recipe, steps: int) -> Trainer:
     """The engine that trains. Raises MissingDependencyError without Keras."""
     if backend == "minicnn":
         return MinicnnTrainer(model, recipe, steps)

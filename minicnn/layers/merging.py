@@ -47,11 +47,16 @@ class _Merge(Layer):
 class Add(_Merge):
     """The sum of all inputs. Sizes of 1 are repeated, and (N, C) fits (N, H, W, C): see ``minicnn.ops.merging``."""
 
+    takes_relu: ClassVar[bool] = True
+
     def _merged(self, shapes: list[Shape]) -> Shape:
         return ops.broadcast_shape(shapes)
 
-    def forward(self, x: Sequence[Array], context: Context = INFERENCE) -> tuple[Array, ops.AddCache]:
-        return ops.add(x)
+    def forward(
+        self, x: Sequence[Array], context: Context = INFERENCE, *, relu: bool = False
+    ) -> tuple[Array, ops.AddCache]:
+        """``relu`` cuts off at 0 in the same pass: see ``minicnn.fusion``."""
+        return ops.add(x, relu=relu)
 
     def backward(
         self, dy: Array, cache: ops.AddCache, *, input_gradient: bool = True

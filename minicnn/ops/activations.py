@@ -16,10 +16,7 @@ DtypeError. Sources: Nair and Hinton 2010 (ReLU), Maas et al. 2013 (leaky ReLU),
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -204,22 +201,6 @@ def linear(x: Array) -> tuple[Array, ActivationCache]:
 def linear_backward(dy: Array, cache: ActivationCache) -> Array:
     """dy itself."""
     return check_upstream(dy, cache.y.shape, cache.y.dtype)
-
-
-#: Keras's names, each with its two passes and its function's defaults
-BY_NAME: MappingProxyType[str, tuple[Callable[[Array], tuple[Array, Any]], Callable[[Array, Any], Array]]] = (
-    MappingProxyType(
-        {
-            "linear": (linear, linear_backward),
-            "relu": (relu, relu_backward),
-            "leaky_relu": (partial(leaky_relu, negative_slope=0.2), leaky_relu_backward),
-            "elu": (elu, elu_backward),
-            "sigmoid": (sigmoid, sigmoid_backward),
-            "tanh": (tanh, tanh_backward),
-            "softmax": (softmax, softmax_backward),
-        }
-    )
-)
 
 
 def check_not_negative(name: str, value: float) -> float:

@@ -20,11 +20,13 @@ from typing import NamedTuple
 import numpy as np
 
 from minicnn.errors import DtypeError, OptionError, ShapeError, explain
+from minicnn.ops.activations import relu_
 from minicnn.ops.checks import check_upstream
+from minicnn.ops.gemm import floor_of
 from minicnn.ops.jit import prange
 from minicnn.ops.memory import empty
 from minicnn.ops.turns import turns
-from minicnn.ops.vectors import lanes, load, store
+from minicnn.ops.vectors import lanes, load, select, splat, store
 from minicnn.shapes import Array, Shape, check_array
 
 BLOCK = 1 << 14  # numbers per turn
@@ -51,10 +53,21 @@ class ConcatenateCache(NamedTuple):
     axis: int
 
 
-def add(arrays: Sequence[Array]) -> tuple[Array, AddCache]:
-    """The sum of one array or more, (N, ...) each, and the cache. Raises ShapeError, DtypeError."""
+def add(arrays: Sequence[Array], *, relu: bool = False) -> tuple[Array, AddCache]:
+    """The sum of one array or more, (N, ...) each, and the cache.
+
+    ``relu`` cuts the result off at 0, for two arrays of one shape while it is written; ``add_backward`` then expects
+    the gradient that ``relu_backward`` returned. Raises ShapeError, DtypeError.
+    """
     arrays, y_shape = _checked(arrays)
-    return _fold(np.add, arrays, y_shape), AddCache(tuple(a.shape for a in arrays), y_shape)
+    cache = AddCache(tuple(a.shape for a in arrays), y_shape)
+    if cache.shapes == (y_shape, y_shape):
+        y = empty(y_shape, arrays[0].dtype)
+        floor = floor_of(relu, y.dtype)
+        _add_flat(3 * y.nbytes, arrays[0].reshape(-1), arrays[1].reshape(-1), floor, y.reshape(-1))
+        return y, cache
+    y = _fold(np.add, arrays, y_shape)
+    return relu_(y) if relu else y, cache
 
 
 def add_backward(dy: Array, cache: AddCache) -> list[Array]:
@@ -133,11 +146,14 @@ def broadcast_shape(shapes: Sequence[Shape]) -> Shape:
 
 
 @turns
-def _add_flat(a: Array, b: Array, y: Array) -> None:
-    """y = a + b, all flat and of one size; ``y`` may be ``a``."""
+def _add_flat(a: Array, b: Array, floor: float, y: Array) -> None:
+    """y = max(floor, a + b), all flat and of one size."""
     for block in prange(-(-a.size // BLOCK)):
         for i in range(block * BLOCK, min(a.size, (block + 1) * BLOCK), lanes(a)):
-            store(y, i, load(a, i, a.size - i) + load(b, i, a.size - i), a.size - i)
+            left = a.size - i
+            total = load(a, i, left) + load(b, i, left)
+            least = splat(floor, total)
+            store(y, i, select(total <= least, least, total), left)  # NaN is not below, and stays
 
 
 def _fold(operation: np.ufunc, arrays: Sequence[Array], y_shape: Shape) -> Array:
@@ -149,10 +165,7 @@ def _fold(operation: np.ufunc, arrays: Sequence[Array], y_shape: Shape) -> Array
     for other in others:
         shape = np.broadcast_shapes(total.shape, other.shape)
         y = total if own and total.shape == shape else empty(shape, total.dtype)
-        if operation is np.add and total.shape == other.shape:
-            _add_flat(3 * y.nbytes, total.reshape(-1), other.reshape(-1), y.reshape(-1))
-        else:
-            operation(total, other, out=y)
+        operation(total, other, out=y)
         total, own = y, True
     return total
 
