@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from minicnn import layers as L
+from minicnn import layers
 from minicnn.layers import Input, Layer, SymbolicTensor
 from minicnn.model import Model
 from minicnn.sequential import Sequential
@@ -31,28 +31,28 @@ def _one_in(draw: Draw, shape: tuple[int, ...]) -> Layer:
     stride, filters = draw(st.sampled_from([1, 1, 2])), draw(st.integers(1, 5))
     dilated = {"dilation_rate": 2} if padding == "same" else {"strides": stride}
     makers: list[Callable[[], Layer]] = [
-        lambda: L.Conv2D(filters, **window, **dilated),
-        lambda: L.Conv2D(2 * C, **window, strides=stride, groups=C),
-        lambda: L.DepthwiseConv2D(**window, depth_multiplier=draw(st.integers(1, 2))),
-        lambda: L.SeparableConv2D(filters, **window, strides=stride),
-        lambda: L.MaxPooling2D(2, strides=stride, padding=padding),
-        lambda: L.AveragePooling2D((2, 3), strides=1, padding="same"),
-        lambda: L.ZeroPadding2D(((0, 1), (2, 0))),
-        lambda: L.Permute((2, 1, 3)),
-        lambda: L.Reshape((W, -1, C)),
-        lambda: L.Dense(filters, use_bias=bias),
-        L.BatchNormalization,
-        lambda: L.LayerNormalization(axis=draw(st.sampled_from([-1, (1, 3), (1, 2, 3)]))),
-        L.UnitNormalization,
-        L.ReLU,
-        lambda: L.ELU(0.7),
-        lambda: L.Activation(draw(st.sampled_from(["relu", "tanh", "sigmoid", "softmax", "elu"]))),
-        lambda: L.Dropout(0.4),
+        lambda: layers.Conv2D(filters, **window, **dilated),
+        lambda: layers.Conv2D(2 * C, **window, strides=stride, groups=C),
+        lambda: layers.DepthwiseConv2D(**window, depth_multiplier=draw(st.integers(1, 2))),
+        lambda: layers.SeparableConv2D(filters, **window, strides=stride),
+        lambda: layers.MaxPooling2D(2, strides=stride, padding=padding),
+        lambda: layers.AveragePooling2D((2, 3), strides=1, padding="same"),
+        lambda: layers.ZeroPadding2D(((0, 1), (2, 0))),
+        lambda: layers.Permute((2, 1, 3)),
+        lambda: layers.Reshape((W, -1, C)),
+        lambda: layers.Dense(filters, use_bias=bias),
+        layers.BatchNormalization,
+        lambda: layers.LayerNormalization(axis=draw(st.sampled_from([-1, (1, 3), (1, 2, 3)]))),
+        layers.UnitNormalization,
+        layers.ReLU,
+        lambda: layers.ELU(0.7),
+        lambda: layers.Activation(draw(st.sampled_from(["relu", "tanh", "sigmoid", "softmax", "elu"]))),
+        lambda: layers.Dropout(0.4),
     ]
     if H * W <= 100:  # what enlarges must not run away
         makers += [
-            lambda: L.UpSampling2D(draw(st.sampled_from([2, (1, 3)]))),
-            lambda: L.Conv2DTranspose(filters, **window, strides=stride),
+            lambda: layers.UpSampling2D(draw(st.sampled_from([2, (1, 3)]))),
+            lambda: layers.Conv2DTranspose(filters, **window, strides=stride),
         ]
     return draw(st.sampled_from(makers))()
 
@@ -66,7 +66,7 @@ def rows(draw: Draw) -> Sequential:
     for _ in range(draw(st.integers(1, 8))):
         made.append(_one_in(draw, current))
         current = made[-1].output_shape(current)
-    made += [L.Flatten(), L.Dense(CLASSES)]
+    made += [layers.Flatten(), layers.Dense(CLASSES)]
     return lively(Sequential(made, input_shape=shape, dtype="float64", seed=draw(st.integers(0, 99))))
 
 
@@ -84,16 +84,16 @@ def graphs(draw: Draw) -> Model:
             again = [other for other in like if other.shape == value.sources[0].shape]
             values.append(value.layer(draw(st.sampled_from(again))) if again else _one_in(draw, value.shape)(value))
         elif what == "add":
-            values.append(L.Add()([value, draw(st.sampled_from(like))]))
+            values.append(layers.Add()([value, draw(st.sampled_from(like))]))
         elif what == "multiply":
-            values.append(L.Multiply()([value, draw(st.sampled_from(like))]))
+            values.append(layers.Multiply()([value, draw(st.sampled_from(like))]))
         elif what == "concatenate" and sum(other.shape[2] for other in beside) <= 40:
-            values.append(L.Concatenate()([value, draw(st.sampled_from(beside))]))
+            values.append(layers.Concatenate()([value, draw(st.sampled_from(beside))]))
         else:
             values.append(_one_in(draw, value.shape)(value))
     read = {id(source) for value in values for source in value.sources}
-    ends = [L.GlobalAveragePooling2D()(value) for value in values if id(value) not in read]
-    scores = L.Dense(CLASSES)(L.Concatenate()(ends) if len(ends) > 1 else ends[0])
+    ends = [layers.GlobalAveragePooling2D()(value) for value in values if id(value) not in read]
+    scores = layers.Dense(CLASSES)(layers.Concatenate()(ends) if len(ends) > 1 else ends[0])
     return lively(Model(first, scores, dtype="float64", seed=draw(st.integers(0, 99))))
 
 

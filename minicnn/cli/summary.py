@@ -55,13 +55,8 @@ def summary(
     ]
     cells = [
         (
-            r.name,
-            r.kind,
-            text.shape(r.output_shape),
-            f"{r.parameters:,}",
-            f"{r.multiplications:,}",
-            r.algorithm,
-            ", ".join(r.reads),
+            *(r.name, r.kind, text.shape(r.output_shape)),
+            *(f"{r.parameters:,}", f"{r.multiplications:,}", r.algorithm, ", ".join(r.reads)),
         )
         for r in rows
     ]

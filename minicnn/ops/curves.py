@@ -1,7 +1,7 @@
-"""More activations, each a curve f and its slope f': y = f(x), dx = dy * f'(x). All are functions of x, number by number.
+"""More activations, each a curve f and its slope f': y = f(x), dx = dy * f'(x), for every number by itself.
 
     silu          x * sigmoid(x)                          s + y (1 - s), with s = sigmoid(x)
-    gelu          x * Phi(x)                              Phi(x) + x * phi(x)    (the normal distribution and its density)
+    gelu          x * Phi(x)                              Phi(x) + x * phi(x)   (of the normal distribution)
     softplus      log(1 + e^x)                            sigmoid(x)
     mish          x * t, with t = tanh(softplus(x))       t + x * s (1 - t^2)
     softsign      x / (1 + |x|)                           1 / (1 + |x|)^2
@@ -70,16 +70,19 @@ def _silu_slope(x: Array) -> Array:
 
 def _selu(x: Array) -> Array:
     bent = x.dtype.type(SELU_SCALE * SELU_ALPHA) * np.expm1(np.minimum(x, 0))
-    return np.where(x > 0, x.dtype.type(SELU_SCALE) * x, bent)
+    y: Array = np.where(x > 0, x.dtype.type(SELU_SCALE) * x, bent)
+    return y
 
 
 def _selu_slope(x: Array) -> Array:
     bent = x.dtype.type(SELU_SCALE * SELU_ALPHA) * np.exp(np.minimum(x, 0))
-    return np.where(x > 0, x.dtype.type(SELU_SCALE), bent)
+    slope: Array = np.where(x > 0, x.dtype.type(SELU_SCALE), bent)
+    return slope
 
 
 def _between(x: Array, low: float, high: float, slope: float) -> Array:
-    return ((low < x) & (x < high)).astype(x.dtype) * x.dtype.type(slope)
+    slopes: Array = np.where((low < x) & (x < high), x.dtype.type(slope), x.dtype.type(0))
+    return slopes
 
 
 CURVES: MappingProxyType[str, Curve] = MappingProxyType(

@@ -8,8 +8,9 @@ neighbours, so with t[c] = dy[c] * x[c] * s[c]**(-beta - 1):
     dx[c] = dy[c] * s[c]**-beta - 2 * alpha * beta * x[c] * sum over the same j of t[j]
 
 Costs 2 * depth_radius additions per number, and a power. It was AlexNet's normalisation, with depth_radius 2, bias 2,
-alpha 1e-4, beta 0.75; batch normalisation has taken its place, and Keras has no layer for it. The arguments are those of ``tf.nn.local_response_normalization``; note that its alpha is not divided by
-the number of channels in the sum, as PyTorch's is. Paper: Krizhevsky, Sutskever and Hinton 2012.
+alpha 1e-4, beta 0.75; batch normalisation has taken its place, and Keras has no layer for it. The arguments are those
+of ``tf.nn.local_response_normalization``; its alpha is not divided by the number of channels in the sum, as PyTorch's
+is. Paper: Krizhevsky, Sutskever and Hinton 2012.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from minicnn.shapes import Array, Window
 def stamped(x: Array, kernel: Array, size: tuple[int, int], window: Window) -> Array:
     """The definition: every pixel adds its kernel to y, and what falls outside is lost."""
     (top, _), (left, _) = window.pads(*size)
-    N, H, W, C = x.shape
+    N, H, W, _ = x.shape
     KH, KW, F, _ = kernel.shape
     y = np.zeros((N, *size, F))
     for n, h, w, kh, kw in product(range(N), range(H), range(W), range(KH), range(KW)):
