@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from minicnn.errors import OptionError, explain
 
 if TYPE_CHECKING:
+    from minicnn.model import Model
     from minicnn.recognition.engine import RunEngine
     from minicnn.recognition.recipe import Recipe
     from minicnn.recognition.run import Run
     from minicnn.recognition.trainer import Trainer
-    from minicnn.sequential import Sequential
 
 
 def check_backend(name: str) -> None:
@@ -26,7 +26,7 @@ def check_backend(name: str) -> None:
         require_tensorflow()
 
 
-def make_trainer(backend: str, model: Sequential, recipe: Recipe, steps: int) -> Trainer:
+def make_trainer(backend: str, model: Model, recipe: Recipe, steps: int) -> Trainer:
     """The engine that trains, ``steps`` steps per epoch. Raises what ``check_backend`` raises."""
     check_backend(backend)
     if backend == "keras":

@@ -14,7 +14,9 @@ from minicnn.report import text
 
 
 def summary(
-    model: Annotated[str, typer.Argument(help="vgg-face, face-cnn, or a file that Model.save wrote (.npz).")],
+    model: Annotated[
+        str, typer.Argument(help="vgg-face, face-cnn, residual-cnn, or a file that Model.save wrote (.npz).")
+    ],
     input: Annotated[str | None, typer.Option(help="Input shape ROWSxCOLUMNSxCHANNELS.")] = None,
     classes: Annotated[int | None, typer.Option(min=1, help="Number of classes.")] = None,
     top: Annotated[bool, typer.Option("--top/--no-top", help="With or without the dense layers (vgg-face).")] = True,
@@ -25,7 +27,7 @@ def summary(
     Example:  minicnn summary vgg-face --input 200x200x1 --classes 40
     """
     from minicnn.models.outline import outline
-    from minicnn.sequential import Sequential
+    from minicnn.saving import load_model
     from minicnn.summary import summarize
 
     if model in NETWORKS or not model.endswith(".npz"):
@@ -35,7 +37,7 @@ def summary(
             explain("a file without further options", "--input, --classes or --no-top", "The file says it.")
         )
     else:
-        network = Sequential.load(Path(model))
+        network = load_model(Path(model))
     rows = summarize(network)
     totals = {"parameters": network.parameter_count, "multiplications": sum(row.multiplications for row in rows)}
     if json:
@@ -49,10 +51,14 @@ def summary(
         console.Column("parameters", "right"),
         console.Column("multiplications", "right"),
         console.Column("algorithm", least_width=90),
+        console.Column("connected to", least_width=110),
     ]
     cells = [
-        (r.name, r.kind, text.shape(r.output_shape), f"{r.parameters:,}", f"{r.multiplications:,}", r.algorithm)
+        (
+            *(r.name, r.kind, text.shape(r.output_shape)),
+            *(f"{r.parameters:,}", f"{r.multiplications:,}", r.algorithm, ", ".join(r.reads)),
+        )
         for r in rows
     ]
-    total = ("total", "", "", f"{totals['parameters']:,}", f"{totals['multiplications']:,}", "")
+    total = ("total", "", "", f"{totals['parameters']:,}", f"{totals['multiplications']:,}", "", "")
     console.table(f"{network.name}, input {text.shape(network.input_shape or ())}", columns, [*cells, total])

@@ -25,7 +25,9 @@ def train(
     context: typer.Context,
     dataset: DatasetFolder,
     out: Annotated[Path, typer.Option(metavar="RUN", help="Folder for everything that comes of it.")],
-    model: Annotated[str, typer.Option(help="face-cnn, vgg-face, or FILE.py:function of yours.")] = "face-cnn",
+    model: Annotated[
+        str, typer.Option(help="face-cnn, residual-cnn, vgg-face, or FILE.py:function of yours.")
+    ] = "face-cnn",
     backend: Backend = "minicnn",
     objective: Objective = "softmax",
     epochs: Annotated[int, typer.Option(min=1, help="Times that every picture is seen.")] = 40,

@@ -21,13 +21,13 @@ from minicnn.callbacks import Callback
 from minicnn.cli.engines import make_engine, make_trainer
 from minicnn.errors import LoadError, OptionError, explain
 from minicnn.io.atomic import write_text
+from minicnn.model import Model
 from minicnn.recognition.networks import embedding_layer, freeze, make_network, start_from
 from minicnn.recognition.recipe import Recipe, Samples
 from minicnn.recognition.run import HISTORY, PLOTS, Run, RunConfig
 from minicnn.recognition.train import Data, finish, read_history, train
 from minicnn.recognition.unknown import Threshold
 from minicnn.report.run_plots import run_plots
-from minicnn.sequential import Sequential
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +85,7 @@ def read_dataset(folder: Path) -> Dataset:
     return Dataset(data, learned.paths, settings, detector, _fingerprint(parts), left_out)
 
 
-def begin(out: Path, dataset: Dataset, recipe: Recipe, choices: Choices) -> tuple[Run, Sequential, list[str]]:
+def begin(out: Path, dataset: Dataset, recipe: Recipe, choices: Choices) -> tuple[Run, Model, list[str]]:
     """A new run and its network, with a note on each thing worth knowing."""
     data, notes = dataset.data, []
     rows, columns, channels = data.train.x.shape[1:]
@@ -126,7 +126,7 @@ def begin(out: Path, dataset: Dataset, recipe: Recipe, choices: Choices) -> tupl
     return Run.create(out, config), model, notes
 
 
-def reopen(out: Path, dataset: Dataset) -> tuple[Run, Sequential, Recipe]:
+def reopen(out: Path, dataset: Dataset) -> tuple[Run, Model, Recipe]:
     """A run to continue. Raises OptionError when it was begun with other pictures, LoadError for a damaged one."""
     run = Run.open(out)
     try:
@@ -141,7 +141,7 @@ def reopen(out: Path, dataset: Dataset) -> tuple[Run, Sequential, Recipe]:
 
 def carry_out(
     run: Run,
-    model: Sequential,
+    model: Model,
     dataset: Dataset,
     recipe: Recipe,
     *,

@@ -144,7 +144,7 @@ def test_summary_of_a_saved_network(tmp_path: Path) -> None:
 def test_summary_of_nothing_we_know(tmp_path: Path) -> None:
     (tmp_path / "net.npz").write_text("no archive")
     assert "net.npz" in refused(run("summary", tmp_path / "net.npz"))
-    assert "a network: face-cnn or vgg-face" in refused(run("summary", "alexnet"))
+    assert "a network: face-cnn, residual-cnn or vgg-face" in refused(run("summary", "alexnet"))
     assert "at least 32x32" in refused(run("summary", "face-cnn", "--input", "10x10x1"))
 
 

@@ -69,7 +69,7 @@ def test_a_layer_outside_the_rule_is_exit_code_1(monkeypatch: pytest.MonkeyPatch
     [
         (("--input", "32x40x1"), "an input NxNx1 or NxNx3"),
         (("--input", "64x64x4"), "an input NxNx1 or NxNx3"),
-        (("--model", "lenet"), "a network: face-cnn or vgg-face"),
+        (("--model", "lenet"), "a network: face-cnn, residual-cnn or vgg-face"),
         (("--input", "8x8x1"), "at least 32x32"),
     ],
 )

@@ -158,7 +158,7 @@ def test_runs_that_cannot_begin_or_go_on(dataset: Path, tmp_path: Path) -> None:
     [
         (("--backend", "torch"), "--backend as one of minicnn, keras"),
         (("--objective", "guess"), "objective as one of softmax, triplet"),
-        (("--model", "alexnet"), "face-cnn, vgg-face or FILE.py:function"),
+        (("--model", "alexnet"), "face-cnn, residual-cnn, vgg-face or FILE.py:function"),
         (("--freeze", "conv9"), "'conv9'"),
         (("--weights", "missing.npz"), "no such file"),
         (("--learning-rate", 0), "learning_rate"),
