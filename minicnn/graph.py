@@ -14,15 +14,18 @@ in which node k reads value k.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
-from minicnn.errors import OptionError, explain
+from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.layers.base import Layer
 from minicnn.layers.symbolic import SymbolicTensor
 from minicnn.shapes import Shape
+
+MOST_NUMBERS = 1 << 48  # in one value; no machine holds so many, but a file can ask for more in a few lines
 
 
 class Node(NamedTuple):
@@ -97,6 +100,9 @@ class Graph:
         shapes = list(input_shapes)
         for node in self.nodes:
             shapes.append(node.layer.output_shape(node.pick(shapes)))
+            if math.prod(shapes[-1]) > MOST_NUMBERS:
+                expected = f"values of at most {MOST_NUMBERS} numbers"
+                raise ShapeError(explain(expected, f"shape {shapes[-1]} from '{node.layer.name}'"))
         return shapes
 
 

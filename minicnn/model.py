@@ -121,9 +121,7 @@ class Model(Network):
         the *last* part of the data out, before any shuffling, as Keras does. ``verbose``: 0 silent, 1 a progress bar,
         2 a line per epoch, "auto" a bar in a terminal and lines elsewhere.
         """
-        if self.graph.inputs > 1:
-            fix = "Train with train_on_batch([a, b, ...], y), a batch at a time."
-            raise OptionError(explain("one input to fit on", f"{self.input_names}", fix))
+        self._require_one_input()
         whole(epochs, "epochs")
         whole(initial_epoch, "initial_epoch", least=0)
         self.require_compiled()
@@ -154,6 +152,7 @@ class Model(Network):
         self, x: Array, y: Array, *, batch_size: int = 32, sample_weight: Array | None = None
     ) -> dict[str, float]:
         """Mean loss and metrics on data the network is not trained on: ``{"loss": ..., "accuracy": ...}``."""
+        self._require_one_input()
         data = (x, y) if sample_weight is None else (x, y, sample_weight)
         return training.evaluate(self, training.in_order(data, batch_size))
 
@@ -175,6 +174,11 @@ class Model(Network):
         for metric in metrics:
             metric.update(y, predictions)
         return {metric.name: metric.result() for metric in metrics}
+
+    def _require_one_input(self) -> None:
+        if self.graph.inputs > 1:
+            fix = "Use train_on_batch and test_on_batch([a, b, ...], y), a batch at a time."
+            raise OptionError(explain("one input, to cut data into batches", f"{self.input_names}", fix))
 
     def _build_from(self, x: Array) -> None:
         if not self.shapes:
@@ -240,8 +244,6 @@ class Model(Network):
 def _input_names(tensors: Sequence[SymbolicTensor]) -> list[str]:
     """The names that were given, and Keras's numbering for the others: input_layer, input_layer_1, ..."""
     given = [tensor.name for tensor in tensors if tensor.name]
-    if len(set(given)) < len(given):
-        raise OptionError(explain("a name for every input of its own", ", ".join(given)))
     numbered = (f"{DEFAULT_INPUT}_{i}" if i else DEFAULT_INPUT for i in itertools.count())
     free = (name for name in numbered if name not in given)
     return [tensor.name or next(free) for tensor in tensors]

@@ -39,6 +39,8 @@ class Network(NamedLayers):
         self.seed = whole(seed, "seed", least=0)
         self.graph = graph
         self.input_names = tuple(input_names)
+        if len(set(self.input_names)) < len(self.input_names):
+            raise OptionError(explain("a name for every input of its own", ", ".join(self.input_names)))
         self.shapes: list[Shape] = []  # of every value; none before the network is built
         for layer in graph.path:
             self._take(layer)

@@ -29,7 +29,7 @@ FILTERS = (16, 32, 64, 128)  # of the blocks
 def residual_cnn_table(
     input_shape: Shape = (200, 200, 1), classes: int = 40, *, softmax: bool = True, dropout: float = 0.3
 ) -> Architecture:
-    """The rows of the residual network: conv1, bn1, relu1, block1_conv1, ... pool1, block2_conv1, ... gap, drop, fc, prob.
+    """The rows of the residual network: conv1, bn1, relu1, block1_conv1, ... pool1, block2_conv1, ... fc, prob.
 
     ``softmax=False`` ends at fc, with logits, to train with a loss ``from_logits=True``.
     """

@@ -84,7 +84,7 @@ def test_shapes_are_known_while_drawing() -> None:
         (lambda x: Model(Input((4,)), Dense(2)(x)), r"inputs that lead to all outputs\. Received: without .*input"),
         (lambda x: Model([x, Input((4,), name="spare")], Dense(2)(x)), "also .*'spare'"),
         (lambda x: Model(x, Dense(2, name="same")(Dense(2, name="same")(x))), "'same' twice"),
-        (lambda x: Model([Input((4,), name="a"), Input((4,), name="a")], x), "inputs that|name for every input"),
+        (lambda x: Model(two := [Input((4,), name="a") for _ in "12"], Add()(two)), "a name for every input"),
     ],
 )
 def test_drawings_that_are_refused(draw: Callable[[Any], object], message: str) -> None:
@@ -291,8 +291,11 @@ def test_several_inputs_learn_batch_by_batch(rng: np.random.Generator) -> None:
     y = rng.standard_normal((8, 2))
     losses = [model.train_on_batch(x, y)["loss"] for _ in range(30)]
     assert losses[-1] < 0.7 * losses[0]
-    with pytest.raises(OptionError, match=r"one input to fit.*train_on_batch"):
+    with pytest.raises(OptionError, match=r"one input, to cut.*train_on_batch"):
         model.fit(x, y, verbose=0)
+    with pytest.raises(OptionError, match=r"one input, to cut"):
+        model.evaluate(x, y)
+    assert model.test_on_batch(x, y)["loss"] < losses[-1]
 
 
 def test_predict_puts_batches_together(rng: np.random.Generator) -> None:
@@ -376,6 +379,12 @@ def at(*path: Any, value: Any) -> Callable[[dict[str, Any]], None]:
     return change
 
 
+def doubling(config: dict[str, Any]) -> None:
+    """Three hundred times, what was put together is put together with itself."""
+    config["nodes"][7:] = [*(["join", [value, value]] for value in range(7, 307)), ["gap", [307]], ["fc", [308]]]
+    config["outputs"] = [309]
+
+
 LIES: dict[str, Callable[[dict[str, Any]], None]] = {
     "a circle": at("nodes", 1, value=["bn1", [4]]),
     "a layer that reads itself": at("nodes", 1, value=["bn1", [2]]),
@@ -405,6 +414,8 @@ LIES: dict[str, Callable[[dict[str, Any]], None]] = {
     "an input shape as a number": at("input_shape", value=6),
     "shapes that cannot be added": at("nodes", 4, value=["add1", [0, 8]]),
     "a layer as a number": at("layers", 4, value=3),
+    "two inputs of one name": at("input_names", value=["a", "a"]),
+    "a value that doubles without end": doubling,
 }
 
 
