@@ -36,7 +36,8 @@ _HOME = {
     "minicnn.augmentation": ("Augment",),
     "minicnn.callbacks": ("Callback", "EarlyStopping", "ModelCheckpoint", "CSVLogger"),
     "minicnn.sequential": ("Sequential",),
-    "minicnn.models": ("face_cnn", "vgg_face"),
+    "minicnn.loading": ("load_model",),
+    "minicnn.models": ("face_cnn", "vgg_face", "load_vgg_face"),
     "minicnn.gradcheck": ("check_gradient", "check_layer", "check_model"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}

@@ -184,11 +184,12 @@ class Sequential(Model):
         return cls(layers, name=config["name"], dtype=config["dtype"], seed=config["seed"])
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
+    def load(cls, path: str | Path, *, allow_nan: bool = False) -> Self:
         """A network that ``save`` wrote, ready to predict, and to go on training if it was compiled.
 
         The file is not trusted: every array's shape and dtype is compared with what the architecture needs before
-        room is made for it, and nothing in the file is ever run. Raises LoadError, naming the file and the reason.
+        room is made for it, and nothing in the file is ever run. Raises LoadError, naming the file and the reason;
+        also for weights that are NaN or infinite, unless ``allow_nan``.
         """
         config, training = read_config(path, cls.__name__)
         try:
@@ -198,7 +199,7 @@ class Sequential(Model):
             slots = {address: shapes[address.split("/", 1)[1]] for address in training["slots"]} if training else {}
         except (MinicnnError, LookupError, TypeError, ValueError, AttributeError) as error:
             raise LoadError(f"Cannot load '{path}': its description of the model is damaged ({error}).") from error
-        weights, remembered = read_weights(path, shapes, model.dtype, slots)
+        weights, remembered = read_weights(path, shapes, model.dtype, slots, allow_nan=allow_nan)
         try:
             model.build(input_shape, weights)
             if training:
