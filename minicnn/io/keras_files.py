@@ -12,7 +12,6 @@ if it makes a NaN. See ``hdf5.py`` for how those files are distrusted.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
@@ -110,13 +109,13 @@ def _opened(path: str | Path) -> Iterator[tuple[Tree, bytes | None]]:
     with reading(path, "a file of Keras") as file:
         size = os.fstat(file.fileno()).st_size
         if file.read(2) != b"PK":
-            with open_tree(file, size) as tree:
+            with open_tree(file) as tree:
                 yield tree, None
             return
         with zipfile.ZipFile(file) as archive:
             _check_members(archive, file)
             text = archive.read(CONFIG)
-            with _member(archive, file, size) as numbers, open_tree(numbers, size) as tree:
+            with _member(archive, file, size) as (numbers, start, length), open_tree(numbers, start, length) as tree:
                 yield tree, text
 
 
@@ -138,8 +137,8 @@ def _check_members(archive: zipfile.ZipFile, file: BinaryIO) -> None:
 
 
 @contextmanager
-def _member(archive: zipfile.ZipFile, file: BinaryIO, size: int) -> Iterator[BinaryIO]:
-    """The weights as a file that can be searched: where they lie in the archive, or unpacked if they are packed.
+def _member(archive: zipfile.ZipFile, file: BinaryIO, size: int) -> Iterator[tuple[BinaryIO, int, int]]:
+    """(file, start, length) of the weights: where they lie in the archive, or unpacked if they are packed.
 
     Either way all of it passes by once, a piece at a time, and zipfile compares the checksum.
     """
@@ -149,37 +148,9 @@ def _member(archive: zipfile.ZipFile, file: BinaryIO, size: int) -> Iterator[Bin
         if info.compress_type != zipfile.ZIP_STORED:
             with tempfile.TemporaryFile() as unpacked:  # it has no name: nothing is left behind
                 shutil.copyfileobj(member, unpacked, CHUNK)
-                yield unpacked
+                unpacked.flush()
+                yield unpacked, 0, info.file_size
             return
         while member.read(CHUNK):
             pass
-    yield io.BufferedReader(_Part(file, member_start(info, file), info.file_size), 1 << 16)
-
-
-class _Part(io.RawIOBase):
-    """``length`` bytes of a file from ``start`` on, as a file of its own."""
-
-    def __init__(self, file: BinaryIO, start: int, length: int) -> None:
-        self._file, self._start, self._length, self._position = file, start, length, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._length}[whence]
-        self._position = max(0, base + offset)
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")
-        count = max(0, min(len(view), self._length - self._position))
-        self._file.seek(self._start + self._position)
-        count = int(self._file.readinto(view[:count]))  # type: ignore[attr-defined]
-        self._position += count
-        return count
+    yield file, member_start(info, file), info.file_size

@@ -1,7 +1,7 @@
 """MATLAB files of level 5 (``save -v6`` and ``-v7``): the variables in them, without reading the large ones.
 
-A file is 128 bytes of header and then elements: a tag (type and size in bytes) and as many bytes, up to a multiple of 8.
-An element of type MATRIX is an array, made of elements itself: flags, sizes, name, then numbers, text, or the arrays
+A file is 128 bytes of header and then elements: a tag (type and size in bytes) and as many bytes, up to a multiple of
+8. An element of type MATRIX is an array, made of elements itself: flags, sizes, name, then numbers, text, or the arrays
 within a cell or struct. One of type COMPRESSED holds a MATRIX packed by zlib.
 
 ``read_variables`` walks through all of it once: texts and small arrays become Python values, larger arrays of numbers

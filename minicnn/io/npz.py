@@ -49,7 +49,7 @@ def write_arrays(path: str | Path, arrays: Mapping[str, Array], metadata: Mappin
     The file appears complete or not at all. Raises OptionError for a name that could not be read back, for an array
     that does not hold plain numbers, and for metadata that JSON cannot hold.
     """
-    text = encode_json(metadata)
+    text = _encode(metadata)
     for name, array in arrays.items():
         if problem := _name_problem(f"{name}.npy"):
             raise OptionError(explain("array names like 'conv1/kernel'", f"{name!r} ({problem})"))
@@ -162,7 +162,7 @@ def _name_problem(name: str) -> str:
     return ""
 
 
-def encode_json(metadata: Mapping[str, Any]) -> str:
+def _encode(metadata: Mapping[str, Any]) -> str:
     try:
         text = json.dumps(dict(metadata), allow_nan=False, indent=1)
     except (TypeError, ValueError) as error:

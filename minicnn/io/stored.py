@@ -39,7 +39,7 @@ class Stored:
     fill: Callable[[Array], None]
 
     def split(self, shape: Shape) -> Stored:
-        """The same numbers with all axes but the first split into others. Only for formats with the first axis slowest."""
+        """The same numbers with the axes after the first split into others; for formats with the first axis slowest."""
         return Stored(shape, self.dtype, self.fill)
 
 

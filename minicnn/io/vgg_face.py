@@ -44,9 +44,11 @@ Found = tuple[dict[str, Stored], dict[str, Place], str]
 def open_vgg_face(path: str | Path) -> Iterator[Found]:
     """(arrays in the file, where each address of ``vgg_face`` lies, "RGB" or "BGR"). Raises LoadError."""
     ending = suffix(path, tuple(READERS))
-    with reading(path, f"a {ending} file of VGG-Face") as file:
-        with READERS[ending](file, os.fstat(file.fileno()).st_size) as found:
-            yield found
+    with (
+        reading(path, f"a {ending} file of VGG-Face") as file,
+        READERS[ending](file, os.fstat(file.fileno()).st_size) as found,
+    ):
+        yield found
 
 
 @contextmanager
@@ -61,7 +63,7 @@ def _matconvnet(file: BinaryIO, size: int) -> Iterator[Found]:
         name = layer.get("name") if isinstance(layer, dict) else None
         if name in LAYERS:
             weights = layer.get("weights", [layer.get("filters"), layer.get("biases")])
-            if not isinstance(weights, list) or not [type(array) for array in weights[:2]] == [Stored, Stored]:
+            if not isinstance(weights, list) or [type(array) for array in weights[:2]] != [Stored, Stored]:
                 refuse(f"the layer '{name}' has no kernel and bias as arrays of numbers")
             if f"{name}/kernel" in stored:
                 refuse(f"two layers have the name '{name}'")
@@ -90,7 +92,7 @@ def _torch(file: BinaryIO, size: int) -> Iterator[Found]:
 @contextmanager
 def _keras(file: BinaryIO, size: int) -> Iterator[Found]:
     """Names that are ours: keras-vggface. Sixteen layers of whatever names, in order: deepface."""
-    with open_tree(file, size) as tree:
+    with open_tree(file) as tree:
         group = is_legacy(tree)
         if group is None:
             refuse("it has no attribute layer_names, as the published files of VGG-Face do")

@@ -66,7 +66,7 @@ class Pretrained(NamedTuple):
 def load_vgg_face(
     path: str | Path, input_shape: Shape = (224, 224, 3), *, include_top: bool = True, softmax: bool = True
 ) -> Pretrained:
-    """VGG-Face with published weights: MatConvNet's .mat, keras-vggface's and deepface's .h5, vgg_face_dag .safetensors.
+    """VGG-Face with published weights: MatConvNet's .mat, keras-vggface's, deepface's .h5, vgg_face_dag .safetensors.
 
     ``input_shape`` (H, W, 3), or (H, W, 1) for grey pictures. With its dense layers the network takes 224x224 only;
     ``include_top=False`` ends at pool5 and takes any size from 32x32. No array is held twice: the peak is little more
@@ -109,10 +109,5 @@ def _check_size(input_shape: Shape, shapes: dict[str, Shape]) -> None:
     if FC6 in shapes and shapes[FC6][0] != rows * columns * channels:
         here = f"{H // 32}x{W // 32}x{channels} = {shapes[FC6][0]} at {H}x{W}"
         fix = "Resize the pictures to 224x224, or load with include_top=False and train dense layers of your own."
-        raise ShapeError(
-            explain(
-                f"the {rows}x{columns}x{channels} = {rows * columns * channels} inputs that fc6 was trained on",
-                here,
-                fix,
-            )
-        )
+        trained = f"{rows}x{columns}x{channels} = {rows * columns * channels}"
+        raise ShapeError(explain(f"the {trained} inputs that fc6 was trained on", here, fix))

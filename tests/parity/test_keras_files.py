@@ -1,4 +1,4 @@
-"""Keras's files: what Keras wrote, minicnn reads and computes alike; what minicnn wrote, Keras does; bitwise the same."""
+"""Keras's files: what Keras wrote, minicnn reads and computes alike, and the other way round, bitwise the same."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from minicnn import load_model
@@ -19,14 +19,20 @@ from minicnn.sequential import Sequential
 from minicnn.shapes import Array
 
 pytest.importorskip("keras", reason="parity needs the extra 'keras'")
-h5py = pytest.importorskip("h5py", reason="parity needs the extra 'keras'")
+
+import h5py
 
 from reference_keras.backend import load_keras
-from reference_keras.tolerance import rms, rms_limit
+from reference_keras.tolerance import U, network_limit, rms
 
 FORMATS = (".keras", ".h5")
-ACTIVATIONS = st.sampled_from([None, "relu", "tanh", "sigmoid", "elu", "leaky_relu", "linear"])
-few = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
+ACTIVATIONS = st.sampled_from([None, "relu", "tanh", "sigmoid", "elu", "leaky_relu", "linear", "softmax"])
+few = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    deadline=None,
+    max_examples=20,
+    phases=[Phase.explicit, Phase.generate],  # a failing network is small enough as it is, and each costs a second
+)
 
 
 @st.composite
@@ -40,7 +46,7 @@ def picture_layers(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
             [
                 (
                     "Conv2D",
-                    {"filters": 2 * draw(st.integers(1, 3)), "strides": draw(st.integers(1, 2)), **window, **padded},
+                    {"filters": draw(st.integers(1, 6)), "strides": draw(st.integers(1, 2)), **window, **padded},
                 ),
                 ("Conv2D", {"filters": 4, "dilation_rate": 2, "kernel_initializer": "he_uniform", **window, **padded}),
                 ("DepthwiseConv2D", {"depth_multiplier": draw(st.integers(1, 2)), **window, **padded}),
@@ -66,16 +72,15 @@ def networks(draw: st.DrawFn) -> list[tuple[str, dict[str, Any]]]:
     """Layers from a picture to some scores."""
     layers = draw(st.lists(picture_layers(), min_size=1, max_size=5))
     flat = draw(st.sampled_from(["Flatten", "GlobalMaxPooling2D", "GlobalAveragePooling2D"]))
-    last = draw(st.sampled_from([None, "softmax", "sigmoid"]))
     hidden = ("Dense", {"units": 7, "activation": draw(ACTIVATIONS), "trainable": draw(st.booleans())})
-    return [*layers, (flat, {}), hidden, ("Dense", {"units": 3, "activation": last})]
+    return [*layers, (flat, {}), hidden, ("Dense", {"units": 3})]  # ends in scores: see the rule
 
 
-def keras_network(rows: list[tuple[str, dict[str, Any]]], functional: bool, seed: int) -> Any:
+def keras_network(rows: list[tuple[str, dict[str, Any]]], functional: bool, seed: int, dtype: str = "float32") -> Any:
     """The network in Keras, with weights as after training: no zeros, no ones, no two alike."""
     keras = load_keras()
-    layers = [getattr(keras.layers, kind)(**options) for kind, options in rows]
-    x = keras.Input((9, 8, 2))
+    layers = [getattr(keras.layers, kind)(dtype=dtype, **options) for kind, options in rows]
+    x = keras.Input((9, 8, 2), dtype=dtype)
     if functional:
         y = x
         for layer in layers:
@@ -84,40 +89,44 @@ def keras_network(rows: list[tuple[str, dict[str, Any]]], functional: bool, seed
     else:
         model = keras.Sequential([x, *layers], name="net")
     rng = np.random.default_rng(seed)
-    model.set_weights(
-        [array + rng.uniform(0.05, 0.2, array.shape).astype(array.dtype) for array in model.get_weights()]
-    )
+    model.set_weights([array + rng.uniform(0.05, 0.2, array.shape).astype(dtype) for array in model.get_weights()])
     return model
 
 
 def assert_alike(ours: Sequential, theirs: Any, x: Array) -> None:
-    """The rule for whole networks: not further from a float64 computation than 1.5 times Keras."""
+    """The rule for whole networks, on their scores: not further from a float64 computation than 1.5 times Keras.
+
+    In float64, not further from Keras than one rounding to float32: it keeps constants such as epsilon in float32.
+    """
     referee = ours.astype("float64").predict(x.astype(np.float64))
-    there = rms(theirs.predict(x, verbose=0) - referee)
-    assert rms(ours.predict(x) - referee) <= rms_limit(there, rms(referee))
+    found, there = ours.predict(x), np.asarray(theirs(x, training=False))
+    if x.dtype == np.float64:
+        assert rms(found - there) <= U * rms(referee)
+    else:
+        assert rms(found - referee) <= network_limit(rms(there - referee), rms(referee), large_tiles=False)
 
 
 @pytest.mark.parametrize("ending", FORMATS)
 @few
-@given(networks(), st.booleans(), st.integers(0, 99))
+@given(networks(), st.booleans(), st.sampled_from(["float32", "float64"]), st.integers(0, 99))
 def test_any_network_travels_both_ways(
-    ending: str, tmp_path: Path, rows: list[tuple[str, dict[str, Any]]], functional: bool, seed: int
+    ending: str, tmp_path: Path, rows: list[tuple[str, dict[str, Any]]], functional: bool, dtype: str, seed: int
 ) -> None:
     keras = load_keras()
     keras.backend.clear_session()
-    theirs = keras_network(rows, functional, seed)
+    theirs = keras_network(rows, functional, seed, dtype)
     theirs.save(tmp_path / f"theirs{ending}")
     ours = load_model(tmp_path / f"theirs{ending}")
     assert isinstance(ours, Sequential)
     for own, other in zip(ours.weights.values(), theirs.get_weights(), strict=True):
         np.testing.assert_array_equal(own, other)
-    x = np.random.default_rng(seed).standard_normal((3, 9, 8, 2), np.float32)
+    x = np.random.default_rng(seed).standard_normal((64, 9, 8, 2)).astype(dtype)
     assert_alike(ours, theirs, x)
     ours.save(tmp_path / f"ours{ending}")
     back = keras.models.load_model(tmp_path / f"ours{ending}")
     for own, other in zip(ours.weights.values(), back.get_weights(), strict=True):
         np.testing.assert_array_equal(own, other)
-    np.testing.assert_allclose(back.predict(x, verbose=0), theirs.predict(x, verbose=0), rtol=1e-5, atol=1e-6)
+    assert_alike(ours, back, x)
 
 
 @pytest.mark.parametrize("ending", [*FORMATS, ".weights.h5"])
@@ -153,8 +162,8 @@ def load_model_of(theirs: Any, folder: Path) -> Any:
 
 
 def test_a_network_of_the_zoo_goes_to_keras(tmp_path: Path) -> None:
-    model = face_cnn((64, 48, 1), 5, seed=2)
-    x = np.random.default_rng(0).standard_normal((2, 64, 48, 1), np.float32)
+    model = face_cnn((64, 48, 1), 5, softmax=False, seed=2)
+    x = np.random.default_rng(0).standard_normal((8, 64, 48, 1), np.float32)
     for ending in FORMATS:
         model.save(tmp_path / f"a{ending}")
         theirs = load_keras().models.load_model(tmp_path / f"a{ending}")
@@ -226,7 +235,7 @@ def test_what_minicnn_does_not_compute_is_refused_by_name(tmp_path: Path) -> Non
     refused = {
         "max_value": layers.ReLU(max_value=6.0),
         "channels_first": layers.MaxPooling2D(data_format="channels_first"),
-        "swish": layers.Activation("swish"),
+        "silu": layers.Activation("swish"),
         "noise_shape": layers.Dropout(0.5, noise_shape=(None, 1, 1, 2)),
         "Lambda.* holds a program": layers.Lambda(lambda x: x),
         "GaussianNoise": layers.GaussianNoise(0.1),
