@@ -14,9 +14,7 @@ from minicnn.report import text
 
 
 def summary(
-    model: Annotated[
-        str, typer.Argument(help="vgg-face, face-cnn, or a file with a network (.npz, .keras, .h5, ...).")
-    ],
+    model: Annotated[str, typer.Argument(help="vgg-face, face-cnn, or a file with a network (.npz, .keras, .h5).")],
     input: Annotated[str | None, typer.Option(help="Input shape ROWSxCOLUMNSxCHANNELS.")] = None,
     classes: Annotated[int | None, typer.Option(min=1, help="Number of classes.")] = None,
     top: Annotated[bool, typer.Option("--top/--no-top", help="With or without the dense layers (vgg-face).")] = True,

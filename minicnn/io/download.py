@@ -142,6 +142,6 @@ def _checksum(path: Path) -> str:
 
 def _give_up(wanted: Published, target: Path, reason: str) -> NoReturn:
     raise LoadError(
-        f"Cannot fetch '{wanted.file}' from {wanted.url}: {reason}. Try again: it goes on where it broke off. Or download "
-        f"it elsewhere and put it at '{target}' (SHA-256 {wanted.sha256})."
+        f"Cannot fetch '{wanted.file}' from {wanted.url}: {reason}. Try again: it goes on where it broke off. Or "
+        f"download it elsewhere and put it at '{target}' (SHA-256 {wanted.sha256})."
     )

@@ -86,7 +86,7 @@ class Tree:
 
 @contextmanager
 def open_tree(file: BinaryIO, start: int = 0, length: int | None = None) -> Iterator[Tree]:
-    """The tree of an HDF5 file, or of one that lies in ``file`` from byte ``start`` on. Use within ``checks.reading``."""
+    """The tree of an HDF5 file, or of one that lies within ``file`` from byte ``start``. Use in ``checks.reading``."""
     h5py = load_h5py("Reading an HDF5 file")
     length = os.fstat(file.fileno()).st_size if length is None else length
     file.seek(start)

@@ -144,7 +144,7 @@ def _in_a_row(found: list[Node]) -> list[Node]:
         if not following:
             break
         row += following[:1]
-    if len(row) != len(found) or any(len(node.inputs) > 1 for node in found):
+    if not row or len(row) != len(found) or any(len(node.inputs) > 1 for node in found):
         refuse(explain("layers in a row", "layers with branches, or more than one input or output"))
     return row
 

@@ -83,7 +83,7 @@ def load_vgg_face(
         weights = read_stored(
             stored, expected, {address: places[address] for address in shapes}, optional=lambda name: not include_top
         )
-    mean = MEAN_RGB if order == "RGB" else MEAN_RGB[::-1]
+    mean: tuple[float, ...] = MEAN_RGB if order == "RGB" else MEAN_RGB[::-1]
     if grey:
         order, mean = "grey", _to_grey(weights, mean)
     network.build(input_shape, weights)

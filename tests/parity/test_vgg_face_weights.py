@@ -1,4 +1,4 @@
-"""VGG-Face at full size, 580 MB: each published form loads in little more memory than its weights, as Keras computes it."""
+"""VGG-Face at full size, 580 MB: each published form loads in little more memory than its weights."""
 
 from __future__ import annotations
 

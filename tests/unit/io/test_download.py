@@ -121,7 +121,7 @@ def test_wrong_content_is_not_kept(start: bytes, server: Server, tmp_path: Path)
 
 def test_another_file_of_that_name_is_left_alone(server: Server, tmp_path: Path) -> None:
     (tmp_path / "weights.h5").write_bytes(b"mine")
-    with pytest.raises(LoadError, match="not weights.h5 as published"):
+    with pytest.raises(LoadError, match=r"not weights\.h5 as published"):
         fetch(file_at(server), tmp_path)
     assert (tmp_path / "weights.h5").read_bytes() == b"mine"
     assert server.asked == []
@@ -137,7 +137,7 @@ def test_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     """By hand is possible, and checked in the same way."""
     monkeypatch.setenv("NO_PROXY", "*")
     nobody = Published("weights.h5", "http://127.0.0.1:9/weights.h5", hashlib.sha256(CONTENT).hexdigest(), "")
-    with pytest.raises(LoadError, match="ConnectionError.*put it at"):
+    with pytest.raises(LoadError, match=r"ConnectionError.*put it at"):
         fetch(nobody, tmp_path)
     (tmp_path / "weights.h5").write_bytes(CONTENT)
     assert fetch(nobody, tmp_path).read_bytes() == CONTENT

@@ -114,7 +114,7 @@ def test_a_flipped_bit_in_an_archive_never_changes_a_number(tmp_path: Path) -> N
             load_model(tmp_path / "flipped.keras")
 
 
-# -- the wrong thing under the right name --------------------------------------------------------------------------------
+# -- the wrong thing under the right name ------------------------------------------------------------------------------
 
 
 PAIRS = [
@@ -159,7 +159,7 @@ def test_an_ending_that_nobody_reads(tmp_path: Path) -> None:
             load_model(tmp_path / name)
 
 
-# -- weights that do not fit ----------------------------------------------------------------------------------------------
+# -- weights that do not fit -------------------------------------------------------------------------------------------
 
 
 def changed(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
@@ -221,7 +221,7 @@ def test_a_network_that_diverged_can_be_looked_at(ending: str, tmp_path: Path) -
     assert np.isnan(model.weights["dense/bias"]).any()
 
 
-# -- HDF5 ----------------------------------------------------------------------------------------------------------------
+# -- HDF5 --------------------------------------------------------------------------------------------------------------
 
 KERNEL = "model_weights/dense/sequential/dense/kernel"
 
@@ -330,7 +330,7 @@ def test_a_bit_that_sends_the_library_in_circles(tmp_path: Path) -> None:
     assert {outcome for _, outcome in attack(tmp_path / "a.h5")} == {"LoadError"}
 
 
-# -- bombs ---------------------------------------------------------------------------------------------------------------
+# -- bombs -------------------------------------------------------------------------------------------------------------
 
 
 def hdf5_bomb(path: Path, **options: Any) -> None:
@@ -410,7 +410,7 @@ def test_bombs_do_not_go_off(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == before
 
 
-# -- archives and programs -------------------------------------------------------------------------------------------------
+# -- archives and programs ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../../x", "C:x", "..\\x"])

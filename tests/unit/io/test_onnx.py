@@ -89,10 +89,14 @@ def test_a_network_as_a_file(tmp_path: Path, rng: np.random.Generator) -> None:
         assert_close(computed(str(tmp_path / "a.onnx"), x), model.predict(x))
 
 
-def test_float64(tmp_path: Path, rng: np.random.Generator) -> None:
+def test_float64(rng: np.random.Generator) -> None:
+    """Computed by onnx itself: ONNX Runtime has no convolution in float64 on a processor."""
+    from onnx.reference import ReferenceEvaluator
+
     model = learned([Conv2D(3, 3), ReLU(), Flatten(), Dense(4)], (7, 6, 2)).astype("float64")
     x = rng.standard_normal((3, 7, 6, 2))
-    found = computed(onnx_model(model.config(), model.weights).SerializeToString(), x)
+    (found,) = ReferenceEvaluator(onnx_model(model.config(), model.weights)).run(None, {"x": x})
+    assert found.dtype == np.float64
     np.testing.assert_allclose(found, model(x), rtol=1e-12)
 
 
@@ -102,5 +106,4 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
     config = learned([Dense(3)], (2,)).config()
     with pytest.raises(OptionError, match="2 GB"):
         onnx_model(config, {"dense/kernel": np.broadcast_to(np.float32(0), (2**16, 2**15))})
-    config["layers"][0]["class_name"] = "Dense"
     assert list(tmp_path.iterdir()) == []
