@@ -36,7 +36,7 @@ _HOME = {
     "minicnn.augmentation": ("Augment",),
     "minicnn.callbacks": ("Callback", "EarlyStopping", "ModelCheckpoint", "CSVLogger"),
     "minicnn.sequential": ("Sequential",),
-    "minicnn.loading": ("load_model",),
+    "minicnn.saving": ("load_model",),
     "minicnn.models": ("face_cnn", "vgg_face", "load_vgg_face"),
     "minicnn.gradcheck": ("check_gradient", "check_layer", "check_model"),
 }

@@ -33,9 +33,9 @@ def convert(
     """
     from minicnn.cli.networks import parse_shape
     from minicnn.io.models import WRITERS, suffix
-    from minicnn.loading import load_model
     from minicnn.model import Model
     from minicnn.models import load_vgg_face
+    from minicnn.saving import load_model
 
     suffix(target, tuple(WRITERS))  # a name that cannot be written: say so before minutes of reading
     wants: dict[str, object] = {}

@@ -25,9 +25,9 @@ def summary(
     Example:  minicnn summary vgg-face --input 200x200x1 --classes 40
     """
     from minicnn.io.models import READABLE
-    from minicnn.loading import load_model
     from minicnn.model import Model
     from minicnn.models.outline import outline
+    from minicnn.saving import load_model
     from minicnn.summary import summarize
 
     if model in NETWORKS or not model.lower().endswith(READABLE):

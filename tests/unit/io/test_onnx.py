@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from minicnn.errors import OptionError, StateError
-from minicnn.io.onnx_file import OPERATORS, onnx_model
+from minicnn.io.onnx_file import onnx_model
+from minicnn.io.onnx_operators import OPERATORS
 from minicnn.layers import LAYERS, Conv2D, Dense, Dropout, Flatten, Layer, MaxPooling2D, ReLU, Softmax
 from minicnn.models import face_cnn
 from minicnn.sequential import Sequential

@@ -1,6 +1,6 @@
 """``load_model``: a network from a file, whatever wrote it.
 
-The file says which kind of network it holds; the kind knows how to build it. See ``minicnn.io.models`` for the formats.
+The file says which class of network it holds; the class knows how to build it. ``minicnn.io.models`` has the formats.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from minicnn.io.models import read_description
 from minicnn.model import Model
 from minicnn.sequential import Sequential
 
-#: The kinds of network by their names in files: the only ones a file may ask for.
-KINDS: dict[str, type[Sequential]] = {"Sequential": Sequential}
+#: The classes of network by their names in files: the only ones a file may ask for.
+CLASSES: dict[str, type[Sequential]] = {"Sequential": Sequential}
 
 
 def load_model(path: str | Path, *, allow_nan: bool = False) -> Model:
@@ -25,7 +25,7 @@ def load_model(path: str | Path, *, allow_nan: bool = False) -> Model:
     infinite, unless ``allow_nan``. Nothing in the file is ever run.
     """
     kind = read_description(path).class_name
-    if kind not in KINDS:
-        reason = explain(f"a network of kind {', '.join(KINDS)}", repr(kind))
+    if kind not in CLASSES:
+        reason = explain(f"a network of class {', '.join(CLASSES)}", repr(kind))
         raise LoadError(f"Cannot load '{path}': {reason}")
-    return KINDS[kind].load(path, allow_nan=allow_nan)
+    return CLASSES[kind].load(path, allow_nan=allow_nan)
