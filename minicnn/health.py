@@ -13,6 +13,7 @@ from minicnn.environment import PACKAGES, STAND_INS
 PURPOSES = {
     "": "minicnn itself",
     "keras": "comparing with Keras (compare, demo)",
+    "files": "Keras's files, ONNX, fetching weights (convert, weights)",
     "faces": "finding and cropping faces (detect, crop, compare, demo)",
     "report": "HTML reports (demo, compare --report)",
     "bench": "benchmarks (make bench)",

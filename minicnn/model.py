@@ -208,21 +208,39 @@ class Model(Network):
         print_fn(summary_text(self))
 
     def save(self, path: str | Path) -> None:
-        """Write architecture, weights and, when compiled, how training went so far to one ``.npz`` file.
+        """Write architecture and weights to one file. The ending of its name says how: see ``minicnn.io.models``.
 
-        The file appears complete or not at all. ``np.load(path)["conv1/kernel"]`` reads it without minicnn. See
-        ``minicnn.io.models`` for the layout, and ``load`` for the way back.
+        ``.npz`` is our own format and the only one that also keeps how training went so far; ``.keras``, ``.h5``,
+        ``.safetensors`` and ``.onnx`` are for others, ``.weights.h5`` holds weights alone. The file appears complete or
+        not at all. ``minicnn.load_model`` is the way back. Raises OptionError for another ending, or a layer that the
+        format does not know.
         """
         self.require_built()
         training = None if self._compiled is None else self._compiled.state()
         write_model(path, type(self).__name__, self.config(), self.weights, training)
 
+    def load_weights(self, path: str | Path, *, allow_nan: bool = False) -> None:
+        """Take over the weights of a file, whose network must have the same layers with weights in the same order.
+
+        Reads what ``save`` writes but ``.onnx``, and Keras's files with and without a network. All of it is read and
+        checked before the first weight changes, so for a moment both are in memory. Raises LoadError, naming the file
+        and the reason; also for NaN and infinity, unless ``allow_nan``.
+        """
+        self.require_built()
+        own = self.weights
+        shapes = {address: array.shape for address, array in own.items()}
+        classes = {layer.name: type(layer).__name__ for layer in self.layers}
+        arrays, _ = read_weights(path, shapes, self.dtype, None, classes=classes, allow_nan=allow_nan)
+        for address, array in own.items():
+            array[...] = arrays[address]
+
     @classmethod
-    def load(cls, path: str | Path) -> Self:
+    def load(cls, path: str | Path, *, allow_nan: bool = False) -> Self:
         """A network that ``save`` wrote, ready to predict, and to go on training if it was compiled.
 
         The file is not trusted: every array's shape and dtype is compared with what the architecture needs before
-        room is made for it, and nothing in the file is ever run. Raises LoadError, naming the file and the reason.
+        room is made for it, and nothing in the file is ever run. Raises LoadError, naming the file and the reason;
+        also for weights that are NaN or infinite, unless ``allow_nan``.
         """
         config, training = read_config(path, cls.__name__)
         try:
@@ -231,7 +249,7 @@ class Model(Network):
             slots = {address: shapes[address.split("/", 1)[1]] for address in training["slots"]} if training else {}
         except (MinicnnError, LookupError, TypeError, ValueError, AttributeError) as error:
             raise LoadError(f"Cannot load '{path}': its description of the model is damaged ({error}).") from error
-        weights, remembered = read_weights(path, shapes, model.dtype, slots)
+        weights, remembered = read_weights(path, shapes, model.dtype, slots, allow_nan=allow_nan)
         try:
             model.build(config["input_shape"], weights)
             if training:

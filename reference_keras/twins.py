@@ -1,7 +1,7 @@
 """The same thing in Keras: a layer, a network, an optimiser, a loss.
 
 minicnn's arguments have Keras's names, so a twin is the Keras class of the same name called with the same arguments.
-What is left to say here are the few exceptions.
+The few exceptions stand in ``minicnn.io.keras_layers``, which Keras's files need too.
 """
 
 from __future__ import annotations
@@ -10,15 +10,14 @@ import inspect
 from typing import Any
 
 from minicnn.errors import OptionError, explain
+from minicnn.io.keras_layers import Row as LayerRow
+from minicnn.io.keras_layers import to_keras
 from minicnn.layers import LAYERS, Layer
 from minicnn.model import Model
 from minicnn.models.table import INPUT, Architecture, Row
 from minicnn.network import one_or_all
 from reference_keras.backend import load_keras
 from reference_keras.weights import keras_variables
-
-ACTIVATIONS = {"Sigmoid": "sigmoid", "Tanh": "tanh"}  # no layer classes in Keras, but names for its Activation layer
-OURS_ALONE = ("algorithm",)  # how to compute; a twin computes the same thing in Keras's way
 
 
 def keras_layer(layer: Layer | Row, *, dtype: str = "float32") -> Any:
@@ -27,11 +26,7 @@ def keras_layer(layer: Layer | Row, *, dtype: str = "float32") -> Any:
     Raises OptionError when Keras has no layer of that kind.
     """
     keras = load_keras()
-    kind, options = _kind_and_options(layer)
-    for option in OURS_ALONE:
-        options.pop(option, None)
-    if kind in ACTIVATIONS:
-        return keras.layers.Activation(ACTIVATIONS[kind], dtype=dtype, **options)
+    kind, options = to_keras(_row(layer))
     twin = getattr(keras.layers, kind, None)
     if twin is None:
         raise OptionError(explain("a kind of layer that Keras has too", repr(kind)))
@@ -90,7 +85,7 @@ def keras_loss(loss: Any, *, dtype: str = "float32") -> Any:
     return getattr(losses, type(loss).__name__)(dtype=dtype, **loss.config())
 
 
-def _kind_and_options(layer: Layer | Row) -> tuple[str, dict[str, Any]]:
+def _row(layer: Layer | Row) -> LayerRow:
     if isinstance(layer, Row):
-        return layer.kind, {"name": layer.name, **layer.options}
-    return type(layer).__name__, layer.config()
+        return LayerRow(layer.kind, {"name": layer.name, **layer.options})
+    return LayerRow(type(layer).__name__, layer.config())

@@ -22,7 +22,7 @@ from minicnn.gradcheck import check_layer
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("minicnn", "reference_keras", "detection")
 OPTIONAL = [
-    *("cv2", "dlib", "h5py", "imagehash", "keras", "sklearn", "tensorflow", "threadpoolctl"),
+    *("cv2", "dlib", "h5py", "imagehash", "keras", "onnx", "requests", "sklearn", "tensorflow", "threadpoolctl"),
     *("jinja2", "matplotlib", "rich", "typer"),
 ]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

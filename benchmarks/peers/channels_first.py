@@ -40,6 +40,7 @@ class Step:
 
 def steps(work: Work, weights: Arrays) -> Iterator[Step]:
     """Every layer of a work, in order. ValueError for a kind that no peer was taught."""
+    from minicnn.io.channels_first import turned
     from minicnn.layers import LAYERS
 
     flattened: tuple[int, ...] = ()
@@ -65,22 +66,9 @@ def steps(work: Work, weights: Arrays) -> Iterator[Step]:
             common["flattened"], flattened = flattened, ()
         elif kind not in (*CONVOLUTIONS, "MaxPooling2D", "ReLU", "Softmax"):
             raise ValueError(f"{kind} is not translated")
-        yield Step(kind, name, weights=_turned(kind, own, common.get("flattened", ())), **common)
-
-
-def _turned(kind: str, own: Arrays, flattened: tuple[int, ...]) -> Arrays:
-    if "kernel" not in own:
-        return own
-    kernel = own["kernel"]
-    if kind == "Conv2D":
-        kernel = kernel.transpose(3, 2, 0, 1)
-    elif kind == "DepthwiseConv2D":  # (KH, KW, C, M) -> (C*M, 1, KH, KW)
-        kernel = kernel.transpose(2, 3, 0, 1).reshape(-1, 1, *kernel.shape[:2])
-    else:
-        if len(flattened) == 3:
-            kernel = kernel.reshape(*flattened, -1).transpose(2, 0, 1, 3).reshape(kernel.shape)
-        kernel = kernel.T
-    return own | {"kernel": np.ascontiguousarray(kernel)}
+        if "kernel" in own:
+            own["kernel"] = turned(kind, own["kernel"], common.get("flattened", ()))
+        yield Step(kind, name, weights=own, **common)
 
 
 def turned_back(step: Step, key: str, array: Array) -> Array:

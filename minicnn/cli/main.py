@@ -11,6 +11,7 @@ from minicnn.cli import (
     bench,
     capture,
     compare,
+    convert,
     crop,
     dataset,
     demo,
@@ -25,6 +26,7 @@ from minicnn.cli import (
     train,
     verify,
     warmup,
+    weights,
 )
 from minicnn.cli.console import Commands
 
@@ -54,6 +56,8 @@ app.command()(find.find)
 app.command()(orl_protocol.orl_protocol)
 app.command()(compare.compare)
 app.command()(summary.summary)
+app.command()(convert.convert)
+app.add_typer(weights.app, name="weights")
 app.command()(bench.bench)
 app.command()(doctor.doctor)
 app.command()(warmup.warmup)

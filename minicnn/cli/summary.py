@@ -15,7 +15,7 @@ from minicnn.report import text
 
 def summary(
     model: Annotated[
-        str, typer.Argument(help="vgg-face, face-cnn, residual-cnn, or a file that Model.save wrote (.npz).")
+        str, typer.Argument(help="vgg-face, face-cnn, residual-cnn, or a file with a network (.npz, .keras, .h5).")
     ],
     input: Annotated[str | None, typer.Option(help="Input shape ROWSxCOLUMNSxCHANNELS.")] = None,
     classes: Annotated[int | None, typer.Option(min=1, help="Number of classes.")] = None,
@@ -26,12 +26,14 @@ def summary(
 
     Example:  minicnn summary vgg-face --input 200x200x1 --classes 40
     """
+    from minicnn.io.models import READABLE
+    from minicnn.model import Model
     from minicnn.models.outline import outline
     from minicnn.saving import load_model
     from minicnn.summary import summarize
 
-    if model in NETWORKS or not model.endswith(".npz"):
-        network = outline(architecture(model, input, classes, top=top))
+    if model in NETWORKS or not model.lower().endswith(READABLE):
+        network: Model = outline(architecture(model, input, classes, top=top))
     elif input or classes or not top:
         raise OptionError(
             explain("a file without further options", "--input, --classes or --no-top", "The file says it.")

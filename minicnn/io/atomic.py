@@ -35,9 +35,9 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
     # Beside the target: a rename cannot cross file systems. Opened by hand rather than with tempfile, whose files only
     # their owner can read: this one gets the permissions any new file gets.
     temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(handle, "w+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -27,22 +27,19 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple, NoReturn
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.lib import format as npy
 
-from minicnn.errors import LoadError, OptionError, explain
+from minicnn.errors import OptionError, explain
 from minicnn.io.atomic import atomic_write
+from minicnn.io.checks import CHUNK, TEXT_LIMIT, Expected, compare, parse_json, reading, refuse
 from minicnn.shapes import Array, Shape
 
 METADATA = "metadata.json"
-METADATA_LIMIT = 4 << 20  # bytes; an architecture of a thousand layers takes a tenth of it
 NAME_LIMIT = 200  # characters
-CHUNK = 1 << 24  # bytes read at a time, so that a large array is not held twice
 NUMBERS = "biuf"  # bool, integers, floats
-
-Expected = Mapping[str, tuple[Shape, Any]]
 
 
 def write_arrays(path: str | Path, arrays: Mapping[str, Array], metadata: Mapping[str, Any]) -> None:
@@ -66,11 +63,14 @@ def write_arrays(path: str | Path, arrays: Mapping[str, Array], metadata: Mappin
                 npy.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
 
 
-def read_arrays(path: str | Path, expected: Expected | None = None) -> tuple[dict[str, Array], dict[str, Any]]:
+def read_arrays(
+    path: str | Path, expected: Expected | None = None, *, leave_out: str | None = None
+) -> tuple[dict[str, Array], dict[str, Any]]:
     """(arrays, metadata) of a file that ``write_arrays`` made.
 
     With ``expected``, {name: (shape, dtype)}, the file must hold exactly these arrays; it is compared before anything
-    is allocated. Without it, the arrays take at most as much memory as the file has bytes.
+    is allocated. Without it, the arrays take at most as much memory as the file has bytes. Arrays whose names start
+    with ``leave_out`` are not looked at.
 
     Raises LoadError, naming the file and the reason, for anything that is not a whole, undamaged file of that kind.
     """
@@ -79,10 +79,10 @@ def read_arrays(path: str | Path, expected: Expected | None = None) -> tuple[dic
         headers = {
             info.filename.removesuffix(".npy"): _header(archive, info)
             for info in archive.infolist()
-            if info.filename != METADATA
+            if info.filename != METADATA and not (leave_out and info.filename.startswith(leave_out))
         }
         if expected is not None:
-            _compare(headers, expected)
+            compare(headers, expected)
         return {name: _array(archive, f"{name}.npy", header) for name, header in headers.items()}, metadata
 
 
@@ -102,55 +102,48 @@ class _Header(NamedTuple):
 @contextmanager
 def _opened(path: str | Path) -> Iterator[zipfile.ZipFile]:
     """The archive, its members checked. Whatever a broken file makes the libraries raise becomes a LoadError."""
-    try:
-        if not Path(path).is_file():  # a named pipe would wait for ever
-            _refuse("no such file" if not Path(path).exists() else "not a regular file")
-        with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
-            _check_members(archive)
-            _check_layout(archive, file)
-            yield archive
-    except LoadError as error:
-        raise LoadError(f"Cannot load '{path}': {error}") from error.__cause__
-    except Exception as error:  # zipfile and numpy raise a dozen kinds on broken input: all mean the same here
-        reason = "not an .npz file, or cut off" if isinstance(error, zipfile.BadZipFile) else "damaged"
-        raise LoadError(f"Cannot load '{path}': {reason} ({type(error).__name__}: {error}).") from error
-
-
-def _refuse(reason: str) -> NoReturn:
-    raise LoadError(reason if reason.endswith(".") else f"{reason}.")
+    with reading(path, "an .npz file") as file, zipfile.ZipFile(file) as archive:
+        _check_members(archive)
+        check_layout(archive, file)
+        yield archive
 
 
 def _check_members(archive: zipfile.ZipFile) -> None:
     seen: set[str] = set()
     for info in archive.infolist():
         if problem := _name_problem(info.filename):
-            _refuse(f"the member name {info.filename[:NAME_LIMIT]!r} is refused ({problem})")
+            refuse(f"the member name {info.filename[:NAME_LIMIT]!r} is refused ({problem})")
         if info.filename in seen:
-            _refuse(f"the member '{info.filename}' appears twice")
+            refuse(f"the member '{info.filename}' appears twice")
         seen.add(info.filename)
         if info.flag_bits & 1:
-            _refuse(f"the member '{info.filename}' is encrypted")
+            refuse(f"the member '{info.filename}' is encrypted")
         if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
             fix = "np.savez writes stored members, np.savez_compressed does not."
-            _refuse(explain("stored members", f"'{info.filename}', which is compressed", fix))
+            refuse(explain("stored members", f"'{info.filename}', which is compressed", fix))
     if METADATA not in seen:
-        _refuse(f"it has no {METADATA}, so minicnn did not write it")
+        refuse(f"it has no {METADATA}, so minicnn did not write it")
 
 
-def _check_layout(archive: zipfile.ZipFile, file: IO[bytes]) -> None:
-    """The members must follow one another from the first byte up to the directory.
+def check_layout(archive: zipfile.ZipFile, file: IO[bytes], *, gaps: bool = False) -> None:
+    """The members must follow one another from the first byte up to the directory; with ``gaps``, not overlap.
 
     So none is hidden by a damaged directory, and none shares its bytes with another, which would expand on reading.
     """
     position = 0
     for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
-        if info.header_offset != position:
-            _refuse(f"before the member '{info.filename}' there are gaps or overlaps")
-        file.seek(position + 26)  # in a member's own header: the lengths of its name and of its extra field
-        name, extra = struct.unpack("<HH", file.read(4))
-        position += 30 + name + extra + info.file_size
-    if position != archive.start_dir:
-        _refuse("its directory does not list everything it holds")
+        if info.header_offset < position or (info.header_offset > position and not gaps):
+            refuse(f"before the member '{info.filename}' there are gaps or overlaps")
+        position = member_start(info, file) + info.compress_size
+    if position > archive.start_dir or (position < archive.start_dir and not gaps):
+        refuse("its directory does not list everything it holds")
+
+
+def member_start(info: zipfile.ZipInfo, file: IO[bytes]) -> int:
+    """Where in the archive a member's own bytes begin."""
+    file.seek(info.header_offset + 26)  # in a member's own header: the lengths of its name and of its extra field
+    name, extra = struct.unpack("<HH", file.read(4))
+    return info.header_offset + 30 + int(name) + int(extra)
 
 
 def _name_problem(name: str) -> str:
@@ -176,21 +169,15 @@ def _encode(metadata: Mapping[str, Any]) -> str:
         raise OptionError(
             explain("metadata that JSON can hold", str(error), "Use str, int, float, lists, dicts.")
         ) from error
-    if len(text) > METADATA_LIMIT:
-        raise OptionError(explain(f"metadata of at most {METADATA_LIMIT} bytes", f"{len(text)} bytes"))
+    if len(text) > TEXT_LIMIT:
+        raise OptionError(explain(f"metadata of at most {TEXT_LIMIT} bytes", f"{len(text)} bytes"))
     return text
 
 
 def _metadata(archive: zipfile.ZipFile) -> dict[str, Any]:
-    if archive.getinfo(METADATA).file_size > METADATA_LIMIT:
-        _refuse(f"{METADATA} is larger than {METADATA_LIMIT} bytes")
-    try:
-        metadata = json.loads(archive.read(METADATA).decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise LoadError(f"{METADATA} is not JSON ({error}).") from error
-    if not isinstance(metadata, dict):
-        _refuse(f"{METADATA} is not an object {{...}}")
-    return metadata
+    if archive.getinfo(METADATA).file_size > TEXT_LIMIT:
+        refuse(f"{METADATA} is larger than {TEXT_LIMIT} bytes")
+    return parse_json(archive.read(METADATA), METADATA)
 
 
 def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Header:
@@ -202,26 +189,14 @@ def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Header:
         elif version == (2, 0):
             shape, fortran_order, dtype = npy.read_array_header_2_0(member)
         else:
-            _refuse(f"'{info.filename}' has the unknown .npy version {version}")
+            refuse(f"'{info.filename}' has the unknown .npy version {version}")
         start = member.tell()
     if dtype.kind not in NUMBERS:
-        _refuse(explain(f"numbers in '{info.filename}'", f"dtype {dtype}", "Anything else could run code when loaded."))
+        refuse(explain(f"numbers in '{info.filename}'", f"dtype {dtype}", "Anything else could run code when loaded."))
     size = math.prod(shape) * dtype.itemsize  # in Python's integers, which do not overflow
     if min(shape, default=0) < 0 or start + size != info.file_size:
-        _refuse(f"'{info.filename}' announces shape {shape} of {dtype}, which its {info.file_size} bytes do not hold")
+        refuse(f"'{info.filename}' announces shape {shape} of {dtype}, which its {info.file_size} bytes do not hold")
     return _Header(tuple(shape), dtype, fortran_order, start)
-
-
-def _compare(headers: Mapping[str, _Header], expected: Expected) -> None:
-    problems = [f"'{name}' is missing" for name in expected if name not in headers]
-    problems += [f"'{name}' is unknown" for name in headers if name not in expected]
-    for name, (shape, dtype) in expected.items():
-        if (header := headers.get(name)) and (header.shape != tuple(shape) or header.dtype != np.dtype(dtype)):
-            wanted = f"{tuple(shape)} {np.dtype(dtype)}"
-            problems.append(f"'{name}' is {header.shape} {header.dtype}, expected {wanted}")
-    if problems:
-        more = f"; and {len(problems) - 8} more" if len(problems) > 8 else ""
-        _refuse(f"the arrays do not fit: {'; '.join(problems[:8])}{more}")
 
 
 def _array(archive: zipfile.ZipFile, member_name: str, header: _Header) -> Array:
@@ -238,6 +213,6 @@ def _fill(member: IO[bytes], target: Array, member_name: str) -> None:
     while position < target.size:
         piece = member.read(min(CHUNK, target.size - position))
         if not piece:
-            _refuse(f"'{member_name}' ends early")
+            refuse(f"'{member_name}' ends early")
         target[position : position + len(piece)] = np.frombuffer(piece, np.uint8)
         position += len(piece)
