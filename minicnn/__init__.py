@@ -37,7 +37,8 @@ _HOME = {
     "minicnn.callbacks": ("Callback", "EarlyStopping", "ModelCheckpoint", "CSVLogger"),
     "minicnn.sequential": ("Sequential",),
     "minicnn.models": ("face_cnn", "vgg_face"),
-    "minicnn.gradcheck": ("check_gradient", "check_layer", "check_model"),
+    "minicnn.gradcheck": ("check_gradient", "check_layer_gradient", "check_model_gradient"),
+    "minicnn.checking": ("check_layer",),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 

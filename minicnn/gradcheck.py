@@ -46,7 +46,7 @@ EPS = float(np.finfo(np.float64).eps)
 
 
 class Network(Protocol):
-    """What ``check_model`` needs of a model."""
+    """What ``check_model_gradient`` needs of a model."""
 
     @property
     def parameters(self) -> Mapping[str, Array]: ...
@@ -55,13 +55,13 @@ class Network(Protocol):
 
 
 class Criterion(Protocol):
-    """What ``check_model`` needs of a loss."""
+    """What ``check_model_gradient`` needs of a loss."""
 
     def forward(self, targets: Array, predictions: Array) -> tuple[float, Any]: ...
     def backward(self, cache: Any) -> Array: ...
 
 
-def check_layer(
+def check_layer_gradient(
     layer: Layer, x: Array, *, context: Context = INFERENCE, seed: int = 0, limit: int | None = 200
 ) -> GradientReport:
     """Compare ``layer.backward`` with measured derivatives of f = sum(dy * layer.forward(x)), for a random ``dy``.
@@ -89,7 +89,7 @@ def check_layer(
 def check_gradient(
     f: Callable[[Array], float], df: Callable[[Array], Array], x: Array, *, seed: int = 0, limit: int | None = 200
 ) -> GradientReport:
-    """Compare ``df(x)`` with measured derivatives of the scalar function ``f``; otherwise as ``check_layer``.
+    """Compare ``df(x)`` with measured derivatives of the scalar function ``f``; otherwise as ``check_layer_gradient``.
 
     >>> report = check_gradient(lambda x: float((x**3).sum()), lambda x: 3 * x**2, np.array([1.0, -2.0, 0.5]))
     >>> report.checked, report.passed(1e-9)
@@ -99,7 +99,7 @@ def check_gradient(
     return _check(lambda: np.float64(f(x)), np.float64(1.0), {"x": (x, df(x.copy()))}, seed, limit)
 
 
-def check_model(
+def check_model_gradient(
     model: Network,
     loss: Criterion,
     x: Array,
@@ -113,7 +113,7 @@ def check_model(
 
     ``y`` are the targets, handed to ``loss`` as they are. At most ``limit`` entries per array, drawn from ``seed``.
     ``context=Context(training=True)`` checks what training does (batch statistics, dropout: its mask depends on the
-    context alone and stays the same). Otherwise as ``check_layer``; a pass here goes through the whole network.
+    context alone and stays the same). Otherwise as ``check_layer_gradient``; a pass goes through the whole network.
     """
     x = _float64(x, "x").copy()
     predictions, caches = model.forward(x, context)

@@ -63,13 +63,7 @@ def compare_training(
 def _keras_step(twin: Any, optimizer: optimizers.Optimizer, loss: Any, dtype: str) -> Any:
     """A function (x, y) -> loss that takes one step. Keras's train_on_batch would return a running mean, in float32."""
     tensorflow = load_tensorflow()
-    with floatx(dtype):  # the learning rate is kept in floatx
-        keras_side = keras_optimizer(optimizer)
-        keras_side.build(twin.trainable_variables)
-    for name, value in list(vars(keras_side).items()):
-        # TensorFlow turns a Python float into float32 before it casts: 0.9 would be 0.89999998, also in float64.
-        if type(value) is float:
-            setattr(keras_side, name, tensorflow.constant(value, dtype))
+    keras_side = exact_optimizer(optimizer, twin.trainable_variables, dtype)
     criterion = keras_loss(loss, dtype=dtype)
 
     def step(x: Array, y: Array) -> float:
@@ -80,6 +74,19 @@ def _keras_step(twin: Any, optimizer: optimizers.Optimizer, loss: Any, dtype: st
         return float(value)
 
     return step
+
+
+def exact_optimizer(optimizer: optimizers.Optimizer, variables: list[Any], dtype: str) -> Any:
+    """The Keras optimiser with the settings of ``optimizer`` in ``dtype``, built for ``variables``."""
+    tensorflow = load_tensorflow()
+    with floatx(dtype):  # the learning rate is kept in floatx
+        twin = keras_optimizer(optimizer)
+        twin.build(variables)
+    for name, value in list(vars(twin).items()):
+        # TensorFlow turns a Python float into float32 before it casts: 0.9 would be 0.89999998, also in float64.
+        if type(value) is float:
+            setattr(twin, name, tensorflow.constant(value, dtype))
+    return twin
 
 
 def _distance(ours: Array, theirs: Array) -> float:

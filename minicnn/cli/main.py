@@ -10,6 +10,7 @@ from minicnn import __version__
 from minicnn.cli import (
     bench,
     capture,
+    check,
     compare,
     crop,
     dataset,
@@ -53,6 +54,7 @@ app.command()(verify.verify)
 app.command()(find.find)
 app.command()(orl_protocol.orl_protocol)
 app.command()(compare.compare)
+app.command()(check.check)
 app.command()(summary.summary)
 app.command()(bench.bench)
 app.command()(doctor.doctor)
