@@ -38,6 +38,7 @@ _HOME = {
     "minicnn.sequential": ("Sequential",),
     "minicnn.models": ("face_cnn", "vgg_face"),
     "minicnn.gradcheck": ("check_gradient", "check_layer_gradient", "check_model_gradient"),
+    "minicnn.graddirections": ("check_directions",),
     "minicnn.checking": ("check_layer",),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}

@@ -155,7 +155,7 @@ def _check(
             received = f"shape {gradient.shape}" if isinstance(gradient, np.ndarray) else type(gradient).__name__
             raise ShapeError(explain(f"the gradient of {name} with its shape {array.shape}", received))
         indices = _sample(array, limit, np.random.default_rng([seed, position]))
-        measured[name] = {index: _slope(output, dy, y, array, index, STEPS[0]) for index in indices}
+        measured[name] = {index: _slope(output, dy, y, _entry(array, index), STEPS[0]) for index in indices}
 
     largest = max((abs(s.numeric) for slopes in measured.values() for s in slopes.values()), default=0.0)
     noise = EPS * float(np.max(np.abs(dy * y), initial=0.0)) / STEPS[0]
@@ -167,7 +167,7 @@ def _check(
             for step in STEPS[1:]:
                 if _smooth(slope, scale):
                     break
-                slope = _slope(output, dy, y, array, index, step)
+                slope = _slope(output, dy, y, _entry(array, index), step)
             analytic, numeric = float(gradient[index]), slope.numeric
             if not np.isfinite(numeric) or _smooth(slope, scale):
                 error = abs(analytic - numeric) / max(abs(analytic), abs(numeric), scale)
@@ -185,22 +185,31 @@ def _smooth(slope: _Slope, scale: float) -> bool:
     return slope.doubt <= KINK * max(abs(slope.numeric), scale)
 
 
-def _slope(evaluate: Callable[[], Any], dy: Any, y: Any, array: Array, index: Index, h: float) -> _Slope:
-    """Slope of sum(dy * y) along one entry, from four evaluations.
+def _entry(array: Array, index: Index) -> Callable[[float], None]:
+    """A function that moves one entry of ``array`` by an offset from where it is now."""
+    kept = array[index]
+
+    def move(offset: float) -> None:
+        array[index] = kept + offset if offset else kept
+
+    return move
+
+
+def _slope(evaluate: Callable[[], Any], dy: Any, y: Any, move: Callable[[float], None], h: float) -> _Slope:
+    """Slope of sum(dy * y) along the line on which ``move`` moves, from four evaluations. Afterwards it is back at 0.
 
     Outputs are subtracted before they are summed: those that the entry does not touch cancel exactly, instead of
     burying the difference under their own rounding.
     """
-    kept = array[index]
 
     def at(offset: float) -> Any:
-        array[index] = kept + offset
+        move(offset)
         return evaluate()
 
     try:
         right, left, far_right, far_left = at(h), at(-h), at(2 * h), at(-2 * h)
     finally:
-        array[index] = kept
+        move(0.0)
     with np.errstate(invalid="ignore", over="ignore"):
         near = float(np.sum(dy * (right - left))) / (2 * h)
         far = float(np.sum(dy * (far_right - far_left))) / (4 * h)

@@ -21,6 +21,7 @@ from minicnn.sequential import Sequential
 from minicnn.shapes import Array
 from reference_keras.backend import load_keras, load_tensorflow
 from reference_keras.reports import StepDrift, TrainingReport
+from reference_keras.tolerance import max_error
 from reference_keras.twins import keras_loss, keras_optimizer, keras_twin
 from reference_keras.weights import keras_variables
 
@@ -52,7 +53,10 @@ def compare_training(
         mine = ours.train_on_batch(x, y)["loss"]
         drifts = {address: _distance(array, variables[address].numpy()) for address, array in ours.weights.items()}
         worst = max(drifts, key=lambda address: drifts[address])
-        steps.append(StepDrift(step=number, ours=mine, keras=theirs, drift=drifts[worst], address=worst))
+        relative = max(max_error(array, variables[address].numpy()) for address, array in ours.weights.items())
+        steps.append(
+            StepDrift(step=number, ours=mine, keras=theirs, drift=drifts[worst], relative=relative, address=worst)
+        )
     if not steps:
         raise OptionError(
             explain("at least one batch to train on", "none", "An iterator may have been used up before.")

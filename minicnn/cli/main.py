@@ -21,6 +21,7 @@ from minicnn.cli import (
     evaluate,
     find,
     orl_protocol,
+    parity,
     recognise,
     summary,
     train,
@@ -55,6 +56,7 @@ app.command()(find.find)
 app.command()(orl_protocol.orl_protocol)
 app.command()(compare.compare)
 app.command()(check.check)
+app.command()(parity.parity)
 app.command()(summary.summary)
 app.command()(bench.bench)
 app.command()(doctor.doctor)
