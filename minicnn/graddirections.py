@@ -6,8 +6,9 @@ says how the loss changes along *any* direction v through all parameters and the
     d/dt L(parameters + t * v) at t = 0   =   sum of gradient * v
 
 One random v has a part in every number. A gradient that is wrong somewhere by e changes the right side by e * v there,
-and that the errors cancel for several random directions does not happen by chance. Four passes per direction (up to twelve
-near kinks), however many parameters there are; in return, it does not say where a mistake is. ``check_model_gradient`` does.
+and that the errors cancel for several random directions does not happen by chance. Four passes per direction (up
+to twelve near kinks), however many parameters there are; in return, it does not say where a mistake is:
+``check_model_gradient`` does.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ def check_directions(
 ) -> GradientReport:
     """Compare a network's gradients with measured slopes of its loss along ``directions`` random lines.
 
-    Each direction has length 1 in x and in every trainable parameter, so small arrays count as much as large ones. x and
-    all parameters are float64, are moved while measuring, and are put back bit for bit. The report has one row; its
+    Each direction has length 1 in x and in every trainable parameter, so small arrays count as much as large ones. x
+    and all parameters are float64, are moved while measuring, and are put back bit for bit. The report has one row; its
     entries are numbered directions. Raises DtypeError and OptionError. Memory: one copy of all parameters.
     """
     whole(directions, "directions")

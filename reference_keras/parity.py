@@ -26,9 +26,9 @@ from minicnn.sequential import Sequential
 from minicnn.shapes import Array
 from reference_keras.reports import ArrayReport, LayerReport, NetworkReport, ParityReport
 from reference_keras.sides import Arrays, in_dtype, keras_layer_with_weights, run_keras, run_minicnn
-from reference_keras.ulps import ulp_report
 from reference_keras.timing import tensorflow_threads, time_layer
 from reference_keras.tolerance import LARGE_TILES, float64_limit, layer_limit, max_error, network_limit, rms
+from reference_keras.ulps import ulp_report
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ def compare_layer(
 
     A layer that is not built yet is built for x, with random numbers in *every* parameter: zero biases would hide a
     forgotten one. ``training`` lets BatchNormalization use the batch's statistics; Dropout then needs rate 0, because
-    the two sides draw different masks. ``ulps`` counts the errors element by element too. Raises DtypeError and OptionError; a disagreement is not raised but reported.
+    the two sides draw different masks. ``ulps`` counts the errors element by element too. Raises DtypeError and
+    OptionError; a disagreement is not raised but reported.
     """
     _require_float32(x, "x")
     rng = np.random.default_rng(seed)

@@ -33,9 +33,11 @@ def compare_training(
     optimizer: str | optimizers.Optimizer = "sgd",
     loss: str | Any = "sparse_categorical_crossentropy",
     dtype: str = "float64",
+    compiled: bool = False,
 ) -> TrainingReport:
     """Train a copy of ``model`` and its Keras twin in ``dtype``, one step per (x, y) of ``batches``; report every step.
 
+    ``compiled`` lets Keras take its steps as one graph, which pays from some dozens of batches of one shape on.
     The model and the optimiser given are left as they are; the optimiser's settings are used, not its state. Raises
     OptionError for a model with active dropout (the two sides draw different masks) and for no batches at all.
     """
@@ -44,7 +46,7 @@ def compare_training(
     settings = optimizers.get(optimizer)
     ours.compile(type(settings)(**settings.config()), loss)
     twin = keras_twin(ours)
-    step_keras = _keras_step(twin, ours.optimizer, ours.compiled.loss, dtype)
+    step_keras = _keras_step(twin, ours.optimizer, ours.compiled.loss, dtype, compiled)
     variables = keras_variables(twin)
     steps = []
     for number, (x, y) in enumerate(batches, start=1):
@@ -64,20 +66,21 @@ def compare_training(
     return TrainingReport(dtype=dtype, steps=tuple(steps))
 
 
-def _keras_step(twin: Any, optimizer: optimizers.Optimizer, loss: Any, dtype: str) -> Any:
+def _keras_step(twin: Any, optimizer: optimizers.Optimizer, loss: Any, dtype: str, compiled: bool) -> Any:
     """A function (x, y) -> loss that takes one step. Keras's train_on_batch would return a running mean, in float32."""
     tensorflow = load_tensorflow()
     keras_side = exact_optimizer(optimizer, twin.trainable_variables, dtype)
     criterion = keras_loss(loss, dtype=dtype)
 
-    def step(x: Array, y: Array) -> float:
+    def step(x: Any, y: Any) -> Any:
         with tensorflow.GradientTape() as tape:
             value = criterion(y, twin(x, training=True))
         gradients = tape.gradient(value, [variable.value for variable in twin.trainable_variables])
         keras_side.apply(gradients, twin.trainable_variables)
-        return float(value)
+        return value
 
-    return step
+    run = tensorflow.function(step) if compiled else step
+    return lambda x, y: float(run(tensorflow.constant(x), tensorflow.constant(y)))
 
 
 def exact_optimizer(optimizer: optimizers.Optimizer, variables: list[Any], dtype: str) -> Any:

@@ -28,9 +28,9 @@ def parity(
     """Compare minicnn with the installed Keras: every layer in every option, losses, optimisers and all the rest.
 
     Without MODEL, all families: layers forward and backward, losses, 100 steps of training with every optimiser,
-    schedules, initialisers, metrics, and the defaults of both sides' arguments. First in float64, where only rounding may
-    separate the two; then in float32, against float64: who is closer? With MODEL, its layers one by one, and the first that
-    diverges. Exit code 0 only if everything is within the rule in docs/architecture.md.
+    schedules, initialisers, metrics, and the defaults of both sides' arguments. First in float64, where only rounding
+    may separate the two; then in float32, against float64: who is closer? With MODEL, its layers one by one, and the
+    first that diverges. Exit code 0 only if everything is within the rule in docs/architecture.md.
 
     Examples:  minicnn parity        minicnn parity --only layers --report parity.html        minicnn parity vgg-face
     """
@@ -135,10 +135,13 @@ def show_ulps(edges: list[float], ulps: dict[str, list[int]]) -> None:
     names = [f"<= {edge:g}" for edge in edges] + [f"> {edges[-1]:g}"]
     totals = {side: sum(counts) for side, counts in ulps.items()}
     rows = [
-        (name, *(text.percent(ulps[side][i] / totals[side]) for side in ("ours", "keras"))) for i, name in enumerate(names)
+        (name, *(text.percent(ulps[side][i] / totals[side]) for side in ("ours", "keras")))
+        for i, name in enumerate(names)
     ]
     columns = [console.Column("ulp"), console.Column("minicnn", "right"), console.Column("Keras", "right")]
-    console.table(f"Errors of {text.count(totals['ours'])} numbers in float32, in units in the last place", columns, rows)
+    console.table(
+        f"Errors of {text.count(totals['ours'])} numbers in float32, in units in the last place", columns, rows
+    )
 
 
 def show_network(found: dict[str, Any]) -> None:
@@ -155,14 +158,18 @@ def show_network(found: dict[str, Any]) -> None:
     rows = []
     for layer in found["layers"]:
         worst = max(layer["arrays"], key=lambda array: (not array["right"], array["ours"] / array["limit"]))
-        numbers = (text.error(max(a["float64"] for a in layer["arrays"])), text.error(worst["ours"]), text.error(worst["keras"]))
+        numbers = (
+            text.error(max(a["float64"] for a in layer["arrays"])),
+            text.error(worst["ours"]),
+            text.error(worst["keras"]),
+        )
         element = f"{worst['name']}{list(worst['ulps']['worst'])}"
         rows.append((layer["name"], *numbers, layer["closer"], element, console.verdict(layer["ok"])))
     console.table(f"{found['model']}, batch {found['batch']}: error against float64", columns, rows)
     console.out().print(
         f"First layer that diverges: {found['first_divergence'] or 'none'}. "
         f"Closer to float64: {closer_text(found['closer'])}.\n"
-        f"Whole network, rms error: minicnn {found['network']['ours_rms']:.2g}, Keras {found['network']['keras_rms']:.2g}; "
-        f"{text.duration(found['seconds'])} in all.",
+        f"Whole network, rms error: minicnn {found['network']['ours_rms']:.2g}, "
+        f"Keras {found['network']['keras_rms']:.2g}; {text.duration(found['seconds'])} in all.",
         markup=False,
     )

@@ -1,9 +1,10 @@
 """The parity lab: everything minicnn has against the Keras that is installed, in every option.
 
-    layers          every layer over a grid of options, forward and backward, in float64 and in float32 (``layers``)
-    losses, metrics, schedules, initialisers                                                            (``numbers``)
-    optimisers      100 steps of training with each, in float64                                         (``trajectories``)
-    defaults        what the installed version assumes when nothing is said                             (``defaults``)
+    layers          every layer over a grid of options, forward and backward, in float64 and in float32
+    numbers         losses, metrics, schedules, initialisers
+    trajectories    100 steps of training with every optimiser, in float64
+    defaults        what the installed version assumes when nothing is said
+    run             all of it
 
 Nothing about Keras is written down here: its classes are called and its signatures read. So a version that behaves
 differently shows up as a row that is not ok, by name.

@@ -1,9 +1,9 @@
 """Every layer over a grid of its options.
 
 The grid is made from the layers themselves: a layer's constructor names its options, and ``VALUES`` has values for
-each name. The first value of each is the usual one. Every other value is tried with the rest as usual, and every pair of
-values of those options that act together (window, stride, padding). So a layer that is added with options of these names
-has its rows already.
+each name. The first value of each is the usual one. Every other value is tried with the rest as usual, and
+every pair of values of those options that act together (window, stride, padding). So a layer that is added with options
+of these names has its rows already.
 """
 
 from __future__ import annotations
@@ -113,7 +113,8 @@ def as_row(report: LayerReport, options: dict[str, Any]) -> Row:
     """A layer's report as a row of the lab."""
     counted = [array for array in report.arrays if array.ulps]
     ours, keras = (
-        tuple(map(sum, zip(*(getattr(array.ulps, side) for array in counted), strict=True))) for side in ("ours", "keras")
+        tuple(map(sum, zip(*(getattr(array.ulps, side) for array in counted), strict=True)))
+        for side in ("ours", "keras")
     )
     worst = max(counted, key=lambda array: array.ours)
     assert worst.ulps is not None

@@ -39,11 +39,14 @@ SCHEDULE_OPTIONS: dict[str, tuple[dict[str, Any], ...]] = {
     "ExponentialDecay": tuple(DECAY | {"decay_rate": 0.6, "staircase": stairs} for stairs in (False, True)),
     "InverseTimeDecay": tuple(DECAY | {"decay_rate": 0.6, "staircase": stairs} for stairs in (False, True)),
     "PolynomialDecay": tuple(
-        DECAY | {"end_learning_rate": 0.01, "power": power, "cycle": cycle} for power in (1.0, 2.5) for cycle in (False, True)
+        DECAY | {"end_learning_rate": 0.01, "power": power, "cycle": cycle}
+        for power in (1.0, 2.5)
+        for cycle in (False, True)
     ),
     "PiecewiseConstantDecay": ({"boundaries": [3, 10], "values": [0.1, 0.3, 0.05]},),
     "CosineDecay": (DECAY | {"alpha": 0.1}, DECAY | {"warmup_target": 0.3, "warmup_steps": 6}),
 }
+INITIALIZER_OPTIONS: dict[str, dict[str, Any]] = {"Constant": {"value": 0.3}}  # what has no default
 STEPS = 45
 SHAPES = ((7,), (5, 9), (3, 3, 8, 16))
 DRAWS = 20_000
@@ -172,25 +175,35 @@ def _exact(options: dict[str, Any]) -> dict[str, Any]:
     """Python floats as NumPy's: TensorFlow takes the former for float32."""
 
     def exact(value: Any) -> Any:
-        return np.float64(value) if isinstance(value, float) else list(map(exact, value)) if isinstance(value, list) else value
+        return (
+            np.float64(value)
+            if isinstance(value, float)
+            else list(map(exact, value))
+            if isinstance(value, list)
+            else value
+        )
 
     return {name: exact(value) for name, value in options.items()}
 
 
 def compare_initializers(seed: int = 0) -> Iterator[Row]:
-    """The same numbers where nothing is drawn; otherwise the same distribution, by the test of Kolmogorov and Smirnov."""
-    for name in dict.fromkeys(type(initializers.get(name)).__name__ for name in initializers.INITIALIZERS):
-        ours, theirs = initializers.get(name), getattr(load_keras().initializers, name)
+    """The same numbers where nothing is drawn; otherwise the same distribution (Kolmogorov and Smirnov's test)."""
+    for kind in dict.fromkeys(initializers.INITIALIZERS.values()):
+        name, options = kind.__name__, INITIALIZER_OPTIONS.get(kind.__name__, {})
+        ours, theirs = kind(**options), getattr(load_keras().initializers, name)
         for shape in SHAPES:
             count = -(-DRAWS // int(np.prod(shape)))
             rng = np.random.default_rng(seed)
             a = np.concatenate([ours(shape, rng, np.float64).ravel() for _ in range(count)])
             seeded = "seed" in theirs.__init__.__code__.co_varnames
-            made = [theirs(**({"seed": number} if seeded else {}))(shape, "float64") for number in range(count)]
+            more = ({"seed": number} if seeded else {} for number in range(count))
+            made = [theirs(**options, **seed_option)(shape, "float64") for seed_option in more]
             b = np.concatenate([np.asarray(array).ravel() for array in made])
             if seeded:
                 chance = float(stats.ks_2samp(a, b).pvalue)
-                problem = "" if chance > DOUBT else f"another distribution: such samples come once in {1 / chance:.2g} times"
+                problem = (
+                    "" if chance > DOUBT else f"another distribution: such samples come once in {1 / chance:.2g} times"
+                )
                 yield Row("initializers", name, {"shape": shape}, not problem, problem)
             else:
                 problem = "" if np.array_equal(a, b) else "other numbers"

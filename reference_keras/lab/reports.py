@@ -75,7 +75,10 @@ class LabReport:
         """The histograms of all rows added up."""
         bins = len(self.edges) + 1
         return {
-            side: [sum(getattr(row, f"{side}_ulps")[i] for row in self.rows if getattr(row, f"{side}_ulps")) for i in range(bins)]
+            side: [
+                sum(getattr(row, f"{side}_ulps")[i] for row in self.rows if getattr(row, f"{side}_ulps"))
+                for i in range(bins)
+            ]
             for side in ("ours", "keras")
         }
 

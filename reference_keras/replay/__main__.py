@@ -15,7 +15,9 @@ def main() -> None:
     failed = 0
     for file in FILES:
         outcomes = list(replay(file))
-        cases[file] = {outcome.case.partition(":")[2]: outcome.reason for outcome in outcomes if outcome.result != "failed"}
+        cases[file] = {
+            outcome.case.partition(":")[2]: outcome.reason for outcome in outcomes if outcome.result != "failed"
+        }
         counts = {result: sum(o.result == result for o in outcomes) for result in ("passed", "left out", "failed")}
         print(f"{file}: {counts}", file=sys.stderr)
         for outcome in outcomes:

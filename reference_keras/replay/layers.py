@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,13 @@ def _shim(cls: type[Any], kind: type[Any]) -> type[Any]:
         activation = getattr(self, "activation", None)
         return activation(y) if activation is not None and cls.__name__ != "Activation" else y
 
-    return type(cls.__name__, (cls,), {"call": call, "__module__": cls.__module__, "__doc__": cls.__doc__})
+    call.__signature__ = inspect.signature(cls.call)  # type: ignore[attr-defined]  # Keras looks who takes a mask
+
+    def quantize(self: Any, *arguments: Any, **keywords: Any) -> None:
+        raise RECORD.refuse("minicnn has no quantized weights")
+
+    methods = {"call": call} | ({"quantize": quantize} if hasattr(cls, "quantize") else {})
+    return type(cls.__name__, (cls,), methods | {"__module__": cls.__module__, "__doc__": cls.__doc__})
 
 
 def _can_compute(inputs: Any) -> bool:
@@ -66,7 +73,8 @@ def run(twin: Any, layer: Any, inputs: Any, training: bool) -> Any:
 
         def gradient(dy: Any) -> list[Any]:
             dx, gradients = layer.backward(np.asarray(dy), cache)
-            return [dx, *(gradients.get(name, np.zeros(values[name].shape)) for name in learned)]
+            every = [dx, *(gradients.get(name, np.zeros(values[name].shape, array.dtype)) for name in learned)]
+            return [tensorflow.constant(each) for each in every]
 
         return tensorflow.convert_to_tensor(y), gradient
 

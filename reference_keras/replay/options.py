@@ -10,7 +10,7 @@ from reference_keras.replay.record import RECORD
 
 #: options that do not enter the arithmetic of a call: who fills the weights, what is added to a loss, names
 BESIDE = {
-    *("name", "dtype", "trainable", "reduction", "seed", "loss_scale_factor", "fn", "build_config"),
+    *("name", "dtype", "trainable", "reduction", "seed", "fn", "build_config"),
     *("kernel_initializer", "bias_initializer", "depthwise_initializer", "gamma_initializer", "beta_initializer"),
     *("moving_mean_initializer", "moving_variance_initializer", "synchronized", "activation"),
 }
@@ -28,6 +28,8 @@ def ours(kind: type[Any], keras_object: Any, keras_class: type[Any]) -> Any:
             raise RECORD.refuse(f"minicnn has no option {name}={value!r} for {keras_class.__name__}")
     options = {name: value for name, value in config.items() if name in known and not name.endswith("_initializer")}
     options.pop("name", None)
+    if isinstance(options.get("learning_rate"), dict):  # a schedule: the optimiser is told the rate at each step
+        del options["learning_rate"]
     if options.get("trainable"):
         options.pop("trainable")
     try:

@@ -25,7 +25,6 @@ def class_shims() -> dict[type[Any], type[Any]]:
         ({"mean": metrics.Mean}, keras.metrics, _mean),
         (dict(optimizers.OPTIMIZERS), keras.optimizers, _optimizer),
         (dict(schedules.SCHEDULES), keras.optimizers.schedules, _schedule),
-        (dict(initializers.INITIALIZERS), keras.initializers, _initializer),
     ]
     found: dict[type[Any], type[Any]] = {}
     for table, home, make in homes:
@@ -114,11 +113,16 @@ def _optimizer(cls: type[Any], kind: type[Any]) -> type[Any]:
             self.build(variables)
         if any(hasattr(gradient, "indices") for gradient in grads):
             raise RECORD.refuse("minicnn has no sparse gradients")
+        if self.weight_decay and not all(map(self._use_weight_decay, variables)):
+            raise RECORD.refuse("minicnn decays every weight: it has no exclude_from_weight_decay")
+        if any(getattr(v, "constraint", None) or getattr(v, "overwrite_with_gradient", False) for v in variables):
+            raise RECORD.refuse("minicnn has no constraints, and no variables that take a gradient as their value")
+        grads, variables = self._filter_empty_gradients(list(grads), variables)
         step = self.__dict__.setdefault("_minicnn", ours(kind, self, cls))
         step._rate = float(np.asarray(self.learning_rate))
         step.iterations = int(np.asarray(self.iterations))
         arrays = {str(number): np.array(variable) for number, variable in enumerate(variables)}
-        given = {str(number): np.asarray(g).astype(arrays[str(number)].dtype) for number, g in enumerate(grads) if g is not None}
+        given = {str(number): np.asarray(g).astype(arrays[str(number)].dtype) for number, g in enumerate(grads)}
         _refusing(step.apply)(arrays, given)
         for number, variable in enumerate(variables):
             variable.assign(arrays[str(number)])
@@ -134,13 +138,23 @@ def _schedule(cls: type[Any], kind: type[Any]) -> type[Any]:
     return _subclass(cls, __call__=call)
 
 
-def _initializer(cls: type[Any], kind: type[Any]) -> type[Any]:
+def initializer_calls() -> dict[type[Any], Callable[..., Any]]:
+    """For every Keras initialiser that minicnn has too, a ``__call__`` that draws minicnn's numbers."""
+    home = load_keras().initializers
+    kinds = dict.fromkeys(initializers.INITIALIZERS.values())
+    return {cls: _initializer(cls, kind) for kind in kinds if (cls := getattr(home, kind.__name__, None))}
+
+
+def _initializer(cls: type[Any], kind: type[Any]) -> Callable[..., Any]:
     def call(self: Any, shape: Any, dtype: Any = None, **more: Any) -> Any:
         config = cls.get_config(self)
         if any(value is not None for value in more.values()):
             raise RECORD.refuse(f"minicnn has no {', '.join(more)} for {cls.__name__}")
         known = inspect.signature(kind).parameters
         seed = config.pop("seed", None)
+        unknown = [name for name, value in config.items() if name not in known and value is not None]
+        if unknown:
+            raise RECORD.refuse(f"minicnn has no {', '.join(unknown)} for {cls.__name__}")
         if not isinstance(seed, int | None):
             raise RECORD.refuse("a seed that is no number belongs to Keras's generator")
         try:
@@ -150,7 +164,7 @@ def _initializer(cls: type[Any], kind: type[Any]) -> type[Any]:
         rng = np.random.default_rng(self._random_seed if seed is None and hasattr(self, "_random_seed") else seed)
         return load_keras().ops.convert_to_tensor(_refusing(made)(tuple(shape), rng, np.float32), dtype)
 
-    return _subclass(cls, __call__=call)
+    return call
 
 
 def activation_shims() -> dict[str, Callable[..., Any]]:
@@ -163,7 +177,9 @@ def activation_shims() -> dict[str, Callable[..., Any]]:
             signature = inspect.signature(getattr(load_keras().activations, name))
             bound = signature.bind(x, *values, **options).arguments
             given = {key: value for key, value in bound.items() if key != "x"}
-            unknown = [key for key, value in given.items() if key not in own and value != signature.parameters[key].default]
+            unknown = [
+                key for key, value in given.items() if key not in own and value != signature.parameters[key].default
+            ]
             if unknown:
                 raise RECORD.refuse(f"minicnn's {name} has no {', '.join(unknown)}")
             result, _ = _refusing(compute)(_floats(x), **{key: value for key, value in given.items() if key in own})

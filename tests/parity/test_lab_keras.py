@@ -11,7 +11,9 @@ from minicnn import optimizers
 from minicnn.layers import LAYERS, LeakyReLU
 from minicnn.layers.base import Layer
 
-keras = pytest.importorskip("keras", reason="compares with Keras: pip install 'minicnn[keras]'")
+pytest.importorskip("keras", reason="compares with Keras: pip install 'minicnn[keras]'")
+
+import keras
 
 from reference_keras.lab import (
     compare_defaults,
@@ -72,7 +74,10 @@ def test_a_version_that_changes_a_default_is_reported_by_name(monkeypatch: pytes
 
     monkeypatch.setattr(keras.layers, "LeakyReLU", Changed)
     (failure,) = failures(list(compare_defaults()))
-    assert failure == f"defaults: LeakyReLU(negative_slope=0.25): negative_slope: minicnn 0.3, Keras {keras.__version__} 0.25"
+    assert (
+        failure
+        == f"defaults: LeakyReLU(negative_slope=0.25): negative_slope: minicnn 0.3, Keras {keras.__version__} 0.25"
+    )
 
 
 def test_a_layer_that_computes_something_else_is_not_ok(monkeypatch: pytest.MonkeyPatch) -> None:
