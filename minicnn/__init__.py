@@ -41,7 +41,9 @@ _HOME = {
     "minicnn.sequential": ("Sequential",),
     "minicnn.saving": ("load_model",),
     "minicnn.models": ("face_cnn", "residual_cnn", "vgg_face", "load_vgg_face"),
-    "minicnn.gradcheck": ("check_gradient", "check_layer", "check_model", "check_directions"),
+    "minicnn.gradcheck": ("check_gradient", "check_layer_gradient", "check_model_gradient"),
+    "minicnn.graddirections": ("check_directions",),
+    "minicnn.checking": ("check_layer",),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 

@@ -46,7 +46,7 @@ EPS = float(np.finfo(np.float64).eps)
 
 
 class Network(Protocol):
-    """What ``check_model`` needs of a model."""
+    """What ``check_model_gradient`` needs of a model."""
 
     @property
     def parameters(self) -> Mapping[str, Array]: ...
@@ -55,13 +55,13 @@ class Network(Protocol):
 
 
 class Criterion(Protocol):
-    """What ``check_model`` needs of a loss."""
+    """What ``check_model_gradient`` needs of a loss."""
 
     def forward(self, targets: Array, predictions: Array) -> tuple[float, Any]: ...
     def backward(self, cache: Any) -> Array: ...
 
 
-def check_layer(
+def check_layer_gradient(
     layer: Layer, x: Tensors, *, context: Context = INFERENCE, seed: int = 0, limit: int | None = 200
 ) -> GradientReport:
     """Compare ``layer.backward`` with measured derivatives of f = sum(dy * layer.forward(x)), for a random ``dy``.
@@ -90,7 +90,7 @@ def check_layer(
 def check_gradient(
     f: Callable[[Array], float], df: Callable[[Array], Array], x: Array, *, seed: int = 0, limit: int | None = 200
 ) -> GradientReport:
-    """Compare ``df(x)`` with measured derivatives of the scalar function ``f``; otherwise as ``check_layer``.
+    """Compare ``df(x)`` with measured derivatives of the scalar function ``f``; otherwise as ``check_layer_gradient``.
 
     >>> report = check_gradient(lambda x: float((x**3).sum()), lambda x: 3 * x**2, np.array([1.0, -2.0, 0.5]))
     >>> report.checked, report.passed(1e-9)
@@ -100,7 +100,7 @@ def check_gradient(
     return _check(lambda: np.float64(f(x)), np.float64(1.0), {"x": (x, df(x.copy()))}, seed, limit)
 
 
-def check_model(
+def check_model_gradient(
     model: Network,
     loss: Criterion,
     x: Tensors,
@@ -114,7 +114,7 @@ def check_model(
 
     ``y`` are the targets, handed to ``loss`` as they are. At most ``limit`` entries per array, drawn from ``seed``.
     ``context=Context(training=True)`` checks what training does (batch statistics, dropout: its mask depends on the
-    context alone and stays the same). Otherwise as ``check_layer``; a pass here goes through the whole network.
+    context alone and stays the same). Otherwise as ``check_layer_gradient``; a pass goes through the whole network.
     """
     x = _copied(x)
     predictions, caches = model.forward(x, context)
@@ -126,51 +126,6 @@ def check_model(
         return np.asarray(loss.forward(y, model.forward(x, context)[0])[0], dtype=np.float64)
 
     return _check(value, np.float64(1.0), pairs, seed, limit, set(parameters) - set(gradients))
-
-
-def check_directions(
-    model: Network,
-    loss: Criterion,
-    x: Tensors,
-    y: Array,
-    *,
-    directions: int = 4,
-    context: Context = INFERENCE,
-    seed: int = 0,
-) -> GradientReport:
-    """``check_model`` by moving the input and all weights at once, in random ``directions`` of length 1.
-
-    Along v, the loss has the slope sum(gradient * v): one number in which every gradient has its part, so some
-    directions see what samples of entries may miss, at 4 to 12 passes each, however large the network is. They do not
-    say where the mistake is. The report has one array, "slope", with an entry per direction.
-    """
-    x = _copied(x)
-    predictions, caches = model.forward(x, context)
-    dx, gradients = model.backward(loss.backward(loss.forward(y, predictions)[1]), caches, input_gradient=True)
-    pairs = _inputs(x, dx) | {name: (model.parameters[name], gradient) for name, gradient in gradients.items()}
-    kept = {name: array.copy() for name, (array, _) in pairs.items()}
-    chosen = [_direction(kept, np.random.default_rng([seed, number])) for number in range(directions)]
-    slopes = np.array([sum(float(np.sum(pairs[name][1] * v)) for name, v in each.items()) for each in chosen])
-    along = np.zeros(directions)  # how far the weights have been moved in each direction
-
-    def value() -> Array:
-        for name, (array, _) in pairs.items():
-            array[...] = kept[name] + sum(t * each[name] for t, each in zip(along, chosen, strict=True) if t)
-        return np.asarray(loss.forward(y, model.forward(x, context)[0])[0], dtype=np.float64)
-
-    try:
-        without = set(model.parameters) - set(gradients)
-        return _check(value, np.float64(1.0), {"slope": (along, slopes)}, seed, None, without)
-    finally:
-        for name, (array, _) in pairs.items():
-            array[...] = kept[name]
-
-
-def _direction(arrays: Mapping[str, Array], rng: np.random.Generator) -> dict[str, Array]:
-    """A random direction in the space of all these numbers, of length 1."""
-    v = {name: rng.standard_normal(array.shape) for name, array in arrays.items()}
-    length = np.sqrt(sum(float(np.sum(part**2)) for part in v.values()))
-    return {name: part / length for name, part in v.items()}
 
 
 def _copied(x: Tensors) -> Tensors:
@@ -213,7 +168,7 @@ def _check(
             received = f"shape {gradient.shape}" if isinstance(gradient, np.ndarray) else type(gradient).__name__
             raise ShapeError(explain(f"the gradient of {name} with its shape {array.shape}", received))
         indices = _sample(array, limit, np.random.default_rng([seed, position]))
-        measured[name] = {index: _slope(output, dy, y, array, index, STEPS[0]) for index in indices}
+        measured[name] = {index: _slope(output, dy, y, _entry(array, index), STEPS[0]) for index in indices}
 
     largest = max((abs(s.numeric) for slopes in measured.values() for s in slopes.values()), default=0.0)
     noise = EPS * float(np.max(np.abs(dy * y), initial=0.0)) / STEPS[0]
@@ -225,7 +180,7 @@ def _check(
             for step in STEPS[1:]:
                 if _smooth(slope, scale):
                     break
-                slope = _slope(output, dy, y, array, index, step)
+                slope = _slope(output, dy, y, _entry(array, index), step)
             analytic, numeric = float(gradient[index]), slope.numeric
             if not np.isfinite(numeric) or _smooth(slope, scale):
                 error = abs(analytic - numeric) / max(abs(analytic), abs(numeric), scale)
@@ -243,22 +198,31 @@ def _smooth(slope: _Slope, scale: float) -> bool:
     return slope.doubt <= KINK * max(abs(slope.numeric), scale)
 
 
-def _slope(evaluate: Callable[[], Any], dy: Any, y: Any, array: Array, index: Index, h: float) -> _Slope:
-    """Slope of sum(dy * y) along one entry, from four evaluations.
+def _entry(array: Array, index: Index) -> Callable[[float], None]:
+    """A function that moves one entry of ``array`` by an offset from where it is now."""
+    kept = array[index]
+
+    def move(offset: float) -> None:
+        array[index] = kept + offset if offset else kept
+
+    return move
+
+
+def _slope(evaluate: Callable[[], Any], dy: Any, y: Any, move: Callable[[float], None], h: float) -> _Slope:
+    """Slope of sum(dy * y) along the line on which ``move`` moves, from four evaluations. Afterwards it is back at 0.
 
     Outputs are subtracted before they are summed: those that the entry does not touch cancel exactly, instead of
     burying the difference under their own rounding.
     """
-    kept = array[index]
 
     def at(offset: float) -> Any:
-        array[index] = kept + offset
+        move(offset)
         return evaluate()
 
     try:
         right, left, far_right, far_left = at(h), at(-h), at(2 * h), at(-2 * h)
     finally:
-        array[index] = kept
+        move(0.0)
     with np.errstate(invalid="ignore", over="ignore"):
         near = float(np.sum(dy * (right - left))) / (2 * h)
         far = float(np.sum(dy * (far_right - far_left))) / (4 * h)

@@ -31,6 +31,7 @@ from reference_keras.reports import ArrayReport, LayerReport, NetworkReport, Par
 from reference_keras.sides import Arrays, in_dtype, keras_layer_with_weights, run_keras, run_minicnn
 from reference_keras.timing import tensorflow_threads, time_layer
 from reference_keras.tolerance import LARGE_TILES, float64_limit, layer_limit, max_error, network_limit, rms
+from reference_keras.ulps import ulp_report
 
 
 @dataclass(frozen=True)
@@ -56,20 +57,21 @@ class Walk:
 
 
 def compare_layer(
-    layer: Layer, x: Tensors, *, backward: bool = True, training: bool = False, seed: int = 0
+    layer: Layer, x: Tensors, *, backward: bool = True, training: bool = False, ulps: bool = False, seed: int = 0
 ) -> LayerReport:
     """Compare one layer with its Keras twin on the batch ``x`` (N, ...), float32; a list of them if it merges.
 
     A layer that is not built yet is built for x, with random numbers in *every* parameter: zero biases would hide a
     forgotten one. ``training`` lets BatchNormalization use the batch's statistics; Dropout then needs rate 0, because
-    the two sides draw different masks. Raises DtypeError and OptionError; a disagreement is not raised but reported.
+    the two sides draw different masks. ``ulps`` counts the errors element by element too. Raises DtypeError and
+    OptionError; a disagreement is not raised but reported.
     """
     _require_float32(x, "x")
     rng = np.random.default_rng(seed)
     if not layer.built:
         layer.build(_each(x, lambda part: part.shape[1:]), rng)
         _randomize(layer, rng)
-    return _compare(layer, x, rng, backward=backward, training=training)[0]
+    return _compare(layer, x, rng, backward=backward, training=training, ulps=ulps)[0]
 
 
 def compare_layers(
@@ -79,6 +81,7 @@ def compare_layers(
     backward: bool = True,
     training: bool = False,
     timing: bool = False,
+    ulps: bool = False,
     seed: int = 0,
 ) -> ParityReport:
     """Compare every layer of ``model`` (float32) on the batch ``x``, and the (first) output of the whole network.
@@ -97,9 +100,10 @@ def compare_layers(
     graph, reports, judged = model.graph, [], _judged(model)
     walks = {value: Walk.at(part) for value, part in enumerate(x if isinstance(x, list) else [x])}
     readers = graph.readers + Counter([judged])
+    options = {"backward": backward, "training": training, "timing": timing, "ulps": ulps}
     for place, (layer, sources) in enumerate(graph.nodes):
         walk = Walk.meeting([walks[source] for source in sources]) if layer.merges else walks[sources[0]]
-        report, walk = _compare(layer, walk.ours, rng, backward=backward, training=training, timing=timing, walk=walk)
+        report, walk = _compare(layer, walk.ours, rng, walk=walk, **options)
         reports.append(report)
         walks[graph.inputs + place] = walk
         readers.subtract(sources)
@@ -133,6 +137,7 @@ def _compare(
     backward: bool,
     training: bool,
     timing: bool = False,
+    ulps: bool = False,
     walk: Walk | None = None,
 ) -> tuple[LayerReport, Walk]:
     """One layer: its report, and where the walks stand behind it. At any time only one Keras layer exists."""
@@ -147,9 +152,12 @@ def _compare(
     float64 = _errors(run_keras(keras_layer_with_weights(layer, np.float64), x64, dy64, training), referee)
     found = run_minicnn(layer, x, dy, training)
     y, ours = found["y"], _errors(found, referee)
-    del found
     twin = keras_layer_with_weights(layer, np.float32)
-    keras = _errors(run_keras(twin, x, dy, training), referee)
+    theirs = run_keras(twin, x, dy, training)
+    keras = _errors(theirs, referee)
+    both = found.keys() & theirs.keys() if ulps else ()
+    counted = {name: ulp_report(found[name], theirs[name], referee[name]) for name in both}
+    del found, theirs
     times = time_layer(layer, twin, x, dy, training) if timing else None
     del twin
 
@@ -164,6 +172,7 @@ def _compare(
             limit=layer_limit(keras[name], algorithm),
             float64=float64[name],
             float64_limit=float64_limit(type(layer).__name__, *words),
+            ulps=counted.get(name),
         )
         for name, array in referee.items()
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from minicnn.shapes import Shape
+from reference_keras.ulps import UlpReport
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class ArrayReport:
     limit: float  # what the rule allows ours to be
     float64: float  # difference of the two sides when both compute in float64
     float64_limit: float  # and what that may be
+    ulps: UlpReport | None = None  # element by element, if that was asked for
 
     @property
     def right(self) -> bool:
@@ -36,7 +39,8 @@ class ArrayReport:
         return self.right and self.precise
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"right": self.right, "precise": self.precise, "ok": self.ok}
+        ulps = self.ulps.to_dict() if self.ulps else None
+        return asdict(self) | {"right": self.right, "precise": self.precise, "ok": self.ok, "ulps": ulps}
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,19 @@ class LayerReport:
         """The array nearest to its limit, or furthest beyond it; a wrong one before an imprecise one."""
         return max(self.arrays, key=lambda array: (not array.right, array.ours / array.limit))
 
+    @property
+    def closer(self) -> str:
+        """Who is closer to the truth in the layer as a whole: "minicnn", "Keras" or "equal"; "" if not asked for.
+
+        Each array counts alike: by the ratio of the two sides' rms errors.
+        """
+        ulps = [array.ulps for array in self.arrays if array.ulps]
+        if not ulps:
+            return ""
+        tiny = 2.0**-60  # an error of 0, where the other side's is not, is much closer but not infinitely
+        balance = sum(math.log((u.ours_rms + tiny) / (u.keras_rms + tiny)) for u in ulps)
+        return "equal" if all(u.closer == "equal" for u in ulps) else "minicnn" if balance < 0 else "Keras"
+
     def failures(self) -> Iterator[str]:
         """A sentence for every array that breaks the rule."""
         for array in self.arrays:
@@ -83,7 +100,8 @@ class LayerReport:
                 yield f"{what}: imprecise, error {found:.2g} (at most {most:.2g}, Keras's own {array.keras:.2g})"
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"arrays": [array.to_dict() for array in self.arrays], "ok": self.ok}
+        arrays = [array.to_dict() for array in self.arrays]
+        return asdict(self) | {"arrays": arrays, "ok": self.ok, "closer": self.closer}
 
 
 @dataclass(frozen=True)
@@ -121,6 +139,11 @@ class ParityReport:
     def ok(self) -> bool:
         return self.network.ok and all(layer.ok for layer in self.layers)
 
+    @property
+    def first_divergence(self) -> str | None:
+        """The name of the first layer that is not within the rule; None when all are."""
+        return next((layer.name for layer in self.layers if not layer.ok), None)
+
     def failures(self) -> list[str]:
         """A sentence for everything that breaks the rule; empty when ``ok``."""
         found = [failure for layer in self.layers for failure in layer.failures()]
@@ -132,7 +155,8 @@ class ParityReport:
 
     def to_dict(self) -> dict[str, Any]:
         layers = [layer.to_dict() for layer in self.layers]
-        return asdict(self) | {"layers": layers, "network": self.network.to_dict(), "ok": self.ok}
+        more = {"network": self.network.to_dict(), "ok": self.ok, "first_divergence": self.first_divergence}
+        return asdict(self) | {"layers": layers} | more
 
 
 @dataclass(frozen=True)
@@ -143,6 +167,7 @@ class StepDrift:
     ours: float  # the loss before this step's update
     keras: float
     drift: float  # max|ours - keras| over all weights after the update
+    relative: float  # the same divided by the largest weight of its array: the worst of all arrays
     address: str  # the array where that is
 
     @property
@@ -168,5 +193,11 @@ class TrainingReport:
         """The largest of all steps."""
         return max(step.drift for step in self.steps)
 
+    @property
+    def relative(self) -> float:
+        """The largest relative drift of all steps."""
+        return max(step.relative for step in self.steps)
+
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"loss_difference": self.loss_difference, "drift": self.drift}
+        more = {"loss_difference": self.loss_difference, "drift": self.drift, "relative": self.relative}
+        return asdict(self) | more

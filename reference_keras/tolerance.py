@@ -21,7 +21,10 @@ import math
 
 import numpy as np
 
+from minicnn.checking.distance import max_error
 from minicnn.shapes import Array
+
+__all__ = ["AGREE_FLOAT64", "LARGE_TILES", "U", "float64_limit", "layer_limit", "max_error", "network_limit", "rms"]
 
 U = 2.0**-24
 AGREE_FLOAT64 = 1e-11
@@ -29,25 +32,6 @@ AGREE_FLOAT64 = 1e-11
 FLOAT32_INSIDE = frozenset({"LeakyReLU", "leaky_relu", "gelu"})
 FLOAT32_ALONE = frozenset({"bilinear"})  # it blends pictures in float32, whatever the data are
 LARGE_TILES = frozenset({"winograd"})  # algorithms with transforms of F(4x4,3x3) or larger
-
-
-def max_error(found: Array, referee: Array) -> float:
-    """E = max|found - referee| / max|referee|; absolute where the referee is all zero.
-
-    NaN or inf must stand in the same places on both sides (then they count as equal); otherwise the error is inf.
-    """
-    if found.shape != referee.shape:
-        return math.inf
-    finite = np.isfinite(referee)
-    if not finite.all():
-        if not np.array_equal(found[~finite], referee[~finite], equal_nan=True):
-            return math.inf
-        found, referee = found[finite], referee[finite]
-    if found.size == 0:
-        return 0.0
-    worst = float(np.abs(found - referee).max())
-    largest = float(np.abs(referee).max())
-    return worst / (largest if largest > 0 else 1.0) if math.isfinite(worst) else math.inf
 
 
 def rms(difference: Array) -> float:

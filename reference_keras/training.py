@@ -21,6 +21,7 @@ from minicnn.model import Model
 from minicnn.shapes import Array
 from reference_keras.backend import load_keras, load_tensorflow
 from reference_keras.reports import StepDrift, TrainingReport
+from reference_keras.tolerance import max_error
 from reference_keras.twins import keras_loss, keras_optimizer, keras_twin
 from reference_keras.weights import keras_variables
 
@@ -32,9 +33,11 @@ def compare_training(
     optimizer: str | optimizers.Optimizer = "sgd",
     loss: str | Any = "sparse_categorical_crossentropy",
     dtype: str = "float64",
+    compiled: bool = False,
 ) -> TrainingReport:
     """Train a copy of ``model`` and its Keras twin in ``dtype``, one step per (x, y) of ``batches``; report every step.
 
+    ``compiled`` lets Keras take its steps as one graph, which pays from some dozens of batches of one shape on.
     The model and the optimiser given are left as they are; the optimiser's settings are used, not its state. Raises
     OptionError for a model with active dropout (the two sides draw different masks) and for no batches at all.
     """
@@ -43,7 +46,7 @@ def compare_training(
     settings = optimizers.get(optimizer)
     ours.compile(type(settings)(**settings.config()), loss)
     twin = keras_twin(ours)
-    step_keras = _keras_step(twin, ours.optimizer, ours.compiled.loss, dtype)
+    step_keras = _keras_step(twin, ours.optimizer, ours.compiled.loss, dtype, compiled)
     variables = keras_variables(twin)
     steps = []
     for number, (x, y) in enumerate(batches, start=1):
@@ -52,7 +55,10 @@ def compare_training(
         mine = ours.train_on_batch(x, y)["loss"]
         drifts = {address: _distance(array, variables[address].numpy()) for address, array in ours.weights.items()}
         worst = max(drifts, key=lambda address: drifts[address])
-        steps.append(StepDrift(step=number, ours=mine, keras=theirs, drift=drifts[worst], address=worst))
+        relative = max(max_error(array, variables[address].numpy()) for address, array in ours.weights.items())
+        steps.append(
+            StepDrift(step=number, ours=mine, keras=theirs, drift=drifts[worst], relative=relative, address=worst)
+        )
     if not steps:
         raise OptionError(
             explain("at least one batch to train on", "none", "An iterator may have been used up before.")
@@ -60,26 +66,34 @@ def compare_training(
     return TrainingReport(dtype=dtype, steps=tuple(steps))
 
 
-def _keras_step(twin: Any, optimizer: optimizers.Optimizer, loss: Any, dtype: str) -> Any:
+def _keras_step(twin: Any, optimizer: optimizers.Optimizer, loss: Any, dtype: str, compiled: bool) -> Any:
     """A function (x, y) -> loss that takes one step. Keras's train_on_batch would return a running mean, in float32."""
     tensorflow = load_tensorflow()
-    with floatx(dtype):  # the learning rate is kept in floatx
-        keras_side = keras_optimizer(optimizer)
-        keras_side.build(twin.trainable_variables)
-    for name, value in list(vars(keras_side).items()):
-        # TensorFlow turns a Python float into float32 before it casts: 0.9 would be 0.89999998, also in float64.
-        if type(value) is float:
-            setattr(keras_side, name, tensorflow.constant(value, dtype))
+    keras_side = exact_optimizer(optimizer, twin.trainable_variables, dtype)
     criterion = keras_loss(loss, dtype=dtype)
 
-    def step(x: Array, y: Array) -> float:
+    def step(x: Any, y: Any) -> Any:
         with tensorflow.GradientTape() as tape:
             value = criterion(y, twin(x, training=True))
         gradients = tape.gradient(value, [variable.value for variable in twin.trainable_variables])
         keras_side.apply(gradients, twin.trainable_variables)
-        return float(value)
+        return value
 
-    return step
+    run = tensorflow.function(step) if compiled else step
+    return lambda x, y: float(run(tensorflow.constant(x), tensorflow.constant(y)))
+
+
+def exact_optimizer(optimizer: optimizers.Optimizer, variables: list[Any], dtype: str) -> Any:
+    """The Keras optimiser with the settings of ``optimizer`` in ``dtype``, built for ``variables``."""
+    tensorflow = load_tensorflow()
+    with floatx(dtype):  # the learning rate is kept in floatx
+        twin = keras_optimizer(optimizer)
+        twin.build(variables)
+    for name, value in list(vars(twin).items()):
+        # TensorFlow turns a Python float into float32 before it casts: 0.9 would be 0.89999998, also in float64.
+        if type(value) is float:
+            setattr(twin, name, tensorflow.constant(value, dtype))
+    return twin
 
 
 def _distance(ours: Array, theirs: Array) -> float:

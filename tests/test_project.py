@@ -17,7 +17,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from minicnn.gradcheck import check_layer
+from minicnn.gradcheck import check_layer_gradient
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("minicnn", "reference_keras", "detection")
@@ -189,5 +189,5 @@ def test_the_layer_that_contributing_adds_as_an_example_works(monkeypatch: pytes
     assert layer.build((5, 7, 3), np.random.default_rng(0)) == (1, 3, 3)
     x = np.random.default_rng(1).normal(size=(2, 5, 7, 3))
     assert np.array_equal(layer(x), x[:, 2:3, 2:5])
-    report = check_layer(layer, x)
+    report = check_layer_gradient(layer, x)
     assert report.passed(), report

@@ -10,6 +10,7 @@ from minicnn import __version__
 from minicnn.cli import (
     bench,
     capture,
+    check,
     compare,
     convert,
     crop,
@@ -21,6 +22,7 @@ from minicnn.cli import (
     evaluate,
     find,
     orl_protocol,
+    parity,
     recognise,
     summary,
     train,
@@ -55,6 +57,8 @@ app.command()(verify.verify)
 app.command()(find.find)
 app.command()(orl_protocol.orl_protocol)
 app.command()(compare.compare)
+app.command()(check.check)
+app.command()(parity.parity)
 app.command()(summary.summary)
 app.command()(convert.convert)
 app.add_typer(weights.app, name="weights")

@@ -303,7 +303,7 @@ def test_no_batches_are_an_error() -> None:
 
 
 def test_a_training_report_knows_its_worst_step() -> None:
-    steps = (StepDrift(1, 2.0, 2.5, 1e-3, "a/kernel"), StepDrift(2, 1.0, 1.25, 1e-2, "b/bias"))
+    steps = (StepDrift(1, 2.0, 2.5, 1e-3, 2e-3, "a/kernel"), StepDrift(2, 1.0, 1.25, 1e-2, 1e-3, "b/bias"))
     report = TrainingReport("float64", steps)
     assert (report.loss_difference, report.drift) == (0.5, 1e-2)
     assert report.to_dict()["steps"][1]["address"] == "b/bias"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minicnn.errors import DtypeError, OptionError, ShapeError, StateError
-from minicnn.gradcheck import check_gradient, check_layer, check_model
+from minicnn.gradcheck import check_gradient, check_layer_gradient, check_model_gradient
 from minicnn.initializers import RandomNormal
 from minicnn.layers.base import INFERENCE, Context, Layer, Weight
 from minicnn.shapes import Array, Shape
@@ -82,7 +82,7 @@ def relu() -> Layer:
 
 
 def test_a_right_layer_passes_and_every_entry_is_compared() -> None:
-    report = check_layer(built(Affine()), batch(4, 3))
+    report = check_layer_gradient(built(Affine()), batch(4, 3))
     assert report.passed(1e-9), report
     assert (report.checked, report.kinks) == (12 + 9 + 3, 0)
     assert [array.name for array in report.arrays] == ["x", "kernel", "bias"]
@@ -93,7 +93,7 @@ def test_a_right_layer_passes_and_every_entry_is_compared() -> None:
     [("transposed", "x", None), ("mean for sum", "bias", None), ("one entry", "kernel", (2, 1)), ("nan", "bias", (1,))],
 )
 def test_a_wrong_layer_is_named_with_its_worst_entry(mistake: str, name: str, index: Any) -> None:
-    report = check_layer(built(Affine(mistake)), batch(4, 3))
+    report = check_layer_gradient(built(Affine(mistake)), batch(4, 3))
     assert not report.passed(1e-6)
     assert report.worst is not None
     assert report.worst.name == name
@@ -108,11 +108,11 @@ def test_a_wrong_layer_is_named_with_its_worst_entry(mistake: str, name: str, in
 @pytest.mark.parametrize("mistake", ["shape", "missing"])
 def test_gradients_that_do_not_match_their_arrays_are_an_error(mistake: str) -> None:
     with pytest.raises(ShapeError, match="bias"):
-        check_layer(built(Affine(mistake)), batch(4, 3))
+        check_layer_gradient(built(Affine(mistake)), batch(4, 3))
 
 
 def test_a_frozen_layer_is_checked_for_dx_and_says_what_it_left_out() -> None:
-    report = check_layer(built(Affine(trainable=False)), batch(4, 3))
+    report = check_layer_gradient(built(Affine(trainable=False)), batch(4, 3))
     assert report.passed()
     assert report.without_gradient == ("bias", "kernel")
     assert "kernel" in str(report)
@@ -123,7 +123,7 @@ def test_parameters_and_input_are_exactly_restored() -> None:
     layer, x = built(Affine()), batch(4, 3)
     before = {name: array.copy() for name, array in layer.params.items()}
     arrays, kept = dict(layer.params), x.copy()
-    check_layer(layer, x)
+    check_layer_gradient(layer, x)
     assert np.array_equal(x, kept)
     for name, array in layer.params.items():
         assert array is arrays[name]
@@ -143,14 +143,14 @@ def test_parameters_are_restored_when_the_forward_pass_fails() -> None:
 
     layer.forward = failing  # type: ignore[method-assign]
     with pytest.raises(RuntimeError, match="on purpose"):
-        check_layer(layer, batch(4, 3))
+        check_layer_gradient(layer, batch(4, 3))
     assert np.array_equal(layer.params["kernel"], before)
 
 
 def test_relu_at_zero_is_a_kink_reported_with_its_index() -> None:
     x = batch(3, 4)
     x[1, 2] = 0.0
-    report = check_layer(relu(), x)
+    report = check_layer_gradient(relu(), x)
     assert report.passed()
     assert report.kinks == 1
     assert report.checked == 11
@@ -163,7 +163,7 @@ def test_relu_near_zero_never_shows_a_wrong_error(at: float) -> None:
     """Wherever the kink lies, an entry is measured on one side of it or left out; never compared across it."""
     x = np.full((1, 3), 0.7)
     x[0, 1] = at
-    report = check_layer(relu(), x)
+    report = check_layer_gradient(relu(), x)
     assert report.checked + report.kinks == 3
     assert report.max_relative_error <= 4e-6
     if abs(at) > 2.1e-6:  # two of the smallest steps
@@ -178,27 +178,27 @@ def test_a_tie_between_maxima_is_a_kink_on_both_sides() -> None:
         return np.eye(x.shape[1])[x.argmax(axis=1)]
 
     layer = built(Elementwise(maximum, first))
-    assert check_layer(layer, np.array([[1.0, 3.0, 2.0]])).kinks == 0
-    report = check_layer(layer, np.array([[3.0, 1.0, 3.0]]))
+    assert check_layer_gradient(layer, np.array([[1.0, 3.0, 2.0]])).kinks == 0
+    report = check_layer_gradient(layer, np.array([[3.0, 1.0, 3.0]]))
     assert report.arrays[0].kinks == ((0, 0), (0, 2))
     assert report.checked == 1
 
 
 def test_a_wrong_gradient_is_no_kink() -> None:
-    report = check_layer(built(Elementwise(np.tanh, lambda x: 1 + np.tanh(x) ** 2)), batch(3, 4))
+    report = check_layer_gradient(built(Elementwise(np.tanh, lambda x: 1 + np.tanh(x) ** 2)), batch(3, 4))
     assert report.kinks == 0
     assert report.max_relative_error > 1e-2
 
 
 def test_sharp_bends_are_measured_with_smaller_steps_not_called_kinks() -> None:
     sharp = built(Elementwise(lambda x: np.tanh(50 * x), lambda x: 50 * (1 - np.tanh(50 * x) ** 2)))
-    report = check_layer(sharp, 0.02 * batch(3, 4))
+    report = check_layer_gradient(sharp, 0.02 * batch(3, 4))
     assert report.kinks == 0
     assert report.passed(), report
 
 
 def test_when_everything_is_a_kink_nothing_has_passed() -> None:
-    report = check_layer(relu(), np.zeros((2, 3)))
+    report = check_layer_gradient(relu(), np.zeros((2, 3)))
     assert report.kinks == 6
     assert report.checked == 0
     assert report.worst is None
@@ -208,7 +208,7 @@ def test_when_everything_is_a_kink_nothing_has_passed() -> None:
 
 def test_a_layer_that_returns_a_view_of_its_input_is_measured_correctly() -> None:
     flatten = built(Elementwise(lambda x: x.reshape(len(x), -1), lambda x: 1.0))
-    report = check_layer(flatten, batch(3, 4))
+    report = check_layer_gradient(flatten, batch(3, 4))
     assert report.passed(1e-9)
     assert report.worst is not None
     assert abs(report.worst.numeric) > 1e-3
@@ -216,7 +216,9 @@ def test_a_layer_that_returns_a_view_of_its_input_is_measured_correctly() -> Non
 
 def test_a_number_that_is_not_finite_fails() -> None:
     with np.errstate(invalid="ignore"):
-        report = check_layer(built(Elementwise(np.sqrt, lambda x: 0.5 / np.sqrt(np.abs(x)))), np.array([[1.0, -1.0]]))
+        report = check_layer_gradient(
+            built(Elementwise(np.sqrt, lambda x: 0.5 / np.sqrt(np.abs(x)))), np.array([[1.0, -1.0]])
+        )
     assert report.max_relative_error == float("inf")
     assert not report.passed()
 
@@ -233,7 +235,7 @@ def test_the_limit_samples_from_the_seed() -> None:
             return forward(values, context)
 
         layer.forward = watching  # type: ignore[method-assign]
-        assert check_layer(layer, x, seed=seed, limit=7).arrays[0].checked == 7
+        assert check_layer_gradient(layer, x, seed=seed, limit=7).arrays[0].checked == 7
         return seen
 
     assert entries(1) == entries(1) != entries(2)
@@ -247,18 +249,18 @@ def test_dropout_like_randomness_is_held_still_by_the_context() -> None:
             return x * mask, mask
 
     layer = built(Noise(None, lambda mask: mask))
-    assert check_layer(layer, batch(3, 4), context=Context(training=True, seed=3, step=9)).passed(1e-9)
+    assert check_layer_gradient(layer, batch(3, 4), context=Context(training=True, seed=3, step=9)).passed(1e-9)
 
 
 def test_wrong_use_is_refused() -> None:
     with pytest.raises(DtypeError, match="float64"):
-        check_layer(built(Affine()), batch(4, 3).astype(np.float32))
+        check_layer_gradient(built(Affine()), batch(4, 3).astype(np.float32))
     with pytest.raises(DtypeError, match="kernel"):
-        check_layer(built(Affine(), dtype=np.float32), batch(4, 3))
+        check_layer_gradient(built(Affine(), dtype=np.float32), batch(4, 3))
     with pytest.raises(StateError):
-        check_layer(Affine(), batch(4, 3))
+        check_layer_gradient(Affine(), batch(4, 3))
     with pytest.raises(OptionError, match="limit"):
-        check_layer(built(Affine()), batch(4, 3), limit=0)
+        check_layer_gradient(built(Affine()), batch(4, 3), limit=0)
     with pytest.raises(ShapeError):
         check_gradient(lambda x: float(x.sum()), lambda x: np.ones(2), np.ones(3))
 
@@ -306,9 +308,9 @@ class TwoLayers:
 
 
 def test_a_whole_network() -> None:
-    report = check_model(TwoLayers(), SquaredError(), batch(5, 3), np.ones((5, 3)), limit=None)
+    report = check_model_gradient(TwoLayers(), SquaredError(), batch(5, 3), np.ones((5, 3)), limit=None)
     assert report.passed(1e-8), report
     assert [array.name for array in report.arrays] == ["x", "a/kernel", "a/bias", "b/kernel", "b/bias"]
-    wrong = check_model(TwoLayers(forget=True), SquaredError(), batch(5, 3), np.ones((5, 3)))
+    wrong = check_model_gradient(TwoLayers(forget=True), SquaredError(), batch(5, 3), np.ones((5, 3)))
     failing = [array.name for array in wrong.arrays if array.max_relative_error > 1e-6]
     assert failing == ["x", "a/kernel", "a/bias"]  # what lies below the mistake, nothing above it

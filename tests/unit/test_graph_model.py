@@ -12,7 +12,7 @@ import pytest
 
 from minicnn.errors import DtypeError, LoadError, OptionError, ShapeError, StateError
 from minicnn.fusion import fuse
-from minicnn.gradcheck import check_model
+from minicnn.gradcheck import check_model_gradient
 from minicnn.io.npz import read_arrays, write_arrays
 from minicnn.layers import (
     Add,
@@ -158,7 +158,7 @@ def test_forward_is_what_the_drawing_says(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize("context", [INFERENCE, TRAINING], ids=["inference", "training"])
 def test_gradients_are_the_measured_ones(context: Context, rng: np.random.Generator) -> None:
     x, y = data(rng)
-    report = check_model(
+    report = check_model_gradient(
         residual(dtype="float64"), SparseCategoricalCrossentropy(from_logits=True), x, y, context=context, limit=12
     )
     assert report.passed(1e-6), report

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from minicnn.gradcheck import check_directions
+from minicnn.graddirections import check_directions
 from minicnn.layers.base import Context
 from minicnn.losses import CategoricalCrossentropy
 from minicnn.model import Model

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from minicnn import losses
 from minicnn.errors import DtypeError, LabelError, OptionError, ShapeError
-from minicnn.gradcheck import check_gradient, check_model
+from minicnn.gradcheck import check_gradient, check_model_gradient
 from minicnn.layers import Dense, UnitNormalization
 from minicnn.losses import TripletSemiHardLoss
 from minicnn.ops.triplet import semi_hard_negatives, squared_distances, triplet_semi_hard, triplet_semi_hard_backward
@@ -106,7 +106,7 @@ def test_gradient_is_the_measured_slope(margin: float, rng: np.random.Generator)
 
 def test_gradient_through_a_network_that_ends_on_the_sphere(rng: np.random.Generator) -> None:
     model = Sequential([Dense(5), UnitNormalization()], input_shape=(6,), dtype="float64", seed=3)
-    report = check_model(model, TripletSemiHardLoss(0.7), rng.standard_normal((9, 6)), np.repeat([0, 1, 2], 3))
+    report = check_model_gradient(model, TripletSemiHardLoss(0.7), rng.standard_normal((9, 6)), np.repeat([0, 1, 2], 3))
     assert report.passed(), report
 
 

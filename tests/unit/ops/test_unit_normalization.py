@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minicnn.errors import MinicnnError, OptionError, ShapeError
-from minicnn.gradcheck import check_layer
+from minicnn.gradcheck import check_layer_gradient
 from minicnn.layers import UnitNormalization
 from minicnn.ops.unit_normalization import unit_normalization, unit_normalization_backward
 
@@ -51,7 +51,7 @@ def test_gradient_has_no_part_along_the_vector(rng: np.random.Generator) -> None
     np.testing.assert_allclose((dx * x).sum(axis=1), 0, atol=1e-13)
     layer = UnitNormalization()
     layer.build((7,), rng, np.float64)
-    assert check_layer(layer, x).passed(1e-8)
+    assert check_layer_gradient(layer, x).passed(1e-8)
 
 
 @pytest.mark.parametrize("axis", [0, 2, -3, (1, 1), (), 1.5, "last", (1, True)])
