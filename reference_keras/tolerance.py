@@ -28,7 +28,7 @@ __all__ = ["AGREE_FLOAT64", "LARGE_TILES", "U", "float64_limit", "layer_limit", 
 
 U = 2.0**-24
 AGREE_FLOAT64 = 1e-11
-#: TensorFlow rounds a slope, and gelu's square root of 2, to float32 before it computes, for float64 data too
+#: TensorFlow rounds a slope, and the square root of 1/2 in gelu, to float32 before it computes, for float64 data too
 FLOAT32_INSIDE = frozenset({"LeakyReLU", "leaky_relu", "gelu"})
 FLOAT32_ALONE = frozenset({"bilinear"})  # it blends pictures in float32, whatever the data are
 LARGE_TILES = frozenset({"winograd"})  # algorithms with transforms of F(4x4,3x3) or larger
