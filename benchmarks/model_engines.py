@@ -14,8 +14,8 @@ import numpy as np
 
 from benchmarks.layer_engines import BACKWARD, COMPILED, EAGER, FORWARD, MINICNN, PREDICT
 from minicnn.losses import SparseCategoricalCrossentropy
+from minicnn.model import Model
 from minicnn.optimizers import SGD
-from minicnn.sequential import Sequential
 from minicnn.shapes import Array
 from minicnn.training import backpropagate, train_step
 from reference_keras.backend import load_tensorflow
@@ -39,7 +39,7 @@ class Timed(NamedTuple):
     weights: Callable[[], dict[str, Array]]
 
 
-def model_call(engine: str, direction: str, model: Sequential, x: Array, y: Array, twin: Any = None) -> Timed:
+def model_call(engine: str, direction: str, model: Model, x: Array, y: Array, twin: Any = None) -> Timed:
     """The call for one engine, on a copy of ``model``: its own weights stay as they are.
 
     ``twin``: the Keras model to use, if there is one already; several ways of inference can share it.
@@ -49,7 +49,7 @@ def model_call(engine: str, direction: str, model: Sequential, x: Array, y: Arra
     return _keras(engine, direction, keras_twin(model) if twin is None else twin, x, y)
 
 
-def _minicnn(direction: str, model: Sequential, x: Array, y: Array) -> Timed:
+def _minicnn(direction: str, model: Model, x: Array, y: Array) -> Timed:
     if direction == FORWARD:
         return Timed(lambda: {"y": model(x)}, lambda: model.weights)
     if direction == BACKWARD:

@@ -15,13 +15,13 @@ One rule for every kind of file, so that a picture has the same pixels whatever 
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 
 import numpy as np
 
 from detection.headers import Header, read_header, refuse
 from detection.optional import load_cv2
+from detection.regular_files import open_regular
 from minicnn.errors import DtypeError, ImageError, OptionError, ShapeError, explain
 from minicnn.io.atomic import atomic_write
 from minicnn.shapes import Array
@@ -94,21 +94,11 @@ def _rgb(pixels: Array, header: Header) -> Array:
 
 
 def _read_bytes(path: str | os.PathLike[str]) -> bytes:
-    source = os.fspath(path)
-    try:
-        info = os.stat(path)
-        if not stat.S_ISREG(info.st_mode):  # a pipe or a device could keep us waiting for ever
-            what = "a folder" if stat.S_ISDIR(info.st_mode) else "a pipe, a device or a socket"
-            raise refuse(source, "a picture file", what, "Name one file; list_images finds those in a folder.")
-        if info.st_size > MAX_BYTES:
-            raise refuse(source, f"a file of at most {MAX_BYTES // 2**20} MiB", f"{info.st_size // 2**20} MiB")
-        with open(path, "rb") as file:
-            return file.read(MAX_BYTES)
-    except FileNotFoundError:
-        raise refuse(source, "a picture file", "no such file", "Check the name and the folder.") from None
-    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
-        reason = getattr(error, "strerror", None) or str(error)
-        raise refuse(source, "a readable picture file", reason, "Check the name and the permissions.") from None
+    with open_regular(path, "picture") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > MAX_BYTES:
+            raise refuse(os.fspath(path), f"a file of at most {MAX_BYTES // 2**20} MiB", f"{size // 2**20} MiB")
+        return file.read(MAX_BYTES)
 
 
 # -- grey ------------------------------------------------------------------------------------------------------------

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,8 +21,8 @@ import numpy as np
 
 from detection.boxes import Box, Face
 from detection.detectors import Detector
-from detection.headers import refuse
 from detection.images import read_image
+from detection.regular_files import open_regular
 from minicnn.errors import ImageError, LoadError, MinicnnError, NoFaceError, explain
 from minicnn.io.npz import read_arrays, write_arrays
 from minicnn.recognition.identify import distances
@@ -63,14 +61,8 @@ class EmbeddingCache:
 
     def key(self, photo: Path) -> str:
         """SHA-256 of content and settings, in hexadecimal. Raises ImageError for what is no readable file."""
-        try:
-            if not photo.is_file():
-                what = "no such file" if not photo.exists() else "no regular file"
-                raise refuse(str(photo), "a picture file", what, "Check the name and the folder.")
-            with open(photo, "rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise refuse(str(photo), "a readable picture file", error.strerror, "Check the permissions.") from None
+        with open_regular(photo, "picture") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
         return hashlib.sha256(f"{FORMAT} {VERSION} {content} {self.settings}".encode()).hexdigest()
 
     def load(self, key: str) -> Embedded | None:
@@ -169,14 +161,3 @@ def file_hash(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise LoadError(f"Cannot load '{path}': {error.strerror}.") from error
-
-
-def cache_folder() -> Path | None:
-    """Where embeddings are kept: the user's cache, as the operating system has it; None when there is no home."""
-    if sys.platform == "win32":
-        place = os.environ.get("LOCALAPPDATA", "")
-    elif sys.platform == "darwin":
-        place = os.path.expanduser("~/Library/Caches")
-    else:
-        place = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(place, "minicnn", "embeddings") if place and not place.startswith("~") else None

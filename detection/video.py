@@ -13,7 +13,6 @@ import math
 import os
 import re
 import secrets
-import stat
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +25,7 @@ import numpy as np
 from detection.headers import refuse
 from detection.images import MAX_PIXELS, check_rgb
 from detection.optional import load_cv2
+from detection.regular_files import open_regular
 from minicnn.errors import ImageError, OptionError, ShapeError, explain
 from minicnn.shapes import Array
 
@@ -106,18 +106,8 @@ def _open_file(source: str | os.PathLike[str]) -> Any:
     name = os.fspath(source)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", name):
         raise refuse(name, "a video file on this machine", "an address", "Download it first.")
-    try:
-        info = os.stat(source)
-        if not stat.S_ISREG(info.st_mode):  # a pipe or a device could keep us waiting for ever
-            what = "a folder" if stat.S_ISDIR(info.st_mode) else "a pipe, a device or a socket"
-            raise refuse(name, "a video file", what, "Name one file.")
-        with open(source, "rb") as file:
-            start = file.read(16)
-    except FileNotFoundError:
-        raise refuse(name, "a video file", "no such file", "Check the name and the folder.") from None
-    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
-        reason = getattr(error, "strerror", None) or str(error)
-        raise refuse(name, "a readable video file", reason, "Check the name and the permissions.") from None
+    with open_regular(source, "video") as file:
+        start = file.read(16)
     if not _CONTAINERS.match(start) or _PICTURES_IN_FTYP.match(start):
         received = f"a file that begins with the bytes {start[:8].hex(' ')}" if start else "an empty file"
         raise refuse(name, f"a video ({FORMATS})", received, "Convert it to MP4.")
@@ -160,6 +150,7 @@ class VideoWriter:
     def __init__(self, path: Path, rate: float) -> None:
         self._path, self._rate, self._size = path, rate, (0, 0)
         self._writer: Any = None
+        self.frames = 0  # added so far
 
     def add(self, rgb: Array) -> None:
         """Append one RGB frame, uint8 (H, W, 3). Raises ShapeError when its size is not that of the first."""
@@ -175,11 +166,21 @@ class VideoWriter:
         if size != self._size:
             raise ShapeError(explain(f"frames of {self._size[0]}x{self._size[1]} pixels", f"{size[0]}x{size[1]}"))
         self._writer.write(np.ascontiguousarray(rgb[:, :, ::-1]))
+        self.frames += 1
 
     def release(self) -> None:
         """Finish the file."""
         if self._writer is not None:
             self._writer.release()
+
+    def is_whole(self) -> bool:
+        """Does the finished file have every frame? OpenCV says nothing when the disk refuses some of it."""
+        cv2 = load_cv2("Writing a video")
+        with _quiet(cv2):
+            written = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
+            frames = int(written.get(cv2.CAP_PROP_FRAME_COUNT)) if written.isOpened() else 0
+            written.release()
+        return frames == self.frames
 
 
 @contextmanager
@@ -191,7 +192,7 @@ def write_video(path: str | os.PathLike[str], rate: float = 25.0) -> Iterator[Vi
 
     The file appears when the block ends well and has at least one frame; when the block raises, nothing is left behind.
     Raises OptionError for a name that does not end in .mp4 or a rate that is no positive number, ImageError when the
-    folder refuses.
+    folder or the disk refuses.
     """
     target = Path(os.path.realpath(path))
     if target.suffix.lower() != ".mp4" or not target.parent.is_dir():
@@ -205,7 +206,10 @@ def write_video(path: str | os.PathLike[str], rate: float = 25.0) -> Iterator[Vi
             yield writer
         finally:
             writer.release()
-        if temporary.exists():
+        if writer.frames:
+            if not writer.is_whole():
+                fix = "Make room or choose another folder."
+                raise refuse(str(path), "a disk that takes the video", "one that refused some of it", fix)
             os.replace(temporary, target)
     finally:
         with suppress(OSError):

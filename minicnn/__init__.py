@@ -23,9 +23,11 @@ _HOME = {
     "minicnn.errors": ("MinicnnError",),
     "minicnn.ops.conv2d": ("conv2d", "conv2d_backward"),
     "minicnn.layers": (
-        *("Layer", "Context", "Dense", "Conv2D", "DepthwiseConv2D", "ZeroPadding2D", "MaxPooling2D"),
-        *("AveragePooling2D", "GlobalMaxPooling2D", "GlobalAveragePooling2D", "Flatten", "ReLU", "LeakyReLU", "ELU"),
-        *("Sigmoid", "Tanh", "Softmax", "Dropout", "BatchNormalization", "UnitNormalization"),
+        *("Layer", "Context", "Input", "Dense", "Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Conv2DTranspose"),
+        *("ZeroPadding2D", "UpSampling2D", "MaxPooling2D", "AveragePooling2D", "GlobalMaxPooling2D"),
+        *("GlobalAveragePooling2D", "Flatten", "Reshape", "Permute", "ReLU", "LeakyReLU", "ELU", "Sigmoid", "Tanh"),
+        *("Softmax", "Activation", "Dropout", "BatchNormalization", "LayerNormalization", "UnitNormalization"),
+        *("Add", "Multiply", "Concatenate"),
     ),
     "minicnn.losses": (
         *("CategoricalCrossentropy", "SparseCategoricalCrossentropy", "BinaryCrossentropy", "MeanSquaredError"),
@@ -35,10 +37,11 @@ _HOME = {
     "minicnn.data": ("Batches", "PeopleBatches", "one_hot"),
     "minicnn.augmentation": ("Augment",),
     "minicnn.callbacks": ("Callback", "EarlyStopping", "ModelCheckpoint", "CSVLogger"),
+    "minicnn.model": ("Model",),
     "minicnn.sequential": ("Sequential",),
     "minicnn.saving": ("load_model",),
-    "minicnn.models": ("face_cnn", "vgg_face", "load_vgg_face"),
-    "minicnn.gradcheck": ("check_gradient", "check_layer", "check_model"),
+    "minicnn.models": ("face_cnn", "residual_cnn", "vgg_face", "load_vgg_face"),
+    "minicnn.gradcheck": ("check_gradient", "check_layer", "check_model", "check_directions"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 

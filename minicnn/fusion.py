@@ -6,64 +6,75 @@ while it writes. So neighbours that go together are put into one *stage*:
 
     conv1_1, relu1_1   ->   one stage: conv1_1.forward(x, relu=True)
 
-A stage is no new kind of layer. It leaves the same caches behind as its layers would, one for each, and the backward
-pass goes through the layers one by one as before. So nothing else has to know about stages, results are the same bit
-for bit, and a network can be read, saved and trained as it was written.
+provided that nobody but the ReLU reads what the convolution makes. A stage is no new kind of layer. It leaves the same
+caches behind as its layers would, one for each, and the backward pass goes through the layers one by one as before. So
+nothing else has to know about stages, results are the same bit for bit, and a network can be read, saved and trained as
+it was written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
+from minicnn.graph import Graph, Node
 from minicnn.layers.activations import ReLU
-from minicnn.layers.base import INFERENCE, Cache, Context, Layer
+from minicnn.layers.base import INFERENCE, Cache, Context, Layer, Tensors
 from minicnn.ops.activations import ActivationCache
 from minicnn.shapes import Array
 
 
 class Stage(NamedTuple):
-    """A layer, and the ReLU behind it if both are computed in one pass."""
+    """A node, and the ReLU behind it if both are computed in one pass; ``places``: where they stand in the graph."""
 
-    layer: Layer
+    node: Node
     relu: ReLU | None = None
+    places: tuple[int, ...] = ()
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        return (self.layer,) if self.relu is None else (self.layer, self.relu)
+        return (self.node.layer,) if self.relu is None else (self.node.layer, self.relu)
 
-    def forward(self, x: Array, context: Context) -> tuple[Array, list[Cache]]:
+    def forward(self, x: Tensors, context: Context) -> tuple[Array, list[Cache]]:
         """The output, and the cache of each layer."""
         if self.relu is None:
-            y, cache = self.layer.forward(x, context)
+            y, cache = self.node.layer.forward(x, context)
             return y, [cache]
-        y, cache = self.layer.forward(x, context, relu=True)  # type: ignore[call-arg]
+        y, cache = self.node.layer.forward(x, context, relu=True)  # type: ignore[call-arg]
         return y, [cache, ActivationCache(y)]
 
-    def __call__(self, x: Array) -> Array:
+    def infer(self, x: Tensors) -> Array:
         """Inference: no cache kept."""
-        return self.layer(x) if self.relu is None else self.forward(x, INFERENCE)[0]
+        return self.node.layer.infer(x) if self.relu is None else self.forward(x, INFERENCE)[0]
 
 
-def fuse(path: Sequence[Layer]) -> list[Stage]:
-    """The layers of a network, in the order of data, as stages."""
+def fuse(graph: Graph) -> list[Stage]:
+    """The nodes of a network, in the order of data, as stages."""
     stages: list[Stage] = []
-    for layer in path:
-        last = stages[-1] if stages else None
-        if type(layer) is ReLU and last is not None and last.relu is None and last.layer.takes_relu:
-            stages[-1] = Stage(last.layer, layer)
+    stage_of: dict[int, int] = {}  # value -> which stage makes it
+    readers = graph.readers
+    for place, node in enumerate(graph.nodes):
+        source = node.sources[0]
+        before = stages[stage_of[source]] if source in stage_of else None
+        if type(node.layer) is ReLU and before and _takes_relu(before) and readers[source] == 1:
+            stages[stage_of[source]] = Stage(before.node, node.layer, (*before.places, place))
+            stage_of[graph.inputs + place] = stage_of[source]
         else:
-            stages.append(Stage(layer))
+            stage_of[graph.inputs + place] = len(stages)
+            stages.append(Stage(node, None, (place,)))
     return stages
 
 
-def fused_into(path: Sequence[Layer]) -> dict[str, str]:
+def _takes_relu(stage: Stage) -> bool:
+    return stage.relu is None and stage.node.layer.takes_relu
+
+
+def fused_into(graph: Graph) -> dict[str, str]:
     """{name of a layer that costs no pass of its own: name of the layer that does its work, or names}."""
-    stages = fuse(path)
-    alone = {stage.layer.name for stage in stages}
+    stages = fuse(graph)
+    alone = {stage.node.layer.name for stage in stages}
     found: dict[str, str] = {}
-    for layer, relu in stages:
-        if relu is not None and relu.name not in alone:
-            others = found.get(relu.name, layer.name).split(", ")
-            found[relu.name] = ", ".join(dict.fromkeys([*others, layer.name]))
+    for stage in stages:
+        if stage.relu is not None and stage.relu.name not in alone:
+            others = found.get(stage.relu.name, stage.node.layer.name).split(", ")
+            found[stage.relu.name] = ", ".join(dict.fromkeys([*others, stage.node.layer.name]))
     return found

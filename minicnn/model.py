@@ -1,13 +1,17 @@
-"""Model: what every network can do, whatever way its layers are connected.
+"""Model: a network with everything people do with one: compile, fit, evaluate, predict, save.
 
-A subclass says how data flows (``forward``) and how gradients flow back (``backward``). Everything people do with a
-network stands here once: compile, fit, evaluate, predict, and its parameters under their addresses
-(``"conv1_1/kernel"``).
+    x = Input((32, 32, 1))
+    y = ReLU()(Conv2D(8, 3, padding="same")(x))
+    y = Add()([y, Conv2D(8, 3, padding="same")(y)])
+    model = Model(x, Dense(10)(Flatten()(y)))
+
+Layers are called on symbolic tensors, which note how they are connected; ``Model`` follows the notes back from the
+outputs. For layers in a row there is ``Sequential``, which is a Model too.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -18,104 +22,51 @@ from minicnn import training
 from minicnn.callbacks import Callback, History, ProgressBar
 from minicnn.compiled import Compiled
 from minicnn.data import Batches
-from minicnn.errors import ShapeError, StateError, explain
-from minicnn.io.models import read_weights, write_model
-from minicnn.layers.base import INFERENCE, Cache, Context, Layer, Params
+from minicnn.errors import LoadError, MinicnnError, OptionError, ShapeError, StateError, explain
+from minicnn.graph import Graph, reach
+from minicnn.io.models import read_config, read_weights, write_model
+from minicnn.layers.base import Tensors
+from minicnn.layers.symbolic import SymbolicTensor, is_symbolic
+from minicnn.network import DEFAULT_INPUT, Network, one_or_all
 from minicnn.optimizers import Optimizer
-from minicnn.shapes import Array, Shape, float_dtype, whole
+from minicnn.shapes import Array, whole
 from minicnn.summary import summary_text
 
+Symbols = SymbolicTensor | Sequence[SymbolicTensor]
 
-class Model(ABC):
-    """Layers plus the way they are connected. See ``Sequential`` for the simplest kind."""
 
-    def __init__(self, layers: Sequence[Layer], *, name: str, dtype: str = "float32", seed: int = 0) -> None:
-        self.name = name
-        self.dtype = float_dtype(dtype)
-        self.seed = whole(seed, "seed", least=0)
-        self.layers: list[Layer] = list(layers)
-        self.input_shape: Shape | None = None
-        self.stop_training = False
-        self._compiled: Compiled | None = None
+class Model(Network):
+    """The layers between ``inputs`` and ``outputs``, each a symbolic tensor or a list of them; built at once.
 
-    # -- how data flows ----------------------------------------------------------------------------------------------
+    ``fit``, ``evaluate`` and the like need one output; several inputs can be trained on with ``train_on_batch``.
+    Raises OptionError for inputs that are missing or lead nowhere, and what ``build`` raises.
+    """
 
-    @abstractmethod
-    def build(self, input_shape: Shape) -> Shape:
-        """Create every layer's parameters for inputs of ``input_shape`` (no batch axis); return the output's shape."""
+    stop_training = False
+    _compiled: Compiled | None = None
 
-    @abstractmethod
-    def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, list[Cache]]:
-        """The output, and one cache per layer."""
+    def __init__(
+        self, inputs: Symbols, outputs: Symbols, *, name: str = "functional", dtype: str = "float32", seed: int = 0
+    ) -> None:
+        given, made = _tensors(inputs, "inputs"), _tensors(outputs, "outputs")
+        super().__init__(Graph.of(given, made), _input_names(given), name=name, dtype=dtype, seed=seed)
+        self.build(one_or_all([tensor.shape for tensor in given]))
 
-    @abstractmethod
-    def backward(self, dy: Array, caches: list[Cache], *, input_gradient: bool = False) -> tuple[Array | None, Params]:
-        """(dx or None, the gradient of every trainable parameter under its address)."""
+    def __call__(self, x: Tensors) -> Any:
+        """Inference on one batch. Of symbolic tensors, what this model's layers make of them, sharing its weights."""
+        if not is_symbolic(x):
+            return self.infer(x)
+        tensors = self.symbols(x)
+        return one_or_all([tensors[value] for value in self.graph.outputs])
 
-    @abstractmethod
-    def next_state(self, caches: list[Cache]) -> Params:
-        """Moving statistics after a training step, under their addresses."""
-
-    @abstractmethod
-    def __call__(self, x: Array) -> Array:
-        """Inference on one batch; keeps no cache."""
-
-    @property
-    @abstractmethod
-    def output_shape(self) -> Shape:
-        """Shape of one output, without the batch axis."""
-
-    def predict(self, x: Array, batch_size: int = 32) -> Array:
+    def predict(self, x: Tensors, batch_size: int = 32) -> Tensors:
         """Outputs for any number of inputs, computed ``batch_size`` at a time."""
-        x = np.asarray(x)
-        if x.ndim < 1 or len(x) == 0:
-            raise ShapeError(explain("at least one input (N, ...) to predict", f"shape {x.shape}"))
-        return training.predict(self, x, whole(batch_size, "batch_size"))
-
-    # -- parameters --------------------------------------------------------------------------------------------------
-
-    @property
-    def parameters(self) -> Params:
-        """Every learned array under its address, ``"layer/parameter"``. The arrays themselves, not copies."""
-        return {f"{layer.name}/{key}": array for layer in self.layers for key, array in layer.params.items()}
-
-    @property
-    def state(self) -> Params:
-        """Every moving statistic under its address. The arrays themselves, not copies."""
-        return {f"{layer.name}/{key}": array for layer in self.layers for key, array in layer.state.items()}
-
-    @property
-    def weights(self) -> Params:
-        """``parameters`` and ``state`` together: what a file must hold."""
-        return {
-            f"{layer.name}/{key}": array for layer in self.layers for key, array in (layer.params | layer.state).items()
-        }
-
-    def set_weights(self, weights: Mapping[str, Array]) -> None:
-        """Copy ``weights`` in. All of them must be there, with the right shapes; otherwise nothing is changed.
-
-        Raises ShapeError that names every address that does not fit. Numbers of another real type are converted.
-        """
-        self.require_built()
-        own, weights = self.weights, {address: np.asarray(array) for address, array in weights.items()}
-        problems = [f"missing {address}" for address in own.keys() - weights.keys()]
-        problems += [f"unknown {address}" for address in weights.keys() - own.keys()]
-        for address in own.keys() & weights.keys():
-            came, needed = weights[address], own[address].shape
-            if came.shape != needed or came.dtype.kind not in "fiub":
-                problems.append(f"{address} is {came.dtype} of shape {came.shape}, needs numbers of shape {needed}")
-        if problems:
-            raise ShapeError(explain(f"weights that fit '{self.name}'", "; ".join(sorted(problems))))
-        for address, array in own.items():
-            array[...] = weights[address]
-
-    @property
-    def parameter_count(self) -> int:
-        return sum(array.size for array in self.weights.values())
-
-    @abstractmethod
-    def astype(self, dtype: str) -> Self:
-        """A copy of the network, weights included, that computes in ``dtype``; not compiled."""
+        arrays = [np.asarray(part) for part in self._each(x, self.graph.inputs, "x")]
+        lengths = {len(array) if array.ndim else 0 for array in arrays}
+        if len(lengths) > 1 or 0 in lengths:
+            shapes = ", ".join(f"shape {array.shape}" for array in arrays)
+            raise ShapeError(explain("at least one input (N, ...) to predict, as many of each", shapes))
+        return training.predict(self, arrays, whole(batch_size, "batch_size"))
 
     # -- training ----------------------------------------------------------------------------------------------------
 
@@ -126,6 +77,9 @@ class Model(ABC):
         metrics: Sequence[str | Any] | None = None,
     ) -> None:
         """Choose how to train. Names are Keras's; instances allow options: ``SGD(0.01, momentum=0.9)``."""
+        if len(self.graph.outputs) > 1:
+            fix = "Train a Model that ends in one of them, on the same layers."
+            raise OptionError(explain(f"one output to take the loss of, '{self.name}'", f"{self.output_shape}", fix))
         self._compiled = Compiled.of(optimizer, loss, metrics or ())
 
     @property
@@ -167,6 +121,7 @@ class Model(ABC):
         the *last* part of the data out, before any shuffling, as Keras does. ``verbose``: 0 silent, 1 a progress bar,
         2 a line per epoch, "auto" a bar in a terminal and lines elsewhere.
         """
+        self._require_one_input()
         whole(epochs, "epochs")
         whole(initial_epoch, "initial_epoch", least=0)
         self.require_compiled()
@@ -197,6 +152,7 @@ class Model(ABC):
         self, x: Array, y: Array, *, batch_size: int = 32, sample_weight: Array | None = None
     ) -> dict[str, float]:
         """Mean loss and metrics on data the network is not trained on: ``{"loss": ..., "accuracy": ...}``."""
+        self._require_one_input()
         data = (x, y) if sample_weight is None else (x, y, sample_weight)
         return training.evaluate(self, training.in_order(data, batch_size))
 
@@ -219,24 +175,35 @@ class Model(ABC):
             metric.update(y, predictions)
         return {metric.name: metric.result() for metric in metrics}
 
+    def _require_one_input(self) -> None:
+        if self.graph.inputs > 1:
+            fix = "Use train_on_batch and test_on_batch([a, b, ...], y), a batch at a time."
+            raise OptionError(explain("one input, to cut data into batches", f"{self.input_names}", fix))
+
     def _build_from(self, x: Array) -> None:
-        if self.input_shape is None:
+        if not self.shapes:
             self.build(tuple(np.shape(x)[1:]))
 
-    def require_built(self) -> None:
-        if self.input_shape is None:
-            raise StateError(
-                explain(
-                    f"'{self.name}' to be built",
-                    "a model that does not know its input's shape",
-                    "Give input_shape when making it, or call build(input_shape).",
-                )
-            )
+    def up_to(self, layer: str) -> Model:
+        """The part of this network that computes the output of ``layer``; it shares its weights. Raises OptionError."""
+        last = len(self.path) - 1 - self.path[::-1].index(self.get_layer(layer))
+        tensors = self.symbols()
+        wanted = tensors[self.graph.inputs + last]
+        inputs = [tensor for tensor in tensors[: self.graph.inputs] if tensor in reach([wanted])]
+        return Model(inputs, wanted, name=f"{self.name}_to_{layer}", dtype=str(self.dtype), seed=self.seed)
+
+    def astype(self, dtype: str) -> Self:
+        """A copy of the network, weights included, that computes in ``dtype``; not compiled."""
+        compiled, self._compiled = self._compiled, None  # the optimiser and all it remembers need not be copied
+        try:
+            return super().astype(dtype)
+        finally:
+            self._compiled = compiled
 
     # -- looking and keeping -----------------------------------------------------------------------------------------
 
     def summary(self, print_fn: Callable[[str], object] = print) -> None:
-        """Print a table of the layers: output shape, parameters, multiplications."""
+        """Print a table of the layers: output shape, parameters, multiplications, and what each reads."""
         self.require_built()
         print_fn(summary_text(self))
 
@@ -267,6 +234,42 @@ class Model(ABC):
         for address, array in own.items():
             array[...] = arrays[address]
 
-    @abstractmethod
-    def config(self) -> dict[str, Any]:
-        """What makes this network again, without its weights; only what JSON can hold."""
+    @classmethod
+    def load(cls, path: str | Path, *, allow_nan: bool = False) -> Self:
+        """A network that ``save`` wrote, ready to predict, and to go on training if it was compiled.
+
+        The file is not trusted: every array's shape and dtype is compared with what the architecture needs before
+        room is made for it, and nothing in the file is ever run. Raises LoadError, naming the file and the reason;
+        also for weights that are NaN or infinite, unless ``allow_nan``.
+        """
+        config, training = read_config(path, cls.__name__)
+        try:
+            model = cls.from_config(config)
+            shapes = model.weight_shapes(config["input_shape"])
+            slots = {address: shapes[address.split("/", 1)[1]] for address in training["slots"]} if training else {}
+        except (MinicnnError, LookupError, TypeError, ValueError, AttributeError) as error:
+            raise LoadError(f"Cannot load '{path}': its description of the model is damaged ({error}).") from error
+        weights, remembered = read_weights(path, shapes, model.dtype, slots, allow_nan=allow_nan)
+        try:
+            model.build(config["input_shape"], weights)
+            if training:
+                model._compiled = Compiled.resume(training, remembered)
+        except (MinicnnError, LookupError, TypeError, ValueError, AttributeError) as error:
+            raise LoadError(f"Cannot load '{path}': its training cannot be resumed ({error}).") from error
+        return model
+
+
+def _input_names(tensors: Sequence[SymbolicTensor]) -> list[str]:
+    """The names that were given, and Keras's numbering for the others: input_layer, input_layer_1, ..."""
+    given = [tensor.name for tensor in tensors if tensor.name]
+    numbered = (f"{DEFAULT_INPUT}_{i}" if i else DEFAULT_INPUT for i in itertools.count())
+    free = (name for name in numbered if name not in given)
+    return [tensor.name or next(free) for tensor in tensors]
+
+
+def _tensors(given: Symbols, what: str) -> list[SymbolicTensor]:
+    tensors: list[Any] = list(given) if isinstance(given, (list, tuple)) else [given]
+    if not tensors or not all(isinstance(tensor, SymbolicTensor) for tensor in tensors):
+        fix = "Start with Input(shape) and call layers on it."
+        raise OptionError(explain(f"{what} as symbolic tensors", repr(given), fix))
+    return tensors

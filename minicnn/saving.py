@@ -13,7 +13,7 @@ from minicnn.model import Model
 from minicnn.sequential import Sequential
 
 #: The classes of network by their names in files: the only ones a file may ask for.
-CLASSES: dict[str, type[Sequential]] = {"Sequential": Sequential}
+CLASSES: dict[str, type[Model]] = {"Sequential": Sequential, "Model": Model}
 
 
 def load_model(path: str | Path, *, allow_nan: bool = False) -> Model:

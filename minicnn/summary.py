@@ -28,6 +28,7 @@ class LayerSummary:
     trainable: bool
     multiplications: int
     algorithm: str  # of a convolution; "in conv1" for a ReLU that conv1 computes in its own pass
+    reads: tuple[str, ...]  # names of the layers, or inputs of the network, that this one is connected to
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -35,27 +36,27 @@ class LayerSummary:
 
 def summarize(model: Model) -> list[LayerSummary]:
     """One row per layer, in the order of the model's layers."""
-    fused = fused_into(getattr(model, "path", model.layers))  # a layer may stand in several places
-    return [_row(layer, fused.get(layer.name)) for layer in model.layers]
+    model.require_built()
+    fused = fused_into(model.graph)
+    uses: dict[str, list[int]] = {}  # name of a layer -> its places in the graph: it may stand in several
+    for place, layer in enumerate(model.graph.path):
+        uses.setdefault(layer.name, []).append(place)
+    return [_row(model, layer, uses[layer.name], fused.get(layer.name)) for layer in model.layers]
 
 
-def _row(layer: Layer, fused: str | None) -> LayerSummary:
-    layer.require_built()
-    assert layer.input_shape is not None
-    shape = layer.output_shape(layer.input_shape)
-    kernel = layer.params.get("kernel")
-    # Every kernel entry is multiplied once per output position: H*W of them after a convolution, one after a dense
-    # layer.
-    multiplications = kernel.size * int(np.prod(shape[:-1])) if kernel is not None else 0
-    algorithm = f"in {fused}" if fused else getattr(layer, "algorithm_used", lambda: "")()
+def _row(model: Model, layer: Layer, places: list[int], fused: str | None) -> LayerSummary:
+    graph, names = model.graph, [*model.input_names, *(other.name for other in model.graph.path)]
+    nodes = [graph.nodes[place] for place in places]
+    read = dict.fromkeys(names[source] for node in nodes for source in node.sources)  # a set, in order
     return LayerSummary(
-        layer.name,
-        type(layer).__name__,
-        shape,
-        layer.parameter_count,
-        layer.trainable,
-        multiplications,
-        algorithm,
+        name=layer.name,
+        kind=type(layer).__name__,
+        output_shape=model.shapes[graph.inputs + places[0]],
+        parameters=layer.parameter_count,
+        trainable=layer.trainable,
+        multiplications=sum(layer.multiplications(node.pick(model.shapes)) for node in nodes),
+        algorithm=f"in {fused}" if fused else getattr(layer, "algorithm_used", lambda: "")(),
+        reads=tuple(read),
     )
 
 
@@ -89,9 +90,8 @@ def training_memory(model: Model, batch_size: int) -> list[int]:
     Measured, not estimated: it runs the forward pass on zeros. Parameters are counted apart, in ``summarize``.
     """
     model.require_built()
-    assert model.input_shape is not None
-    x = np.zeros((batch_size, *model.input_shape), model.dtype)
-    _, caches = model.forward(x, Context(training=True))
+    inputs = [np.zeros((batch_size, *shape), model.dtype) for shape in model.shapes[: model.graph.inputs]]
+    _, caches = model.forward(inputs if len(inputs) > 1 else inputs[0], Context(training=True))
     weights = {id(array) for array in model.weights.values()}
     return [_bytes(cache, weights) for cache in caches]
 
@@ -99,17 +99,19 @@ def training_memory(model: Model, batch_size: int) -> list[int]:
 def summary_text(model: Model) -> str:
     """The table that ``Model.summary`` prints."""
     rows = summarize(model)
-    cells = [("Layer", "Kind", "Output shape", "Parameters", "Multiplications", "Algorithm")]
+    cells = [("Layer", "Kind", "Output shape", "Parameters", "Multiplications", "Algorithm", "Connected to")]
     for row in rows:
         name = row.name if row.trainable else f"{row.name} (frozen)"
         shape = f"({', '.join(['N', *map(str, row.output_shape)])})"
-        cells.append((name, row.kind, shape, f"{row.parameters:,}", f"{row.multiplications:,}", row.algorithm))
-    widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
+        counts = f"{row.parameters:,}", f"{row.multiplications:,}"
+        cells.append((name, row.kind, shape, *counts, row.algorithm, ", ".join(row.reads)))
+    columns_shown = len(cells[0]) - model.graph.is_row  # in a row, everyone is connected to the line above
+    widths = [max(len(line[i]) for line in cells) for i in range(columns_shown)]
     lines = []
     for line in cells:
         columns = [
             text.rjust(w) if i in (3, 4) else text.ljust(w)
-            for i, (text, w) in enumerate(zip(line, widths, strict=True))
+            for i, (text, w) in enumerate(zip(line, widths, strict=False))
         ]
         lines.append("  ".join(columns).rstrip())
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))

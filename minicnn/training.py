@@ -21,7 +21,7 @@ import numpy as np
 from minicnn.callbacks import Callback, History, Trained
 from minicnn.data import Augmentation, Batches, train_validation_split
 from minicnn.errors import OptionError, explain
-from minicnn.layers.base import Context, Gradients, Params
+from minicnn.layers.base import Context, Gradients, Params, Tensors
 from minicnn.losses import Loss
 from minicnn.metrics import Mean, Metric
 from minicnn.shapes import Array
@@ -225,6 +225,12 @@ def run_epochs(
     return history
 
 
-def predict(model: Model, x: Array, batch_size: int) -> Array:
-    """Inference in batches; keeps no cache."""
-    return np.concatenate([model(x[start : start + batch_size]) for start in range(0, len(x), batch_size)])
+def predict(model: Model, arrays: Sequence[Array], batch_size: int) -> Tensors:
+    """Inference in batches, ``arrays`` being the model's inputs; keeps no cache."""
+    found = []
+    for start in range(0, len(arrays[0]), batch_size):
+        batch = [array[start : start + batch_size] for array in arrays]
+        found.append(model(batch[0] if len(batch) == 1 else batch))
+    if isinstance(found[0], list):  # several outputs, each put together from its batches
+        return [np.concatenate(parts) for parts in zip(*found, strict=True)]
+    return np.concatenate(found)

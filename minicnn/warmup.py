@@ -2,7 +2,7 @@
 
 A compiled function is compiled anew for each combination of argument types it meets, and which combinations there are
 is decided by the layers that call it. So nothing is listed here but layers and networks: they are run, forward and
-backward, as they are run in earnest, and whatever they need is compiled on the way, or found on disk. The two networks
+backward, as they are run in earnest, and whatever they need is compiled on the way, or found on disk. The networks
 run at their real sizes, because sizes decide which algorithms are taken; the other layers at small ones.
 """
 
@@ -17,7 +17,9 @@ import numpy as np
 
 from minicnn import layers, losses, optimizers
 from minicnn.layers import INFERENCE, Context, Conv2D, Dense, DepthwiseConv2D, Layer
-from minicnn.models import face_cnn, vgg_face
+from minicnn.layers.base import Shapes, Tensors
+from minicnn.model import Model
+from minicnn.models import face_cnn, residual_cnn, vgg_face
 from minicnn.ops import jit_cache
 from minicnn.ops.conv2d import ALGORITHMS
 from minicnn.sequential import Sequential
@@ -44,10 +46,12 @@ class Warmed(NamedTuple):
 
 
 def steps(dtype: str = "float32") -> list[Step]:
-    """Everything that ``warm_up`` runs: the two networks, every layer, every loss, every optimiser."""
+    """Everything that ``warm_up`` runs: the networks, every layer, every loss, every optimiser."""
     networks = (
         Step("face_cnn, prediction", lambda: _predict(face_cnn(dtype=dtype), dtype)),
         Step("face_cnn, training", lambda: _train(face_cnn(dtype=dtype), dtype)),
+        Step("residual_cnn, prediction", lambda: _predict(residual_cnn(dtype=dtype), dtype)),
+        Step("residual_cnn, training", lambda: _train(residual_cnn(dtype=dtype), dtype)),
         Step("vgg_face, prediction", lambda: _predict(_vgg_face(dtype), dtype, pictures=(1,))),
         Step("vgg_face, training", lambda: _train(_vgg_face(dtype), dtype, pictures=1)),
     )
@@ -78,7 +82,7 @@ def warm_up(dtype: str = "float32", *, only_ask: bool = False) -> Iterator[Warme
 # -- networks ---------------------------------------------------------------------------------------------------------
 
 
-def _vgg_face(dtype: str) -> Sequential:
+def _vgg_face(dtype: str) -> Model:
     """All convolutions at full size. The dense layers would need half a gigabyte; ``Dense`` has a step of its own."""
     return vgg_face(include_top=False, dtype=dtype)
 
@@ -87,7 +91,7 @@ def _pictures(shape: Shape, dtype: str) -> Array:
     return np.random.default_rng(0).random(shape).astype(dtype)
 
 
-def _predict(model: Sequential, dtype: str, pictures: tuple[int, ...] = PICTURES) -> None:
+def _predict(model: Model, dtype: str, pictures: tuple[int, ...] = PICTURES) -> None:
     for N in pictures:
         x = _pictures((N, *(model.input_shape or ())), dtype)
         model(x)
@@ -95,7 +99,7 @@ def _predict(model: Sequential, dtype: str, pictures: tuple[int, ...] = PICTURES
         model(x)
 
 
-def _train(model: Sequential, dtype: str, pictures: int = max(PICTURES)) -> None:
+def _train(model: Model, dtype: str, pictures: int = max(PICTURES)) -> None:
     model.compile("sgd", "mean_squared_error")
     x = _pictures((pictures, *(model.input_shape or ())), dtype)
     model.train_on_batch(x, np.zeros((pictures, *model.output_shape), dtype))
@@ -104,10 +108,10 @@ def _train(model: Sequential, dtype: str, pictures: int = max(PICTURES)) -> None
 # -- layers -----------------------------------------------------------------------------------------------------------
 
 
-def _layers() -> list[tuple[Layer, Shape]]:
+def _layers() -> list[tuple[Layer, Shapes]]:
     """Each layer in the ways that may go to different loops, and the shape of one sample for it."""
     picture = (13, 12, 32)
-    found: list[tuple[Layer, Shape]] = [
+    found: list[tuple[Layer, Shapes]] = [
         *((Conv2D(64, 3, padding="same", algorithm=name), picture) for name in ALGORITHMS if name != "loops"),
         *((Conv2D(64, size, padding=padding), picture) for size in (1, 3, 5, 7) for padding in ("valid", "same")),
         *((Conv2D(64, size, strides=2, padding="same"), picture) for size in (1, 3, 5, 7)),
@@ -116,6 +120,9 @@ def _layers() -> list[tuple[Layer, Shape]]:
         (Conv2D(64, 3, groups=2), picture),
         *((DepthwiseConv2D(3, strides=strides, padding="same"), picture) for strides in (1, 2)),
         (DepthwiseConv2D(5, depth_multiplier=2), picture),
+        (layers.SeparableConv2D(64, 3, padding="same"), picture),
+        *((layers.Conv2DTranspose(32, 3, strides=strides, padding="same"), picture) for strides in (1, 2)),
+        *((layers.UpSampling2D(interpolation=name), picture) for name in ("nearest", "bilinear")),
         (layers.ZeroPadding2D(), picture),
         *((pooling(size), picture) for pooling in (layers.MaxPooling2D, layers.AveragePooling2D) for size in (2, 3)),
         (layers.MaxPooling2D(3, strides=2, padding="same"), picture),
@@ -123,12 +130,16 @@ def _layers() -> list[tuple[Layer, Shape]]:
         (layers.GlobalMaxPooling2D(), picture),
         (layers.GlobalAveragePooling2D(), picture),
         (layers.Flatten(), picture),
+        (layers.Reshape((-1, 32)), picture),
+        (layers.Permute((2, 1, 3)), picture),
+        *((layers.Activation(name), picture) for name in ("relu", "leaky_relu", "softmax", "linear")),
     ]
     everywhere = (
         *(layers.ReLU, layers.LeakyReLU, layers.ELU, layers.Sigmoid, layers.Tanh, layers.Softmax),
-        *(layers.BatchNormalization, layers.UnitNormalization, lambda: layers.Dropout(0.5)),
+        *(layers.BatchNormalization, layers.LayerNormalization, layers.UnitNormalization, lambda: layers.Dropout(0.5)),
     )
     found += [(make(), shape) for make in everywhere for shape in (picture, (130,))]
+    found += [(make(), [picture] * 2) for make in (layers.Add, layers.Multiply, layers.Concatenate)]
     found += [(Dense(units, use_bias=bias), (130,)) for units in (1, 64) for bias in (True, False)]
     return [*found, (Dense(64), picture)]
 
@@ -138,16 +149,18 @@ def _run_layers(kind: str, dtype: str) -> None:
         if type(layer).__name__ == kind:
             layer.build(shape, np.random.default_rng(0), dtype)
             for N in PICTURES:
-                _run_layer(layer, _pictures((N, *shape), dtype))
+                several = [_pictures((N, *each), dtype) for each in (shape if layer.merges else [shape])]
+                _run_layer(layer, several if layer.merges else several[0])
 
 
-def _run_layer(layer: Layer, x: Array) -> None:
+def _run_layer(layer: Layer, x: Tensors) -> None:
     for context in (INFERENCE, Context(training=True)):
         y, cache = layer.forward(x, context)
         layer.next_state(cache) if context.training else None
         for input_gradient in (True, False):
             layer.backward(np.ones_like(y), cache, input_gradient=input_gradient)
-    x.flags.writeable = False
+    for array in x if layer.merges else [x]:
+        array.flags.writeable = False
     layer(x)
 
 

@@ -15,15 +15,18 @@ from front to back, one layer at a time, so that of VGG-Face's weights only one 
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numba
 import numpy as np
 
 from minicnn.errors import DtypeError, OptionError, explain
 from minicnn.layers import Layer, Softmax
-from minicnn.sequential import Sequential
-from minicnn.shapes import Array
+from minicnn.layers.base import Tensors
+from minicnn.model import Model
 from reference_keras.reports import ArrayReport, LayerReport, NetworkReport, ParityReport
 from reference_keras.sides import Arrays, in_dtype, keras_layer_with_weights, run_keras, run_minicnn
 from reference_keras.timing import tensorflow_threads, time_layer
@@ -32,17 +35,30 @@ from reference_keras.tolerance import LARGE_TILES, float64_limit, layer_limit, m
 
 @dataclass(frozen=True)
 class Walk:
-    """Where three walks through a network have arrived: the activations of each side, carried from layer to layer."""
+    """Where three walks through a network have arrived: the activations of each side, carried from layer to layer.
 
-    ours: Array
-    keras: Array
-    referee: Array
+    In front of a layer that merges, each side has a list of them.
+    """
+
+    ours: Tensors
+    keras: Tensors
+    referee: Tensors
+
+    @classmethod
+    def at(cls, x: Tensors) -> Walk:
+        """All three at the beginning."""
+        return cls(x, x, _each(x, lambda part: part.astype(np.float64)))
+
+    @classmethod
+    def meeting(cls, walks: list[Walk]) -> Walk:
+        """Several ways that a layer merges."""
+        return cls([w.ours for w in walks], [w.keras for w in walks], [w.referee for w in walks])
 
 
 def compare_layer(
-    layer: Layer, x: Array, *, backward: bool = True, training: bool = False, seed: int = 0
+    layer: Layer, x: Tensors, *, backward: bool = True, training: bool = False, seed: int = 0
 ) -> LayerReport:
-    """Compare one layer with its Keras twin on the batch ``x`` (N, ...), float32.
+    """Compare one layer with its Keras twin on the batch ``x`` (N, ...), float32; a list of them if it merges.
 
     A layer that is not built yet is built for x, with random numbers in *every* parameter: zero biases would hide a
     forgotten one. ``training`` lets BatchNormalization use the batch's statistics; Dropout then needs rate 0, because
@@ -51,21 +67,21 @@ def compare_layer(
     _require_float32(x, "x")
     rng = np.random.default_rng(seed)
     if not layer.built:
-        layer.build(x.shape[1:], rng)
+        layer.build(_each(x, lambda part: part.shape[1:]), rng)
         _randomize(layer, rng)
     return _compare(layer, x, rng, backward=backward, training=training)[0]
 
 
 def compare_layers(
-    model: Sequential,
-    x: Array,
+    model: Model,
+    x: Tensors,
     *,
     backward: bool = True,
     training: bool = False,
     timing: bool = False,
     seed: int = 0,
 ) -> ParityReport:
-    """Compare every layer of ``model`` (float32) on the batch ``x``, and the output of the whole network.
+    """Compare every layer of ``model`` (float32) on the batch ``x``, and the (first) output of the whole network.
 
     Each layer gets as input what minicnn's layers before it made of x. ``timing`` measures both sides' layers too
     (see ``timing.time_layer``). The network as a whole is judged by its scores: if it ends in a Softmax, by what goes
@@ -78,28 +94,40 @@ def compare_layers(
     model.require_built()
     _require_float32(x, "x")
     rng = np.random.default_rng(seed)
-    walk = scores = Walk(x, x, x.astype(np.float64))
-    reports = []
-    for layer in model.path:
+    graph, reports, judged = model.graph, [], _judged(model)
+    walks = {value: Walk.at(part) for value, part in enumerate(x if isinstance(x, list) else [x])}
+    readers = graph.readers + Counter([judged])
+    for place, (layer, sources) in enumerate(graph.nodes):
+        walk = Walk.meeting([walks[source] for source in sources]) if layer.merges else walks[sources[0]]
         report, walk = _compare(layer, walk.ours, rng, backward=backward, training=training, timing=timing, walk=walk)
         reports.append(report)
-        scores = scores if layer is model.path[-1] and isinstance(layer, Softmax) else walk
+        walks[graph.inputs + place] = walk
+        readers.subtract(sources)
+        walks = {value: walk for value, walk in walks.items() if readers[value] > 0}
     large_tiles = any(report.algorithm in LARGE_TILES for report in reports)
     return ParityReport(
         model=model.name,
-        batch=len(x),
-        input_shape=x.shape[1:],
+        batch=len(x[0] if isinstance(x, list) else x),
+        input_shape=model.shapes[0],
         backward=backward,
         training=training,
         threads={"minicnn": numba.get_num_threads(), "tensorflow": tensorflow_threads()},
         layers=tuple(reports),
-        network=_compare_scores(scores, large_tiles),
+        network=_compare_scores(walks[judged], large_tiles),
     )
+
+
+def _judged(model: Model) -> int:
+    """The value that the network is judged by: its first output, or what goes into the softmax that makes it."""
+    graph = model.graph
+    value = graph.outputs[0]
+    maker = graph.nodes[value - graph.inputs] if value >= graph.inputs else None
+    return maker.sources[0] if maker and isinstance(maker.layer, Softmax) else value
 
 
 def _compare(
     layer: Layer,
-    x: Array,
+    x: Tensors,
     rng: np.random.Generator,
     *,
     backward: bool,
@@ -109,9 +137,11 @@ def _compare(
 ) -> tuple[LayerReport, Walk]:
     """One layer: its report, and where the walks stand behind it. At any time only one Keras layer exists."""
     _require_no_chance(layer, training)
-    walk = walk or Walk(x, x, x.astype(np.float64))
-    dy = rng.standard_normal((len(x), *layer.output_shape(x.shape[1:])), dtype=np.float32) if backward else None
-    x64, dy64 = x.astype(np.float64), None if dy is None else dy.astype(np.float64)
+    walk = walk or Walk.at(x)
+    shape: Any = _each(x, lambda part: part.shape[1:])
+    batch = len(x[0] if layer.merges else x)
+    dy = rng.standard_normal((batch, *layer.output_shape(shape)), dtype=np.float32) if backward else None
+    x64, dy64 = Walk.at(x).referee, None if dy is None else dy.astype(np.float64)
 
     referee = run_minicnn(in_dtype(layer, np.float64), x64, dy64, training)
     float64 = _errors(run_keras(keras_layer_with_weights(layer, np.float64), x64, dy64, training), referee)
@@ -124,6 +154,7 @@ def _compare(
     del twin
 
     algorithm = layer.algorithm_used() if hasattr(layer, "algorithm_used") else None
+    words = [option for key, option in layer.config().items() if key != "name" and isinstance(option, str)]
     arrays = tuple(
         ArrayReport(
             name=name,
@@ -132,14 +163,14 @@ def _compare(
             keras=keras[name],
             limit=layer_limit(keras[name], algorithm),
             float64=float64[name],
-            float64_limit=float64_limit(type(layer).__name__),
+            float64_limit=float64_limit(type(layer).__name__, *words),
         )
         for name, array in referee.items()
     )
     report = LayerReport(
         name=layer.name,
         kind=type(layer).__name__,
-        input_shape=x.shape[1:],
+        input_shape=shape,
         output_shape=y.shape[1:],
         parameters=layer.parameter_count,
         algorithm=algorithm,
@@ -188,7 +219,16 @@ def _randomize(layer: Layer, rng: np.random.Generator) -> None:
             assert name != "moving_variance" or array.min() > 0
 
 
-def _require_float32(x: Array, name: str) -> None:
+def _each(x: Any, change: Callable[[Any], Any]) -> Any:
+    """``change`` of an array, or of every array in a list."""
+    return [change(part) for part in x] if isinstance(x, list) else change(x)
+
+
+def _require_float32(x: Any, name: str) -> None:
+    if isinstance(x, list) and x and isinstance(x[0], np.ndarray):
+        for part in x:
+            _require_float32(part, name)
+        return
     if not isinstance(x, np.ndarray) or x.dtype != np.float32:
         received = str(x.dtype) if isinstance(x, np.ndarray) else type(x).__name__
         fix = "The referee is float64; what is judged is float32."

@@ -23,9 +23,9 @@ from minicnn.data import Batches, one_hot
 from minicnn.errors import OptionError, explain
 from minicnn.layers import Softmax
 from minicnn.losses import CategoricalCrossentropy
+from minicnn.model import Model
 from minicnn.ops.activations import softmax
 from minicnn.optimizers import Optimizer
-from minicnn.sequential import Sequential
 from minicnn.shapes import Array
 from reference_keras.tolerance import max_error
 from reference_keras.training import require_no_dropout
@@ -111,7 +111,7 @@ Step = Callable[[Array, Array], tuple[float, float]]  # (x, y) -> (loss, accurac
 
 
 def train_side_by_side(
-    model: Sequential,
+    model: Model,
     batches: Batches,
     test: Array,
     *,
@@ -157,7 +157,7 @@ def train_side_by_side(
     )
 
 
-def _our_step(model: Sequential) -> Step:
+def _our_step(model: Model) -> Step:
     def step(x: Array, y: Array) -> tuple[float, float]:
         logs = model.train_on_batch(x, y)
         return logs["loss"], logs["accuracy"]

@@ -13,19 +13,20 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from minicnn.layers.base import Context, Layer
+from minicnn.layers.base import Context, Layer, Tensors
 from minicnn.shapes import Array
 from reference_keras.backend import load_tensorflow
 from reference_keras.reports import LayerTimes
+from reference_keras.sides import tensors
 
 
 def time_layer(
-    layer: Layer, twin: Any, x: Array, dy: Array | None, training: bool = False, repeats: int = 5
+    layer: Layer, twin: Any, x: Tensors, dy: Array | None, training: bool = False, repeats: int = 5
 ) -> LayerTimes:
     """Median times of a layer and of its Keras twin: forward, and with ``dy`` forward and backward together."""
     tensorflow = load_tensorflow()
     context = Context(training=training)
-    inputs = tensorflow.constant(x)
+    inputs = tensors(x)
     forward = tensorflow.function(lambda batch: twin(batch, training=training))
     ours, keras = _medians(lambda: layer.forward(x, context), lambda: forward(inputs).numpy(), repeats)
     if dy is None:
@@ -43,7 +44,8 @@ def time_layer(
         layer.backward(dy, cache)
 
     step, upstream = tensorflow.function(keras_step), tensorflow.constant(dy)
-    return LayerTimes(ours, keras, *_medians(our_step, lambda: step(inputs, upstream)[0].numpy(), repeats))
+    flatten = tensorflow.nest.flatten
+    return LayerTimes(ours, keras, *_medians(our_step, lambda: flatten(step(inputs, upstream))[0].numpy(), repeats))
 
 
 def tensorflow_threads() -> int:

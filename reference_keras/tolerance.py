@@ -25,7 +25,8 @@ from minicnn.shapes import Array
 
 U = 2.0**-24
 AGREE_FLOAT64 = 1e-11
-FLOAT32_INSIDE = frozenset({"LeakyReLU"})  # TensorFlow keeps its slope in float32, also where the data are float64
+FLOAT32_INSIDE = frozenset({"LeakyReLU", "leaky_relu"})  # TensorFlow keeps the slope in float32 for float64 data too
+FLOAT32_ALONE = frozenset({"bilinear"})  # it blends pictures in float32, whatever the data are
 LARGE_TILES = frozenset({"winograd"})  # algorithms with transforms of F(4x4,3x3) or larger
 
 
@@ -53,9 +54,11 @@ def rms(difference: Array) -> float:
     return math.sqrt(float(np.mean(np.square(difference, dtype=np.float64))))
 
 
-def float64_limit(kind: str) -> float:
-    """How far the two sides may differ when both compute in float64, for a layer of this kind."""
-    return U if kind in FLOAT32_INSIDE else AGREE_FLOAT64
+def float64_limit(kind: str, *options: str) -> float:
+    """How far the two sides may differ when both compute in float64, for a layer of this kind with these options."""
+    if FLOAT32_ALONE & {kind, *options}:
+        return 8 * U  # what the rule for float32 allows
+    return U if FLOAT32_INSIDE & {kind, *options} else AGREE_FLOAT64
 
 
 def layer_limit(keras_error: float, algorithm: str | None = None) -> float:

@@ -21,8 +21,8 @@ from minicnn.errors import LoadError, explain
 from minicnn.io.npz import read_arrays, read_metadata, write_arrays
 from minicnn.losses import Loss, TripletSemiHardLoss
 from minicnn.metrics import Mean
+from minicnn.model import Model
 from minicnn.recognition.recipe import Recipe
-from minicnn.sequential import Sequential
 from minicnn.shapes import Array
 from reference_keras.triplet import keras_triplet_loss
 from reference_keras.twins import keras_loss, keras_optimizer, keras_twin
@@ -36,7 +36,7 @@ class KerasTrainer:
 
     name = "keras"
 
-    def __init__(self, model: Sequential, recipe: Recipe, steps: int) -> None:
+    def __init__(self, model: Model, recipe: Recipe, steps: int) -> None:
         self.model = model
         self.twin = keras_twin(model)
         optimizer = keras_optimizer(recipe.optimizer(steps))

@@ -17,7 +17,7 @@ import numpy as np
 from minicnn import optimizers
 from minicnn.errors import OptionError, explain
 from minicnn.layers import Dropout
-from minicnn.sequential import Sequential
+from minicnn.model import Model
 from minicnn.shapes import Array
 from reference_keras.backend import load_keras, load_tensorflow
 from reference_keras.reports import StepDrift, TrainingReport
@@ -26,7 +26,7 @@ from reference_keras.weights import keras_variables
 
 
 def compare_training(
-    model: Sequential,
+    model: Model,
     batches: Iterable[tuple[Array, Array]],
     *,
     optimizer: str | optimizers.Optimizer = "sgd",
@@ -100,7 +100,7 @@ def floatx(dtype: str) -> Iterator[None]:
         config.set_floatx(before)
 
 
-def require_no_dropout(model: Sequential) -> None:
+def require_no_dropout(model: Model) -> None:
     """Raise OptionError for a model with a Dropout whose rate is not 0."""
     active = [layer.name for layer in model.layers if isinstance(layer, Dropout) and layer.rate > 0]
     if active:

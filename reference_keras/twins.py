@@ -12,9 +12,10 @@ from typing import Any
 from minicnn.errors import OptionError, explain
 from minicnn.io.keras_layers import Row as LayerRow
 from minicnn.io.keras_layers import to_keras
-from minicnn.layers.base import Layer
-from minicnn.models.table import Architecture, Row
-from minicnn.sequential import Sequential
+from minicnn.layers import LAYERS, Layer
+from minicnn.model import Model
+from minicnn.models.table import INPUT, Architecture, Row
+from minicnn.network import one_or_all
 from reference_keras.backend import load_keras
 from reference_keras.weights import keras_variables
 
@@ -36,20 +37,30 @@ def keras_layer(layer: Layer | Row, *, dtype: str = "float32") -> Any:
 
 def keras_model(architecture: Architecture, *, dtype: str = "float32") -> Any:
     """The Keras model of a table, with Keras's own random weights: see ``weights.to_keras`` for the same ones."""
-    layers = [keras_layer(row, dtype=dtype) for row in architecture.rows]
-    return _in_a_row(layers, architecture.input_shape, architecture.name, dtype)
+    keras = load_keras()
+    inputs = keras.Input(architecture.input_shape, dtype=dtype)
+    values = {INPUT: inputs}
+    for row, names in zip(architecture.rows, architecture.reads(), strict=True):
+        read = [values[name] for name in names]
+        values[row.name] = keras_layer(row, dtype=dtype)(read if LAYERS[row.kind].merges else read[0])
+    return keras.Model(inputs, values[architecture.rows[-1].name], name=architecture.name)
 
 
-def keras_twin(model: Sequential, *, dtype: str | None = None) -> Any:
+def keras_twin(model: Model, *, dtype: str | None = None) -> Any:
     """The Keras model with the layers, the names and the weights of ``model``; ``dtype`` None is the model's own.
 
     Raises StateError for a model that is not built, OptionError for a layer that Keras does not have.
     """
     model.require_built()
-    assert model.input_shape is not None
-    dtype = dtype or str(model.dtype)
-    once = {layer.name: keras_layer(layer, dtype=dtype) for layer in model.layers}
-    twin = _in_a_row([once[layer.name] for layer in model.path], model.input_shape, model.name, dtype)
+    keras, dtype = load_keras(), dtype or str(model.dtype)
+    layers = {layer.name: keras_layer(layer, dtype=dtype) for layer in model.layers}
+    shapes = zip(model.shapes, model.input_names, strict=False)
+    values = [keras.Input(shape, dtype=dtype, name=name) for shape, name in shapes]
+    inputs = list(values)
+    for node in model.graph.nodes:
+        values.append(layers[node.layer.name](node.pick(values)))
+    outputs = [values[value] for value in model.graph.outputs]
+    twin = keras.Model(one_or_all(inputs), one_or_all(outputs), name=model.name)
     weights = model.weights
     for address, variable in keras_variables(twin).items():
         variable.assign(weights[address].astype(dtype))
@@ -72,15 +83,6 @@ def keras_loss(loss: Any, *, dtype: str = "float32") -> Any:
     """The Keras loss with the class name and the settings of a minicnn one."""
     losses = load_keras().losses
     return getattr(losses, type(loss).__name__)(dtype=dtype, **loss.config())
-
-
-def _in_a_row(layers: list[Any], input_shape: tuple[int, ...], name: str, dtype: str) -> Any:
-    keras = load_keras()
-    inputs = keras.Input(input_shape, dtype=dtype)
-    y = inputs
-    for layer in layers:
-        y = layer(y)
-    return keras.Model(inputs, y, name=name)
 
 
 def _row(layer: Layer | Row) -> LayerRow:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.errors import DtypeError, ShapeError, explain
-from minicnn.sequential import Sequential
+from minicnn.model import Model
 from minicnn.shapes import Array
 
 
@@ -21,7 +21,7 @@ def keras_variables(keras_model: Any) -> dict[str, Any]:
     return {f"{layer.name}/{variable.name}": variable for layer in keras_model.layers for variable in layer.weights}
 
 
-def to_keras(model: Sequential, keras_model: Any) -> None:
+def to_keras(model: Model, keras_model: Any) -> None:
     """Copy every weight of ``model`` into ``keras_model``, moving statistics included.
 
     Raises ShapeError, listing everything that is missing, left over or of another shape, and DtypeError for another
@@ -33,7 +33,7 @@ def to_keras(model: Sequential, keras_model: Any) -> None:
         variables[address].assign(array)
 
 
-def from_keras(keras_model: Any, model: Sequential) -> None:
+def from_keras(keras_model: Any, model: Model) -> None:
     """Copy every weight of ``keras_model`` into ``model``. Raises as ``to_keras`` does; then nothing was copied."""
     variables = keras_variables(keras_model)
     _check(variables, model.weights, giver=f"Keras '{keras_model.name}'", taker=f"minicnn '{model.name}'")

@@ -16,56 +16,93 @@ import numpy as np
 
 from minicnn.layers import (
     ELU,
+    Activation,
+    Add,
     AveragePooling2D,
     BatchNormalization,
+    Concatenate,
     Conv2D,
+    Conv2DTranspose,
     Dense,
     DepthwiseConv2D,
     Dropout,
     Flatten,
     GlobalAveragePooling2D,
     GlobalMaxPooling2D,
+    Input,
     Layer,
+    LayerNormalization,
     LeakyReLU,
     MaxPooling2D,
+    Multiply,
+    Permute,
     ReLU,
+    Reshape,
+    SeparableConv2D,
     Sigmoid,
     Softmax,
     Tanh,
     UnitNormalization,
+    UpSampling2D,
     ZeroPadding2D,
 )
-from minicnn.shapes import Array, Shape
+from minicnn.layers.activations import ACTIVATIONS
+from minicnn.layers.base import Shapes, Tensors
+from minicnn.model import Model
+from minicnn.sequential import Sequential
 
 
 @dataclass(frozen=True)
 class Case:
-    """One row: how to make the layer, and the shape of a batch for it (with the batch axis)."""
+    """One row: how to make the layer, and the shape of a batch for it (with the batch axis); of several, a list."""
 
     id: str
     layer: Callable[[], Layer]
-    input_shape: Shape
+    input_shape: Shapes
+
+    @property
+    def shape(self) -> Shapes:
+        """``input_shape`` without the batch axis, as layers and networks want it."""
+        return [s[1:] for s in self.input_shape] if isinstance(self.input_shape, list) else self.input_shape[1:]
+
+    @property
+    def batch(self) -> int:
+        return len(self.x()[0]) if isinstance(self.input_shape, list) else self.input_shape[0]
 
     def built(self, dtype: Any = np.float32, seed: int = 0) -> Layer:
         """The layer with parameters as after training: nothing exactly 0 or 1, variances positive."""
         rng = np.random.default_rng(seed)
         layer = self.layer()
-        layer.build(self.input_shape[1:], rng, dtype)
+        layer.build(self.shape, rng, dtype)
         for array in (*layer.params.values(), *layer.state.values()):
-            array[...] = rng.uniform(0.5, 1.5, array.shape) if array.ndim == 1 else array
+            if np.ptp(array) == 0:  # as biases and scales begin
+                array[...] = rng.uniform(0.5, 1.5, array.shape)
         return layer
 
-    def x(self, dtype: Any = np.float32, seed: int = 1) -> Array:
-        """A batch of normally distributed numbers, of both signs and without ties."""
-        return np.random.default_rng(seed).standard_normal(self.input_shape).astype(dtype)
+    def x(self, dtype: Any = np.float32, seed: int = 1) -> Tensors:
+        """A batch of normally distributed numbers, of both signs and without ties; several for a layer that merges."""
+        rng = np.random.default_rng(seed)
+        if isinstance(self.input_shape, list):
+            return [rng.standard_normal(shape).astype(dtype) for shape in self.input_shape]
+        return rng.standard_normal(self.input_shape).astype(dtype)
+
+    def network(self) -> Model:
+        """The layer alone as a network: a Sequential, or a Model if it merges."""
+        layer = self.built()
+        if not isinstance(self.input_shape, list):
+            return Sequential([layer], input_shape=self.shape)
+        inputs = [Input(shape) for shape in self.shape]
+        return Model(inputs, layer(inputs))
 
 
-def row(kind: type[Layer], input_shape: Shape, **options: Any) -> Case:
+def row(kind: type[Layer], input_shape: Shapes, **options: Any) -> Case:
     arguments = ",".join(f"{key}={_short(value)}" for key, value in options.items())
     return Case(f"{kind.__name__}({arguments})@{_short(input_shape)}", lambda: kind(**options), input_shape)
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return "+".join(map(_short, value))
     return "x".join(map(_short, value)) if isinstance(value, tuple) else str(value)
 
 
@@ -107,6 +144,37 @@ def _depthwise_convolutions() -> Iterator[Case]:
     yield row(DepthwiseConv2D, (1, 5, 6, 1), kernel_size=3, use_bias=False, depth_multiplier=2)
 
 
+def _separable_convolutions() -> Iterator[Case]:
+    for kernel_size, strides, padding in product((2, (3, 5)), (1, 2), ("valid", "same")):
+        options = {"kernel_size": kernel_size, "strides": strides, "padding": padding}
+        yield row(SeparableConv2D, (2, 7, 9, 3), filters=4, **options)
+    yield row(SeparableConv2D, (1, 6, 5, 2), filters=5, kernel_size=3, depth_multiplier=3)
+    yield row(SeparableConv2D, (1, 9, 8, 3), filters=2, kernel_size=3, dilation_rate=2, padding="same")
+    yield row(SeparableConv2D, (1, 5, 6, 1), filters=3, kernel_size=3, use_bias=False)
+
+
+def _transposed_convolutions() -> Iterator[Case]:
+    for kernel_size, strides, padding in product((1, 2, 3, (5, 2)), (1, 2, (3, 1)), ("valid", "same")):
+        options = {"kernel_size": kernel_size, "strides": strides, "padding": padding}
+        yield row(Conv2DTranspose, (2, 5, 4, 3), filters=2, **options)
+    for kernel_size, extra, padding in product((3, (1, 5)), (0, 1, (2, 1)), ("valid", "same")):
+        options = {"kernel_size": kernel_size, "output_padding": extra, "padding": padding}
+        yield row(Conv2DTranspose, (2, 4, 3, 3), filters=2, strides=3, **options)
+    yield row(Conv2DTranspose, (2, 4, 3, 3), filters=2, kernel_size=2, strides=3, output_padding=1, padding="same")
+    for dilation, padding in product((2, (1, 3)), ("valid", "same")):
+        yield row(Conv2DTranspose, (2, 5, 4, 3), filters=2, kernel_size=(3, 2), dilation_rate=dilation, padding=padding)
+    yield row(Conv2DTranspose, (1, 3, 4, 1), filters=1, kernel_size=3, use_bias=False)
+    yield row(Conv2DTranspose, (1, 9, 7, 17), filters=16, kernel_size=3, padding="same")  # enough for Winograd
+    for algorithm in ("loops", "im2col", "direct", "winograd", "winograd_2x2"):
+        yield row(Conv2DTranspose, (2, 5, 4, 3), filters=2, kernel_size=3, padding="same", algorithm=algorithm)
+
+
+def _up_samplings() -> Iterator[Case]:
+    for size, interpolation in product((1, 2, 3, (1, 4), (3, 2)), ("nearest", "bilinear")):
+        yield row(UpSampling2D, (2, 5, 3, 4), size=size, interpolation=interpolation)
+    yield row(UpSampling2D, (2, 1, 1, 3), size=(3, 2), interpolation="bilinear")
+
+
 def _poolings() -> Iterator[Case]:
     for kind in (MaxPooling2D, AveragePooling2D):
         yield row(kind, (1, 25, 25, 2))  # 25 -> 12, as in VGG's last pooling of a 200x200 picture
@@ -128,6 +196,8 @@ def _activations() -> Iterator[Case]:
     yield row(ELU, (3, 7), alpha=0.3)
     yield row(Softmax, (2, 5, 3, 4), axis=1)
     yield row(Softmax, (2, 5, 3, 4), axis=-2)
+    for name in ACTIVATIONS:
+        yield row(Activation, (2, 5, 3, 4), activation=name)
 
 
 def _others() -> Iterator[Case]:
@@ -145,11 +215,39 @@ def _others() -> Iterator[Case]:
         yield row(BatchNormalization, (3, 5, 7, 4), center=center, scale=scale)
     yield row(BatchNormalization, (9, 6), momentum=0.6, epsilon=1e-5)
     yield row(BatchNormalization, (2, 5, 3), axis=2)
+    for center, scale in product((True, False), (True, False)):
+        yield row(LayerNormalization, (3, 5, 2, 14), center=center, scale=scale)
+    yield row(LayerNormalization, (9, 6), epsilon=1e-5)
+    yield row(LayerNormalization, (2, 5, 3, 4), axis=(1, 3))
+    yield row(LayerNormalization, (2, 5, 3, 4), axis=(-1, -3))
+    yield row(LayerNormalization, (2, 5, 3, 4), axis=1)
+    for target in ((12, 5), (-1,), (3, -1, 2), (5, 3, 4, 1)):
+        yield row(Reshape, (2, 5, 3, 4), target_shape=target)
+    for dims in ((2, 1, 3), (3, 1, 2), (1, 2, 3)):
+        yield row(Permute, (2, 5, 3, 4), dims=dims)
     yield row(UnitNormalization, (3, 7))
     yield row(UnitNormalization, (2, 5, 3, 4))
     yield row(UnitNormalization, (2, 5, 3, 4), axis=(1, -2))
 
 
-CASES: tuple[Case, ...] = tuple(
-    case for family in (_others, _activations, _poolings, _convolutions, _depthwise_convolutions) for case in family()
+def _mergers() -> Iterator[Case]:
+    same = (2, 5, 3, 4)
+    for kind in (Add, Multiply):
+        yield row(kind, [same])
+        yield row(kind, [same, same])
+        yield row(kind, [(3, 7), (3, 7), (3, 7)])
+        yield row(kind, [same, (2, 1, 1, 4)])
+        yield row(kind, [(2, 5, 1, 1), (2, 1, 3, 4), same])
+        yield row(kind, [(2, 4), same])  # as (2, 1, 1, 4)
+    yield row(Concatenate, [(2, 5, 3, 4)])
+    yield row(Concatenate, [(2, 5, 3, 4), (2, 5, 3, 1), (2, 5, 3, 2)])
+    yield row(Concatenate, [(3, 7), (3, 2)])
+    yield row(Concatenate, [(2, 5, 3, 4), (2, 1, 3, 4)], axis=1)
+    yield row(Concatenate, [(2, 5, 3, 4), (2, 5, 2, 4)], axis=-2)
+
+
+FAMILIES = (
+    *(_others, _mergers, _activations, _poolings, _up_samplings),
+    *(_convolutions, _depthwise_convolutions, _separable_convolutions, _transposed_convolutions),
 )
+CASES: tuple[Case, ...] = tuple(case for family in FAMILIES for case in family())

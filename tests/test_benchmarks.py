@@ -15,12 +15,14 @@ from minicnn.layers import LAYERS
 pytest.importorskip("keras", reason="the benchmarks compare with Keras: pip install 'minicnn[bench]'")
 pytest.importorskip("pytest_benchmark", reason="the benchmarks need pytest-benchmark: pip install 'minicnn[bench]'")
 
-from benchmarks import crops, layer_engines, model_engines
+from benchmarks import crops, dataset_build, layer_engines, model_engines
 from benchmarks.agreement import require_dropped, require_finite
+from benchmarks.altered_photos import altered
 from benchmarks.cases import calls, layer_cases
 from benchmarks.ratios import Ratio, Timing, ratios, table
 from benchmarks.threads import require_pinned
 from minicnn.errors import MissingDependencyError, OptionError, missing
+from tests.unit.detection.dataset.people import write_people
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -121,3 +123,35 @@ def test_diverged_numbers_are_refused() -> None:
 def test_other_threads_than_told_are_refused() -> None:
     with pytest.raises(RuntimeError, match="Expected 1000 threads in every pool"):
         require_pinned(1000)
+
+
+@pytest.mark.slow
+def test_photographs_of_a_build_that_is_killed_are_counted(tmp_path: Path) -> None:
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("memory is read from Linux's /proc")
+    faces = write_people(tmp_path / "faces", people=2, shots=3)
+    command = [sys.executable, "-m", "benchmarks.dataset_build", str(faces), "--work", str(tmp_path / "work")]
+    result = subprocess.run(
+        [*command, "--photos", "24", "--kills", "1"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "None lost, none done twice, in 1 kills." in result.stdout
+    dataset = tmp_path / "work" / "dataset"
+    sources = [record.source for record in dataset_build.records(dataset)]
+    assert len(sources) == 24
+    assert dataset_build.missing_or_double(dataset, sources) == []
+    assert len(dataset_build.missing_or_double(dataset, [*sources, "p0/lost.jpg"])) == 2  # in neither place
+    assert len(dataset_build.missing_or_double(dataset, sources[1:])) == 2
+    kept = dataset_build.crops_in_journal(dataset)
+    assert dataset_build.written_again(dataset, [kept]) == []
+    crop = dataset / next(iter(kept))
+    crop.write_bytes(crop.read_bytes())
+    assert dataset_build.written_again(dataset, [kept]) == [f"{next(iter(kept))}: written again"]
+
+
+def test_altered_photographs_follow_from_their_seed(rng: np.random.Generator) -> None:
+    rgb = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    once, again, other = (altered(rgb, np.random.default_rng([0, number])) for number in (1, 1, 2))
+    assert np.array_equal(once, again)
+    assert once.shape != other.shape
+    assert once.dtype == np.uint8

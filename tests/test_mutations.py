@@ -20,6 +20,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 VECTORS = "tests/unit/test_vectors.py"
+GRAPHS = "tests/unit/test_graph_model.py"
 TESTS_FAILED = 1  # pytest's exit code; 2 to 5 mean that it could not run them
 
 
@@ -206,11 +207,67 @@ MUTATIONS = [
         "np.sqrt(v + self.epsilon)",
     ),
     Mutation(
-        "sequential: shared layers keep only the last gradient",
-        "minicnn/sequential.py",
+        "networks: shared layers keep only the last gradient",
+        "minicnn/passes.py",
         "gradients[address] + gradient if address in gradients else gradient",
         "gradient",
         "tests/unit/test_sequential.py",
+    ),
+    Mutation(
+        "networks: where ways part, only one gradient comes back",
+        "minicnn/passes.py",
+        "arrived.setdefault(source, []).append(part)",
+        "arrived[source] = [part]",
+        GRAPHS,
+    ),
+    Mutation(
+        "networks: a value goes with its first reader",
+        "minicnn/passes.py",
+        "if readers[source] == 0:",
+        "if source in values:",
+        GRAPHS,
+    ),
+    Mutation(
+        "networks: a relu takes a value from its other readers",
+        "minicnn/fusion.py",
+        " and readers[source] == 1",
+        "",
+        GRAPHS,
+    ),
+    Mutation(
+        "sums: what is repeated gets one of its gradients",
+        "minicnn/ops/merging.py",
+        "dy.sum(axis=axes, keepdims=True, dtype=np.float64)",
+        "dy.mean(axis=axes, keepdims=True, dtype=np.float64)",
+        "tests/unit/ops/test_merging.py",
+    ),
+    Mutation(
+        "products: every factor gets dy times itself",
+        "minicnn/ops/merging.py",
+        "if i != place]",
+        "if i == place]",
+        "tests/unit/ops/test_merging.py",
+    ),
+    Mutation(
+        "transposed convolution: rows of dkernel in reverse",
+        "minicnn/ops/conv2d_transpose.py",
+        "algorithm.kernel_gradient(x, dy, kernel.shape, window, 1)",
+        "algorithm.kernel_gradient(x, dy, kernel.shape, window, 1)[::-1]",
+        "tests/unit/ops/test_conv2d_transpose.py",
+    ),
+    Mutation(
+        "up-sampling: what was read beyond the border is lost",
+        "minicnn/ops/up_sampling.py",
+        "_part(dx, axis, 0, 1)[...] += _part(padded, axis, 0, 1)",
+        "_part(dx, axis, 0, 1)[...] += 0",
+        "tests/unit/ops/test_reshaping_and_up_sampling.py",
+    ),
+    Mutation(
+        "local response normalisation: neighbours on one side",
+        "minicnn/ops/local_response_normalization.py",
+        "total[..., :-distance] += values[..., distance:]",
+        "pass",
+        "tests/unit/ops/test_normalizations.py",
     ),
 ]
 

@@ -179,15 +179,15 @@ def test_examples_in_docstrings_print_what_they_say(path: Path) -> None:
 def test_the_layer_that_contributing_adds_as_an_example_works(monkeypatch: pytest.MonkeyPatch) -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n# minicnn/(\S+)\.py\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    assert [name for name, _ in blocks] == ["ops/up_sampling", "layers/up_sampling"]
+    assert [name for name, _ in blocks] == ["ops/cropping", "layers/cropping"]
     for name, source in blocks:
         module = ModuleType(f"minicnn.{name.replace('/', '.')}")
         monkeypatch.setitem(sys.modules, module.__name__, module)
         exec(compile(source, f"CONTRIBUTING.md: {name}", "exec"), module.__dict__)
 
-    layer = module.UpSampling2D(size=(2, 3))
-    assert layer.build((5, 7, 3), np.random.default_rng(0)) == (10, 21, 3)
+    layer = module.Cropping2D(cropping=2)
+    assert layer.build((5, 7, 3), np.random.default_rng(0)) == (1, 3, 3)
     x = np.random.default_rng(1).normal(size=(2, 5, 7, 3))
-    assert np.array_equal(layer(x), np.kron(x, np.ones((1, 2, 3, 1))))
+    assert np.array_equal(layer(x), x[:, 2:3, 2:5])
     report = check_layer(layer, x)
     assert report.passed(), report

@@ -57,16 +57,16 @@ class Algorithm:
 
 
 def multiplications(work: Work, name: str) -> float:
-    """Of one forward pass: N OH OW KH KW C F, or with Winograd's F(m x m, 3x3) (m+2)^2 C F for each tile of m x m."""
+    """Of one forward pass: N OH OW KH KW C F, or with Winograd's F(m x m, 3x3) Q^2 C F for each tile of m x m."""
     from minicnn.ops.conv2d import ALGORITHMS
+    from minicnn.ops.conv2d.winograd import Winograd
 
     (size,) = work.layers()
-    m = getattr(ALGORITHMS[name], "m", 0)
-    if not m:
+    algorithm = ALGORITHMS[name]
+    if not isinstance(algorithm, Winograd):
         return work.batch * size.flops / 2
     rows, columns, filters = size.output_shape
-    tiles = work.batch * -(-rows // m) * -(-columns // m)
-    return float(tiles * (m + 2) ** 2 * size.input_shape[-1] * filters)
+    return float(work.batch * algorithm.products(rows, columns) * size.input_shape[-1] * filters)
 
 
 def compare(team: Team, work: Work, pace: Pace, say: Callable[[str], None]) -> list[Algorithm]:

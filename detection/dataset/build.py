@@ -88,7 +88,6 @@ def build_dataset(
         # Its name, not its whole path: a dataset may be moved together with its photographs.
         header = {"source": sources.root.resolve().name, "settings": described}
         with Journal(target, header) as journal:
-            _sweep(target)
             waiting = [photo for photo in sources.photos if not _is_done(photo, sources.root, journal)]
             total, before = len(sources.photos), len(sources.photos) - len(waiting)
             say = progress or (lambda done, total: None)
@@ -122,7 +121,7 @@ def prepare(target: Path, root: Path) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Delete what ``atomic_write`` had not finished when a run was killed with force."""
+    """Delete what ``atomic_write`` had not finished when this run's process, or an earlier run's, was killed."""
     for path in folder.rglob(".*.tmp"):
         if re.fullmatch(r"\..+\.[0-9a-f]{12}\.tmp", path.name):
             path.unlink(missing_ok=True)
@@ -138,6 +137,7 @@ def _finish(folder: Path, sources: Sources, header: dict[str, Any], records: dic
     entries: list[dict[str, Any]] = []
     rejected = [Rejected(photo.source, photo.person, reason) for photo, reason in sources.refused]
     ordered = sorted(records.values(), key=lambda record: record.source)
+    _sweep(folder)
     choices = _choices(ordered)
     for record in ordered:
         target = crop_path(Photo(record.source, record.person))

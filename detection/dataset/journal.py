@@ -13,7 +13,7 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from minicnn.errors import LoadError, StateError, explain
 from minicnn.io.atomic import write_text
@@ -79,7 +79,10 @@ class Journal:
         self._file: BinaryIO = open(self.path, "r+b", buffering=0)  # noqa: SIM115  (closed by __exit__)
         try:
             _lock(self._file, folder)
-            self._read(header)
+            found = parse_journal(self._file.read(), self.path)
+            _compare(found.header, header, self.path)
+            self.records |= {record.source: record for record in found.records}
+            self._file.truncate(found.sound)
         except BaseException:
             self._file.close()
             raise
@@ -107,27 +110,29 @@ class Journal:
             raise
         self.records[record.source] = record
 
-    def _read(self, header: dict[str, Any]) -> None:
-        sound = 0
-        for number, line in enumerate(self._file_lines(), start=1):
-            if not line.endswith(b"\n"):
-                break  # cut off: everything before it is whole
-            if number == 1:
-                _compare(_parse(line, self.path, number), header, self.path)
-            else:
-                record = _record(_parse(line, self.path, number), self.path, number)
-                self.records[record.source] = record
-            sound += len(line)
-        if not sound:
-            raise LoadError(f"'{self.path}': {explain('a journal', 'a file without a whole line', _AFRESH)}")
-        self._file.truncate(sound)
-
-    def _file_lines(self) -> list[bytes]:
-        self._file.seek(0)
-        return self._file.read().splitlines(keepends=True)
-
 
 _AFRESH = "Choose another folder, or delete this one and build it again."
+
+
+class Content(NamedTuple):
+    """What a journal says: its first line, its records in the order in which they came, and how many bytes are whole
+    lines.
+    """
+
+    header: dict[str, Any]
+    records: list[Record]
+    sound: int
+
+
+def parse_journal(data: bytes, path: Path) -> Content:
+    """The content of a journal up to a line that was cut off. Raises LoadError, naming ``path``, for anything else."""
+    whole = data[: data.rfind(b"\n") + 1]
+    if not whole:
+        raise LoadError(f"'{path}': {explain('a journal', 'a file without a whole line', _AFRESH)}")
+    header, *records = (_parse(line, path, number) for number, line in enumerate(whole.splitlines(), start=1))
+    if header.get("format") != FORMAT:
+        raise LoadError(f"'{path}': {explain(f'a journal ({FORMAT})', repr(header.get('format')), _AFRESH)}")
+    return Content(header, [_record(data, path, number) for number, data in enumerate(records, start=2)], len(whole))
 
 
 def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:
@@ -157,8 +162,6 @@ def _record(data: dict[str, Any], path: Path, number: int) -> Record:
 
 def _compare(found: dict[str, Any], header: dict[str, Any], path: Path) -> None:
     """The run that goes on must be the run that began: crops of two kinds in one dataset would be of no use."""
-    if found.get("format") != FORMAT:
-        raise LoadError(f"'{path}': {explain(f'a journal ({FORMAT})', repr(found.get('format')), _AFRESH)}")
     found, header = _flat(found), _flat(header)
     differ = [key for key in sorted(found.keys() | header.keys()) if found.get(key) != header.get(key)]
     if differ:

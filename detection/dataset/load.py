@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from detection.crop import COLOURS
+from detection.dataset.manifest import read_manifest
 from detection.headers import refuse
 from detection.images import list_images, read_image
 from minicnn.errors import LoadError, OptionError, explain
@@ -26,7 +29,7 @@ MAX_SPLIT_BYTES = 1 << 28
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth value to compare by
 class FaceDataset:
-    """``crops`` uint8 (N, H, W) when all are grey, else (N, H, W, 3); ``labels`` (N,) int64, indices into ``people``.
+    """``crops`` uint8 (N, H, W) of a grey dataset, else (N, H, W, 3); ``labels`` (N,) int64, indices into ``people``.
 
     ``people`` are the names of everybody in the folder, sorted, whichever part was loaded: labels agree between parts.
     ``paths`` of the crops below the folder, with "/".
@@ -55,37 +58,53 @@ def crop_files(folder: str | os.PathLike[str]) -> dict[str, str]:
 def load_dataset(folder: str | os.PathLike[str], part: str | None = None) -> FaceDataset:
     """The crops of a dataset folder; with ``part`` "train", "validation" or "test" those that ``split.json`` names.
 
-    Raises ImageError for a folder without crops, a damaged crop, or crops of several sizes; LoadError when
-    ``split.json`` is missing, damaged, names what is not there, or leaves the part empty; OptionError for another
-    ``part``.
+    Raises ImageError for a folder without crops, a damaged crop, crops of several sizes, or one in colour among those
+    of a grey dataset; LoadError when ``split.json`` is missing, damaged, names what is not there, or leaves the part
+    empty; OptionError for another ``part``.
     """
     files = crop_files(folder)
     people = tuple(sorted(set(files.values())))
     paths = tuple(files) if part is None else _part(Path(folder), part, files)
     index = {person: number for number, person in enumerate(people)}
     labels = np.array([index[files[path]] for path in paths], np.int64)
-    return FaceDataset(read_crops(Path(folder), paths), labels, people, paths)
+    crops = read_crops(Path(folder), paths, has_colour(Path(folder), files))
+    return FaceDataset(crops, labels, people, paths)
 
 
-def read_crops(root: Path, paths: tuple[str, ...]) -> Array:
-    """Pictures of one size: (N, H, W) uint8 when all of them are grey, else (N, H, W, 3). Raises ImageError."""
-    grey: list[Array] = []  # one channel each, as long as all are grey
-    colour: list[Array] = []
-    size: tuple[int, ...] | None = None
+def has_colour(folder: Path, paths: Iterable[str]) -> bool:
+    """Are a dataset's crops RGB? What its manifest says; without one, whether any of its crops has a colour.
+
+    So all parts of a dataset have the same channels, and RGB crops of black and white photographs are RGB crops. Reads
+    crops until one has a colour, where there is no manifest.
+    """
+    manifest = read_manifest(folder)
+    if manifest and manifest.settings.get("colour") in COLOURS:
+        return bool(manifest.settings["colour"] == "rgb")
+    return not all(_is_grey(read_image(folder / path)) for path in paths)
+
+
+def read_crops(root: Path, paths: Sequence[str], colour: bool) -> Array:
+    """Pictures of one size: (N, H, W) uint8, or (N, H, W, 3) with ``colour``.
+
+    Raises ImageError, naming the file, for one of another size, and for one in colour where there should be none.
+    """
+    crops: list[Array] = []
     for path in paths:
         rgb = read_image(root / path)
-        size = size or rgb.shape[:2]
+        size = crops[0].shape[:2] if crops else rgb.shape[:2]
         if rgb.shape[:2] != size:
             expected = f"crops of one size, {size[1]}x{size[0]} as in '{paths[0]}'"
             fix = "'minicnn dataset build' makes crops of one size."
             raise refuse(str(root / path), expected, f"{rgb.shape[1]}x{rgb.shape[0]}", fix)
-        if not colour and (rgb == rgb[:, :, :1]).all():
-            grey.append(rgb[:, :, 0].copy())  # a copy: a view would keep all three channels
-            continue
-        if not colour:
-            colour = [np.repeat(picture[:, :, None], 3, axis=2) for picture in grey]  # (H, W) -> (H, W, 3)
-        colour.append(rgb)
-    return np.stack(colour or grey)
+        if not colour and not _is_grey(rgb):
+            fix = "Make all crops with the same --colour."
+            raise refuse(str(root / path), "a grey crop, as the dataset's manifest says", "one in colour", fix)
+        crops.append(rgb if colour else rgb[:, :, 0].copy())  # a copy: a view would keep all three channels
+    return np.stack(crops)
+
+
+def _is_grey(rgb: Array) -> bool:
+    return bool((rgb == rgb[:, :, :1]).all())
 
 
 def read_split(folder: Path) -> dict[str, Any]:

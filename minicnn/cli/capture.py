@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from minicnn.cli import console, dataset
+from minicnn.cli import console, options
 from minicnn.cli.dataset_tables import progress_bar
 from minicnn.errors import OptionError, explain
 
@@ -21,14 +21,14 @@ def capture(
     limit: Annotated[int, typer.Option(help="Stop after so many crops.")] = 50,
     interval: Annotated[float, typer.Option(help="Seconds between two crops.")] = 0.5,
     policy: Annotated[str, typer.Option(help="Of several faces: largest, central or only (none is used).")] = "largest",
-    size: dataset.Size = 200,
-    colour: dataset.Colour = "grey",
-    margin: dataset.Margin = 0.1,
-    detector: dataset.DetectorName = "dlib-hog",
-    upsample: dataset.Upsample = 0,
-    model: dataset.Model = None,
-    align: dataset.Align = "eyes",
-    landmarks: dataset.Landmarks = None,
+    size: options.Size = 200,
+    colour: options.Colour = "grey",
+    margin: options.Margin = 0.1,
+    detector: options.DetectorName = "dlib-hog",
+    upsample: options.Upsample = 0,
+    model: options.DetectorModel = None,
+    align: options.Align = "eyes",
+    landmarks: options.Landmarks = None,
     json: console.Json = False,
 ) -> None:
     """Collect crops of one person's face, a few each second, into DEST/NAME.
@@ -43,9 +43,9 @@ def capture(
     if (camera is None) == (video is None):
         received = "neither" if camera is None else "both"
         raise OptionError(explain("one source, --camera or --video", received, "--camera 0 is the first camera."))
-    settings = dataset.settings_of(size, colour, margin, "largest", align, landmarks)
+    settings = options.build_settings(size, colour, margin, "largest", align, landmarks)
     person_folder(into, name)
-    chosen = dataset.detector_maker(detector, upsample, model)()
+    chosen = options.detector_maker(detector, upsample, model)()
     source = video if camera is None else camera
     assert source is not None, "one of the two was given"
     with closing(read_frames(source, interval)) as frames, progress_bar("Crops") as progress:

@@ -10,15 +10,15 @@ from typing import Annotated, Any
 import typer
 
 from minicnn.cli import console
-from minicnn.cli.detect import DetectorName, Upsample, chosen_detector
 from minicnn.cli.faces import face_batch
 from minicnn.cli.networks import architecture
+from minicnn.cli.options import DetectorName, Upsample, detector_maker
 from minicnn.report import text
 
 
 def compare(
     place: Annotated[Path | None, typer.Argument(metavar="[PHOTO|FOLDER]", help="Without it: AT&T/ORL faces.")] = None,
-    model: Annotated[str, typer.Option(help="face-cnn or vgg-face.")] = "face-cnn",
+    model: Annotated[str, typer.Option(help="face-cnn, residual-cnn or vgg-face.")] = "face-cnn",
     batch: Annotated[int, typer.Option(min=1, max=1024, help="Faces at once; fewer if there are fewer.")] = 8,
     backward: Annotated[bool, typer.Option("--backward/--no-backward", help="Compare gradients too.")] = True,
     timing: Annotated[bool, typer.Option("--time/--no-time", help="Time both engines.")] = True,
@@ -52,7 +52,7 @@ def compare(
 
         require_libraries()
     table = architecture(model, input, classes, top=top)
-    faces = face_batch(place, chosen_detector(detector, upsample), table.input_shape, batch)
+    faces = face_batch(place, detector_maker(detector, upsample)(), table.input_shape, batch)
     if len(faces.names) < batch:
         console.note(
             f"{len(faces.names)} faces found; comparing with a batch of {len(faces.names)} instead of {batch}."

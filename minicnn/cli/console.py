@@ -27,6 +27,8 @@ from minicnn.errors import MinicnnError
 
 FAILED = 1  # exit code for what was refused, and for a comparison that does not hold; 2 is wrong usage, 0 only success
 
+WHOLE = 1000  # letters: no first sentence is longer
+
 Json = Annotated[bool, typer.Option("--json", help="Print data for programs instead of tables for people.")]
 
 
@@ -60,6 +62,12 @@ class Commands(TyperGroup):
             where = f"'{error.filename}': " if error.filename else ""
             message = f"{where}{error.strerror or error}."
         fail(message)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The list of commands in the help: all of each one's first sentence, where the parent class cuts it off."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.get_short_help_str(WHOLE)) for name, each in commands if each])
 
 
 def fail(message: str) -> None:

@@ -8,20 +8,21 @@ from typing import Annotated, Any
 import typer
 
 from minicnn.cli import console
-from minicnn.cli.detect import DetectorName, Place, Upsample, chosen_detector
+from minicnn.cli.options import Colour, DetectorModel, DetectorName, Margin, Place, Size, Upsample, detector_maker
 
 
 def crop(
     place: Place,
     outdir: Annotated[Path, typer.Argument(metavar="OUTDIR", help="Folder for the crops; it is made if need be.")],
-    size: Annotated[int, typer.Option(help="Rows and columns of a crop, in pixels.")] = 200,
-    colour: Annotated[str, typer.Option(help="grey or rgb.")] = "grey",
-    margin: Annotated[float, typer.Option(help="Added on each side, as a fraction of the face.")] = 0.1,
+    size: Size = 200,
+    colour: Colour = "grey",
+    margin: Margin = 0.1,
     policy: Annotated[
         str, typer.Option(help="Which faces of a photograph: largest, only (several are an error) or all.")
     ] = "largest",
     detector: DetectorName = "dlib-hog",
     upsample: Upsample = 0,
+    model: DetectorModel = None,
     json: console.Json = False,
 ) -> None:
     """Find faces, cut them out, and write each as a PNG.
@@ -37,7 +38,7 @@ def crop(
 
     settings = CropSettings(size, colour, margin, policy)
     photos = find_photos(place)
-    chosen = chosen_detector(detector, upsample)
+    chosen = detector_maker(detector, upsample, model)()
     folder = console.output_folder(outdir)
     crops: list[dict[str, Any]] = []
     problems: list[dict[str, Any]] = []

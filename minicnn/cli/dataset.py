@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,21 +9,25 @@ import typer
 
 from minicnn.cli import console
 from minicnn.cli.dataset_tables import progress_bar, show_built, show_check
+from minicnn.cli.options import (
+    Align,
+    Colour,
+    DatasetFolder,
+    DetectorModel,
+    DetectorName,
+    Landmarks,
+    Margin,
+    Size,
+    Upsample,
+    build_settings,
+    detector_maker,
+)
 
-app = typer.Typer(no_args_is_help=True, help="Make, check and divide a dataset of faces.")
+app = typer.Typer(cls=console.Commands, no_args_is_help=True, help="Make, check and divide a dataset of faces.")
 
 Source = Annotated[Path, typer.Argument(metavar="SOURCE", help="A folder with a folder of photographs per person.")]
 Dest = Annotated[Path, typer.Argument(metavar="DEST", help="Folder of the dataset; it is made if need be.")]
-Folder = Annotated[Path, typer.Argument(metavar="DATASET", help="A folder with a folder of crops per person.")]
-Size = Annotated[int, typer.Option(help="Rows and columns of a crop, in pixels.")]
-Colour = Annotated[str, typer.Option(help="grey or rgb.")]
-Margin = Annotated[float, typer.Option(help="Added on each side, as a fraction of the face.")]
-DetectorName = Annotated[str, typer.Option("--detector", help="dlib-hog, opencv-haar or dlib-cnn.")]
-Upsample = Annotated[int, typer.Option(help="How often dlib doubles the picture first: finds smaller faces.")]
-Model = Annotated[Path | None, typer.Option("--model", metavar="FILE", help="The weights of dlib-cnn.")]
-Align = Annotated[str, typer.Option(help="Level the eyes: eyes or none.")]
-Landmarks = Annotated[Path | None, typer.Option(metavar="FILE", help="dlib's shape predictor, to find eyes with.")]
-Processes = Annotated[int | None, typer.Option(help="How many work at a time. One per core.")]
+Processes = Annotated[int | None, typer.Option(help="How many work at a time; one per core, at least two.")]
 Distance = Annotated[int | None, typer.Option(help="Bits of 256 in which near-duplicates may differ.")]
 
 
@@ -42,7 +43,7 @@ def build(
     margin: Margin = 0.1,
     detector: DetectorName = "dlib-hog",
     upsample: Upsample = 0,
-    model: Model = None,
+    model: DetectorModel = None,
     align: Align = "eyes",
     landmarks: Landmarks = None,
     processes: Processes = None,
@@ -57,10 +58,10 @@ def build(
     """
     from detection.dataset.build import build_dataset
 
-    settings = settings_of(size, colour, margin, policy, align, landmarks)
+    settings = build_settings(size, colour, margin, policy, align, landmarks)
     maker = detector_maker(detector, upsample, model)
     with progress_bar("Photographs") as progress:
-        built = build_dataset(source, dest, maker, settings, processes=processes or _cores(), progress=progress)
+        built = build_dataset(source, dest, maker, settings, processes=_workers(processes), progress=progress)
     show_built(built, json)
 
 
@@ -81,9 +82,9 @@ def orl(
     """
     from detection.dataset.ready_made import build_orl
 
-    settings = settings_of(size, colour, margin, "largest", align, landmarks)
+    settings = build_settings(size, colour, margin, "largest", align, landmarks)
     with progress_bar("Photographs") as progress:
-        built = build_orl(dest, settings, processes=processes or _cores(), progress=progress)
+        built = build_orl(dest, settings, processes=_workers(processes), progress=progress)
     show_built(built, json)
 
 
@@ -97,7 +98,7 @@ def lfw(
     margin: Margin = 0.1,
     detector: DetectorName = "dlib-hog",
     upsample: Upsample = 0,
-    model: Model = None,
+    model: DetectorModel = None,
     align: Align = "eyes",
     landmarks: Landmarks = None,
     processes: Processes = None,
@@ -109,16 +110,16 @@ def lfw(
     """
     from detection.dataset.ready_made import build_lfw
 
-    settings = settings_of(size, colour, margin, "central", align, landmarks)
+    settings = build_settings(size, colour, margin, "central", align, landmarks)
     options: dict[str, Any] = {"min_images": min_images, "make_detector": detector_maker(detector, upsample, model)}
     with progress_bar("Photographs") as progress:
-        built = build_lfw(source, dest, settings, processes=processes or _cores(), progress=progress, **options)
+        built = build_lfw(source, dest, settings, processes=_workers(processes), progress=progress, **options)
     show_built(built, json)
 
 
 @app.command()
 def check(
-    folder: Folder,
+    folder: DatasetFolder,
     distance: Distance = None,
     min_images: Annotated[int, typer.Option(help="People with fewer crops are named.", min=1)] = 5,
     sheet: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw a row of crops per person.")] = None,
@@ -155,7 +156,7 @@ def check(
 
 @app.command()
 def split(
-    folder: Folder,
+    folder: DatasetFolder,
     test: Annotated[
         float, typer.Option(help="For the test: a share of everybody's crops, or a number of them.")
     ] = 0.25,
@@ -185,24 +186,11 @@ def split(
         console.note(text)
 
 
-# -- what the commands share ------------------------------------------------------------------------------------------
+def _workers(processes: int | None) -> int:
+    """Without a number, one per core; at least two, so that a photograph at which a process dies costs no more than
+    that process.
+    """
+    from detection.dataset.build import MAX_PROCESSES
+    from minicnn.environment import cores
 
-
-def detector_maker(name: str, upsample: int, model: Path | None) -> Callable[[], Any]:
-    """What makes the detector of the options, here or in another process; each says itself which options it has."""
-    from detection.detectors import make_detector
-
-    options: dict[str, Any] = {"upsample": upsample} if upsample else {}
-    return partial(make_detector, name, **options, **({"model": str(model)} if model else {}))
-
-
-def settings_of(size: int, colour: str, margin: float, policy: str, align: str, landmarks: Path | None) -> Any:
-    """The settings of the options."""
-    from detection.crop import CropSettings
-    from detection.dataset.settings import BuildSettings
-
-    return BuildSettings(CropSettings(size, colour, margin), policy, align, str(landmarks) if landmarks else None)
-
-
-def _cores() -> int:
-    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 64)
+    return processes or min(max(2, cores()), MAX_PROCESSES)

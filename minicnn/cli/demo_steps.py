@@ -19,13 +19,13 @@ from detection.orl import OrlCrops, load_orl, orl_crops
 from detection.split import stratified_split
 from minicnn.augmentation import Augment
 from minicnn.data import Batches
+from minicnn.model import Model
 from minicnn.models import face_cnn
 from minicnn.optimizers import AdamW
 from minicnn.recognition.views import ZOOMS, views
 from minicnn.report.page import DemoPictures, Mistake
 from minicnn.report.pictures import Picture, picture
 from minicnn.schedules import CosineDecay
-from minicnn.sequential import Sequential
 from minicnn.shapes import Array
 from reference_keras.parity import compare_layers
 from reference_keras.reports import ParityReport
@@ -73,9 +73,7 @@ def batches(faces: Faces, seed: int) -> Batches:
     return Batches(x, y, batch_size=BATCH, seed=seed, augment=AUGMENT)
 
 
-def train(
-    faces: Faces, epochs: int, seed: int, on_epoch: Callable[[int, Epoch], None]
-) -> tuple[Sequential, SideBySide]:
+def train(faces: Faces, epochs: int, seed: int, on_epoch: Callable[[int, Epoch], None]) -> tuple[Model, SideBySide]:
     """Train both engines from the same weights on the same batches; the network that minicnn trained, and both
     histories. Both are asked about several views of each test picture, and the mean of their answers counts.
     """
@@ -91,7 +89,7 @@ def train(
     return model, replace(training, ours=ours, keras=keras)
 
 
-def compare(model: Sequential, faces: Faces, seed: int) -> ParityReport:
+def compare(model: Model, faces: Faces, seed: int) -> ParityReport:
     """Every layer of the trained network in both engines, on test faces, as in training: with the batch's statistics.
 
     The network was trained on logits; here it gets its last layer, the softmax, which has no weights.

@@ -8,16 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from minicnn.cli import console
-
-Place = Annotated[Path, typer.Argument(metavar="PHOTO|FOLDER", help="A photograph, or a folder of them.")]
-DetectorName = Annotated[str, typer.Option("--detector", help="dlib-hog or opencv-haar.")]
-Upsample = Annotated[int, typer.Option(help="How often dlib-hog doubles the picture first: finds smaller faces.")]
+from minicnn.cli.options import DetectorModel, DetectorName, Place, Upsample, detector_maker
 
 
 def detect(
     place: Place,
     detector: DetectorName = "dlib-hog",
     upsample: Upsample = 0,
+    model: DetectorModel = None,
     draw: Annotated[Path | None, typer.Option(metavar="OUTDIR", help="Write the photographs with boxes here.")] = None,
     json: console.Json = False,
 ) -> None:
@@ -35,7 +33,7 @@ def detect(
     folder = console.output_folder(draw) if draw else None
     faces: list[dict[str, Any]] = []
     problems: list[dict[str, Any]] = []
-    for searched in search_photos(photos, chosen_detector(detector, upsample)):
+    for searched in search_photos(photos, detector_maker(detector, upsample, model)()):
         if searched.problem:
             problems.append(console.problem(searched))
         for face in searched.faces:
@@ -68,10 +66,3 @@ def detect(
         ]
         console.table(f"{len(faces)} faces in {len(photos)} photographs", columns, rows)
     console.report_problems(problems, len(faces))
-
-
-def chosen_detector(name: str, upsample: int) -> Any:
-    """The detector of the options; only dlib-hog has ``upsample``, and the library says so if another is given it."""
-    from detection.detectors import make_detector
-
-    return make_detector(name, **({"upsample": upsample} if upsample else {}))

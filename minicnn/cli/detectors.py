@@ -7,13 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from minicnn.cli import console
-from minicnn.cli.dataset import Model, Upsample
-from minicnn.cli.detect import Place
+from minicnn.cli.options import DetectorModel, Place, Upsample
 
 
 def detectors(
     place: Place,
-    model: Model = None,
+    model: DetectorModel = None,
     upsample: Upsample = 0,
     limit: Annotated[int | None, typer.Option(help="Look only at so many photographs.", min=1)] = None,
     json: console.Json = False,

@@ -10,13 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from minicnn.cli import console
-from minicnn.cli.runs import Backend, RunFolder, open_run
+from minicnn.cli.options import Backend, DatasetFolder, RunFolder
+from minicnn.cli.runs import open_run
 from minicnn.report import text
 
 
 def evaluate(
     folder: RunFolder,
-    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A folder with a folder of crops per person.")],
+    dataset: DatasetFolder,
     part: Annotated[
         str, typer.Option(help="test, validation or train; all: every face, also without a split.")
     ] = "test",

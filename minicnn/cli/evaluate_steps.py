@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from detection.crop import as_input, standardise
-from detection.dataset.load import SPLIT, load_dataset, read_split
+from detection.dataset.load import load_dataset
+from minicnn.cli.evaluate_faces import Faces, optional_part, read_part
 from minicnn.errors import LabelError, LoadError, MinicnnError, MissingDependencyError, explain
 from minicnn.recognition.baseline import eigenfaces_svm
 from minicnn.recognition.calibration import HeldOut, calibrate_run
@@ -26,52 +27,6 @@ from minicnn.shapes import Array
 
 MOST_MISTAKES = 30  # shown as pictures
 HEIGHT = 112
-
-
-@dataclass(frozen=True, eq=False)
-class Faces:
-    """Crops, what the network sees of them, who they show (numbers of the run), their files, and embeddings."""
-
-    crops: Array
-    x: Array
-    labels: Array
-    paths: tuple[str, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Parts:
-    """A dataset as a run sees it: faces of its people, and of strangers (numbered among themselves)."""
-
-    known: Faces
-    strangers: Faces
-    stranger_names: tuple[str, ...]
-
-
-def read_part(folder: Path, part: str | None, people: tuple[str, ...], identifier: Any) -> Parts:
-    """The faces of one part, by the run's numbers. Raises LoadError or ShapeError for what does not fit."""
-    dataset = load_dataset(folder, part)
-    x = standardise(as_input(dataset.crops))
-    identifier.check_input(x)
-    numbers = {name: number for number, name in enumerate(people)}
-    others = tuple(name for name in dataset.people if name not in numbers)
-    stranger_numbers = {name: number for number, name in enumerate(others)}
-    names = [dataset.people[label] for label in dataset.labels.tolist()]
-    is_known = np.array([name in numbers for name in names], bool)
-
-    def chosen(which: Array, table: dict[str, int]) -> Faces:
-        rows = np.flatnonzero(which)
-        labels = np.array([table[names[row]] for row in rows], np.int64)
-        return Faces(dataset.crops[rows], x[rows], labels, tuple(dataset.paths[row] for row in rows))
-
-    return Parts(chosen(is_known, numbers), chosen(~is_known, stranger_numbers), others)
-
-
-def optional_part(folder: Path, part: str, people: tuple[str, ...], identifier: Any) -> Faces | None:
-    """The known faces of a part; None where the dataset was never split, or has nothing in that part."""
-    if not (folder / SPLIT).is_file() or not read_split(folder)[part]:
-        return None
-    faces = read_part(folder, part, people, identifier).known
-    return faces if len(faces.labels) else None
 
 
 class Evaluation:
@@ -233,7 +188,7 @@ class Evaluation:
         if len(np.unique(faces.labels)) < 4:
             return None, faces if len(faces.labels) else None
         first = faces.labels % 2 == 0
-        return _subset(faces, first), _subset(faces, ~first)
+        return faces.subset(first), faces.subset(~first)
 
     def _held_out(self, faces: Faces) -> HeldOut:
         logits = self.engine.logits(faces.x) if self.softmax else None
@@ -246,8 +201,3 @@ class Evaluation:
         else:
             sure = person_distances(embeddings, self.gallery, len(self.people)).min(axis=1)
         return sure
-
-
-def _subset(faces: Faces, which: Array) -> Faces:
-    rows = np.flatnonzero(which)
-    return Faces(faces.crops[rows], faces.x[rows], faces.labels[rows], tuple(faces.paths[row] for row in rows))

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from minicnn.cli import console
-from minicnn.cli.dataset import Model, Upsample
-from minicnn.cli.runs import Backend, Detector, Landmarks, RunFolder, chosen_detector, open_run, searcher
+from minicnn.cli.options import Backend, DetectorModel, RunDetector, RunFolder, RunLandmarks, Upsample
+from minicnn.cli.runs import chosen_detector, open_run, searcher
+from minicnn.errors import OptionError, explain
 
 
 def find(
@@ -18,26 +19,31 @@ def find(
     within: Annotated[Path, typer.Option("--in", metavar="FOLDER", help="The photographs to search.")],
     top: Annotated[int, typer.Option(min=1, help="Show so many; --json has all.")] = 20,
     backend: Backend = "minicnn",
-    detector: Detector = None,
+    detector: RunDetector = None,
     upsample: Upsample = 0,
-    model: Model = None,
-    landmarks: Landmarks = None,
+    model: DetectorModel = None,
+    landmarks: RunLandmarks = None,
     cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep embeddings for the next search.")] = True,
     json: console.Json = False,
 ) -> None:
     """Rank photographs by how near their nearest face is to the one sought. Embeddings are kept: twice is fast.
 
-    A photograph that cannot be read, or without a face, is reported.
+    PHOTO itself is left out where it lies in FOLDER; a copy of it is found. A photograph that cannot be read, or
+    without a face, is reported.
 
     Example:  minicnn find runs/friends anna.jpg --in holiday/
     """
     from detection.collect import find_photos
     from detection.search import Match
 
-    photos = find_photos(within)
+    listed = find_photos(within)
     opened = open_run(folder, backend)
     search = searcher(opened, chosen_detector(opened.run.config, detector, upsample, model), landmarks, cached=cache)
     face, sought = search.largest(photo)
+    photos = [each for each in listed if not each.exists() or not each.samefile(photo)]
+    if not photos:
+        fix = "Name a folder with photographs to search."
+        raise OptionError(explain("other photographs than the one whose face is sought", f"only '{photo}'", fix))
     before = search.cache.hits
     matches: list[Match] = []
     problems: list[dict[str, Any]] = []
@@ -48,7 +54,7 @@ def find(
             else:
                 problems.append({"photo": str(found[0]), "problem": found[1]})
     matches.sort(key=lambda match: (match.distance, str(match.photo)))
-    threshold = opened.identifier.thresholds.get("pair") or opened.identifier.thresholds.get("distance")
+    threshold = opened.identifier.pair_threshold
     known = search.cache.hits - before
     if json:
         console.print_json(

@@ -35,11 +35,11 @@ app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # a bug shows Python's own traceback, which everybody can paste
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # plain help: Rich's table of options leaves a narrow terminal no room for words
     context_settings={"help_option_names": ["-h", "--help"]},
     help="""Convolutional networks from scratch, compared with Keras layer by layer, on real faces.
 
-Start with [bold]minicnn demo[/bold]; if something is missing, [bold]minicnn doctor[/bold] knows what to install.""",
+Start with `minicnn demo`; if something is missing, `minicnn doctor` knows what to install.""",
 )
 
 app.command()(demo.demo)

@@ -10,9 +10,9 @@ from minicnn.errors import OptionError, explain
 if TYPE_CHECKING:
     from minicnn.models import Architecture
 
-NETWORKS = ("face-cnn", "vgg-face")
-INPUTS = {"face-cnn": (200, 200, 1), "vgg-face": (224, 224, 3)}
-CLASSES = {"face-cnn": 40, "vgg-face": 2622}
+NETWORKS = ("face-cnn", "residual-cnn", "vgg-face")
+INPUTS = {"face-cnn": (200, 200, 1), "residual-cnn": (200, 200, 1), "vgg-face": (224, 224, 3)}
+CLASSES = {"face-cnn": 40, "residual-cnn": 40, "vgg-face": 2622}
 LARGEST = 4096
 
 
@@ -30,14 +30,14 @@ def architecture(name: str, input: str | None = None, classes: int | None = None
     """The table of a network by its name; None means the network's own default. Raises OptionError for unknown
     names.
     """
-    from minicnn.models import face_cnn_table, vgg_face_table
+    from minicnn.models import face_cnn_table, residual_cnn_table, vgg_face_table
 
     if name not in NETWORKS:
-        raise OptionError(explain(f"a network: {' or '.join(NETWORKS)}", repr(name)))
+        raise OptionError(explain(f"a network: {', '.join(NETWORKS[:-1])} or {NETWORKS[-1]}", repr(name)))
     shape = parse_shape(input) if input else INPUTS[name]
     classes = CLASSES[name] if classes is None else classes
     if name == "vgg-face":
         return vgg_face_table(shape, classes, include_top=top)
     if not top:
-        raise OptionError(explain("--no-top with vgg-face", "--no-top with face-cnn", "face-cnn always has its top."))
-    return face_cnn_table(shape, classes)
+        raise OptionError(explain("--no-top with vgg-face", f"--no-top with {name}", f"{name} always has its top."))
+    return residual_cnn_table(shape, classes) if name == "residual-cnn" else face_cnn_table(shape, classes)

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from minicnn.cli import console
-from minicnn.cli.dataset import Model, Upsample
-from minicnn.cli.runs import Backend, Detector, Landmarks, RunFolder, chosen_detector, open_run
+from minicnn.cli.options import Backend, DetectorModel, RunDetector, RunFolder, RunLandmarks, Upsample
+from minicnn.cli.runs import chosen_detector, open_run
 from minicnn.errors import OptionError, explain
 
 AGREEMENT = 0.995  # of the faces: what --both demands
@@ -28,10 +28,10 @@ def recognise(
     seconds: Annotated[float | None, typer.Option(min=0, help="Stop a video or a camera after so long.")] = None,
     backend: Backend = "minicnn",
     both: Annotated[bool, typer.Option("--both", help="Ask both engines, and report how often they agree.")] = False,
-    detector: Detector = None,
+    detector: RunDetector = None,
     upsample: Upsample = 0,
-    model: Model = None,
-    landmarks: Landmarks = None,
+    model: DetectorModel = None,
+    landmarks: RunLandmarks = None,
     json: console.Json = False,
 ) -> None:
     """Find every face, and name it or call it unknown. With --out, photographs or the video are written with names.

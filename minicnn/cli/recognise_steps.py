@@ -17,7 +17,8 @@ from detection.images import write_image
 from detection.recognise import UNKNOWN, Named
 from detection.video import Frame, read_frames, write_video
 from minicnn.cli import console
-from minicnn.cli.runs import Opened, make_engine, recogniser
+from minicnn.cli.engines import make_engine
+from minicnn.cli.runs import Opened, recogniser
 from minicnn.io.atomic import write_text
 from minicnn.recognition.identifier import Identifier
 from minicnn.shapes import Array

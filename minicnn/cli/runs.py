@@ -4,21 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from minicnn.cli.dataset import detector_maker
-from minicnn.errors import OptionError, explain
-
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a training.")]
-Backend = Annotated[str, typer.Option(help="The engine that computes: minicnn or keras.")]
-Detector = Annotated[
-    str | None, typer.Option("--detector", help="dlib-hog, opencv-haar or dlib-cnn; without it, as for the training.")
-]
-Landmarks = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="dlib's landmarks, for runs whose faces were levelled with them.")
-]
+from minicnn.cli.engines import make_engine
+from minicnn.cli.options import detector_maker
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,19 +27,6 @@ def open_run(folder: Path, backend: str = "minicnn") -> Opened:
     run = Run.open(folder)
     engine = make_engine(run, backend)
     return Opened(run, engine, Identifier.open(run, engine))
-
-
-def make_engine(run: Any, backend: str) -> Any:
-    """The network of a run in minicnn or in Keras."""
-    if backend == "minicnn":
-        from minicnn.recognition.engine import MinicnnEngine
-
-        return MinicnnEngine(run)
-    if backend == "keras":
-        from reference_keras.engine import KerasEngine
-
-        return KerasEngine(run)
-    raise OptionError(explain("backend as minicnn or keras", repr(backend)))
 
 
 def chosen_detector(config: Any, name: str | None, upsample: int, model: Path | None) -> Any:
@@ -74,7 +50,8 @@ def recogniser(opened: Opened, detector: Any, landmarks: Path | None) -> Any:
 
 def searcher(opened: Opened, detector: Any, landmarks: Path | None, *, cached: bool = True) -> Any:
     """Finds and embeds faces, and remembers: the cache's key has everything that decides an embedding."""
-    from detection.search import EmbeddingCache, Searcher, cache_folder, file_hash
+    from detection.search import EmbeddingCache, Searcher, file_hash
+    from minicnn.user_cache import user_cache
 
     naming, run = recogniser(opened, detector, landmarks), opened.run
     settings = {
@@ -87,5 +64,5 @@ def searcher(opened: Opened, detector: Any, landmarks: Path | None, *, cached: b
         "landmarks": file_hash(landmarks) if landmarks and naming.eyes else "",
         "detector": detector.name,
     }
-    cache = EmbeddingCache(cache_folder() if cached else None, settings)
+    cache = EmbeddingCache(user_cache("embeddings") if cached else None, settings)
     return Searcher(detector, lambda rgb, faces: opened.engine.embed(naming.inputs(rgb, faces)), cache)

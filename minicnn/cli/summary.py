@@ -14,7 +14,9 @@ from minicnn.report import text
 
 
 def summary(
-    model: Annotated[str, typer.Argument(help="vgg-face, face-cnn, or a file with a network (.npz, .keras, .h5).")],
+    model: Annotated[
+        str, typer.Argument(help="vgg-face, face-cnn, residual-cnn, or a file with a network (.npz, .keras, .h5).")
+    ],
     input: Annotated[str | None, typer.Option(help="Input shape ROWSxCOLUMNSxCHANNELS.")] = None,
     classes: Annotated[int | None, typer.Option(min=1, help="Number of classes.")] = None,
     top: Annotated[bool, typer.Option("--top/--no-top", help="With or without the dense layers (vgg-face).")] = True,
@@ -51,10 +53,14 @@ def summary(
         console.Column("parameters", "right"),
         console.Column("multiplications", "right"),
         console.Column("algorithm", least_width=90),
+        console.Column("connected to", least_width=110),
     ]
     cells = [
-        (r.name, r.kind, text.shape(r.output_shape), f"{r.parameters:,}", f"{r.multiplications:,}", r.algorithm)
+        (
+            *(r.name, r.kind, text.shape(r.output_shape)),
+            *(f"{r.parameters:,}", f"{r.multiplications:,}", r.algorithm, ", ".join(r.reads)),
+        )
         for r in rows
     ]
-    total = ("total", "", "", f"{totals['parameters']:,}", f"{totals['multiplications']:,}", "")
+    total = ("total", "", "", f"{totals['parameters']:,}", f"{totals['multiplications']:,}", "", "")
     console.table(f"{network.name}, input {text.shape(network.input_shape or ())}", columns, [*cells, total])

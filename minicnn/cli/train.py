@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from minicnn.cli import console
+from minicnn.cli.engines import check_backend
+from minicnn.cli.options import Backend, DatasetFolder, Objective, Settings
 from minicnn.errors import OptionError, explain
 
 if TYPE_CHECKING:
@@ -21,15 +23,13 @@ STAYS = ("context", "dataset", "out", "resume", "json")  # what --resume may be 
 
 def train(
     context: typer.Context,
-    dataset: Annotated[
-        Path, typer.Argument(metavar="DATASET", help="A folder per person, as `minicnn dataset` makes it.")
-    ],
+    dataset: DatasetFolder,
     out: Annotated[Path, typer.Option(metavar="RUN", help="Folder for everything that comes of it.")],
-    model: Annotated[str, typer.Option(help="face-cnn, vgg-face, or FILE.py:function of yours.")] = "face-cnn",
-    backend: Annotated[str, typer.Option(help="Who computes: minicnn or keras.")] = "minicnn",
-    objective: Annotated[
-        str, typer.Option(help="softmax: a score per person. triplet: an embedding, by the triplet loss.")
-    ] = "softmax",
+    model: Annotated[
+        str, typer.Option(help="face-cnn, residual-cnn, vgg-face, or FILE.py:function of yours.")
+    ] = "face-cnn",
+    backend: Backend = "minicnn",
+    objective: Objective = "softmax",
     epochs: Annotated[int, typer.Option(min=1, help="Times that every picture is seen.")] = 40,
     batch: Annotated[int, typer.Option(min=1, help="Pictures per step (softmax).")] = 10,
     learning_rate: Annotated[float, typer.Option(help="At first; it falls to 0 along a cosine.")] = 0.001,
@@ -44,6 +44,7 @@ def train(
     pictures: Annotated[int, typer.Option(min=2, help="Pictures of each of them (triplet).")] = 4,
     margin: Annotated[float, typer.Option(help="Between own and other people's squared distances (triplet).")] = 0.2,
     dimensions: Annotated[int, typer.Option(min=1, help="Numbers in an embedding (triplet).")] = 128,
+    settings: Settings = None,
     weights: Annotated[Path | None, typer.Option(help="Start from the weights of a network (.npz).")] = None,
     freeze: Annotated[str, typer.Option(help="Layers that do not learn: conv1,bn1 or conv*.")] = "",
     seed: Annotated[int, typer.Option(min=0, help="All chance follows from it.")] = 0,
@@ -59,10 +60,8 @@ def train(
     """
     from minicnn.cli import train_steps as steps
     from minicnn.recognition.recipe import AUGMENT, Recipe
-    from minicnn.recognition.run import BACKENDS
 
-    if backend not in BACKENDS:
-        raise OptionError(explain(f"--backend as one of {', '.join(BACKENDS)}", repr(backend)))
+    check_backend(backend)
     if resume and (given := _given(context)):
         fix = "A run goes on as it was begun; its settings are in config.json."
         raise OptionError(explain("--resume without other settings", ", ".join(given), fix))
@@ -88,7 +87,7 @@ def train(
             dimensions=dimensions,
             augment=asdict(AUGMENT) if augment else {},
             views=views,
-        )
+        ).changed(settings or ())
         chosen = tuple(name.strip() for name in freeze.split(",") if name.strip())
         choices = steps.Choices(model, backend, seed, weights, chosen)
         run, network, notes = steps.begin(console.output_folder(out), faces, recipe, choices)
@@ -108,9 +107,9 @@ def train(
 
 def _given(context: typer.Context) -> list[str]:
     """Options that were typed, other than those that go with --resume."""
-    sources = {name: context.get_parameter_source(name) for name in context.params}
-    typed = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
-    return [f"--{name.replace('_', '-')}" for name in typed if name not in STAYS]
+    sources = {option: context.get_parameter_source(str(option.name)) for option in context.command.params}
+    typed = [option for option, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    return [option.opts[0] for option in typed if option.name not in STAYS]
 
 
 def _show(done: Any, seconds: float, *, as_json: bool) -> None:

@@ -18,17 +18,16 @@ from detection.crop import as_input, standardise
 from detection.dataset.load import PARTS, SPLIT, FaceDataset, load_dataset, read_split
 from detection.dataset.manifest import read_manifest
 from minicnn.callbacks import Callback
+from minicnn.cli.engines import make_engine, make_trainer
 from minicnn.errors import LoadError, OptionError, explain
 from minicnn.io.atomic import write_text
-from minicnn.recognition.engine import MinicnnEngine, RunEngine
+from minicnn.model import Model
 from minicnn.recognition.networks import embedding_layer, freeze, make_network, start_from
 from minicnn.recognition.recipe import Recipe, Samples
 from minicnn.recognition.run import HISTORY, PLOTS, Run, RunConfig
 from minicnn.recognition.train import Data, finish, read_history, train
-from minicnn.recognition.trainer import MinicnnTrainer, Trainer
 from minicnn.recognition.unknown import Threshold
 from minicnn.report.run_plots import run_plots
-from minicnn.sequential import Sequential
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,13 +85,9 @@ def read_dataset(folder: Path) -> Dataset:
     return Dataset(data, learned.paths, settings, detector, _fingerprint(parts), left_out)
 
 
-def begin(out: Path, dataset: Dataset, recipe: Recipe, choices: Choices) -> tuple[Run, Sequential, list[str]]:
+def begin(out: Path, dataset: Dataset, recipe: Recipe, choices: Choices) -> tuple[Run, Model, list[str]]:
     """A new run and its network, with a note on each thing worth knowing."""
     data, notes = dataset.data, []
-    if choices.backend == "keras":  # before anything is written
-        from reference_keras.backend import require_tensorflow
-
-        require_tensorflow()
     rows, columns, channels = data.train.x.shape[1:]
     model = make_network(
         choices.model,
@@ -131,7 +126,7 @@ def begin(out: Path, dataset: Dataset, recipe: Recipe, choices: Choices) -> tupl
     return Run.create(out, config), model, notes
 
 
-def reopen(out: Path, dataset: Dataset) -> tuple[Run, Sequential, Recipe]:
+def reopen(out: Path, dataset: Dataset) -> tuple[Run, Model, Recipe]:
     """A run to continue. Raises OptionError when it was begun with other pictures, LoadError for a damaged one."""
     run = Run.open(out)
     try:
@@ -146,7 +141,7 @@ def reopen(out: Path, dataset: Dataset) -> tuple[Run, Sequential, Recipe]:
 
 def carry_out(
     run: Run,
-    model: Sequential,
+    model: Model,
     dataset: Dataset,
     recipe: Recipe,
     *,
@@ -160,30 +155,12 @@ def carry_out(
     train(run, trainer, recipe, dataset.data, resume=resume, callbacks=callbacks)
     say("Embedding the known faces")
     best = Run.open(run.folder)  # its model is the best one, not the last
-    thresholds = finish(best, make_engine(best), dataset.data, dataset.paths)
+    thresholds = finish(best, make_engine(best, best.config.backend), dataset.data, dataset.paths)
     history = read_history(run.path(HISTORY))
     run.path(PLOTS).mkdir(exist_ok=True)
     for name, svg in run_plots(history).items():
         write_text(run.path(PLOTS) / f"{name}.svg", svg)
     return Trained(best, history, thresholds)
-
-
-def make_trainer(backend: str, model: Sequential, recipe: Recipe, steps: int) -> Trainer:
-    """The engine that trains. Raises MissingDependencyError without Keras."""
-    if backend == "minicnn":
-        return MinicnnTrainer(model, recipe, steps)
-    from reference_keras.trainer import KerasTrainer
-
-    return KerasTrainer(model, recipe, steps)
-
-
-def make_engine(run: Run, backend: str | None = None) -> RunEngine:
-    """The engine that predicts; None: the one that trained the run. Raises MissingDependencyError without Keras."""
-    if (backend or run.config.backend) == "minicnn":
-        return MinicnnEngine(run)
-    from reference_keras.engine import KerasEngine
-
-    return KerasEngine(run)
 
 
 def _samples(faces: FaceDataset, people: tuple[str, ...]) -> Samples:

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from minicnn.cli import console
-from minicnn.cli.dataset import Model, Upsample
-from minicnn.cli.runs import Backend, Detector, Landmarks, RunFolder, chosen_detector, open_run, searcher
+from minicnn.cli.options import Backend, DetectorModel, RunDetector, RunFolder, RunLandmarks, Upsample
+from minicnn.cli.runs import chosen_detector, open_run, searcher
 
 
 def verify(
@@ -17,10 +17,10 @@ def verify(
     first: Annotated[Path, typer.Argument(metavar="A", help="A photograph; its largest face counts.")],
     second: Annotated[Path, typer.Argument(metavar="B", help="Another.")],
     backend: Backend = "minicnn",
-    detector: Detector = None,
+    detector: RunDetector = None,
     upsample: Upsample = 0,
-    model: Model = None,
-    landmarks: Landmarks = None,
+    model: DetectorModel = None,
+    landmarks: RunLandmarks = None,
     json: console.Json = False,
 ) -> None:
     """Compare the largest face of two photographs by the distance of their embeddings, 0 (alike) to 2.
@@ -36,8 +36,7 @@ def verify(
     search = searcher(opened, chosen_detector(opened.run.config, detector, upsample, model), landmarks)
     faces = [search.largest(photo) for photo in (first, second)]
     distance = float(distances(faces[0][1], faces[1][1])[0, 0])
-    thresholds = opened.identifier.thresholds
-    threshold = thresholds.get("pair") or thresholds.get("distance")
+    threshold = opened.identifier.pair_threshold
     same = bool(threshold.accepts(distance)) if threshold else None
     if json:
         console.print_json(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
-from minicnn.errors import ShapeError, explain
+from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.layers.base import INFERENCE, Context, Layer, Params
 from minicnn.ops import activations as ops
+from minicnn.ops.curves import CURVES, curve, curve_backward
 from minicnn.shapes import Array, Shape
 
 
@@ -112,3 +116,47 @@ class Softmax(_Activation):
 
     def config(self) -> dict[str, Any]:
         return super().config() | {"axis": self.axis}
+
+
+TwoPasses = tuple[Callable[[Array], tuple[Array, Any]], Callable[[Array, Any], Array]]
+
+#: Keras's names of activations, each with its forward and backward pass, and the defaults of Keras's function
+ACTIVATIONS: MappingProxyType[str, TwoPasses] = MappingProxyType(
+    {
+        "linear": (ops.linear, ops.linear_backward),
+        "relu": (ops.relu, ops.relu_backward),
+        "leaky_relu": (partial(ops.leaky_relu, negative_slope=0.2), ops.leaky_relu_backward),
+        "elu": (ops.elu, ops.elu_backward),
+        "sigmoid": (ops.sigmoid, ops.sigmoid_backward),
+        "tanh": (ops.tanh, ops.tanh_backward),
+        "softmax": (ops.softmax, ops.softmax_backward),
+        **{name: (partial(curve, name=name), curve_backward) for name in CURVES},
+    }
+)
+
+
+class Activation(_Activation):
+    """An activation by its Keras name, one of ``ACTIVATIONS``: ``Activation("relu")``. (N, ...) -> (N, ...).
+
+    "leaky_relu" has slope 0.2 here, as Keras's function; the layer ``LeakyReLU`` has 0.3, as Keras's layer.
+    """
+
+    def __init__(self, activation: str, *, name: str | None = None, trainable: bool = True) -> None:
+        super().__init__(name=name, trainable=trainable)
+        if activation not in ACTIVATIONS:
+            raise OptionError(explain(f"an activation among {', '.join(ACTIVATIONS)}", repr(activation)))
+        self.activation = activation
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        if self.activation == "softmax":
+            ops.check_softmax_axis(len(input_shape) + 1, -1)
+        return super().output_shape(input_shape)
+
+    def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, Any]:
+        return ACTIVATIONS[self.activation][0](x)
+
+    def backward(self, dy: Array, cache: Any, *, input_gradient: bool = True) -> tuple[Array | None, Params]:
+        return ACTIVATIONS[self.activation][1](dy, cache) if input_gradient else None, {}
+
+    def config(self) -> dict[str, Any]:
+        return super().config() | {"activation": self.activation}

@@ -14,6 +14,7 @@ in bytes.
 from __future__ import annotations
 
 import functools
+import math
 import re
 import zlib
 from abc import ABC, abstractmethod
@@ -25,11 +26,14 @@ import numpy as np
 
 from minicnn.errors import MinicnnError, OptionError, ShapeError, StateError, explain
 from minicnn.initializers import Initializer
+from minicnn.layers import symbolic
 from minicnn.shapes import Array, Shape
 
 Params = dict[str, Array]
 Gradients = dict[str, Any]  # arrays; or OuterProducts, where the forward pass's Context allowed it
 Cache = Any  # each layer's own NamedTuple; only that layer's backward looks inside
+Tensors = Any  # an Array; for a layer that merges, and for a network with several inputs, a list of them
+Shapes = Any  # the Shape of one; of several, a tuple of Shapes
 
 
 @dataclass(frozen=True)
@@ -66,13 +70,15 @@ class Layer(ABC):
 
     #: forward looks at ``context.training``: the layer acts differently while it is trained
     acts_differently_in_training: ClassVar[bool] = False
+    #: forward takes a list of arrays, and backward returns one: ``Add`` and its like (``layers/merging.py``)
+    merges: ClassVar[bool] = False
     #: forward takes ``relu=True`` and cuts its output off at 0 in the same pass: see ``minicnn.fusion``
     takes_relu: ClassVar[bool] = False
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         """Let the errors of every layer say which layer it was; operations do not know."""
         super().__init_subclass__(**keywords)
-        for method in ("output_shape", "forward", "backward", "__call__"):
+        for method in ("output_shape", "forward", "backward", "infer"):
             if method in cls.__dict__:
                 setattr(cls, method, _naming(cls.__dict__[method]))
 
@@ -86,23 +92,23 @@ class Layer(ABC):
         self.trainable = trainable
         self.params: Params = {}  # learned by gradient descent
         self.state: Params = {}  # learned by watching: the moving statistics of BatchNormalization
-        self.input_shape: Shape | None = None  # without the batch axis; None until built
+        self.input_shape: Shapes | None = None  # without the batch axis; None until built
 
     # -- what a layer computes ---------------------------------------------------------------------------------------
 
     @abstractmethod
-    def output_shape(self, input_shape: Shape) -> Shape:
+    def output_shape(self, input_shape: Shapes) -> Shape:
         """Shape of one output, no batch axis. Raises ShapeError when this layer cannot take ``input_shape``."""
 
-    def parameter_specs(self, input_shape: Shape) -> dict[str, Weight]:
+    def parameter_specs(self, input_shape: Shapes) -> dict[str, Weight]:
         """The arrays that gradient descent learns, for inputs of ``input_shape``. Allocates nothing."""
         return {}
 
-    def state_specs(self, input_shape: Shape) -> dict[str, Weight]:
+    def state_specs(self, input_shape: Shapes) -> dict[str, Weight]:
         """The arrays that are learned by watching, for inputs of ``input_shape``. Allocates nothing."""
         return {}
 
-    def build(self, input_shape: Shape, rng: np.random.Generator, dtype: Any = np.float32) -> Shape:
+    def build(self, input_shape: Shapes, rng: np.random.Generator, dtype: Any = np.float32) -> Shape:
         """Create the parameters for inputs of ``input_shape`` (no batch axis) and return the output's shape."""
         shape = self.output_shape(input_shape)
         self.params = {key: w.initializer(w.shape, rng, dtype) for key, w in self.parameter_specs(input_shape).items()}
@@ -110,7 +116,7 @@ class Layer(ABC):
         self.input_shape = input_shape
         return shape
 
-    def restore(self, input_shape: Shape, weights: Mapping[str, Array]) -> Shape:
+    def restore(self, input_shape: Shapes, weights: Mapping[str, Array]) -> Shape:
         """``build`` with arrays that exist already, under their addresses ("conv1/kernel"). They are not copied."""
         shape = self.output_shape(input_shape)
         self.params = {key: weights[f"{self.name}/{key}"] for key in self.parameter_specs(input_shape)}
@@ -119,11 +125,11 @@ class Layer(ABC):
         return shape
 
     @abstractmethod
-    def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, Cache]:
+    def forward(self, x: Tensors, context: Context = INFERENCE) -> tuple[Array, Cache]:
         """(N, ...) -> (N, ...) and the cache that ``backward`` needs."""
 
     @abstractmethod
-    def backward(self, dy: Array, cache: Cache, *, input_gradient: bool = True) -> tuple[Array | None, Gradients]:
+    def backward(self, dy: Array, cache: Cache, *, input_gradient: bool = True) -> tuple[Tensors | None, Gradients]:
         """(dx, {parameter name: its gradient}).
 
         With ``context.factored`` in the forward pass, a gradient may be ``OuterProducts`` instead of an array.
@@ -135,8 +141,12 @@ class Layer(ABC):
         """What ``state`` becomes after a training step whose forward pass returned ``cache``; {} if nothing moves."""
         return {}
 
-    def __call__(self, x: Array) -> Array:
-        """Inference: the output alone, no cache kept."""
+    def __call__(self, x: Tensors) -> Any:
+        """Inference: the output alone, no cache kept. Of a symbolic tensor, the symbolic tensor that will follow."""
+        return symbolic.note(self, x) if symbolic.is_symbolic(x) else self.infer(x)
+
+    def infer(self, x: Tensors) -> Array:
+        """The output for numbers: ``forward`` without its cache, which some layers can save themselves."""
         return self.forward(x, INFERENCE)[0]
 
     # -- what a layer is ---------------------------------------------------------------------------------------------
@@ -156,6 +166,14 @@ class Layer(ABC):
     def parameter_count(self) -> int:
         """Numbers this layer holds, moving statistics included (as Keras counts)."""
         return sum(array.size for array in (*self.params.values(), *self.state.values()))
+
+    def multiplications(self, input_shape: Shapes) -> int:
+        """Of the definition, for one picture, forward: every entry of a kernel once per position of the output.
+
+        H*W of them after a convolution, one after a dense layer; none without a kernel.
+        """
+        kernel = self.params.get("kernel")
+        return kernel.size * math.prod(self.output_shape(input_shape)[:-1]) if kernel is not None else 0
 
     def require_built(self) -> None:
         if not self.built:

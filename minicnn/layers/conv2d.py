@@ -15,8 +15,8 @@ from minicnn.shapes import Array, IntOrPair, Shape, Window, whole
 Initializer = str | initializers.Initializer
 
 
-class _Convolution(Layer):
-    """What the two share: a window, an algorithm, a kernel and a bias."""
+class Convolution(Layer):
+    """What all convolutions share: a window, an algorithm, a kernel and a bias."""
 
     choices: tuple[str, ...] = ("auto",)  # beside the names in ALGORITHMS
 
@@ -65,7 +65,7 @@ class _Convolution(Layer):
         return {key: gradient for key, gradient in gradients.items() if gradient is not None}
 
 
-class Conv2D(_Convolution):
+class Conv2D(Convolution):
     """2-D convolution with ``filters`` kernels of ``kernel_size``: see ``minicnn.ops.conv2d`` for the formula.
 
     (N, H, W, C) -> (N, OH, OW, filters); ``kernel`` (KH, KW, C/groups, filters), ``bias`` (filters,). Arguments,
@@ -108,7 +108,10 @@ class Conv2D(_Convolution):
     def algorithm_used(self) -> str:
         """The algorithm that runs for the shape this layer was built for."""
         self.require_built()
-        return resolve(self.algorithm, self.params["kernel"].shape, self.window, self.groups)
+        assert self.input_shape is not None
+        kernel = self.params["kernel"]
+        x = ((1, *self.input_shape), kernel.dtype) if self.algorithm == "auto" else None  # "measured" stays what it is
+        return resolve(self.algorithm, kernel.shape, self.window, self.groups, x)
 
     def parameter_specs(self, input_shape: Shape) -> dict[str, Weight]:
         kernel_shape = (*self.window.size, input_shape[2] // self.groups, self.filters)
@@ -147,7 +150,7 @@ class Conv2D(_Convolution):
         }
 
 
-class DepthwiseConv2D(_Convolution):
+class DepthwiseConv2D(Convolution):
     """Convolution of every channel with ``depth_multiplier`` filters of its own: see ``minicnn.ops.depthwise_conv2d``.
 
     (N, H, W, C) -> (N, OH, OW, C*depth_multiplier); ``kernel`` (KH, KW, C, depth_multiplier), ``bias``
@@ -172,12 +175,7 @@ class DepthwiseConv2D(_Convolution):
         super().__init__(
             kernel_size, strides, padding, dilation_rate, use_bias, bias_initializer, algorithm, name, trainable
         )
-        if len(set(self.window.strides)) > 1:
-            raise OptionError(
-                explain(
-                    "equal strides on both axes", f"strides={self.window.strides}", "Keras on TensorFlow needs it too."
-                )
-            )
+        require_equal_strides(self.window)
         self.depth_multiplier = whole(depth_multiplier, "depth_multiplier")
         self.depthwise_initializer = initializers.get(depthwise_initializer)
 
@@ -214,3 +212,10 @@ class DepthwiseConv2D(_Convolution):
             "depth_multiplier": self.depth_multiplier,
             "depthwise_initializer": self.depthwise_initializer.config(),
         }
+
+
+def require_equal_strides(window: Window) -> None:
+    """What depthwise convolutions need. Raises OptionError."""
+    if len(set(window.strides)) > 1:
+        fix = "Keras on TensorFlow needs it too."
+        raise OptionError(explain("equal strides on both axes", f"strides={window.strides}", fix))

@@ -62,7 +62,7 @@ class MaxPooling2D(_Pooling2D):
     def backward(self, dy: Array, cache: MaxPool2DCache, *, input_gradient: bool = True) -> tuple[Array | None, Params]:
         return max_pool2d_backward(dy, cache) if input_gradient else None, {}
 
-    def __call__(self, x: Array) -> Array:
+    def infer(self, x: Array) -> Array:
         return max_pool2d_inference(x, self.window)
 
 

@@ -15,8 +15,8 @@ training crops by heart.
 
 from __future__ import annotations
 
+from minicnn.model import Model
 from minicnn.models.table import Architecture, Row, build, classifier, conv, picture_shape, pool, relu
-from minicnn.sequential import Sequential
 from minicnn.shapes import Shape
 
 BLOCKS = (  # filters, kernel size, strides, pooled
@@ -57,7 +57,7 @@ def face_cnn(
     dropout: float = 0.3,
     dtype: str = "float32",
     seed: int = 0,
-) -> Sequential:
+) -> Model:
     """The small face network in minicnn, for (N, *input_shape) crops of ``classes`` people; the output is (N, classes).
 
     Options: see ``face_cnn_table``. One picture takes 74 million floating-point operations forward (two per

@@ -27,9 +27,9 @@ import numpy as np
 from minicnn.errors import ShapeError, explain
 from minicnn.io.stored import read_stored
 from minicnn.io.vgg_face import FC6_INPUT, open_vgg_face
+from minicnn.model import Model
 from minicnn.models.outline import outline
 from minicnn.models.vgg_face import vgg_face_table
-from minicnn.sequential import Sequential
 from minicnn.shapes import Array, Shape
 
 MEAN_RGB = (129.1863, 104.7624, 93.5940)  # of the training faces, 0..255
@@ -59,7 +59,7 @@ class Preprocessing:
 class Pretrained(NamedTuple):
     """A network, and what turns photographs into what it was trained on."""
 
-    model: Sequential
+    model: Model
     preprocess_input: Preprocessing
 
 

@@ -14,25 +14,38 @@ from typing import Any, NamedTuple
 
 from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.layers import LAYERS
+from minicnn.model import Model
+from minicnn.network import DEFAULT_INPUT
 from minicnn.sequential import Sequential
 from minicnn.shapes import IntOrPair, Shape
 
+INPUT = DEFAULT_INPUT  # what rows call the network's input
+
 
 class Row(NamedTuple):
-    """One layer: its class (a name from ``minicnn.layers.LAYERS``), its own name, and its arguments."""
+    """One layer: its class (a name from ``minicnn.layers.LAYERS``), its own name, its arguments, and what it reads.
+
+    ``reads`` are names of rows above, or INPUT; none means the row just above.
+    """
 
     kind: str
     name: str
     options: Mapping[str, Any] = MappingProxyType({})
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network on paper: its name, what it takes (no batch axis), and its layers from the first to the last."""
+    """A network on paper: its name, what it takes (no batch axis), and its layers; the last one gives the output."""
 
     name: str
     input_shape: Shape
     rows: tuple[Row, ...]
+
+    def reads(self) -> list[tuple[str, ...]]:
+        """For each row, the names of what it reads."""
+        above = [INPUT, *(row.name for row in self.rows)]
+        return [row.reads or (above[place],) for place, row in enumerate(self.rows)]
 
 
 def conv(name: str, filters: int, size: IntOrPair = 3, **options: Any) -> Row:
@@ -65,13 +78,38 @@ def classifier(name: str, classes: int, softmax: bool) -> tuple[Row, ...]:
     return (scores, Row("Softmax", "prob")) if softmax else (scores,)
 
 
-def build(architecture: Architecture, *, dtype: str = "float32", seed: int = 0) -> Sequential:
-    """The minicnn network of a table, its initial weights from ``seed``. Raises OptionError for an unknown kind."""
-    for row in architecture.rows:
+def unbuilt(architecture: Architecture, *, dtype: str = "float32", seed: int = 0) -> Model:
+    """The minicnn network of a table, without weights yet: a Sequential if each row reads the one above, or a Model.
+
+    Raises OptionError for an unknown kind, and for a row that reads what does not stand above it.
+    """
+    values = {INPUT: 0}
+    nodes = []
+    for row, names in zip(architecture.rows, architecture.reads(), strict=True):
         if row.kind not in LAYERS:
             raise OptionError(explain(f"a layer kind among {', '.join(LAYERS)}", f"{row.kind!r} in row '{row.name}'"))
-    layers = [LAYERS[row.kind](name=row.name, **row.options) for row in architecture.rows]
-    return Sequential(layers, input_shape=architecture.input_shape, name=architecture.name, dtype=dtype, seed=seed)
+        if missing := [name for name in names if name not in values]:
+            raise OptionError(explain(f"names of rows above '{row.name}' for it to read", ", ".join(missing)))
+        nodes.append([row.name, [values[name] for name in names]])
+        values[row.name] = len(values)
+    config = {
+        "name": architecture.name,
+        "dtype": dtype,
+        "seed": seed,
+        "input_names": [INPUT],
+        "layers": [{"class_name": row.kind, "config": {"name": row.name, **row.options}} for row in architecture.rows],
+        "nodes": nodes,
+        "outputs": [len(nodes)],
+    }
+    in_a_row = all(sources == [place] for place, (_, sources) in enumerate(nodes))
+    return Sequential.from_config(config) if in_a_row else Model.from_config(config)
+
+
+def build(architecture: Architecture, *, dtype: str = "float32", seed: int = 0) -> Model:
+    """The minicnn network of a table, its initial weights from ``seed``. Raises as ``unbuilt`` does, and ShapeError."""
+    model = unbuilt(architecture, dtype=dtype, seed=seed)
+    model.build(architecture.input_shape)
+    return model
 
 
 def picture_shape(shape: Shape, halvings: int) -> Shape:

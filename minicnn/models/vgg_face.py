@@ -10,8 +10,8 @@ the weights: at 224x224 fc6 alone has 103 of the 145 million parameters. One pic
 
 from __future__ import annotations
 
+from minicnn.model import Model
 from minicnn.models.table import Architecture, Row, build, classifier, conv, dense, picture_shape, pool, relu
-from minicnn.sequential import Sequential
 from minicnn.shapes import Shape
 
 BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))  # (convolutions, filters of each)
@@ -56,7 +56,7 @@ def vgg_face(
     dropout: float = 0.5,
     dtype: str = "float32",
     seed: int = 0,
-) -> Sequential:
+) -> Model:
     """VGG-Face in minicnn: ``vgg_face((200, 200, 1), classes=40)`` for grey crops of 40 people.
 
     Inputs are (N, *input_shape); the output (N, classes), or pool5's (N, R//32, C//32, 512) without top. Options: see

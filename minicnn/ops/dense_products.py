@@ -12,9 +12,9 @@ register tile (``micro_kernel.py``) walks along them: it loads the sums of 32 un
 them. The processor sees sixteen streams of memory and fetches ahead in all of them. Each *group* of rows has its own
 sums, so that cores can share the work; they are added at the end. How many groups there are depends on the layer alone.
 
-When there are more samples than the tile has rows, several tiles need the same numbers. Then blocks of the kernel are
-copied, 32 units wide, before the tiles read them: rows of the kernel are often a power of two long, and such rows
-compete for the same few places of the nearest cache.
+When there are more samples than the tile has rows, several tiles need the same numbers. Two of them fetch these from
+the second cache. For more, blocks of the kernel are copied, a tile's width each, before the tiles read them: rows of
+the kernel are often a power of two long, and such rows compete for the same few places of the nearest cache.
 
 **Input gradient.** A row of the kernel and a row of dy are both contiguous: each result is a dot product, a vector of
 partial sums along both. Four rows of the kernel meet two of dy at a time, so six loads serve eight multiplications.
@@ -38,6 +38,7 @@ GROUPS = 16  # of kernel rows, at most, among which the cores choose
 RUN = 16  # rows of the kernel that are read side by side
 COPIED_RUN, COPIED_PANELS = 32, 16  # rows and panels in a copied block: 64 KB
 SHORT = 1024  # terms of a dot product, in one vector of partial sums
+READ_IN_PLACE = max(12, ROWS)  # samples up to which nothing is copied
 KERNEL_ROWS = 64  # whose dot products are one turn
 
 
@@ -63,7 +64,7 @@ def _forward(x: Array, kernel: Array, terms: int, W: int, partial: Array) -> Non
     groups, chunks = len(partial), (I + terms - 1) // terms
     for group in prange(groups):
         sums = np.empty((N, (U + W - 1) // W * W + W // 2), x.dtype)  # half a panel more: no power of two
-        block = np.empty((COPIED_PANELS, COPIED_RUN, W) if N > ROWS else (1, RUN, W), x.dtype)
+        block = np.empty((COPIED_PANELS, COPIED_RUN, W) if N > READ_IN_PLACE else (1, RUN, W), x.dtype)
         offsets = np.zeros(2, np.intp)
         first = group * chunks // groups
         for chunk in range(first, (group + 1) * chunks // groups):

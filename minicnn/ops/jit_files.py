@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from minicnn.user_cache import user_cache
+
 SUFFIX = ".jit"
 CHOICE = ".choice"  # of an algorithm, see ``ops/conv2d/measured.py``
 DIGEST = hashlib.sha256().digest_size
@@ -37,19 +39,8 @@ def folders(package: Path = PACKAGE) -> list[Path]:
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     if chosen:
         return [Path(chosen) / label]
-    of_user = _user_cache()
-    return [package / "__pycache__" / "jit", *([of_user / "minicnn" / label] if of_user else [])]
-
-
-def _user_cache() -> Path | None:
-    """None for a user without a home, such as a service in a container."""
-    if sys.platform == "win32":
-        place = os.environ.get("LOCALAPPDATA", "")
-    elif sys.platform == "darwin":
-        place = os.path.expanduser("~/Library/Caches")
-    else:
-        place = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(place) if os.path.isabs(place) else None
+    of_user = user_cache(label)
+    return [package / "__pycache__" / "jit", *([of_user] if of_user else [])]
 
 
 def files(package: Path = PACKAGE) -> list[Path]:

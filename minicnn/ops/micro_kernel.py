@@ -24,7 +24,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import config
 from numba.core import types
@@ -32,26 +31,22 @@ from numba.core.types.misc import CPointer
 from numba.extending import intrinsic
 
 from minicnn.ops.jit import njit
-from minicnn.ops.simd import VECTOR_BYTES
 from minicnn.ops.tile_code import ROWS, VECTORS, TileCode
-from minicnn.shapes import Array
+from minicnn.ops.tile_definition import panel_width, tile_in_parts_in_python, tile_in_python, walking_tile_in_python
 
-__all__ = ["ROWS", "VECTORS", "panel_width", "tile", "walking_tile"]
-
-
-def panel_width(dtype: Any) -> int:
-    """Columns of a full tile: 32 for float32 with AVX-512."""
-    return VECTORS * VECTOR_BYTES // int(np.dtype(dtype).itemsize)
+__all__ = ["ROWS", "VECTORS", "panel_width", "tile", "tile_in_parts", "walking_tile"]
 
 
-def _compiled(a: Any, walking: bool) -> Any:
-    """Signature and code of ``tile``, or with ``walking`` of ``walking_tile``."""
+def _compiled(a: Any, walking: bool = False, in_parts: bool = False) -> Any:
+    """Signature and code of ``tile``, ``walking_tile`` or ``tile_in_parts``."""
     n, number = types.intp, ir.FloatType() if a.dtype == types.float32 else ir.DoubleType()
     b = (a, n) if walking else (a,)
-    signature = types.void(n, n, a, n, n, *b, CPointer(n), n, n, a, n, a, n, a.dtype)
+    cut_off = () if in_parts else (a.dtype,)
+    signature = types.void(n, n, a, n, n, *b, CPointer(n), n, n, a, n, a, n, *cut_off)
 
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        rows, vectors, a, a_row, a_step, *b, offsets, segments, run, addend, addend_row, c, c_row, floor = arguments
+        rows, vectors, a, a_row, a_step, *b = arguments[: -7 - len(cut_off)]
+        offsets, segments, run, addend, addend_row, c, c_row, *floor = arguments[-7 - len(cut_off) :]
         which = builder.add(builder.mul(rows, rows.type(VECTORS)), vectors)
         done = builder.append_basic_block("done")
         switch = builder.switch(which, done)
@@ -63,8 +58,12 @@ def _compiled(a: Any, walking: bool) -> Any:
                 emit = TileCode(builder, number, r, v)
                 b_step = b[1] if walking else run.type(VECTORS * emit.lanes)
                 emit.ask_for(c, c_row)
-                sums = emit.sums(a, a_row, a_step, b[0], b_step, offsets, segments, run)
-                emit.finish(sums, addend, addend_row, c, c_row, floor)
+                emit.begin(a_row, a_step, b_step, run, asking=not walking)  # the next rows of b are used much later
+                sources = (a, b[0], offsets, segments, addend, addend_row, c, c_row)
+                if in_parts:
+                    emit.in_parts(*sources)
+                else:
+                    emit.in_one(*sources, *floor)
                 builder.branch(done)
         builder.position_at_end(done)
         return context.get_dummy_value()
@@ -91,7 +90,28 @@ def _tile(
     floor: Any,
 ) -> Any:
     """See ``tile``."""
-    return _compiled(a, walking=False)
+    return _compiled(a)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _tile_in_parts(
+    typing: Any,
+    rows: Any,
+    vectors: Any,
+    a: Any,
+    a_row: Any,
+    a_step: Any,
+    b: Any,
+    offsets: Any,
+    segments: Any,
+    run: Any,
+    addend: Any,
+    addend_row: Any,
+    c: Any,
+    c_row: Any,
+) -> Any:
+    """See ``tile_in_parts``."""
+    return _compiled(a, in_parts=True)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -117,42 +137,6 @@ def _walking_tile(
     return _compiled(a, walking=True)
 
 
-def walking_tile_in_python(
-    rows: int,
-    vectors: int,
-    a: Array,
-    a_row: int,
-    a_step: int,
-    b: Array,
-    b_step: int,
-    offsets: Array,
-    segments: int,
-    run: int,
-    addend: Array,
-    addend_row: int,
-    c: Array,
-    c_row: int,
-    floor: float,
-) -> None:
-    """The definition, in plain Python; what runs under NUMBA_DISABLE_JIT=1."""
-    columns = np.arange(vectors * panel_width(c.dtype) // VECTORS)
-    for r in range(rows):
-        total = np.zeros(len(columns), c.dtype)
-        for s in range(segments):
-            for k in range(run):
-                row = b[int(offsets[2 * s + 1]) + k * b_step + columns]
-                total += a[int(offsets[2 * s]) + r * a_row + k * a_step] * row
-        total += addend[r * addend_row + columns]
-        c[r * c_row + columns] = np.where(total <= floor, floor, total)
-
-
-def tile_in_python(
-    rows: int, vectors: int, a: Array, a_row: int, a_step: int, b: Array, offsets: Array, segments: int, *rest: Any
-) -> None:
-    """``walking_tile_in_python`` for rows of b that lie in a panel."""
-    walking_tile_in_python(rows, vectors, a, a_row, a_step, b, panel_width(b.dtype), offsets, segments, *rest)
-
-
 @njit
 def _compiled_tile(
     rows: int,
@@ -171,6 +155,25 @@ def _compiled_tile(
     floor: float,
 ) -> None:
     _tile(rows, vectors, a, a_row, a_step, b, offsets, segments, run, addend, addend_row, c, c_row, floor)
+
+
+@njit
+def _compiled_tile_in_parts(
+    rows: int,
+    vectors: int,
+    a: Any,
+    a_row: int,
+    a_step: int,
+    b: Any,
+    offsets: Any,
+    segments: int,
+    run: int,
+    addend: Any,
+    addend_row: int,
+    c: Any,
+    c_row: int,
+) -> None:
+    _tile_in_parts(rows, vectors, a, a_row, a_step, b, offsets, segments, run, addend, addend_row, c, c_row)
 
 
 @njit
@@ -206,3 +209,7 @@ tile: Any = tile_in_python if config.DISABLE_JIT else _compiled_tile
 
 #: The same for a b that was not packed: after b stands ``b_step``, how far apart its rows lie.
 walking_tile: Any = walking_tile_in_python if config.DISABLE_JIT else _compiled_walking_tile
+
+#: ``tile`` without a floor, and each segment is added up for itself, from zero, and then to c: a sum of short sums
+#: rounds less than one long sum, because most of it is added to small numbers.
+tile_in_parts: Any = tile_in_parts_in_python if config.DISABLE_JIT else _compiled_tile_in_parts

@@ -49,41 +49,71 @@ class TileCode:
         product = self.builder.fmul(a, b, flags=["contract"])
         return self.builder.fadd(product, total, flags=["contract"])
 
-    def sums(self, a: Any, a_row: Any, a_step: Any, b: Any, b_step: Any, offsets: Any, segments: Any, run: Any) -> Any:
-        """The loops over segments and over the numbers in one, with the sums as loop variables."""
-        builder, zero, one = self.builder, run.type(0), run.type(1)
-        self.a_step, self.b_step = a_step, b_step
-        self.near, self.far = (builder.mul(b_step, b_step.type(steps)) for steps in (NEAR, FAR))
+    def begin(self, a_row: Any, a_step: Any, b_step: Any, run: Any, asking: bool = True) -> None:
+        """What all loops need, computed once. ``asking``: for rows of b before they are needed."""
+        builder = self.builder
+        self.a_step, self.b_step, self.run = a_step, b_step, run
+        ahead = [(NEAR, 1), (FAR, 2)] if asking else []
+        self.ahead = [(builder.mul(b_step, b_step.type(steps)), cache) for steps, cache in ahead if steps]
         distances = [builder.mul(a_row, a_row.type(r)) for r in range(1, self.rows)]
-        self.rows_at = [zero, *(opaque(builder, distance) for distance in distances)]
-        unroll = UNROLL if self.rows > ROWS // 2 and self.vectors == VECTORS else 1  # edges are not worth their code
-        whole = builder.sub(run, builder.and_(run, run.type(unroll - 1)))  # a power of two
+        self.rows_at = [run.type(0), *(opaque(builder, distance) for distance in distances)]
+        self.unroll = (
+            UNROLL if self.rows > ROWS // 2 and self.vectors == VECTORS else 1
+        )  # edges are not worth their code
+        self.whole = builder.sub(run, builder.and_(run, run.type(self.unroll - 1)))  # a power of two
+
+    def segments(self, a: Any, b: Any, offsets: Any, segments: Any, state: list[Any], body: Any) -> list[Any]:
+        """The loop over segments. ``body`` gets where a and b begin in one, and a state, and returns the next one."""
+        builder, one = self.builder, segments.type(1)
         before = builder.block
-        outer, after = builder.append_basic_block("segment"), builder.append_basic_block("sums_done")
+        outer, after = builder.append_basic_block("segment"), builder.append_basic_block("segments_done")
         builder.branch(outer)
 
         builder.position_at_end(outer)
-        s = builder.phi(run.type)
-        outer_sums = [builder.phi(self.kind) for _ in range(self.rows * self.vectors)]
+        s, *old = variables = [builder.phi(value.type) for value in (segments, *state)]
         pair = builder.mul(s, s.type(2))
         a_at = builder.gep(a, [builder.load(builder.gep(offsets, [pair]))])
         b_at = builder.gep(b, [builder.load(builder.gep(offsets, [builder.add(pair, one)]))])
-        state = self.loop(unroll, zero, whole, (a_at, b_at, *outer_sums))
-        if unroll > 1:
-            state = self.loop(1, whole, run, state)
-        _, _, *new = state
+        new = body(a_at, b_at, old)
         s_next = builder.add(s, one)
         end = builder.block
         builder.cbranch(builder.icmp_signed("<", s_next, segments), outer, after)
 
-        s.add_incoming(zero, before)
-        s.add_incoming(s_next, end)
-        nothing = ir.Constant(self.kind, [0.0] * self.lanes)
-        for phi, total in zip(outer_sums, new, strict=True):
-            phi.add_incoming(nothing, before)
-            phi.add_incoming(total, end)
+        for phi, first, later in zip(variables, (segments.type(0), *state), (s_next, *new), strict=True):
+            phi.add_incoming(first, before)
+            phi.add_incoming(later, end)
         builder.position_at_end(after)
-        return new
+        return list(new)
+
+    def nothing(self) -> list[ir.Value]:
+        """The sums before anything was added."""
+        return [ir.Constant(self.kind, [0.0] * self.lanes)] * (self.rows * self.vectors)
+
+    def segment(self, a: ir.Value, b: ir.Value, sums: list[ir.Value]) -> list[ir.Value]:
+        """The sums, and what one segment adds to them."""
+        state = self.loop(self.unroll, self.run.type(0), self.whole, (a, b, *sums))
+        if self.unroll > 1:
+            state = self.loop(1, self.whole, self.run, state)
+        return list(state[2:])
+
+    def in_one(
+        self, a: Any, b: Any, offsets: Any, segments: Any, addend: Any, addend_row: Any, c: Any, c_row: Any, floor: Any
+    ) -> None:
+        """c = the sum of all segments, cut off below."""
+        sums = self.segments(a, b, offsets, segments, self.nothing(), self.segment)
+        self.finish(sums, addend, addend_row, c, c_row, floor)
+
+    def in_parts(
+        self, a: Any, b: Any, offsets: Any, segments: Any, addend: Any, addend_row: Any, c: Any, c_row: Any
+    ) -> None:
+        """The same, but each segment is added up for itself, from zero, and then to c. Nothing is cut off."""
+
+        def one(a_at: ir.Value, b_at: ir.Value, old: list[ir.Value]) -> list[ir.Value]:
+            before, before_row = old
+            self.finish(self.segment(a_at, b_at, self.nothing()), before, before_row, c, c_row)
+            return [c, c_row]
+
+        self.segments(a, b, offsets, segments, [addend, addend_row], one)
 
     def loop(self, steps: int, begin: Any, end: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
         """The steps from ``begin`` to ``end``, so many at a time; the state is where a and b are read, and the sums."""
@@ -97,9 +127,8 @@ class TileCode:
         k, a, b, *sums = variables
         for _ in range(steps):
             columns = [self.load(b, self.b_step.type(0), v) for v in range(self.vectors)]
-            self.ask(b, self.near)
-            if FAR:
-                self.ask(b, self.far, cache=2)
+            for distance, cache in self.ahead:
+                self.ask(b, distance, cache=cache)
             for r in range(self.rows):
                 factor = repeated(builder, builder.load(builder.gep(a, [self.rows_at[r]])), self.kind)
                 for v in range(self.vectors):
@@ -126,15 +155,20 @@ class TileCode:
         for r in range(self.rows):
             self.ask(c, self.builder.mul(c_row, c_row.type(r)), write=True)
 
-    def finish(self, sums: Any, addend: Any, addend_row: Any, c: Any, c_row: Any, floor: Any) -> None:
-        """Add, cut off below, store."""
-        builder, least = self.builder, repeated(self.builder, floor, self.kind)
+    def finish(
+        self, sums: Any, addend: Any, addend_row: Any, c: Any, c_row: Any, floor: ir.Value | None = None
+    ) -> None:
+        """Add, cut off below ``floor`` if there is one, store."""
+        builder = self.builder
+        least = None if floor is None else repeated(builder, floor, self.kind)
         for r in range(self.rows):
             addend_at, c_at = (builder.mul(step, step.type(r)) for step in (addend_row, c_row))
             for v in range(self.vectors):
                 total = builder.fadd(sums[r * self.vectors + v], self.load(addend, addend_at, v))
-                below = builder.fcmp_ordered("<=", total, least)  # false for NaN, which so survives; true for -0.0
-                self.store(builder.select(below, least, total), c, c_at, v)
+                if least is not None:
+                    below = builder.fcmp_ordered("<=", total, least)  # false for NaN, which so survives; true for -0.0
+                    total = builder.select(below, least, total)
+                self.store(total, c, c_at, v)
 
 
 def opaque(builder: ir.IRBuilder, number: ir.Value) -> ir.Value:

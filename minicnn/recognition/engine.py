@@ -11,7 +11,7 @@ each adds only how its framework computes a layer's output.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from minicnn.errors import OptionError, explain
 from minicnn.ops.unit_normalization import unit_normalization
 from minicnn.recognition.run import Run
 from minicnn.recognition.views import mean_embedding, mean_logits
-from minicnn.sequential import Sequential
 from minicnn.shapes import Array
 
 BATCH = 32
@@ -83,21 +82,12 @@ class MinicnnEngine(RunEngine):
 
     def __init__(self, run: Run, *, use_views: bool | None = None) -> None:
         super().__init__(run, use_views=use_views)
-        self.trunk = up_to(self.model, run.config.embedding_layer)
+        self.trunk = self.model.up_to(run.config.embedding_layer)
 
     def scores(self, x: Array) -> Array:
-        return self.model.predict(x, BATCH)
+        scores: Array = self.model.predict(x, BATCH)
+        return scores
 
     def features(self, x: Array) -> Array:
-        found = self.trunk.predict(x, BATCH)
+        found: Array = self.trunk.predict(x, BATCH)
         return found.reshape(len(found), -1)  # (N, ...) -> (N, D)
-
-
-def up_to(model: Sequential, layer: str) -> Sequential:
-    """The network up to and including ``layer``; it shares its weights. Raises OptionError for an unknown layer."""
-    names = [each.name for each in model.path]
-    if layer not in names:
-        raise OptionError(explain(f"a layer among {', '.join(names)}", repr(layer)))
-    assert model.input_shape is not None
-    trunk: Any = model.path[: names.index(layer) + 1]
-    return Sequential(trunk, input_shape=model.input_shape, name=f"{model.name}_to_{layer}", dtype=str(model.dtype))

@@ -47,6 +47,11 @@ class Identifier:
         """The one of this run's kind."""
         return self.thresholds.get(self.kind)
 
+    @property
+    def pair_threshold(self) -> Threshold | None:
+        """For two faces that need not be of anybody the run knows; else the stricter one for the nearest known face."""
+        return self.thresholds.get("pair") or self.thresholds.get("distance")
+
     def answers(self, x: Array) -> Answers:
         """Who is on the crops ``x`` (N, H, W, C)?"""
         self.check_input(x)

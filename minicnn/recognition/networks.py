@@ -17,21 +17,22 @@ from typing import Any
 
 from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.layers import Dense, Softmax, UnitNormalization
-from minicnn.models import face_cnn, vgg_face
-from minicnn.sequential import Sequential
+from minicnn.model import Model
+from minicnn.models import face_cnn, residual_cnn, vgg_face
+from minicnn.saving import load_model
 from minicnn.shapes import Shape
 
-NETWORKS: dict[str, Callable[..., Sequential]] = {"face-cnn": face_cnn, "vgg-face": vgg_face}
+NETWORKS: dict[str, Callable[..., Model]] = {"face-cnn": face_cnn, "residual-cnn": residual_cnn, "vgg-face": vgg_face}
 EMBEDDING, UNIT = "embedding", "unit"  # names of the two last layers of a triplet network
 
 
 def make_network(
     name: str, input_shape: Shape, classes: int, *, objective: str, dimensions: int, dropout: float, seed: int
-) -> Sequential:
+) -> Model:
     """The network to train, its initial weights from ``seed``. Raises OptionError or ShapeError.
 
     ``name`` is one of NETWORKS or FILE.py:function. The function is called with (input_shape, classes), and returns
-    a Sequential that ends in one score per class; running somebody's file is running their program. ``dropout`` is
+    a Model that ends in one score per class; running somebody's file is running their program. ``dropout`` is
     for the named networks. For the objective triplet the last dense layer, which knows classes, gives way to one of
     ``dimensions`` numbers and to UnitNormalization.
     """
@@ -40,32 +41,33 @@ def make_network(
     elif ":" in name:
         model = _from_file(name)(input_shape, classes)
         _check(model, name, input_shape, classes)
-        model = _anew(model, model.path, seed)
+        model = _anew(model, seed)
     else:
         raise OptionError(explain(f"a network: {', '.join(NETWORKS)} or FILE.py:function", repr(name)))
     if objective == "softmax":
         return model
-    body = model.path[: _last_dense(model)]
-    return _anew(model, [*body, Dense(dimensions, name=EMBEDDING), UnitNormalization(name=UNIT)], seed)
+    tensors, scores = model.symbols(), model.graph.nodes[_last_dense(model)]
+    unit = UnitNormalization(name=UNIT)(Dense(dimensions, name=EMBEDDING)(tensors[scores.sources[0]]))
+    return Model(tensors[0], unit, name=model.name, dtype=str(model.dtype), seed=seed)
 
 
-def embedding_layer(model: Sequential, objective: str) -> str:
+def embedding_layer(model: Model, objective: str) -> str:
     """The layer that describes a face: the last one, or the one before the scores. Raises OptionError."""
     if objective == "triplet":
         return model.path[-1].name
-    place = _last_dense(model)
-    if place == 0:
+    (before,) = model.graph.nodes[_last_dense(model)].sources
+    if before < model.graph.inputs:
         raise OptionError(explain("a network with a layer before its last dense one", f"'{model.name}'"))
-    return model.path[place - 1].name
+    return model.path[before - model.graph.inputs].name
 
 
-def start_from(model: Sequential, path: str | Path) -> tuple[list[str], list[str]]:
+def start_from(model: Model, path: str | Path) -> tuple[list[str], list[str]]:
     """Copy the weights of a file that ``Model.save`` wrote, wherever name and shape agree: (taken, left as they were).
 
     The last layer of a network that knew other people does not fit, and stays new. Raises LoadError for a damaged
     file, ShapeError where nothing fits.
     """
-    given = Sequential.load(path).weights
+    given = load_model(path).weights
     own = model.weights
     taken = [address for address in own if address in given and given[address].shape == own[address].shape]
     if not taken:
@@ -76,7 +78,7 @@ def start_from(model: Sequential, path: str | Path) -> tuple[list[str], list[str
     return taken, [address for address in own if address not in taken]
 
 
-def freeze(model: Sequential, patterns: Sequence[str]) -> list[str]:
+def freeze(model: Model, patterns: Sequence[str]) -> list[str]:
     """Stop training the layers with these names (``conv*`` is a pattern); returns their names.
 
     Raises OptionError for a name that no layer has, and when nothing is left to train.
@@ -94,7 +96,7 @@ def freeze(model: Sequential, patterns: Sequence[str]) -> list[str]:
     return frozen
 
 
-def _last_dense(model: Sequential) -> int:
+def _last_dense(model: Model) -> int:
     places = [place for place, layer in enumerate(model.path) if isinstance(layer, Dense)]
     if not places:
         fix = "The last dense layer gives the scores; what it is given describes a face."
@@ -102,10 +104,11 @@ def _last_dense(model: Sequential) -> int:
     return places[-1]
 
 
-def _anew(model: Sequential, layers: Sequence[Any], seed: int) -> Sequential:
-    """The same layers, not built before, with initial weights from ``seed``."""
-    fresh = [type(layer)(**layer.config()) for layer in layers]
-    return Sequential(fresh, input_shape=model.input_shape, name=model.name, dtype=str(model.dtype), seed=seed)
+def _anew(model: Model, seed: int) -> Model:
+    """The same network, not built before, with initial weights from ``seed``."""
+    fresh = type(model).from_config(model.config() | {"seed": seed})
+    fresh.build(model.input_shape)
+    return fresh
 
 
 def _from_file(name: str) -> Callable[[Shape, int], Any]:
@@ -126,8 +129,8 @@ def _from_file(name: str) -> Callable[[Shape, int], Any]:
 
 def _check(model: Any, name: str, input_shape: Shape, classes: int) -> None:
     fix = "End in Dense(classes), without a softmax: training takes the loss from the scores."
-    expected = f"{name} to return a built Sequential, {input_shape} -> ({classes},), that ends in scores"
-    if not isinstance(model, Sequential) or model.input_shape is None:
+    expected = f"{name} to return a built Model, {input_shape} -> ({classes},), that ends in scores"
+    if not isinstance(model, Model) or model.input_shape is None:
         raise OptionError(explain(expected, f"{type(model).__name__}", fix))
     if (model.input_shape, model.output_shape) != (tuple(input_shape), (classes,)):
         raise ShapeError(explain(expected, f"{model.input_shape} -> {model.output_shape}", fix))

@@ -6,7 +6,8 @@ a look at test faces. Both engines are given the same of all this.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -82,6 +83,26 @@ class Recipe:
             self.augmentation()
         except TypeError as error:
             raise OptionError(explain("options of Augment", f"{error}")) from None
+
+    def changed(self, settings: Sequence[str]) -> Recipe:
+        """With other values, as on a command line: "epochs=60", "augment.rotate=20". Numbers, true and false are
+        written as in JSON; all else is text. Raises OptionError for a name there is not and for values out of range.
+        """
+        values = asdict(self)
+        for setting in settings:
+            name, equals, text = setting.partition("=")
+            *group, last = name.split(".")
+            table: Any = values
+            for part in group:
+                table = table.get(part) if isinstance(table, dict) else None
+            if not equals or not isinstance(table, dict) or last not in table:
+                fix = "What lies within has a dot: augment.rotate=20."
+                raise OptionError(explain(f"NAME=VALUE with a name among {', '.join(values)}", repr(setting), fix))
+            try:
+                table[last] = json.loads(text)
+            except ValueError:
+                table[last] = text
+        return Recipe(**values)
 
     def augmentation(self) -> Augment | None:
         """What is done to the pictures of a batch; None: nothing."""

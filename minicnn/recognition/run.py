@@ -1,7 +1,7 @@
 """A run: the folder that a training leaves behind, and that every later command opens.
 
     config.json      what was trained on what, and how: ``RunConfig``
-    model.npz        the network, its best weights (``Sequential.load`` reads it)
+    model.npz        the network, its best weights (``load_model`` reads it)
     checkpoint.npz   where training stands, to continue it
     history.csv      one row per epoch
     plots/           loss.svg, accuracy.svg
@@ -23,7 +23,8 @@ from typing import Any
 
 from minicnn.errors import LoadError, MinicnnError, OptionError, explain
 from minicnn.io.atomic import write_text
-from minicnn.sequential import Sequential
+from minicnn.model import Model
+from minicnn.saving import load_model
 from minicnn.shapes import whole
 
 CONFIG, MODEL, CHECKPOINT, HISTORY, GALLERY, PLOTS = (
@@ -39,7 +40,7 @@ OBJECTIVES = ("softmax", "triplet")
 class RunConfig:
     """What a run is.
 
-    model:            as it was asked for: face-cnn, vgg-face, or FILE.py:function
+    model:            as it was asked for: face-cnn, residual-cnn, vgg-face, or FILE.py:function
     input_shape:      of the network: (rows, columns, channels)
     people:           names; class k is ``people[k]``
     backend:          which engine trained: minicnn or keras
@@ -140,14 +141,14 @@ class Run:
         """A file of the run."""
         return self.folder / name
 
-    def model(self) -> Sequential:
+    def model(self) -> Model:
         """The network with its best weights, read once. Raises LoadError when it is damaged or not this run's."""
         return self._model
 
     @cached_property
-    def _model(self) -> Sequential:
+    def _model(self) -> Model:
         path, config = self.path(MODEL), self.config
-        model = Sequential.load(path)
+        model = load_model(path)
         names = [layer.name for layer in model.path]
         problems = []
         if model.input_shape != config.input_shape:

@@ -23,6 +23,7 @@ from minicnn.callbacks import Callback, CSVLogger, EarlyStopping, History, Logs
 from minicnn.data import one_hot
 from minicnn.errors import LoadError, explain
 from minicnn.io.models import write_model
+from minicnn.model import Model
 from minicnn.ops.unit_normalization import unit_normalization
 from minicnn.recognition.calibration import HeldOut, calibrate_run
 from minicnn.recognition.embedding import save_gallery
@@ -32,7 +33,6 @@ from minicnn.recognition.recipe import Recipe, Samples, check_samples
 from minicnn.recognition.run import CHECKPOINT, GALLERY, HISTORY, MODEL, Run
 from minicnn.recognition.trainer import Trainer
 from minicnn.recognition.unknown import RATE, Threshold, save_thresholds
-from minicnn.sequential import Sequential
 
 BATCH = 32  # pictures at a time in predictions
 
@@ -116,7 +116,7 @@ def centres(trainer: Trainer, known: Samples) -> Gallery:
     return Gallery(unit_normalization(means)[0], people)
 
 
-def write_weights(run: Run, model: Sequential) -> None:
+def write_weights(run: Run, model: Model) -> None:
     """Make ``model`` the run's network, without what its optimiser remembers."""
     write_model(run.path(MODEL), type(model).__name__, model.config(), model.weights, None)
 

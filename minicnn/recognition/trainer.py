@@ -1,6 +1,6 @@
 """Who trains: one epoch after another, and how to stop and go on.
 
-A trainer has a ``model``, a minicnn ``Sequential`` that holds the newest weights after each epoch, whichever engine
+A trainer has a ``model``, a minicnn ``Model`` that holds the newest weights after each epoch, whichever engine
 computes them. So callbacks, files and predictions need not know the engine.
 ``reference_keras.trainer.KerasTrainer`` is the other one.
 """
@@ -15,8 +15,9 @@ from minicnn import training
 from minicnn.callbacks import Callback
 from minicnn.data import Batches
 from minicnn.errors import LoadError, StateError, explain
+from minicnn.model import Model
 from minicnn.recognition.recipe import Recipe
-from minicnn.sequential import Sequential
+from minicnn.saving import load_model
 from minicnn.shapes import Array
 
 
@@ -24,7 +25,7 @@ class Trainer(Protocol):
     """What ``train`` needs of an engine."""
 
     name: str  # "minicnn" or "keras"
-    model: Sequential
+    model: Model
 
     def run_epoch(self, batches: Batches, epoch: int, callbacks: Sequence[Callback]) -> dict[str, float]:
         """All batches once; the epoch's mean loss and metrics. Afterwards ``model`` has the new weights."""
@@ -44,7 +45,7 @@ class MinicnnTrainer:
 
     name = "minicnn"
 
-    def __init__(self, model: Sequential, recipe: Recipe, steps: int) -> None:
+    def __init__(self, model: Model, recipe: Recipe, steps: int) -> None:
         self.model = model
         model.compile(recipe.optimizer(steps), recipe.loss(), recipe.metrics())
 
@@ -52,13 +53,14 @@ class MinicnnTrainer:
         return training.train_epoch(self.model, batches, epoch, callbacks)
 
     def predict(self, x: Array, batch_size: int) -> Array:
-        return self.model.predict(x, batch_size)
+        found: Array = self.model.predict(x, batch_size)
+        return found
 
     def save(self, path: str | Path) -> None:
         self.model.save(path)
 
     def restore(self, path: str | Path) -> int:
-        saved = Sequential.load(path)
+        saved = load_model(path)
         try:
             same = saved.config() == self.model.config() and repr(saved.optimizer) == repr(self.model.optimizer)
         except StateError:  # a network that was saved without its training

@@ -11,13 +11,23 @@ import pytest
 
 from minicnn.errors import DtypeError, OptionError, ShapeError, StateError
 from minicnn.layers import BatchNormalization, Conv2D, Dense, Flatten, ReLU, Sigmoid, Tanh
-from minicnn.models import build, face_cnn, face_cnn_table, vgg_face, vgg_face_table
+from minicnn.model import Model
+from minicnn.models import (
+    build,
+    face_cnn,
+    face_cnn_table,
+    residual_cnn,
+    residual_cnn_table,
+    vgg_face,
+    vgg_face_table,
+)
 from minicnn.sequential import Sequential
 from minicnn.shapes import Array
 
 pytest.importorskip("keras", reason="parity needs the extra 'keras'")
 
 import reference_keras.face_cnn
+import reference_keras.residual_cnn
 import reference_keras.vgg_face
 from reference_keras.backend import load_keras
 from reference_keras.parity import compare_layers
@@ -31,7 +41,7 @@ def crops(count: int, *shape: int, seed: int = 0) -> Array:
     return np.random.default_rng(seed).standard_normal((count, *shape), dtype=np.float32)
 
 
-def learned(model: Sequential) -> Sequential:
+def learned(model: Model) -> Model:
     """The model with weights as after training: no zeros, no ones, no two alike."""
     rng = np.random.default_rng(7)
     for array in model.weights.values():
@@ -44,6 +54,8 @@ def learned(model: Sequential) -> Sequential:
 TABLES = [
     face_cnn_table(),
     face_cnn_table((64, 48, 3), 5, softmax=False),
+    residual_cnn_table(),
+    residual_cnn_table((64, 48, 3), 5, softmax=False),
     vgg_face_table((32, 40, 1), 3),
     vgg_face_table((64, 64, 3), include_top=False),
 ]
@@ -52,11 +64,10 @@ TABLES = [
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: f"{table.name}{table.input_shape}")
 def test_both_sides_build_the_same_layers_from_a_table(table: Any) -> None:
     ours, theirs = build(table), keras_model(table)
-    layers = theirs.layers[1:]  # Keras counts the input as one
-    assert [(layer.name, type(layer).__name__) for layer in layers] == [(row.name, row.kind) for row in table.rows]
-    assert [layer.output.shape[1:] for layer in layers] == [
-        layer.output_shape(layer.input_shape) for layer in ours.path
-    ]
+    layers = [theirs.get_layer(row.name) for row in table.rows]  # Keras sorts branches by their depth
+    assert len(theirs.layers) == 1 + len(layers)  # it counts the input as one
+    assert [type(layer).__name__ for layer in layers] == [row.kind for row in table.rows]
+    assert [layer.output.shape[1:] for layer in layers] == ours.shapes[1:]
     assert theirs.count_params() == ours.parameter_count
     assert theirs.name == ours.name
     shapes = {address: tuple(variable.shape) for address, variable in keras_variables(theirs).items()}
@@ -67,6 +78,7 @@ def test_keras_functions_take_the_options_of_the_tables() -> None:
     model = reference_keras.face_cnn.face_cnn((64, 48, 3), 5, softmax=False, dtype="float64")
     assert (model.input_shape, model.output_shape) == ((None, 64, 48, 3), (None, 5))
     assert {layer.dtype for layer in model.layers} == {"float64"}
+    assert reference_keras.residual_cnn.residual_cnn((64, 48, 3), 5).output_shape == (None, 5)
     assert reference_keras.vgg_face.vgg_face((64, 64, 3), include_top=False).output_shape == (None, 2, 2, 512)
 
 
@@ -78,9 +90,10 @@ def test_vgg_face_counts_what_keras_counts() -> None:
 # -- twins -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("network", [face_cnn, residual_cnn])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_twin_has_the_same_weights_and_gives_the_same_answer(dtype: str) -> None:
-    model = learned(face_cnn((40, 37, 1), 4, dtype=dtype, softmax=False))
+def test_a_twin_has_the_same_weights_and_gives_the_same_answer(network: Any, dtype: str) -> None:
+    model = learned(network((40, 37, 1), 4, dtype=dtype, softmax=False))
     twin = keras_twin(model)
     x = crops(3, 40, 37, 1).astype(dtype)
     np.testing.assert_allclose(model(x), twin(x).numpy(), rtol=1e-4 if dtype == "float32" else 1e-11)
@@ -175,6 +188,13 @@ def test_every_layer_of_face_cnn_agrees_with_keras(training: bool) -> None:
     assert report.ok, report.failures()
 
 
+@pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
+def test_every_layer_of_residual_cnn_agrees_with_keras(training: bool) -> None:
+    report = compare_layers(residual_cnn(dropout=0.0), crops(2, 200, 200, 1), training=training)
+    assert report.ok, report.failures()
+    assert len(report.layers) == len(residual_cnn_table().rows)
+
+
 def test_every_layer_of_a_small_vgg_face_agrees_with_keras() -> None:
     """All thirteen convolutions, at an odd size that leaves something at pool5: 35 -> 17 -> 8 -> 4 -> 2 -> 1."""
     report = compare_layers(vgg_face((35, 37, 3), include_top=False), crops(1, 35, 37, 3))
@@ -232,9 +252,10 @@ def test_fifty_steps_stay_together_to_rounding(optimizer: Any) -> None:
     assert report.steps[-1].ours < report.steps[0].ours  # it did learn
 
 
-def test_fifty_steps_of_face_cnn_stay_together() -> None:
+@pytest.mark.parametrize("network", [face_cnn, residual_cnn])
+def test_fifty_steps_of_a_face_network_stay_together(network: Any) -> None:
     """The promise is 1e-4 in the loss; in float64 there is no reason for more than accumulated rounding."""
-    model = face_cnn((64, 64, 1), classes=10, softmax=False, dropout=0.0)
+    model = network((64, 64, 1), classes=10, softmax=False, dropout=0.0)
     optimizer = {"class_name": "Adam", "config": {"learning_rate": 1e-3}}
     report = compare_training(model, batches(50, (64, 64, 1), 10), optimizer=optimizer, loss=LOGITS)
     assert report.loss_difference < 1e-10

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from minicnn.errors import DtypeError, OptionError, StateError
+from minicnn.graph import Node
 from minicnn.layers import (
     BatchNormalization,
     Conv2D,
@@ -224,7 +225,7 @@ def test_a_mistake_in_the_middle_is_blamed_on_its_layer_alone() -> None:
     good = model.path[4]
     bad = MissesLastRow(16, 3, name="conv2")
     bad.params, bad.input_shape = good.params, good.input_shape
-    model.path[4] = model.layers[4] = bad
+    model.graph.nodes[4], model.layers[4] = Node(bad, (4,)), bad
     report = compare_layers(model, normal(4, 13, 11, 2))
     assert [layer.name for layer in report.layers if not layer.ok] == ["conv2"]
     assert not report.ok
@@ -237,7 +238,7 @@ def test_a_forward_mistake_shows_in_the_whole_network_too() -> None:
     good.params["bias"][...] = [3, -3, 1, -1, 2]
     bad = ForgetsBias(5, name="fc")
     bad.params, bad.input_shape = good.params, good.input_shape
-    model.path[7] = model.layers[7] = bad
+    model.graph.nodes[7], model.layers[7] = Node(bad, (7,)), bad
     report = compare_layers(model, normal(4, 13, 11, 2), backward=False)
     assert [layer.name for layer in report.layers if not layer.ok] == ["fc"]
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from minicnn.fusion import Stage, fuse, fused_into
+from minicnn.graph import Graph, Node
 from minicnn.layers import (
     BatchNormalization,
     Conv2D,
@@ -31,9 +32,9 @@ from minicnn.shapes import Array
 from minicnn.summary import summarize
 
 
-def names(path: list[Layer]) -> list[str]:
+def names(graph: Graph) -> list[str]:
     """Each stage as the names of its layers."""
-    return [" + ".join(layer.name for layer in stage.layers) for stage in fuse(path)]
+    return [" + ".join(layer.name for layer in stage.layers) for stage in fuse(graph)]
 
 
 # -- what goes together ------------------------------------------------------------------------------------------------
@@ -44,11 +45,11 @@ def test_the_stages_of_face_cnn() -> None:
     expected = []
     for i in range(1, 6):
         expected += [f"conv{i}", f"bn{i} + relu{i}", *([f"pool{i}"] if 1 < i < 5 else [])]
-    assert names(face_cnn().path) == [*expected, "flatten", "drop6", "fc6", "prob"]
+    assert names(face_cnn().graph) == [*expected, "flatten", "drop6", "fc6", "prob"]
 
 
 def test_the_stages_of_vgg_face() -> None:
-    stages = names(vgg_face(input_shape=(32, 32, 3), classes=5).path)
+    stages = names(vgg_face(input_shape=(32, 32, 3), classes=5).graph)
     sizes = {1: 2, 2: 2, 3: 3, 4: 3, 5: 3}
     convolutions = [f"conv{i}_{j} + relu{i}_{j}" for i, count in sizes.items() for j in range(1, count + 1)]
     assert [stage for stage in stages if "conv" in stage] == convolutions
@@ -77,8 +78,9 @@ class OwnReLU(ReLU):
     ids=lambda value: " ".join(value) if value and isinstance(value[0], str) else "",
 )
 def test_what_goes_together(path: list[Layer], expected: list[str]) -> None:
-    assert names(path) == expected
-    assert [layer for stage in fuse(path) for layer in stage.layers] == path
+    graph = Graph.row(path)
+    assert names(graph) == expected
+    assert [layer for stage in fuse(graph) for layer in stage.layers] == path
 
 
 # -- the same bits -----------------------------------------------------------------------------------------------------
@@ -196,7 +198,7 @@ def test_a_stage_keeps_the_output_once() -> None:
     """The ReLU remembers the array that is handed on, not a copy."""
     conv, relu = Conv2D(4, 2), ReLU()
     conv.build((4, 4, 3), np.random.default_rng(0))
-    y, (_, cache) = Stage(conv, relu).forward(np.ones((1, 4, 4, 3), np.float32), INFERENCE)
+    y, (_, cache) = Stage(Node(conv, (0,)), relu).forward(np.ones((1, 4, 4, 3), np.float32), INFERENCE)
     assert cache.y is y
 
 
@@ -210,14 +212,14 @@ def noted(model: Sequential) -> dict[str, str]:
 def test_the_summary_names_the_layer_that_does_the_work() -> None:
     model = Sequential([Conv2D(4, 3, name="conv1"), ReLU(name="relu1"), ReLU(name="relu2")], input_shape=(6, 6, 3))
     assert noted(model) == {"conv1": "direct", "relu1": "in conv1", "relu2": ""}
-    assert fused_into(model.path) == {"relu1": "conv1"}
+    assert fused_into(model.graph) == {"relu1": "conv1"}
     lines: list[str] = []
     model.summary(lines.append)
     assert [line.endswith("in conv1") for line in lines[0].splitlines() if "relu" in line] == [True, False]
     faces = noted(face_cnn())
     assert faces["relu1"] == "in bn1"
     assert faces["conv1"] == "direct"
-    assert faces["conv2"] == "winograd_2x2"
+    assert faces["conv2"] == "winograd_complex"
 
 
 def test_a_shared_relu_is_in_every_layer_before_it() -> None:

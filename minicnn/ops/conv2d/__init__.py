@@ -54,6 +54,7 @@ ALGORITHMS: MappingProxyType[str, Algorithm] = MappingProxyType(
         "direct": direct,
         "winograd": winograd.F4x4,
         "winograd_2x2": winograd.F2x2,
+        "winograd_complex": winograd.F4x4_COMPLEX,
     }
 )
 
@@ -141,7 +142,7 @@ def conv2d_backward(
     expected = (len(x), *window.output_size(*x.shape[1:3]), kernel.shape[3])
     if dy.shape != expected:
         raise ShapeError(explain(f"dy in the shape of y, {expected}", f"shape {dy.shape}"))
-    name = resolve(algorithm or chosen, kernel.shape, window, groups)
+    name = resolve(algorithm or chosen, kernel.shape, window, groups, (x.shape, x.dtype))
     chosen_algorithm = ALGORITHMS[name]
     dx = chosen_algorithm.input_gradient(dy, kernel, x.shape, window, groups) if input_gradient else None
     if not parameter_gradients:
@@ -173,10 +174,10 @@ def resolve(
 ) -> str:
     """The name of the algorithm that will run. Raises OptionError for an unknown name or an impossible wish.
 
-    ``x``: shape and dtype of the input, which only "measured" asks for; without it, that stays "measured".
+    ``x``: shape and dtype of the input, for "auto" and "measured"; without it, "measured" stays "measured".
     """
     if algorithm == "auto":
-        return choose(kernel_shape, window, groups)
+        return choose(kernel_shape, window, groups, x[0] if x else None)
     if algorithm == MEASURED:
         return MEASURED if x is None else _measured(kernel_shape, window, groups, *x)
     if algorithm not in ALGORITHMS:
@@ -203,14 +204,21 @@ def _measured(kernel_shape: Shape, window: Window, groups: int, x_shape: Shape, 
     return measured.fastest(names, run, x_shape, kernel_shape, (window, groups), dtype)
 
 
-def choose(kernel_shape: Shape, window: Window, groups: int) -> str:
-    """The rule behind "auto", from the kernel's shape alone, so that training and inference agree.
+def choose(kernel_shape: Shape, window: Window, groups: int, x_shape: Shape | None = None) -> str:
+    """The rule behind "auto". It does not ask for the number of pictures, so that one picture gets the same bits as
+    many, nor whether the network is being trained.
 
-    - 3x3 at stride 1 with at least 16 channels on both sides: Winograd F(2x2,3x3), 16 multiplications instead of 36.
-      (F(4x4) needs a quarter, but with AVX2 whole networks were more than twice as far from the truth as Keras.)
+    - 3x3 at stride 1 with at least 16 channels on both sides: Winograd at complex points, 49 multiplications for 4x4
+      outputs instead of 144. Where its tiles hang so far over the border of small pictures (14x14 and less) that it
+      needs no fewer than F(2x2), 16 for 2x2: that one, whose transformed kernels are a third as large. (F(4x4) at real
+      points needs 36, but whole networks were then more than twice as far from the truth as Keras.)
     - all else: direct, which reads windows where they lie. (im2col copies every input KH*KW times.)
     """
     _, _, channels, filters = kernel_shape
-    if min(channels, filters) >= 16 and winograd.F2x2.unsupported(kernel_shape, window, groups) is None:
-        return "winograd_2x2"
-    return "direct"
+    if min(channels, filters) < 16 or winograd.F2x2.unsupported(kernel_shape, window, groups) is not None:
+        return "direct"
+    if x_shape is not None:
+        size = window.output_size(*x_shape[1:3])
+        if winograd.F2x2.products(*size) <= winograd.F4x4_COMPLEX.products(*size):
+            return "winograd_2x2"
+    return "winograd_complex"

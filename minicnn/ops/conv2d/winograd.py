@@ -8,8 +8,8 @@ are applied to rows and then to columns:
 
     y = A^T [ (G k G^T) * (B^T d B) ] A        d: an n x n tile of the input, y: its m x m outputs, *: entrywise
 
-A whole layer then becomes: transform the tiles, transform the kernels, and for each of the n*n entries multiply two
-matrices,
+A whole layer then becomes: transform the tiles, transform the kernels, and for each of the Q*Q entries (Q products
+along each axis) multiply two matrices,
 
     V[p] (tiles, C)  @  U[p] (C, F)   ->  M[p] (tiles, F)
 
@@ -21,28 +21,35 @@ reverse order:
 
 and dx is a convolution of dy with the kernel turned by 180 degrees, which is the forward pass again.
 
-Cost: N*OH*OW*C*F * n*n / (m*m) multiplications, plus transforms that grow with C + F instead of C * F: it wins when
+Complex points. Larger tiles need more points, and powers of real points other than 0, 1 and -1 grow or shrink; what the
+multiplications round is then multiplied by large numbers. The points i and -i have no such powers. A value there is a
+complex number, but since data and kernels are real, the value at -i is the conjugate of the one at i: both together
+cost the three real multiplications of one complex product instead of two. F(4x4,3x3) at 0, 1, -1, i, -i and infinity
+takes Q = 7, 49 products for 16 outputs: 2.94 times fewer than directly. Its matrices hold nothing but 0, 1 and -1, but
+for the kernels', and it rounds as little as F(2x2,3x3).
+
+Cost: N*OH*OW*C*F * Q*Q / (m*m) multiplications, plus transforms that grow with C + F instead of C * F: it wins when
 both are large.
 
-Limits: 3x3 kernels, stride 1, no dilation, no groups. Larger tiles round worse, because their matrices contain larger
-numbers; that is why F(4x4) has a wider tolerance, and why few-channel layers are left to other algorithms. A NaN or inf
-in the input spoils all outputs of the tiles it lies in, where the definition spoils those whose window covers it.
+Limits: 3x3 kernels, stride 1, no dilation, no groups. F(4x4) at real points rounds worse, because its matrices contain
+larger numbers; hence its wider tolerance, and "auto" does not choose it. A NaN or inf in the input spoils all outputs
+of the tiles it lies in, where the definition spoils those whose window covers it.
 
 Papers: Winograd 1980, "Arithmetic Complexity of Computations"; Lavin and Gray 2016, "Fast
 Algorithms for Convolutional Neural Networks"; points of evaluation: Barabasz et al. 2020, "Error Analysis and
-Improving the Accuracy of Winograd Convolution".
+Improving the Accuracy of Winograd Convolution"; polynomials that are not linear, as x^2 + 1 at i and -i: Barabasz and
+Gregg 2019, "Winograd Convolution for DNNs: Beyond Linear Polynomials".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from fractions import Fraction
+from collections.abc import Iterator
 
 import numba
 import numpy as np
 
 from minicnn.ops.conv2d import winograd_blocks as blocks
-from minicnn.ops.conv2d.winograd_matrices import POINTS_2, POINTS_4, TAPS, cook_toom
+from minicnn.ops.conv2d.winograd_matrices import COMPLEX, FOUR, TAPS, TWO, Points, cook_toom
 from minicnn.ops.conv2d.winograd_tiles import kernel_gradients, kernel_panels, turn
 from minicnn.ops.gemm import floor_of
 from minicnn.ops.memory import empty, scratch
@@ -50,7 +57,7 @@ from minicnn.ops.micro_kernel import VECTORS, panel_width
 from minicnn.shapes import Array, Pads, Shape, Window
 
 CACHE_BYTES = 600_000  # of a core's own cache, for transformed tiles
-CACHE_CHANNELS = 128  # in and out together, up to which the way through the cache is the faster one
+CACHE_CHANNELS = 256  # in and out together, up to which the way through the cache is the faster one
 BLOCK_BYTES = 32 * 2**20  # transformed tiles held at once where all tiles take each step together
 
 
@@ -60,11 +67,11 @@ class Winograd:
     ``sum_tiles`` is how many tiles a kernel gradient adds up at once: a sum of short sums rounds less than a long one.
     """
 
-    def __init__(self, outputs: int, points: Sequence[Fraction], sum_tiles: int) -> None:
+    def __init__(self, outputs: int, points: Points, sum_tiles: int) -> None:
         self.m = outputs
         self.sum_tiles = sum_tiles
-        self.n = outputs + TAPS - 1
-        self.A, self.B, self.G = cook_toom(outputs, points)  # (n, m), (n, n), (n, 3)
+        self.A, self.B, self.G = cook_toom(outputs, points)  # (Q, m), (m + 2, Q), (Q, 3)
+        self.Q = len(self.A)
 
     def unsupported(self, kernel_shape: Shape, window: Window, groups: int) -> str | None:
         """Why this convolution has no Winograd form here, or None."""
@@ -76,12 +83,16 @@ class Winograd:
             return f"padding={window.padding} (Winograd takes at most 2 on a side)"
         return None
 
+    def products(self, OH: int, OW: int) -> int:
+        """Multiplications for a picture's OH x OW outputs, per channel and filter."""
+        return -(-OH // self.m) * -(-OW // self.m) * self.Q**2
+
     def prepare(self, kernel: Array, window: Window, groups: int) -> Array:
-        """(3, 3, C, F) -> U = G k G^T in panels (n*n, P, C, W), see ``ops/gemm.py``: what tiles are multiplied with."""
+        """(3, 3, C, F) -> U = G k G^T in panels (Q*Q, P, C, W), see ``ops/gemm.py``: what tiles are multiplied with."""
         _, _, channels, filters = kernel.shape
         width = panel_width(kernel.dtype)
-        panels = empty((self.n * self.n, -(-filters // width), channels, width), kernel.dtype)
-        kernel_panels(self.m, np.ascontiguousarray(kernel), panels)
+        panels = empty((self.Q * self.Q, -(-filters // width), channels, width), kernel.dtype)
+        kernel_panels(self.Q, np.ascontiguousarray(kernel), panels)
         return panels
 
     def forward(
@@ -104,7 +115,7 @@ class Winograd:
         return y
 
     def _convolve(self, x: Array, panels: Array, bias: Array, floor: float, y: Array, top: int, left: int) -> None:
-        points, channels, (OH, OW) = self.n * self.n, x.shape[3], y.shape[1:3]
+        points, channels, (OH, OW) = self.Q * self.Q, x.shape[3], y.shape[1:3]
         width = _whole_vectors(y.shape[3], y.dtype)
         total = len(y) * -(-OH // self.m) * -(-OW // self.m)
         if channels + width <= CACHE_CHANNELS:
@@ -112,14 +123,14 @@ class Winograd:
             workers = min(numba.get_num_threads(), -(-total // fitting))
             tiles = scratch("tiles", (workers, points, fitting, channels), x.dtype)
             products = scratch("products", (workers, points, fitting, width), x.dtype)
-            blocks.in_cache(self.m, x, panels, bias, floor, y, top, left, tiles, products)
+            blocks.in_cache(self.Q, x, panels, bias, floor, y, top, left, tiles, products)
             return
         for first, count in self._blocks(total, channels + width, x.itemsize):
             tiles = scratch("tiles", (points, count, channels), x.dtype)
             products = scratch("products", (points, count, width), x.dtype)
-            blocks.all_input_tiles(self.m, x, first, count, OH, OW, top, left, tiles)
+            blocks.all_input_tiles(self.Q, x, first, count, OH, OW, top, left, tiles)
             blocks.all_products(tiles, panels, products, count)
-            blocks.all_output_tiles(self.m, products, bias, floor, y, first, count)
+            blocks.all_output_tiles(self.Q, products, bias, floor, y, first, count)
 
     def input_gradient(self, dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int) -> Array:
         """(N, OH, OW, F), (3, 3, C, F) -> (N, H, W, C)"""
@@ -133,7 +144,7 @@ class Winograd:
     def kernel_gradient(self, dy: Array, x: Array, kernel_shape: Shape, window: Window, groups: int) -> Array:
         """(N, OH, OW, F), (N, H, W, C) -> (3, 3, C, F)"""
         _, _, channels, filters = kernel_shape
-        points, (OH, OW), (pad_h, pad_w) = self.n * self.n, dy.shape[1:3], window.pads(*x.shape[1:3])
+        points, (OH, OW), (pad_h, pad_w) = self.Q * self.Q, dy.shape[1:3], window.pads(*x.shape[1:3])
         x, dy = np.ascontiguousarray(x), np.ascontiguousarray(dy)
         panel = panel_width(x.dtype)
         panels, width = -(-filters // panel), _whole_vectors(filters, x.dtype)
@@ -142,18 +153,18 @@ class Winograd:
         for first, count in self._blocks(total, channels + panels * panel, x.itemsize):
             tiles = scratch("tiles", (points, count, channels), x.dtype)
             upstream = scratch("products", (points, panels, count, panel), x.dtype)
-            blocks.all_input_tiles(self.m, x, first, count, OH, OW, pad_h[0], pad_w[0], tiles)
-            blocks.all_upstream_tiles(self.m, dy, first, count, upstream)
+            blocks.all_input_tiles(self.Q, x, first, count, OH, OW, pad_h[0], pad_w[0], tiles)
+            blocks.all_upstream_tiles(self.Q, dy, first, count, upstream)
             for start in range(0, count, self.sum_tiles):
                 at_once = min(self.sum_tiles, count - start)
                 blocks.add_kernel_products(tiles, upstream, sums, start, at_once, first + start == 0)
         dkernel = empty(kernel_shape, x.dtype)
-        kernel_gradients(self.m, sums, dkernel)
+        kernel_gradients(self.Q, sums, dkernel)
         return dkernel
 
     def _blocks(self, total: int, numbers: int, itemsize: int) -> Iterator[tuple[int, int]]:
         """(first tile, how many), as many at once as BLOCK_BYTES allow, with ``numbers`` in each point of a tile."""
-        fitting = max(self.sum_tiles, BLOCK_BYTES // (self.n * self.n * numbers * itemsize))
+        fitting = max(self.sum_tiles, BLOCK_BYTES // (self.Q * self.Q * numbers * itemsize))
         fitting -= fitting % self.sum_tiles
         for first in range(0, total, fitting):
             yield first, min(fitting, total - first)
@@ -165,5 +176,6 @@ def _whole_vectors(filters: int, dtype: np.dtype) -> int:
     return -(-filters // lanes) * lanes
 
 
-F2x2 = Winograd(2, POINTS_2, sum_tiles=64)
-F4x4 = Winograd(4, POINTS_4, sum_tiles=512)
+F2x2 = Winograd(2, TWO, sum_tiles=64)
+F4x4 = Winograd(4, FOUR, sum_tiles=512)
+F4x4_COMPLEX = Winograd(4, COMPLEX, sum_tiles=64)

@@ -3,32 +3,29 @@
 Every transform is a small matrix from both sides, M d M^T: first along rows, then along columns. Channels are taken
 ``CHANNELS`` at a time, so that what stands between the two steps stays in the cache nearest to the core.
 
-Layouts. ``tiles`` (n*n, T, C): for each of the n*n entries of a transformed tile, a matrix with a row per tile.
-``panels`` (n*n, P, rows, W): the same as the right-hand side of a product, cut into panels of W columns (``ops/gemm``).
+Layouts. ``tiles`` (Q*Q, T, C): for each of the Q*Q entries of a transformed tile, a matrix with a row per tile.
+``panels`` (Q*Q, P, rows, W): the same as the right-hand side of a product, cut into panels of W columns (``ops/gemm``).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from minicnn.ops.conv2d.winograd_matrices import (
-    INPUT_2,
-    INPUT_4,
-    KERNEL_2,
-    KERNEL_4,
-    KERNEL_GRADIENT_2,
-    KERNEL_GRADIENT_4,
-    OUTPUT_2,
-    OUTPUT_4,
-    TAPS,
-    UPSTREAM_2,
-    UPSTREAM_4,
+from minicnn.ops.conv2d.winograd_matrices import TAPS
+from minicnn.ops.conv2d.winograd_transforms import (
+    outputs_of,
+    to_input,
+    to_kernel,
+    to_kernel_gradient,
+    to_output,
+    to_output_add,
+    to_upstream,
 )
 from minicnn.ops.jit import njit, njit_parallel, prange
-from minicnn.ops.simd import left_multiply, left_multiply_add, offset, pointer
+from minicnn.ops.simd import offset, pointer
 from minicnn.shapes import Array
 
-CHANNELS = 64  # at a time: 36 x 64 numbers between two steps, 9 KB
+CHANNELS = 64  # at a time: 6 x 7 x 64 numbers between two steps, 11 KB
 
 
 @njit
@@ -49,11 +46,11 @@ def gather(x: Array, picture: int, row0: int, column0: int, size: int, square: A
 
 @njit
 def input_tile(
-    m: int, x: Array, picture: int, row0: int, column0: int, tiles: Array, t: int, half: Array, square: Array
+    Q: int, x: Array, picture: int, row0: int, column0: int, tiles: Array, t: int, half: Array, square: Array
 ) -> None:
     """tiles[:, t] = B^T d B for the n x n inputs d from (row0, column0) on."""
     _, H, W, C = x.shape
-    n, T = m + TAPS - 1, tiles.shape[1]
+    n, T = outputs_of(Q) + TAPS - 1, tiles.shape[1]
     if row0 >= 0 and column0 >= 0 and row0 + n <= H and column0 + n <= W:
         source, row = pointer(x, ((picture * H + row0) * W + column0) * C), W * C
     else:
@@ -63,21 +60,15 @@ def input_tile(
         w = min(CHANNELS, C - c)
         together = n if w == C else 1  # the columns of few channels lie side by side: take all of them as one
         for j in range(0, n, together):
-            if m == 4:
-                left_multiply(INPUT_4, offset(source, j * C + c), row, pointer(half, j * w), n * w, together * w)
-            else:
-                left_multiply(INPUT_2, offset(source, j * C + c), row, pointer(half, j * w), n * w, together * w)
-        for i in range(n):
-            to = pointer(tiles, (i * n * T + t) * C + c)
-            if m == 4:
-                left_multiply(INPUT_4, pointer(half, i * n * w), w, to, T * C, w)
-            else:
-                left_multiply(INPUT_2, pointer(half, i * n * w), w, to, T * C, w)
+            to_input(Q, offset(source, j * C + c), row, pointer(half, j * w), n * w, together * w)
+        for i in range(Q):
+            to = pointer(tiles, (i * Q * T + t) * C + c)
+            to_input(Q, pointer(half, i * n * w), w, to, T * C, w)
 
 
 @njit
 def output_tile(
-    m: int,
+    Q: int,
     products: Array,
     t: int,
     bias: Array,
@@ -91,7 +82,7 @@ def output_tile(
 ) -> None:
     """The m x m outputs A^T M A + bias of tile t, where they belong; what hangs over the border is dropped."""
     _, OH, OW, F = y.shape
-    n, T, width = m + TAPS - 1, products.shape[1], products.shape[2]
+    m, T, width = outputs_of(Q), products.shape[1], products.shape[2]
     inside = row0 + m <= OH and column0 + m <= OW
     if inside:
         result, row = pointer(y, ((picture * OH + row0) * OW + column0) * F), OW * F
@@ -99,18 +90,12 @@ def output_tile(
         result, row = pointer(square, 0), m * F
     for f in range(0, F, CHANNELS):
         w = min(CHANNELS, F - f)
-        for j in range(n):
+        for j in range(Q):
             source = pointer(products, (j * T + t) * width + f)
-            if m == 4:
-                left_multiply(OUTPUT_4, source, n * T * width, pointer(half, j * w), n * w, w)
-            else:
-                left_multiply(OUTPUT_2, source, n * T * width, pointer(half, j * w), n * w, w)
+            to_output(Q, source, Q * T * width, pointer(half, j * w), Q * w, w)
         for i in range(m):
-            source, to = pointer(half, i * n * w), offset(result, i * row + f)
-            if m == 4:
-                left_multiply_add(OUTPUT_4, source, w, to, F, w, pointer(bias, f), floor)
-            else:
-                left_multiply_add(OUTPUT_2, source, w, to, F, w, pointer(bias, f), floor)
+            source, to = pointer(half, i * Q * w), offset(result, i * row + f)
+            to_output_add(Q, source, w, to, F, w, pointer(bias, f), floor)
     if not inside:
         for i in range(min(m, OH - row0)):
             for j in range(min(m, OW - column0)):
@@ -120,12 +105,12 @@ def output_tile(
 
 @njit
 def upstream_tile(
-    m: int, dy: Array, picture: int, row0: int, column0: int, panels: Array, t: int, half: Array, square: Array
+    Q: int, dy: Array, picture: int, row0: int, column0: int, panels: Array, t: int, half: Array, square: Array
 ) -> None:
     """panels[:, :, t] = A dy A^T for the m x m gradients from (row0, column0) on: ``output_tile``, transposed."""
     _, OH, OW, F = dy.shape
     _, P, T, W = panels.shape
-    n = m + TAPS - 1
+    m = outputs_of(Q)
     if row0 + m <= OH and column0 + m <= OW:
         source, row = pointer(dy, ((picture * OH + row0) * OW + column0) * F), OW * F
     else:
@@ -136,72 +121,52 @@ def upstream_tile(
         together = m if w == F else 1
         for j in range(0, m, together):
             start = offset(source, j * F + p * W)
-            if m == 4:
-                left_multiply(UPSTREAM_4, start, row, pointer(half, j * w), m * w, together * w)
-            else:
-                left_multiply(UPSTREAM_2, start, row, pointer(half, j * w), m * w, together * w)
-        for i in range(n):
-            to = pointer(panels, ((i * n * P + p) * T + t) * W)
-            if m == 4:
-                left_multiply(UPSTREAM_4, pointer(half, i * m * w), w, to, P * T * W, w)
-            else:
-                left_multiply(UPSTREAM_2, pointer(half, i * m * w), w, to, P * T * W, w)
-            for j in range(n):  # what fills up the last panel is multiplied too, and must not be NaN
+            to_upstream(Q, start, row, pointer(half, j * w), m * w, together * w)
+        for i in range(Q):
+            to = pointer(panels, ((i * Q * P + p) * T + t) * W)
+            to_upstream(Q, pointer(half, i * m * w), w, to, P * T * W, w)
+            for j in range(Q):  # what fills up the last panel is multiplied too, and must not be NaN
                 for f in range(w, W):
-                    panels[i * n + j, p, t, f] = 0.0
+                    panels[i * Q + j, p, t, f] = 0.0
 
 
 @njit_parallel
-def kernel_panels(m: int, kernel: Array, panels: Array) -> None:
-    """panels (n*n, P, C, W) = G k G^T for the kernel (3, 3, C, F) of every pair of a channel and a filter.
+def kernel_panels(Q: int, kernel: Array, panels: Array) -> None:
+    """panels (Q*Q, P, C, W) = G k G^T for the kernel (3, 3, C, F) of every pair of a channel and a filter.
 
     Between the two steps in float64, whatever the dtype: nothing costs F(4x4) more digits than rounded kernels, and the
     time goes into writing the panels.
     """
     _, _, C, F = kernel.shape
     _, P, _, W = panels.shape
-    n = m + TAPS - 1
     for c in prange(C):
-        half = np.empty(n * TAPS * W, np.float64)
+        half = np.empty(Q * TAPS * W, np.float64)
         for p in range(P):
             w = min(W, F - p * W)
             for j in range(TAPS):
                 source = (j * C + c) * F + p * W
-                if m == 4:
-                    left_multiply(KERNEL_4, pointer(kernel, source), TAPS * C * F, pointer(half, j * w), TAPS * w, w)
-                else:
-                    left_multiply(KERNEL_2, pointer(kernel, source), TAPS * C * F, pointer(half, j * w), TAPS * w, w)
-            for i in range(n):
-                into = ((i * n * P + p) * C + c) * W
-                if m == 4:
-                    left_multiply(KERNEL_4, pointer(half, i * TAPS * w), w, pointer(panels, into), P * C * W, w)
-                else:
-                    left_multiply(KERNEL_2, pointer(half, i * TAPS * w), w, pointer(panels, into), P * C * W, w)
-                for j in range(n):
+                to_kernel(Q, pointer(kernel, source), TAPS * C * F, pointer(half, j * w), TAPS * w, w)
+            for i in range(Q):
+                into = ((i * Q * P + p) * C + c) * W
+                to_kernel(Q, pointer(half, i * TAPS * w), w, pointer(panels, into), P * C * W, w)
+                for j in range(Q):
                     for f in range(w, W):
-                        panels[i * n + j, p, c, f] = 0.0
+                        panels[i * Q + j, p, c, f] = 0.0
 
 
 @njit_parallel
-def kernel_gradients(m: int, total: Array, dkernel: Array) -> None:
-    """dkernel (3, 3, C, F) = G^T dU G, for dU as ``total`` (n*n, C, width); in between in float64."""
+def kernel_gradients(Q: int, total: Array, dkernel: Array) -> None:
+    """dkernel (3, 3, C, F) = G^T dU G, for dU as ``total`` (Q*Q, C, width); in between in float64."""
     _, _, C, F = dkernel.shape
     width = total.shape[2]
-    n = m + TAPS - 1
     for c in prange(C):
-        half = np.empty(n * TAPS * F, np.float64)
-        for j in range(n):
+        half = np.empty(Q * TAPS * F, np.float64)
+        for j in range(Q):
             source = (j * C + c) * width
-            if m == 4:
-                left_multiply(KERNEL_GRADIENT_4, pointer(total, source), n * C * width, pointer(half, j * F), n * F, F)
-            else:
-                left_multiply(KERNEL_GRADIENT_2, pointer(total, source), n * C * width, pointer(half, j * F), n * F, F)
+            to_kernel_gradient(Q, pointer(total, source), Q * C * width, pointer(half, j * F), Q * F, F)
         for i in range(TAPS):
             into = (i * TAPS * C + c) * F
-            if m == 4:
-                left_multiply(KERNEL_GRADIENT_4, pointer(half, i * n * F), F, pointer(dkernel, into), C * F, F)
-            else:
-                left_multiply(KERNEL_GRADIENT_2, pointer(half, i * n * F), F, pointer(dkernel, into), C * F, F)
+            to_kernel_gradient(Q, pointer(half, i * Q * F), F, pointer(dkernel, into), C * F, F)
 
 
 @njit_parallel

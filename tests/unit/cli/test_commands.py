@@ -9,28 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
 
 from detection.images import read_image, write_image
 from detection.orl import load_orl
-from minicnn.cli.main import app
 from minicnn.models import face_cnn
-
-
-def run(*arguments: object, width: int = 60) -> Result:
-    """A command in a narrow terminal. What it raises, other than its exit, is a failure of the test."""
-    result = CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": str(width)})
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def refused(result: Result) -> str:
-    """The message of a command that was expected to fail, without line breaks."""
-    assert result.exit_code == 1
-    assert "Traceback" not in result.output
-    assert result.stderr.count("Error: ") == 1
-    return " ".join(result.stderr.split())
+from tests.unit.cli.terminal import WIDTH, refused, run
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +144,7 @@ def test_summary_of_a_saved_network(tmp_path: Path) -> None:
 def test_summary_of_nothing_we_know(tmp_path: Path) -> None:
     (tmp_path / "net.npz").write_text("no archive")
     assert "net.npz" in refused(run("summary", tmp_path / "net.npz"))
-    assert "a network: face-cnn or vgg-face" in refused(run("summary", "alexnet"))
+    assert "a network: face-cnn, residual-cnn or vgg-face" in refused(run("summary", "alexnet"))
     assert "at least 32x32" in refused(run("summary", "face-cnn", "--input", "10x10x1"))
 
 
@@ -172,11 +155,19 @@ def test_help_names_every_command_and_fits() -> None:
     result = run("--help")
     assert result.exit_code == 0
     assert max(map(len, result.stdout.splitlines())) <= 60
+    assert "..." not in result.stdout.partition("Commands:")[2]  # no sentence is cut off
     for command in ("demo", "detect", "crop", "compare", "summary", "doctor"):
         assert command in result.stdout
         helped = run(command, "--help")
         assert helped.exit_code == 0
         assert "Example" in helped.stdout
+
+
+@pytest.mark.parametrize("command", ["train", "dataset build", "evaluate", "recognise"])
+def test_options_can_be_read_in_a_narrow_terminal(command: str) -> None:
+    lines = run(*command.split(), "--help").stdout.splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    assert not any("…" in line for line in lines)
 
 
 def test_wrong_usage_is_exit_code_2() -> None:

@@ -104,7 +104,7 @@ def test_shapes_on_the_command_line() -> None:
 def test_networks_by_name() -> None:
     assert architecture("vgg-face", top=False).rows[-1].name == "pool5"
     assert architecture("face-cnn", "64x64x3", 7).input_shape == (64, 64, 3)
-    with pytest.raises(OptionError, match="face-cnn or vgg-face"):
+    with pytest.raises(OptionError, match="face-cnn, residual-cnn or vgg-face"):
         architecture("resnet")
     with pytest.raises(OptionError, match="--no-top"):
         architecture("face-cnn", top=False)

@@ -7,35 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
-from typer.testing import CliRunner, Result
 
 from detection.images import read_image, write_image
 from detection.video import write_video
-from minicnn.cli import capture, dataset, detectors
-from minicnn.cli.console import Commands
+from tests.unit.cli.terminal import refused, run
 from tests.unit.detection.dataset.people import beside, photo, write_people
-
-app = typer.Typer(cls=Commands, pretty_exceptions_enable=False)
-app.add_typer(dataset.app, name="dataset")
-app.command()(capture.capture)
-app.command()(detectors.detectors)
-
-
-def run(*arguments: object, width: int = 60) -> Result:
-    """A command in a narrow terminal. What it raises, other than its exit, is a failure of the test."""
-    result = CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": str(width)})
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def refused(result: Result) -> str:
-    """The message of a command that was expected to fail, without line breaks."""
-    assert result.exit_code == 1
-    assert "Traceback" not in result.output
-    assert result.stderr.count("Error: ") == 1
-    return " ".join(result.stderr.split())
 
 
 @pytest.fixture(scope="module")

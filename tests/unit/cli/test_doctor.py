@@ -10,19 +10,12 @@ from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
-from typer.testing import CliRunner
 
 from minicnn import environment, health
-from minicnn.cli.main import app
+from tests.unit.cli.terminal import run
 
 ROOT = Path(__file__).resolve().parents[3]
 KERAS = {"backend": "tensorflow", "source": "Keras's default"}
-
-
-def doctor(*arguments: str) -> Any:
-    result = CliRunner().invoke(app, ["doctor", *arguments], env={"COLUMNS": "60"})
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +43,14 @@ def verdicts(described: dict[str, Any], keras: dict[str, str] = KERAS, **failure
 
 
 def test_a_complete_installation_is_fine() -> None:
-    result = doctor()
+    result = run("doctor")
     assert result.exit_code == 0
     assert max(map(len, result.stdout.splitlines())) <= 60
     assert "tensorflow" in result.stdout
 
 
 def test_as_data() -> None:
-    data = json.loads(doctor("--json").stdout)
+    data = json.loads(run("doctor", "--json").stdout)
     assert data["ok"] is True
     assert data["versions"]["numpy"] == metadata.version("numpy")
     assert data["simd"]["width"] in (128, 256, 512)
@@ -78,7 +71,7 @@ def test_packages_are_those_of_pyproject() -> None:
 )
 def test_a_missing_extra_is_named_with_the_command_that_installs_it(hide: Any, package: str, extra: str) -> None:
     hide({package, *environment.STAND_INS.get(package, ())})
-    result = doctor("--json")
+    result = run("doctor", "--json")
     finding = next(f for f in json.loads(result.stdout)["findings"] if f["subject"] == f"extra '{extra}'")
     assert finding["verdict"] == "missing"
     assert f"not installed: {package};" in finding["found"]
@@ -88,7 +81,7 @@ def test_a_missing_extra_is_named_with_the_command_that_installs_it(hide: Any, p
 
 def test_a_missing_core_package_is_broken(hide: Any) -> None:
     hide({"scipy"})
-    result = doctor()
+    result = run("doctor")
     assert result.exit_code == 1
     assert "scipy" in result.stdout
 
@@ -125,7 +118,7 @@ def test_another_backend_is_named_with_its_source(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("KERAS_BACKEND")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     (tmp_path / "keras.json").write_text('{"backend": "jax"}')
-    data = json.loads(doctor("--json").stdout)
+    data = json.loads(run("doctor", "--json").stdout)
     assert data["keras"]["backend"] == "jax"
     finding = next(f for f in data["findings"] if f["subject"] == "Keras backend")
     assert finding["verdict"] == "warning"
@@ -136,7 +129,7 @@ def test_a_damaged_keras_json_is_a_finding_not_a_crash(monkeypatch: pytest.Monke
     monkeypatch.delenv("KERAS_BACKEND")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     (tmp_path / "keras.json").write_text("{")
-    data = json.loads(doctor("--json").stdout)
+    data = json.loads(run("doctor", "--json").stdout)
     assert str(tmp_path / "keras.json") in data["keras"]["error"]
 
 

@@ -8,18 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
 
-from minicnn.cli.main import app
 from reference_keras.reports import ParityReport
-
-
-def run(*arguments: object) -> Result:
-    result = CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "60"})
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
+from tests.unit.cli.terminal import run
 
 SMALL = ("--batch", 4, "--input", "96x96x1")
 
@@ -78,7 +69,7 @@ def test_a_layer_outside_the_rule_is_exit_code_1(monkeypatch: pytest.MonkeyPatch
     [
         (("--input", "32x40x1"), "an input NxNx1 or NxNx3"),
         (("--input", "64x64x4"), "an input NxNx1 or NxNx3"),
-        (("--model", "lenet"), "a network: face-cnn or vgg-face"),
+        (("--model", "lenet"), "a network: face-cnn, residual-cnn or vgg-face"),
         (("--input", "8x8x1"), "at least 32x32"),
     ],
 )

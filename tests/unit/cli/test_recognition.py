@@ -9,29 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
 
 from detection.images import read_image, write_image
 from detection.video import read_frames, write_video
-from minicnn.cli.main import app
 from minicnn.recognition.unknown import load_thresholds
 from tests.unit.cli.recognition_run import NAMES, build_dataset, build_run, photo
-
-
-def run(*arguments: object, width: int = 60) -> Result:
-    """A command in a narrow terminal. What it raises, other than its exit, is a failure of the test."""
-    result = CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": str(width)})
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def refused(result: Result) -> str:
-    """The message of a command that was expected to fail, without line breaks."""
-    assert result.exit_code == 1
-    assert "Traceback" not in result.output
-    assert result.stderr.count("Error: ") == 1
-    return " ".join(result.stderr.split())
+from tests.unit.cli.terminal import refused, run
 
 
 @pytest.fixture(autouse=True)
@@ -232,7 +215,7 @@ def test_what_cannot_be_recognised(calibrated: Path, photos: Path, tmp_path: Pat
     assert list((tmp_path / "film").iterdir()) == []
     (tmp_path / "file").write_text("")
     assert refused(run("recognise", calibrated, photos, "--out", tmp_path / "file"))
-    assert "minicnn or keras" in refused(run("recognise", calibrated, photos, "--backend", "torch"))
+    assert "--backend as one of minicnn, keras" in refused(run("recognise", calibrated, photos, "--backend", "torch"))
     (calibrated / "threshold.json").write_text("{}")
     assert "threshold.json" in refused(run("recognise", calibrated, photos))
 
@@ -295,3 +278,18 @@ def test_find_ranks_by_distance_and_remembers(calibrated: Path, photos: Path, tm
     assert "at least one picture" in refused(
         run("find", calibrated, tmp_path / "sought.png", "--in", tmp_path / "empty")
     )
+
+
+def test_find_leaves_out_the_photograph_itself_but_not_its_copy(calibrated: Path, photos: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(photos, tmp_path / "folder")
+    shutil.copy(folder / "anna 林.png", folder / "sub" / "copy.png")
+    (tmp_path / "link.png").symlink_to(folder / "anna 林.png")
+    for sought in (folder / "anna 林.png", tmp_path / "link.png"):
+        found = json.loads(run("find", calibrated, sought, "--in", folder, "--json").stdout)
+        names = [Path(match["photo"]).name for match in found["matches"]]
+        assert "anna 林.png" not in names
+        assert names[0] == "copy.png"
+        assert found["matches"][0]["distance"] == pytest.approx(0, abs=1e-6)
+    (tmp_path / "alone").mkdir()
+    alone = shutil.copy(photos / "anna 林.png", tmp_path / "alone")
+    assert "other photographs" in refused(run("find", calibrated, alone, "--in", tmp_path / "alone"))

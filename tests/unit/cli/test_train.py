@@ -9,35 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
-from typer.testing import CliRunner, Result
 
 from detection.images import write_image
 from minicnn.callbacks import Callback
 from minicnn.cli import train as command
-from minicnn.cli.console import Commands
 from minicnn.recognition.embedding import load_gallery
 from minicnn.recognition.run import Run
 from minicnn.recognition.unknown import load_thresholds
+from tests.unit.cli.terminal import refused, run
 
 SIDE = 32
 QUICK = ("--epochs", 3, "--batch", 4, "--no-views")
-
-
-def run(*arguments: object) -> Result:
-    app = typer.Typer(cls=Commands, pretty_exceptions_enable=False)
-    app.command()(command.train)
-    app.callback()(lambda: None)
-    result = CliRunner().invoke(app, ["train", *map(str, arguments)], env={"COLUMNS": "60"})
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def refused(result: Result) -> str:
-    assert result.exit_code == 1
-    assert "Traceback" not in result.output
-    return " ".join(result.stderr.split())
 
 
 def make_dataset(folder: Path, people: tuple[str, ...], each: int = 5, *, split: bool = True) -> Path:
@@ -63,7 +45,7 @@ def dataset(tmp_path: Path) -> Path:
 
 def test_a_run_has_everything(dataset: Path, tmp_path: Path) -> None:
     out = tmp_path / "new" / "run"
-    result = run(dataset, "--out", out, *QUICK, "--seed", 4)
+    result = run("train", dataset, "--out", out, *QUICK, "--seed", 4, "--set", "augment.rotate=20")
     assert result.exit_code == 0, result.output
     assert "3 people, minicnn" in result.stdout
     assert "epoch 3/3: " in result.stderr
@@ -74,13 +56,14 @@ def test_a_run_has_everything(dataset: Path, tmp_path: Path) -> None:
     ]
     config = Run.open(out).config
     assert (config.people, config.input_shape, config.seed) == (("anna", "boris", "çelik"), (SIDE, SIDE, 1), 4)
+    assert config.settings["recipe"]["augment"]["rotate"] == 20
     _, paths = load_gallery(out / "gallery.npz", 3)
     assert paths[0] == "anna/0.png"
     assert {"distance", "probability"} <= set(load_thresholds(out))
 
 
 def test_as_data(dataset: Path, tmp_path: Path) -> None:
-    result = run(dataset, "--out", tmp_path / "run", *QUICK, "--json")
+    result = run("train", dataset, "--out", tmp_path / "run", *QUICK, "--json")
     data = json.loads(result.stdout)
     assert data["epochs"] == len(data["history"]) == 3
     losses = [row["val_loss"] for row in data["history"]]
@@ -91,7 +74,7 @@ def test_interrupted_it_says_how_to_go_on_and_ends_the_same(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    assert run(dataset, "--out", whole, *QUICK).exit_code == 0
+    assert run("train", dataset, "--out", whole, *QUICK).exit_code == 0
 
     class Interrupt(Callback):
         def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
@@ -104,16 +87,16 @@ def test_interrupted_it_says_how_to_go_on_and_ends_the_same(
 
     with monkeypatch.context() as patch:
         patch.setattr(command, "_progress", interrupting)
-        assert "--resume" in refused(run(dataset, "--out", broken, *QUICK))
-    assert run(dataset, "--out", broken, "--resume").exit_code == 0
+        assert "--resume" in refused(run("train", dataset, "--out", broken, *QUICK))
+    assert run("train", dataset, "--out", broken, "--resume").exit_code == 0
     for name in ("model.npz", "checkpoint.npz", "history.csv", "gallery.npz", "threshold.json"):
         assert (broken / name).read_bytes() == (whole / name).read_bytes(), name
 
 
 def test_triplets_and_weights_and_frozen_layers(dataset: Path, tmp_path: Path) -> None:
-    assert run(dataset, "--out", tmp_path / "one", *QUICK).exit_code == 0
+    assert run("train", dataset, "--out", tmp_path / "one", *QUICK).exit_code == 0
     options = ("--objective", "triplet", "--weights", tmp_path / "one" / "model.npz", "--freeze", "conv1,bn1")
-    result = run(dataset, "--out", tmp_path / "two", *QUICK, *options, "--pictures", 2, "--dimensions", 8)
+    result = run("train", dataset, "--out", tmp_path / "two", *QUICK, *options, "--pictures", 2, "--dimensions", 8)
     assert result.exit_code == 0, result.output
     assert "new: embedding/kernel, embedding/bias" in " ".join(result.stderr.split())
     before, after = (Run.open(tmp_path / name).model().weights for name in ("one", "two"))
@@ -124,7 +107,7 @@ def test_triplets_and_weights_and_frozen_layers(dataset: Path, tmp_path: Path) -
 
 def test_a_folder_without_a_split_is_learned_whole(tmp_path: Path) -> None:
     folder = make_dataset(tmp_path / "faces", ("a", "b"), split=False)
-    result = run(folder, "--out", tmp_path / "run", *QUICK)
+    result = run("train", folder, "--out", tmp_path / "run", *QUICK)
     assert result.exit_code == 0, result.output
     assert "No validation pictures" in result.stderr
     assert len(load_gallery(tmp_path / "run" / "gallery.npz", 2)[1]) == 10
@@ -133,7 +116,7 @@ def test_a_folder_without_a_split_is_learned_whole(tmp_path: Path) -> None:
 
 def test_people_whom_the_split_leaves_out_are_not_known(dataset: Path, tmp_path: Path) -> None:
     make_dataset(dataset, ("aaa",), split=False)
-    result = run(dataset, "--out", tmp_path / "run", *QUICK)
+    result = run("train", dataset, "--out", tmp_path / "run", *QUICK)
     assert result.exit_code == 0, result.output
     assert "Not in the split" in result.stderr
     assert Run.open(tmp_path / "run").config.people == ("anna", "boris", "çelik")
@@ -143,7 +126,7 @@ def test_people_whom_the_split_leaves_out_are_not_known(dataset: Path, tmp_path:
 
 def test_one_person_is_not_enough(tmp_path: Path) -> None:
     folder = make_dataset(tmp_path / "faces", ("anna",))
-    assert "two people or more" in refused(run(folder, "--out", tmp_path / "run"))
+    assert "two people or more" in refused(run("train", folder, "--out", tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
 
@@ -151,22 +134,23 @@ def test_a_person_without_training_pictures(dataset: Path, tmp_path: Path) -> No
     split = json.loads((dataset / "split.json").read_text(encoding="utf-8"))
     split["train"] = [path for path in split["train"] if not path.startswith("boris")]
     (dataset / "split.json").write_text(json.dumps(split), encoding="utf-8")
-    assert "none of boris" in refused(run(dataset, "--out", tmp_path / "run"))
+    assert "none of boris" in refused(run("train", dataset, "--out", tmp_path / "run"))
 
 
 def test_crops_of_different_sizes(dataset: Path, tmp_path: Path) -> None:
     write_image(dataset / "anna" / "0.png", np.full((40, 32), 9, np.uint8))
-    assert "crops of one size" in refused(run(dataset, "--out", tmp_path / "run"))
+    assert "crops of one size" in refused(run("train", dataset, "--out", tmp_path / "run"))
 
 
 def test_runs_that_cannot_begin_or_go_on(dataset: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    assert "the folder of a run" in refused(run(dataset, "--out", out, "--resume"))
-    assert run(dataset, "--out", out, *QUICK).exit_code == 0
-    assert "--resume" in refused(run(dataset, "--out", out, *QUICK))
-    assert "--epochs" in refused(run(dataset, "--out", out, "--resume", "--epochs", 9))
+    assert "the folder of a run" in refused(run("train", dataset, "--out", out, "--resume"))
+    assert run("train", dataset, "--out", out, *QUICK).exit_code == 0
+    assert "--resume" in refused(run("train", dataset, "--out", out, *QUICK))
+    assert "--epochs" in refused(run("train", dataset, "--out", out, "--resume", "--epochs", 9))
+    assert "--set" in refused(run("train", dataset, "--out", out, "--resume", "--set", "augment.rotate=9"))
     write_image(dataset / "anna" / "0.png", np.full((SIDE, SIDE), 9, np.uint8))
-    assert "the pictures that" in refused(run(dataset, "--out", out, "--resume"))
+    assert "the pictures that" in refused(run("train", dataset, "--out", out, "--resume"))
 
 
 @pytest.mark.parametrize(
@@ -174,12 +158,13 @@ def test_runs_that_cannot_begin_or_go_on(dataset: Path, tmp_path: Path) -> None:
     [
         (("--backend", "torch"), "--backend as one of minicnn, keras"),
         (("--objective", "guess"), "objective as one of softmax, triplet"),
-        (("--model", "alexnet"), "face-cnn, vgg-face or FILE.py:function"),
+        (("--model", "alexnet"), "face-cnn, residual-cnn, vgg-face or FILE.py:function"),
         (("--freeze", "conv9"), "'conv9'"),
         (("--weights", "missing.npz"), "no such file"),
         (("--learning-rate", 0), "learning_rate"),
+        (("--set", "augment.spin=3"), "NAME=VALUE"),
     ],
 )
 def test_options_out_of_range(options: tuple[object, ...], message: str, dataset: Path, tmp_path: Path) -> None:
-    assert message in refused(run(dataset, "--out", tmp_path / "run", *options))
+    assert message in refused(run("train", dataset, "--out", tmp_path / "run", *options))
     assert not (tmp_path / "run" / "config.json").exists()

@@ -223,8 +223,9 @@ class TestFiles:
             read_image("a\0b.png")
         if hasattr(os, "mkfifo"):
             os.mkfifo(tmp_path / "pipe.jpg")
-            with pytest.raises(ImageError, match="pipe"):
+            with pytest.raises(ImageError, match="pipe") as raised:
                 read_image(tmp_path / "pipe.jpg")
+            assert str(raised.value).count("Expected") == 1
 
     def test_a_file_beyond_all_measure_is_not_read(self, tmp_path, monkeypatch) -> None:
         monkeypatch.setattr(images, "MAX_BYTES", 100)

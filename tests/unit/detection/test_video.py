@@ -19,6 +19,7 @@ from detection.video import Frame, is_video, read_frames, write_video
 from minicnn.errors import ImageError, LoadError, OptionError, ShapeError
 from tests.unit.detection.dataset.people import beside, photo
 from tests.unit.detection.pictures import encode, gradient
+from tests.unit.full_disk import files_up_to
 
 
 def rgb(grey: np.ndarray) -> np.ndarray:
@@ -169,6 +170,19 @@ class TestWriting:
                 film.add(np.zeros((48, 64, 3), np.uint8))
 
         with pytest.raises(ShapeError, match=r"frames of 128x96 pixels\. Received: 64x48"):
+            write()
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"film.mp4": b"old"}
+
+    @pytest.mark.parametrize("size", [1000, 100_000])
+    def test_a_disk_that_is_full_in_the_beginning_or_the_middle(self, size, tmp_path, rng) -> None:
+        (tmp_path / "film.mp4").write_bytes(b"old")
+
+        def write() -> None:
+            with write_video(tmp_path / "film.mp4") as film:
+                for _ in range(30):
+                    film.add(rng.integers(0, 256, (240, 320, 3), np.uint8))  # noise: 20 kB or more each
+
+        with files_up_to(size), pytest.raises(ImageError, match=r"film\.mp4.*refused some of it"):
             write()
         assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"film.mp4": b"old"}
 

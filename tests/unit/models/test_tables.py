@@ -7,11 +7,25 @@ import pytest
 
 from minicnn.errors import OptionError, ShapeError
 from minicnn.layers import LAYERS
-from minicnn.models import Architecture, Row, build, face_cnn, face_cnn_table, vgg_face, vgg_face_table
+from minicnn.model import Model
+from minicnn.models import (
+    Architecture,
+    Row,
+    build,
+    face_cnn,
+    face_cnn_table,
+    residual_cnn,
+    residual_cnn_table,
+    vgg_face,
+    vgg_face_table,
+)
+from minicnn.models.outline import outline
+from minicnn.models.table import INPUT
 from minicnn.sequential import Sequential
+from minicnn.summary import summarize
 
 
-def shapes(model: Sequential, kind: str) -> list[tuple[int, ...]]:
+def shapes(model: Model, kind: str) -> list[tuple[int, ...]]:
     return [layer.output_shape(layer.input_shape) for layer in model.layers if type(layer).__name__ == kind]
 
 
@@ -66,14 +80,14 @@ def test_face_cnn_is_small() -> None:
     assert 70e6 < flop < 80e6  # the docstring says 74
 
 
-@pytest.mark.parametrize("table", [face_cnn_table, vgg_face_table])
+@pytest.mark.parametrize("table", [face_cnn_table, residual_cnn_table, vgg_face_table])
 def test_names_are_unique_and_kinds_known(table) -> None:
     rows = table().rows
     assert len({row.name for row in rows}) == len(rows)
     assert {row.kind for row in rows} <= LAYERS.keys()
 
 
-@pytest.mark.parametrize("table", [face_cnn_table, vgg_face_table])
+@pytest.mark.parametrize("table", [face_cnn_table, residual_cnn_table, vgg_face_table])
 def test_without_softmax_the_last_layer_gives_logits(table) -> None:
     rows = table(classes=7, softmax=False).rows
     assert rows[-1].kind == "Dense"
@@ -106,7 +120,7 @@ def test_he_initialisation_keeps_activations_alive_through_thirteen_convolutions
     assert 0.1 < vgg_face((64, 64, 3), include_top=False)(x).std() < 10
 
 
-@pytest.mark.parametrize("model", [face_cnn, vgg_face])
+@pytest.mark.parametrize("model", [face_cnn, residual_cnn, vgg_face])
 @pytest.mark.parametrize("input_shape", [(31, 64, 1), (64, 31, 3), (64, 64), (64, 64, 0), (64.0, 64, 3)])
 def test_pictures_that_are_too_small_are_refused_with_the_reason(model, input_shape) -> None:
     with pytest.raises(ShapeError, match=r"at least 32x32.*Received: \(.*\(200, 200, 1\)"):
@@ -117,3 +131,62 @@ def test_an_unknown_kind_is_refused_with_the_row_and_the_known_ones() -> None:
     table = Architecture("odd", (8, 8, 1), (Row("Conv3D", "conv1"),))
     with pytest.raises(OptionError, match=r"Conv2D.*Received: 'Conv3D' in row 'conv1'"):
         build(table)
+
+
+# -- tables that branch ------------------------------------------------------------------------------------------------
+
+
+def test_residual_cnn_shrinks_from_200_to_6() -> None:
+    model = residual_cnn()
+    assert shapes(model, "Add") == [(50, 50, 16), (25, 25, 32), (12, 12, 64), (6, 6, 128)]
+    assert model.output_shape == (40,)
+    assert model.get_layer("fc").parameter_count == 5160
+
+
+def test_residual_cnn_is_small() -> None:
+    rows = summarize(residual_cnn())
+    assert sum(row.parameters for row in rows) < 400_000
+    assert 70e6 < 2 * sum(row.multiplications for row in rows) < 110e6  # floating-point operations, as face_cnn's 74
+
+
+def test_every_block_adds_its_input() -> None:
+    reads = {row.name: row.reads for row in summarize(residual_cnn())}
+    assert reads["block1_conv1"] == ("relu1",)
+    assert reads["block1_add"] == ("relu1", "block1_bn2")  # the shape stays: the input itself
+    assert reads["block2_conv0"] == reads["block2_conv1"] == ("pool1",)
+    assert reads["block2_add"] == ("block2_bn0", "block2_bn2")
+    fused = {row.name: row.algorithm for row in summarize(residual_cnn())}
+    assert fused["block1_relu1"] == "in block1_bn1"
+    assert fused["block1_relu2"] == "in block1_add"
+
+
+def test_a_block_that_computes_nothing_passes_its_input_on() -> None:
+    """With gamma = beta = 0 in the second normalisation a block adds nothing: what is positive passes as it is."""
+    model = residual_cnn((64, 48, 1), classes=3)
+    for key in ("gamma", "beta"):
+        model.weights[f"block1_bn2/{key}"][...] = 0
+    tensors = model.symbols()
+    names = ["", *(layer.name for layer in model.path)]
+    before, after = (tensors[names.index(name)] for name in ("relu1", "block1_relu2"))
+    crops = np.random.default_rng(0).standard_normal((2, 64, 48, 1), dtype=np.float32)
+    np.testing.assert_array_equal(*Model(tensors[0], [before, after])(crops))
+
+
+def test_a_table_is_a_row_of_layers_or_a_graph() -> None:
+    assert isinstance(build(face_cnn_table((32, 32, 1), 2)), Sequential)
+    assert type(build(residual_cnn_table((32, 32, 1), 2))) is Model
+    named = Architecture("named", (4,), (Row("ReLU", "a", reads=(INPUT,)), Row("ReLU", "b", reads=("a",))))
+    assert isinstance(build(named), Sequential)
+
+
+def test_a_row_can_read_only_what_stands_above_it() -> None:
+    table = Architecture("odd", (8, 8, 1), (Row("ReLU", "a", reads=("b",)), Row("ReLU", "b")))
+    with pytest.raises(OptionError, match=r"names of rows above 'a' for it to read\. Received: b"):
+        build(table)
+
+
+def test_an_outline_has_shapes_and_takes_no_memory() -> None:
+    sketch, model = outline(residual_cnn_table()), residual_cnn()
+    assert sketch.shapes == model.shapes
+    assert sketch.parameter_count == model.parameter_count
+    assert all(array.strides == (0,) * array.ndim for array in sketch.weights.values())

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from minicnn.errors import DtypeError, OptionError, ShapeError
+from minicnn.layers import Activation
 from minicnn.ops import activations as ops
+from minicnn.ops.curves import CURVES, curve, curve_backward
 
 INF, NAN = math.inf, math.nan
 EXTREMES = [0.0, -0.0, 1e-30, -1e-30, 1.0, -1.0, 50.0, -50.0, 1e4, -1e4, 3e38, -3e38, INF, -INF]
@@ -197,3 +199,19 @@ def test_relu_in_place_is_relu(shape: tuple[int, ...], dtype: type, rng: np.rand
     expected = ops.relu_backward(dy, cache)
     assert ops.relu_backward_(dy, x) is dy
     np.testing.assert_array_equal(dy, expected)
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_curves_at_the_ends_of_the_line(name: str) -> None:
+    """No warning, no NaN out of finite numbers but where one is due, and NaN stays NaN."""
+    x = np.array([[-1e4, -100.0, -1.0, 0.0, 1.0, 100.0, np.nan]])
+    y, cache = curve(x, name)
+    dx = curve_backward(np.ones_like(x), cache)
+    assert np.isfinite(y[0, :6]).all()
+    assert np.isfinite(dx[0, :6]).all()
+    assert np.isnan(y[0, 6])
+
+
+def test_an_activation_that_is_none() -> None:
+    with pytest.raises(OptionError, match=r"an activation among linear, relu, .*gelu.*Received: 'magic'"):
+        Activation("magic")

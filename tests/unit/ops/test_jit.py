@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from tests.unit.permissions import obeying
+
 ROOT = Path(__file__).resolve().parents[3]
 
 SOURCES = {
@@ -116,17 +118,6 @@ def kept(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.jit*"))
 
 
-def unprivileged(tmp_path: Path) -> tuple[str, ...]:
-    """What makes a process respect permissions. Root's do not, unless it gives up that power."""
-    if os.name == "nt":
-        pytest.skip("permissions of folders do not work like this here")
-    if os.geteuid() != 0:
-        return ()
-    if not shutil.which("setpriv"):
-        pytest.skip("root may write everywhere")
-    return ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override")
-
-
 def test_the_second_process_compiles_nothing_and_loads_no_compiler(package: Path, run: Run) -> None:
     first = run()
     assert (first["results"], first["found"], first["warnings"]) == (RIGHT, COMPILED, [])
@@ -188,9 +179,9 @@ def test_processes_that_compile_at_the_same_time(
     assert run()["found"] == FOUND
 
 
-def test_a_folder_that_can_only_be_read_is_read(package: Path, run: Run, tmp_path: Path) -> None:
+def test_a_folder_that_can_only_be_read_is_read(package: Path, run: Run) -> None:
     run()
-    before = unprivileged(tmp_path)
+    before = obeying()
     (package / "__pycache__" / "jit").chmod(0o555)
     said = run(*before)
     assert (said["results"], said["found"], said["warnings"]) == (RIGHT, FOUND, [])
@@ -199,7 +190,7 @@ def test_a_folder_that_can_only_be_read_is_read(package: Path, run: Run, tmp_pat
 def test_beside_sources_that_can_only_be_read_the_users_folder_takes_over(
     package: Path, run: Run, tmp_path: Path
 ) -> None:
-    before = unprivileged(tmp_path)
+    before = obeying()
     package.chmod(0o555)
     assert run(*before)["warnings"] == []
     assert not kept(package)
@@ -208,7 +199,7 @@ def test_beside_sources_that_can_only_be_read_the_users_folder_takes_over(
 
 
 def test_nowhere_to_write_is_one_warning(package: Path, run: Run, tmp_path: Path) -> None:
-    before = unprivileged(tmp_path)
+    before = obeying()
     (tmp_path / "home").mkdir(mode=0o555)
     package.chmod(0o555)
     for _ in range(2):
@@ -221,7 +212,7 @@ def test_nowhere_to_write_is_one_warning(package: Path, run: Run, tmp_path: Path
 def test_a_user_without_a_home(package: Path, run: Run, tmp_path: Path) -> None:
     homeless = "import os, pwd; del os.environ['HOME']; pwd.getpwuid = lambda uid: {}[uid]\n" + SCRIPT
     assert run(script=homeless)["warnings"] == []  # beside the sources
-    before = unprivileged(tmp_path)
+    before = obeying()
     shutil.rmtree(package / "__pycache__")
     package.chmod(0o555)
     said = run(*before, script=homeless)

@@ -13,6 +13,8 @@ from minicnn.ops.micro_kernel import (
     VECTORS,
     panel_width,
     tile,
+    tile_in_parts,
+    tile_in_parts_in_python,
     tile_in_python,
     walking_tile,
     walking_tile_in_python,
@@ -159,3 +161,54 @@ def test_in_a_panel(run: int, dtype: Any, rng: np.random.Generator) -> None:
     bound = 1e-5 if dtype == np.float32 else 1e-13
     np.testing.assert_allclose(found, defined, rtol=0, atol=bound * np.abs(a @ b).max())
     np.testing.assert_allclose(found, a.astype("f8") @ b, rtol=0, atol=bound * np.abs(a @ b).max())
+
+
+@njit
+def _in_parts(rows, vectors, a, b, offsets, addend, addend_row, c):  # type: ignore[no-untyped-def]
+    segments = len(offsets) // 2
+    at, run = pointer(offsets, 0), len(b) // segments
+    first = (pointer(a, 0), a.shape[1], 1, pointer(b, 0))
+    tile_in_parts(rows, vectors, *first, at, segments, run, pointer(addend, 0), addend_row, pointer(c, 0), c.shape[1])
+
+
+@pytest.mark.parametrize("rows", [1, ROWS - 1, ROWS])
+@pytest.mark.parametrize("run, segments", [(1, 4), (5, 3), (32, 1), (32, 5)])
+def test_in_parts(rows: int, run: int, segments: int, rng: np.random.Generator) -> None:
+    """To the last bit but one: each segment from zero, then added to what is there; products rounded with their sum."""
+    dtype = np.float32
+    width = panel_width(dtype)
+    a = rng.standard_normal((ROWS, run * segments)).astype(dtype)
+    b = rng.standard_normal((run * segments, width)).astype(dtype)
+    starts = np.arange(segments) * run
+    offsets = np.stack([starts, starts * width], axis=1).reshape(-1).astype(np.intp)
+    addend = rng.standard_normal((ROWS, width)).astype(dtype)
+    for addend_row in (0, width):
+        found, defined = np.full((ROWS, width), 7, dtype), np.full((ROWS, width), 7, dtype)
+        _in_parts(rows, VECTORS, a, b, offsets, addend, addend_row, found)
+        flat = (a.reshape(-1), run * segments, 1, b.reshape(-1), offsets, segments, run, addend.reshape(-1), addend_row)
+        tile_in_parts_in_python(rows, VECTORS, *flat, defined.reshape(-1), width)
+        assert close((found, defined))
+        expected = np.broadcast_to(addend[0], addend.shape) if addend_row == 0 else addend
+        for part in range(segments):
+            own = np.s_[part * run : (part + 1) * run]
+            exact = np.zeros((ROWS, width), dtype)
+            for k in range(run):  # a product and a sum, rounded once: float64 holds the product of two float32
+                exact = (exact + a[:, own][:, k, None].astype("f8") * b[own][k]).astype(dtype)
+            expected = expected + exact
+        np.testing.assert_allclose(
+            found[:rows], expected[:rows], rtol=0, atol=2 * float(np.spacing(np.abs(expected).max()))
+        )
+        assert (found[rows:] == 7).all()
+
+
+def test_parts_round_less_than_one_long_sum(rng: np.random.Generator) -> None:
+    width, run, segments = panel_width(np.float32), 32, 32
+    a = rng.uniform(0, 1, (ROWS, run * segments)).astype(np.float32)  # all of one sign: errors add up
+    b = rng.uniform(0, 1, (run * segments, width)).astype(np.float32)
+    starts = np.arange(segments) * run
+    offsets = np.stack([starts, starts * width], axis=1).reshape(-1).astype(np.intp)
+    long, parts = np.zeros((ROWS, width), np.float32), np.zeros((ROWS, width), np.float32)
+    _from_panel(ROWS, VECTORS, a, b, offsets, long)
+    _in_parts(ROWS, VECTORS, a, b, offsets, np.zeros(width, np.float32), 0, parts)
+    truth = a.astype("f8") @ b
+    assert np.square(parts - truth).mean() < np.square(long - truth).mean() / 4

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minicnn.ops.conv2d.winograd import F2x2, F4x4
+from minicnn.ops.conv2d.winograd import F2x2, F4x4, F4x4_COMPLEX
 from minicnn.ops.jit import njit
 from minicnn.ops.simd import decode, encode, left_multiply, left_multiply_in_python, pointer
 
-MATRICES = {"B": F4x4.B.T, "A": F4x4.A, "At": F4x4.A.T, "B2": F2x2.B.T}
+MATRICES = {"B": F4x4.B.T, "A": F4x4.A, "At": F4x4.A.T, "B2": F2x2.B.T, "complex At": F4x4_COMPLEX.A.T}
 
 
 def compiled(matrix: str) -> Any:

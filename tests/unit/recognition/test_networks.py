@@ -11,13 +11,14 @@ import pytest
 from minicnn.data import PeopleBatches
 from minicnn.errors import LoadError, OptionError, ShapeError
 from minicnn.layers import Dense, UnitNormalization
+from minicnn.model import Model
 from minicnn.recognition.networks import embedding_layer, freeze, make_network, start_from
 from minicnn.recognition.recipe import Recipe, balanced_weights
 from minicnn.sequential import Sequential
 from tests.unit.recognition.faces import PEOPLE, data, network, recipe
 
 OWN = """
-from minicnn import Conv2D, Dense, Flatten, ReLU, Sequential, Softmax
+from minicnn import Add, Conv2D, Dense, Flatten, Input, Model, ReLU, Sequential, Softmax
 
 def tiny(input_shape, classes):
     layers = [Conv2D(4, 3, strides=2, name="conv1"), ReLU(), Flatten(name="flat"), Dense(classes, name="scores")]
@@ -32,6 +33,11 @@ def too_few(input_shape, classes):
 def no_network(input_shape, classes):
     return None
 
+def branching(input_shape, classes):
+    x = Input(input_shape)
+    y = Conv2D(1, 3, padding="same", name="conv1")(x)
+    return Model(x, Dense(classes, name="scores")(Flatten(name="flat")(Add()([x, y]))), name="tiny")
+
 number = 5
 """
 
@@ -42,7 +48,7 @@ def own(tmp_path: Path) -> str:
     return str(tmp_path / "nets.py")
 
 
-def made(name: str, objective: str = "softmax", seed: int = 0) -> Sequential:
+def made(name: str, objective: str = "softmax", seed: int = 0) -> Model:
     return make_network(name, (32, 32, 1), 5, objective=objective, dimensions=16, dropout=0.0, seed=seed)
 
 
@@ -59,18 +65,25 @@ def test_vgg_face_describes_faces_by_what_its_last_dense_layer_is_given() -> Non
     assert (model.output_shape, embedding_layer(model, "softmax")) == ((5,), "drop7")
 
 
-def test_a_network_of_ones_own(own: str) -> None:
-    model = made(f"{own}:tiny")
+def test_a_residual_network_describes_faces_by_its_channels_means() -> None:
+    model = made("residual-cnn")
+    assert (model.output_shape, embedding_layer(model, "softmax")) == ((5,), "drop")
+    assert model.up_to("drop").output_shape == (128,)
+
+
+@pytest.mark.parametrize("function", ["tiny", "branching"])
+def test_a_network_of_ones_own(function: str, own: str) -> None:
+    model = made(f"{own}:{function}")
     assert (model.name, model.output_shape) == ("tiny", (5,))
     assert embedding_layer(model, "softmax") == "flat"
-    same, other = made(f"{own}:tiny"), made(f"{own}:tiny", seed=1)
+    same, other = made(f"{own}:{function}"), made(f"{own}:{function}", seed=1)
     assert np.array_equal(model.weights["conv1/kernel"], same.weights["conv1/kernel"])
     assert not np.array_equal(model.weights["conv1/kernel"], other.weights["conv1/kernel"])  # the seed decides
 
 
-@pytest.mark.parametrize("name", ["face-cnn", "own"])
+@pytest.mark.parametrize("name", ["face-cnn", "residual-cnn", "OWN:tiny", "OWN:branching"])
 def test_a_triplet_network_ends_on_the_sphere(name: str, own: str, rng: np.random.Generator) -> None:
-    model = made(name if name == "face-cnn" else f"{own}:tiny", "triplet")
+    model = made(name.replace("OWN", own), "triplet")
     assert [type(layer) for layer in model.path[-2:]] == [Dense, UnitNormalization]
     assert embedding_layer(model, "triplet") == "unit"
     y = model(rng.standard_normal((3, 32, 32, 1), dtype=np.float32))
@@ -81,7 +94,7 @@ def test_a_triplet_network_ends_on_the_sphere(name: str, own: str, rng: np.rando
 @pytest.mark.parametrize(
     "name, match",
     [
-        ("alexnet", "face-cnn, vgg-face or FILE.py:function"),
+        ("alexnet", "face-cnn, residual-cnn, vgg-face or FILE.py:function"),
         ("OWN:with_softmax", "ends in scores"),
         ("OWN:too_few", r"-> \(4,\)"),
         ("OWN:no_network", "NoneType"),
@@ -178,3 +191,18 @@ def test_batches_of_a_recipe() -> None:
 def test_recipes_that_are_none(wrong: dict[str, Any]) -> None:
     with pytest.raises(OptionError):
         Recipe(**wrong)
+
+
+def test_a_recipe_with_other_values_as_they_are_typed() -> None:
+    typed = ["epochs=3", "views=false", "augment.rotate=2.5", "objective=triplet"]
+    augment = dict(Recipe().augment) | {"rotate": 2.5}
+    assert Recipe().changed(typed) == Recipe(epochs=3, views=False, objective="triplet", augment=augment)
+    assert Recipe(augment={}).changed(["batch=4"]) == Recipe(augment={}, batch=4)
+
+
+@pytest.mark.parametrize(
+    "setting", ["epochs", "eposchs=3", "epochs.x=3", "augment.spin=3", "augment=none", "epochs=0", "epochs=[1]", "=3"]
+)
+def test_values_that_a_recipe_cannot_have(setting: str) -> None:
+    with pytest.raises(OptionError):
+        Recipe().changed([setting])

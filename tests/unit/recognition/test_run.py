@@ -12,7 +12,7 @@ import pytest
 
 from minicnn.errors import LoadError, MinicnnError, OptionError, ShapeError
 from minicnn.recognition.embedding import load_gallery, save_gallery
-from minicnn.recognition.engine import MinicnnEngine, up_to
+from minicnn.recognition.engine import MinicnnEngine
 from minicnn.recognition.identify import Gallery
 from minicnn.recognition.run import CONFIG, MODEL, Run, RunConfig
 from minicnn.recognition.train import write_weights
@@ -113,7 +113,7 @@ def test_an_engine_answers_and_embeds(run: Run) -> None:
     engine = MinicnnEngine(run)
     x = pictures(np.arange(3).repeat(13), seed=3).x  # 39: more than one part
     np.testing.assert_array_equal(engine.logits(x), run.model().predict(x, 32))
-    features = up_to(run.model(), "pool1").predict(x).reshape(39, -1)
+    features = run.model().up_to("pool1").predict(x).reshape(39, -1)
     expected = features / np.linalg.norm(features, axis=1, keepdims=True)
     np.testing.assert_allclose(engine.embed(x), expected, rtol=1e-5, atol=1e-7)
     assert engine.embed(x).dtype == np.float32
@@ -130,7 +130,7 @@ def test_a_triplet_run_has_no_scores(tmp_path: Path) -> None:
 
 def test_up_to_an_unknown_layer() -> None:
     with pytest.raises(OptionError, match="flatten"):
-        up_to(network(), "fc9")
+        network().up_to("fc9")
 
 
 def test_galleries(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from detection.boxes import Face
 from detection.crop import CropSettings
 from detection.dataset import BuildSettings, build_dataset
 from detection.dataset import work as work_module
@@ -405,6 +406,81 @@ class TestEndedInTheMiddle:
         after = journal_sources(tmp_path / "killed")
         assert after[: len(before)] == before
         assert len(after) == len(set(after)) == 28  # none lost, none done twice
+
+
+class Fragile:
+    """dlib's detector, but at a picture of ``width`` pixels the process dies, as it does when memory runs out.
+
+    ``once``: a file that is made at the first such death; there is no second one then.
+    """
+
+    def __init__(self, width: int, once: Path | None = None) -> None:
+        self.name, self.width, self.once = "fragile", width, once
+        self.hog = HOG()
+
+    def detect(self, rgb: np.ndarray) -> list[Face]:
+        if rgb.shape[1] == self.width and not (self.once and self.once.exists()):
+            if self.once:
+                self.once.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.hog.detect(rgb)
+
+
+class DeadAtOnce:
+    """A detector whose process dies while it is made, in every process but the one that asked for it."""
+
+    name = "dead at once"
+
+    def __init__(self, parent: int) -> None:
+        if os.getpid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.slow
+class TestProcessesThatDie:
+    WIDE = 777
+
+    @pytest.fixture
+    def photos(self, tmp_path: Path) -> Path:
+        folder = write_people(tmp_path / "photos")
+        for name in ("p0/0a.png", "p2/0a.png"):  # neither at the beginning nor at the end
+            write_image(folder / name, np.full((90, self.WIDE), 9, np.uint8))
+        return folder
+
+    def test_the_photograph_at_fault_is_rejected_and_the_others_are_not_lost(self, photos, whole, tmp_path) -> None:
+        left = tmp_path / "out" / "p1" / ".0.png.png.0123456789ab.tmp"  # what a process that died had begun to write
+        seen = []
+
+        def progress(done: int, total: int) -> None:
+            left.parent.mkdir(exist_ok=True)
+            left.write_bytes(b"half")
+            seen.append((done, total))
+
+        maker = partial(Fragile, self.WIDE)
+        built = build_dataset(photos, tmp_path / "out", maker, PLAIN, processes=2, progress=progress)
+        assert [row.source for row in built.rejected] == ["p0/0a.png", "p2/0a.png"]
+        assert all("at which the process that reads it dies" in row.reason for row in built.rejected)
+        assert seen == [(done, 14) for done in range(15)]
+        crops = {path: data for path, data in contents(tmp_path / "out").items() if path.endswith(".png")}
+        assert crops == {path: data for path, data in contents(whole).items() if path.endswith(".png")}
+        assert not left.exists()
+        again = build_dataset(photos, tmp_path / "out", maker, PLAIN, processes=2)
+        assert (again.done_before, again.rejected) == (14, built.rejected)
+
+    def test_a_process_that_was_ended_from_outside_costs_nothing(self, photos, tmp_path) -> None:
+        maker = partial(Fragile, self.WIDE, tmp_path / "once")
+        built = build_dataset(photos, tmp_path / "out", maker, PLAIN, processes=2)
+        assert (tmp_path / "once").exists()
+        assert built.crops == 12
+        assert {row.reason for row in built.rejected} == {
+            "Expected at least one face. Received: none in 777x90 pixels."
+        }
+        assert len(journal_sources(tmp_path / "out")) == 14
+
+    def test_processes_that_cannot_start_are_one_error(self, photos, tmp_path) -> None:
+        with pytest.raises(StateError, match="one that died at its start"):
+            build_dataset(photos, tmp_path / "out", partial(DeadAtOnce, os.getpid()), PLAIN, processes=2)
+        assert journal_sources(tmp_path / "out") == []
 
 
 def journal_sources_until_cut(journal: Path) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detection.crop import CropSettings
+from detection.dataset import BuildSettings, build_dataset
 from detection.dataset.check import check_dataset
 from detection.dataset.load import PARTS, load_dataset, read_split
 from detection.dataset.similar import Similar
 from detection.dataset.split import divide, split_dataset
+from detection.detectors import make_detector
 from detection.images import read_image, write_image
 from detection.optional import load_cv2
 from minicnn.errors import ImageError, LabelError, LoadError, OptionError
-from tests.unit.detection.dataset.people import photo
+from tests.unit.detection.dataset.people import photo, write_people
 
 BAD_SHARES = [
     {"test": 1.5},
@@ -190,6 +194,25 @@ class TestFiles:
         assert crops.shape == (2, 224, 184, 3)
         assert np.array_equal(crops[0], np.repeat(grey[:, :, None], 3, axis=2))
         assert np.array_equal(crops[1][..., 2], 255 - grey)
+
+    def test_all_parts_have_the_colour_of_the_dataset(self, tmp_path) -> None:
+        (tmp_path / "p0").mkdir()
+        for number in range(3):
+            write_image(tmp_path / "p0" / f"{number}.png", photo(0, number))
+        write_image(tmp_path / "p0" / "3.png", np.stack([photo(0, 3), photo(0, 3), 255 - photo(0, 3)], axis=2))
+        split = {"train": ["p0/0.png", "p0/1.png"], "validation": ["p0/2.png"], "test": ["p0/3.png"]}
+        (tmp_path / "split.json").write_text(json.dumps(split))
+        assert {load_dataset(tmp_path, part).crops.shape[3] for part in split} == {3}
+
+    def test_a_manifest_says_which_colour_a_dataset_has(self, tmp_path) -> None:
+        write_people(tmp_path / "photos", people=1, shots=2)  # black and white
+        for colour, shape in (("rgb", (2, 30, 30, 3)), ("grey", (2, 30, 30))):
+            settings = BuildSettings(CropSettings(30, colour), align="none")
+            build_dataset(tmp_path / "photos", tmp_path / colour, partial(make_detector, "dlib-hog"), settings)
+            assert load_dataset(tmp_path / colour).crops.shape == shape
+        write_image(tmp_path / "grey" / "p0" / "captured.png", np.full((30, 30, 3), (9, 0, 0), np.uint8))
+        with pytest.raises(ImageError, match=r"p0/captured\.png'.*a grey crop.*one in colour.*same --colour"):
+            load_dataset(tmp_path / "grey")
 
     def test_what_was_asked_is_written_beside_it(self, folder) -> None:
         split_dataset(folder, seed=5, test=0.3)

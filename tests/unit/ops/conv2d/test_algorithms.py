@@ -7,6 +7,7 @@ their error, relative to the largest number of the result, must stay below the b
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -265,7 +266,7 @@ def test_one_bad_pixel_reaches_the_outputs_that_see_it_and_no_others(name: str, 
     with np.errstate(invalid="ignore"):
         y, _ = conv2d(spoilt, kernel, bias, algorithm=name, **case.options)
     assert not np.isfinite(y[seen]).any()
-    spread = _tiles_of(seen, 4 if name == "winograd" else 2) if name.startswith("winograd") else seen
+    spread = _tiles_of(seen, 2 if name == "winograd_2x2" else 4) if name.startswith("winograd") else seen
     assert np.array_equal(y[~spread], clean[~spread])
     if np.isinf(value) and not name.startswith("winograd"):
         assert np.isinf(y[seen]).all()
@@ -359,8 +360,8 @@ def test_backward_leaves_out_what_nobody_asked_for(name: str) -> None:
 @pytest.mark.parametrize(
     "kernel, options, groups, expected",
     [
-        ((3, 3, 64, 64), {}, 1, "winograd_2x2"),
-        ((3, 3, 16, 16), {"padding": "same"}, 1, "winograd_2x2"),
+        ((3, 3, 64, 64), {}, 1, "winograd_complex"),
+        ((3, 3, 16, 16), {"padding": "same"}, 1, "winograd_complex"),
         ((3, 3, 15, 64), {}, 1, "direct"),
         ((3, 3, 64, 15), {}, 1, "direct"),
         ((3, 3, 64, 64), {"strides": 2}, 1, "direct"),
@@ -374,7 +375,18 @@ def test_auto_chooses(kernel: Shape, options: dict[str, Any], groups: int, expec
     assert choose(kernel, Window.of(kernel[:2], **options), groups) == expected
 
 
+@pytest.mark.parametrize("size, small", [(28, False), (25, False), (14, True), (13, True), (12, False), (6, True)])
+@pytest.mark.parametrize("pictures", [1, 8])
+def test_auto_takes_small_tiles_where_large_ones_hang_over(size: int, small: bool, pictures: int) -> None:
+    """Multiplications per channel and filter: 49 or 16 for each tile, also for one that lies mostly outside."""
+    across_small, across_large = math.ceil(size / 2), math.ceil(size / 4)
+    assert small == (16 * across_small**2 <= 49 * across_large**2)
+    expected = "winograd_2x2" if small else "winograd_complex"
+    window = Window.of((3, 3), padding="same")
+    assert choose((3, 3, 64, 64), window, 1, (pictures, size, size, 64)) == expected
+
+
 def test_the_cache_says_what_ran() -> None:
     x, kernel, _, _ = arrays(LARGE[1])
-    assert conv2d(x, kernel)[1].algorithm == "winograd_2x2"
+    assert conv2d(x, kernel)[1].algorithm == choose(kernel.shape, Window.of((3, 3)), 1, x.shape)
     assert conv2d(x, kernel, algorithm="direct")[1].algorithm == "direct"

@@ -113,7 +113,7 @@ def test_padding_on_one_side_only(padding: Any, strides: int) -> None:
     assert_right((1, 4, 5, 2), (2, 4, 2, 2), padding=padding, strides=strides)
 
 
-@pytest.mark.parametrize("algorithm", ["winograd", "winograd_2x2"])
+@pytest.mark.parametrize("algorithm", ["winograd", "winograd_2x2", "winograd_complex"])
 @pytest.mark.parametrize("padding", [side for side in SIDES if max(max(pair) for pair in side) < 3])
 def test_winograd_with_padding_on_one_side_only(algorithm: str, padding: Any) -> None:
     arrays = made((2, 7, 6, 3), (3, 3, 3, 2), padding=padding)
@@ -283,6 +283,7 @@ def variants(array: Array) -> Iterator[Array]:
         ("direct", {"padding": ((0, 1), (2, 0)), "dilation_rate": 2}),
         ("winograd", {"padding": "same"}),
         ("winograd_2x2", {}),
+        ("winograd_complex", {"padding": "same"}),
     ],
 )
 def test_read_only_and_strided_arrays_give_the_same_bits(name: str, options: Options, dtype: Any) -> None:
@@ -319,6 +320,7 @@ SAME: list[tuple[str, tuple[int, ...], tuple[int, ...], Options]] = [
     ("winograd", (2, 18, 23, 70), (3, 3, 70, 66), {}),
     ("winograd_2x2", (3, 21, 19, 17), (3, 3, 17, 37), {"padding": ((2, 0), (1, 2))}),
     ("winograd_2x2", (2, 12, 13, 100), (3, 3, 100, 40), {"padding": "same"}),
+    ("winograd_complex", (2, 15, 13, 100), (3, 3, 100, 40), {"padding": "same"}),
 ]
 
 
@@ -346,7 +348,9 @@ def test_the_bits_do_not_depend_on_threads(
 
 
 @pytest.mark.parametrize("relu", [False, True])
-@pytest.mark.parametrize("algorithm", [winograd.F2x2, winograd.F4x4], ids=["F2x2", "F4x4"])
+@pytest.mark.parametrize(
+    "algorithm", [winograd.F2x2, winograd.F4x4, winograd.F4x4_COMPLEX], ids=["F2x2", "F4x4", "complex"]
+)
 def test_both_ways_of_winograd_are_taken_and_agree(
     algorithm: winograd.Winograd, relu: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -363,7 +367,7 @@ def test_both_ways_of_winograd_are_taken_and_agree(
     assert taken == ["in_cache", "all_products"]
 
 
-@pytest.mark.parametrize("name", ["winograd", "winograd_2x2"])
+@pytest.mark.parametrize("name", ["winograd", "winograd_2x2", "winograd_complex"])
 def test_kernel_gradients_of_many_blocks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """So many tiles that they come in several blocks, and each block in several sums."""
     arrays = made((3, 50, 46, 3), (3, 3, 3, 2), padding="same")
@@ -383,6 +387,7 @@ PLAIN: list[tuple[str, tuple[int, ...], tuple[int, ...], Options]] = [
     ("direct", (1, 3, 4, 3), (1, 1, 3, 18), {}),
     ("winograd", (1, 5, 4, 3), (3, 3, 3, 2), {"padding": "same"}),
     ("winograd_2x2", (1, 4, 5, 2), (3, 3, 2, 3), {}),
+    ("winograd_complex", (1, 3, 4, 34), (3, 3, 34, 3), {}),
 ]
 SCRIPT = """
 import json, sys

@@ -74,7 +74,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "algorithm": (
         {"algorithm": "fast"},
         OptionError,
-        "one of auto, measured, loops, im2col, direct, winograd, winograd_2x2.",
+        "one of auto, measured, loops, im2col, direct, winograd, winograd_2x2, winograd_complex.",
     ),
     "winograd strides": ({"algorithm": "winograd", "strides": 2}, OptionError, "strides=(2, 2)"),
     "winograd dilation": ({"algorithm": "winograd", "dilation_rate": 2}, OptionError, "Use algorithm='auto'."),

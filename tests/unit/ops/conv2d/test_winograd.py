@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minicnn.ops.conv2d import conv2d, conv2d_backward
-from minicnn.ops.conv2d.winograd import TAPS, F2x2, F4x4, Winograd, cook_toom
+from minicnn.ops.conv2d.winograd import TAPS, F2x2, F4x4, F4x4_COMPLEX, Winograd, cook_toom
+from minicnn.ops.conv2d.winograd_matrices import I
 from minicnn.shapes import Array
 
 U = 2.0**-24
@@ -32,10 +33,10 @@ def exact(matrix: Array) -> list[list[Fraction]]:
 
 def assert_convolves(a: Array, b: Array, g: Array) -> None:
     """A^T [(G k) * (B^T d)] is the 3-tap filter, in fractions, for every pair of basis vectors k and d."""
-    m, n = a.shape[1], a.shape[0]
+    m, products = a.shape[1], a.shape[0]
     fa, fb, fg = exact(a), exact(b), exact(g)
-    for tap, position, output in product(range(TAPS), range(n), range(m)):
-        result = sum(fa[p][output] * fg[p][tap] * fb[position][p] for p in range(n))
+    for tap, position, output in product(range(TAPS), range(m + TAPS - 1), range(m)):
+        result = sum(fa[p][output] * fg[p][tap] * fb[position][p] for p in range(products))
         assert result == (1 if position == output + tap else 0)
 
 
@@ -47,17 +48,53 @@ def test_cook_toom_matrices_compute_a_filter_exactly(outputs: int) -> None:
     assert_convolves(a, b, g)
 
 
+@pytest.mark.parametrize("outputs, others", [(2, [0]), (3, [1, -2]), (4, [0, 1, -1]), (5, [0, 1, -1, HALF])])
+def test_the_points_i_and_minus_i_take_three_products(outputs: int, others: list[int]) -> None:
+    a, b, g = cook_toom(outputs, [*(Fraction(point) for point in others), I])
+    n = outputs + TAPS - 1
+    assert (a.shape, b.shape, g.shape) == ((n + 1, outputs), (n, n + 1), (n + 1, TAPS))
+    assert_convolves(a, b, g)
+
+
 @given(st.lists(st.fractions(-3, 3, max_denominator=2), min_size=3, max_size=5, unique=True))
 def test_any_distinct_points_will_do(points: list[Fraction]) -> None:
     assert_convolves(*cook_toom(len(points) - TAPS + 2, points))
 
 
-@pytest.mark.parametrize("algorithm", [F2x2, F4x4], ids=["F2x2", "F4x4"])
+@pytest.mark.parametrize("algorithm", [F2x2, F4x4, F4x4_COMPLEX], ids=["F2x2", "F4x4", "complex"])
 def test_the_matrices_in_use_are_exact_in_float32(algorithm: Winograd) -> None:
     """A and B hold small binary fractions, which float32 represents; only G has thirds and the like."""
     assert_convolves(algorithm.A, algorithm.B, algorithm.G)
     for matrix in (algorithm.A, algorithm.B):
         assert np.array_equal(matrix.astype(np.float32), matrix)
+
+
+@pytest.mark.parametrize(
+    "algorithm, growth", [(F2x2, 5 / 3), (F4x4, 4.78), (F4x4_COMPLEX, 11 / 6)], ids=["F2x2", "F4x4", "complex"]
+)
+def test_errors_grow_as_the_table_beside_the_points_says(algorithm: Winograd, growth: float) -> None:
+    """Products with relative errors of variance 1: along one axis, that of the outputs is ``growth`` times their own.
+
+    By the formula beside the points, and by throwing dice.
+    """
+    a, b, g = algorithm.A, algorithm.B, algorithm.G
+    formula = float((np.square(b).sum(0) * np.square(g).sum(1) * np.square(a).mean(1)).sum() / TAPS)
+    assert formula == pytest.approx(growth, rel=1e-3)
+    dice = np.random.default_rng(0)
+    d, k = dice.standard_normal((20_000, len(b))), dice.standard_normal((20_000, TAPS))
+    spoilt = (d @ b) * (k @ g.T) * dice.standard_normal((20_000, algorithm.Q))
+    assert np.square(spoilt @ a).mean() / TAPS == pytest.approx(growth, rel=0.05)
+
+
+def test_complex_points_need_no_multiplications_in_the_transforms_of_data() -> None:
+    for matrix in (F4x4_COMPLEX.A, F4x4_COMPLEX.B):
+        assert set(np.unique(matrix)) == {-1, 0, 1}
+
+
+@pytest.mark.parametrize("points", [[0, 0, 1], [0, 1, 1]])
+def test_the_same_point_twice_is_refused(points: list[int]) -> None:
+    with pytest.raises(ValueError, match="points must be distinct"):
+        cook_toom(2, [Fraction(point) for point in points])
 
 
 @pytest.mark.parametrize("points", [[0, 1], [0, 1, -1, 2]])
@@ -66,7 +103,7 @@ def test_a_wrong_number_of_points_is_refused(points: list[int]) -> None:
         cook_toom(2, [Fraction(point) for point in points])
 
 
-@pytest.mark.parametrize("name", ["winograd", "winograd_2x2"])
+@pytest.mark.parametrize("name", ["winograd", "winograd_2x2", "winograd_complex"])
 @pytest.mark.parametrize("padding", ["valid", "same", ((2, 0), (1, 2))])
 def test_tiles_that_hang_over_the_border(name: str, padding: object, rng: np.random.Generator) -> None:
     """Every remainder of the output's size by the tile's, on both axes."""
@@ -86,7 +123,8 @@ def test_tiles_that_hang_over_the_border(name: str, padding: object, rng: np.ran
 def test_larger_tiles_round_worse_and_both_within_the_rule(rng: np.random.Generator) -> None:
     """64 channels, ReLU-like inputs, He-scaled kernels: what a layer in the middle of VGG sees.
 
-    im2col, the plain float32 sum, stands here for Keras: the rule is relative to it or to the unit of rounding.
+    im2col, the plain float32 sum, stands here for Keras: the rule is relative to it or to the unit of rounding. Complex
+    points make large tiles round like small ones.
     """
     x = np.maximum(rng.standard_normal((2, 20, 20, 64), np.float32), 0)
     kernel = rng.standard_normal((3, 3, 64, 64), np.float32) * np.float32(np.sqrt(2 / (9 * 64)))
@@ -102,9 +140,11 @@ def test_larger_tiles_round_worse_and_both_within_the_rule(rng: np.random.Genera
     truth = passes("im2col", np.float64)
     errors = {
         name: [(a - b) / np.abs(b).max() for a, b in zip(passes(name, np.float32), truth, strict=True)]
-        for name in ("im2col", "winograd_2x2", "winograd")
+        for name in ("im2col", "winograd_2x2", "winograd_complex", "winograd")
     }
-    for plain, small, large in zip(*errors.values(), strict=True):
+    for plain, small, middle, large in zip(*errors.values(), strict=True):
+        assert np.square(middle).mean() < np.square(large).mean() / 4
+        assert np.abs(middle).max() <= max(2 * np.abs(plain).max(), 8 * U)
         assert np.square(small).mean() < np.square(large).mean()
         assert np.abs(small).max() <= max(2 * np.abs(plain).max(), 8 * U)
         assert np.abs(large).max() <= max(8 * np.abs(plain).max(), 128 * U)

@@ -1,0 +1,74 @@
+"""Networks drawn before they are computed: calling a layer on a symbolic tensor notes who reads what.
+
+    x = Input((8, 8, 3))                 a tensor that has a shape and no numbers
+    y = ReLU()(Conv2D(4, 3)(x))          y knows the layer that makes it, and what that layer reads
+    model = Model(x, y)                  follows the notes back from y to x
+
+Nothing is computed and no weight is made: a layer only says which shape its output will have, or that it cannot take
+its input; so a mistake shows in the line that makes it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from minicnn.errors import OptionError, explain
+from minicnn.shapes import Shape, whole
+
+if TYPE_CHECKING:  # a type for readers and checkers only: a layer knows its symbols, not the other way round
+    from minicnn.layers.base import Layer
+
+_serial = itertools.count()
+
+
+@dataclass(frozen=True, eq=False)
+class SymbolicTensor:
+    """One value of a network to be: its shape (no batch axis), and where it comes from.
+
+    ``layer`` None means from outside. ``serial`` counts symbolic tensors: whatever a tensor is made of was there
+    before it, so their order of appearance is an order in which they can be computed.
+    """
+
+    shape: Shape
+    layer: Layer | None = None
+    sources: tuple[SymbolicTensor, ...] = ()
+    name: str | None = None  # of an input
+    serial: int = field(default_factory=_serial.__next__)
+
+    def __repr__(self) -> str:
+        origin = f"from '{self.layer.name}'" if self.layer else f"input '{self.name or ''}'"
+        return f"<symbolic tensor (N, {', '.join(map(str, self.shape))}), {origin}>"
+
+
+def Input(shape: Iterable[int], *, name: str | None = None) -> SymbolicTensor:  # noqa: N802  (Keras's name)
+    """Where data will enter: a tensor of ``shape`` (no batch axis), ``Input((200, 200, 1))``. Raises OptionError."""
+    if name is not None and (not isinstance(name, str) or not name or "/" in name):
+        raise OptionError(explain("a name without '/' for an input", repr(name)))
+    return SymbolicTensor(tuple(whole(size, "a size in shape") for size in shape), name=name)
+
+
+def is_symbolic(x: Any) -> bool:
+    """A symbolic tensor, or a list with one in it."""
+    if isinstance(x, (list, tuple)):
+        return any(isinstance(part, SymbolicTensor) for part in x)
+    return isinstance(x, SymbolicTensor)
+
+
+def note(layer: Layer, x: Any) -> SymbolicTensor:
+    """What ``layer`` will make of ``x``: one symbolic tensor, or for layers that merge a list of them.
+
+    Raises what the layer raises for shapes that it cannot take, and OptionError for numbers among symbolic tensors.
+    """
+    sources = tuple(x) if isinstance(x, (list, tuple)) else (x,)
+    numbers = [type(source).__name__ for source in sources if not isinstance(source, SymbolicTensor)]
+    if numbers:
+        fix = "Give numbers to the finished model."
+        raise OptionError(explain(f"symbolic tensors alone for layer '{layer.name}'", ", ".join(numbers), fix))
+    if layer.merges != isinstance(x, (list, tuple)):
+        expected = "a list of tensors" if layer.merges else "one tensor, not a list"
+        raise OptionError(explain(f"{expected} for layer '{layer.name}'", repr(x)))
+    shape = layer.output_shape([source.shape for source in sources] if layer.merges else x.shape)
+    return SymbolicTensor(shape, layer, sources)

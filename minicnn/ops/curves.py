@@ -1,0 +1,118 @@
+"""More activations, each a curve f and its slope f': y = f(x), dx = dy * f'(x), for every number by itself.
+
+    silu          x * sigmoid(x)                          s + y (1 - s), with s = sigmoid(x)
+    gelu          x * Phi(x)                              Phi(x) + x * phi(x)   (of the normal distribution)
+    softplus      log(1 + e^x)                            sigmoid(x)
+    mish          x * t, with t = tanh(softplus(x))       t + x * s (1 - t^2)
+    softsign      x / (1 + |x|)                           1 / (1 + |x|)^2
+    selu          scale * (x or alpha (e^x - 1))          scale * (1 or alpha e^x)
+    exponential   e^x                                     e^x
+    relu6         min(max(x, 0), 6)                       1 between 0 and 6
+    hard_sigmoid  min(max(x + 3, 0), 6) / 6               1/6 between -3 and 3
+
+Those in ``activations.py`` are the ones that networks here are made of, and remember their output; these remember their
+input. Cost: a few passes over x. Sources: Hendrycks and Gimpel 2016 (gelu, silu), Misra 2019 (mish), Klambauer et al.
+2017 (selu).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import expit, ndtr
+
+from minicnn.ops.checks import check_batch, check_upstream
+from minicnn.shapes import Array
+
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # they keep mean 0 and variance 1 from layer to layer
+
+
+class Curve(NamedTuple):
+    """An activation and its derivative."""
+
+    value: Callable[[Array], Array]
+    slope: Callable[[Array], Array]
+
+
+class CurveCache(NamedTuple):
+    """The input, and which curve it went through."""
+
+    x: Array
+    curve: Curve
+
+
+def _softplus(x: Array) -> Array:
+    total: Array = np.logaddexp(x, x.dtype.type(0))
+    return total
+
+
+def _mish_slope(x: Array) -> Array:
+    t = np.tanh(_softplus(x))
+    slope: Array = t + x * expit(x) * (1 - t) * (1 + t)
+    return slope
+
+
+def _gelu_slope(x: Array) -> Array:
+    density = np.exp(-x * x / 2) * x.dtype.type(1 / math.sqrt(2 * math.pi))
+    slope: Array = ndtr(x) + x * density
+    return slope
+
+
+def _silu_slope(x: Array) -> Array:
+    s = expit(x)
+    slope: Array = s + x * s * (1 - s)
+    return slope
+
+
+def _selu(x: Array) -> Array:
+    bent = x.dtype.type(SELU_SCALE * SELU_ALPHA) * np.expm1(np.minimum(x, 0))
+    y: Array = np.where(x > 0, x.dtype.type(SELU_SCALE) * x, bent)
+    return y
+
+
+def _selu_slope(x: Array) -> Array:
+    bent = x.dtype.type(SELU_SCALE * SELU_ALPHA) * np.exp(np.minimum(x, 0))
+    slope: Array = np.where(x > 0, x.dtype.type(SELU_SCALE), bent)
+    return slope
+
+
+def _between(x: Array, low: float, high: float, slope: float) -> Array:
+    slopes: Array = np.where((low < x) & (x < high), x.dtype.type(slope), x.dtype.type(0))
+    return slopes
+
+
+CURVES: MappingProxyType[str, Curve] = MappingProxyType(
+    {
+        "silu": Curve(lambda x: x * expit(x), _silu_slope),
+        "swish": Curve(lambda x: x * expit(x), _silu_slope),  # another name for it
+        "gelu": Curve(lambda x: x * ndtr(x), _gelu_slope),
+        "softplus": Curve(_softplus, expit),
+        "mish": Curve(lambda x: x * np.tanh(_softplus(x)), _mish_slope),
+        "softsign": Curve(lambda x: x / (1 + np.abs(x)), lambda x: 1 / (1 + np.abs(x)) ** 2),
+        "selu": Curve(_selu, _selu_slope),
+        "exponential": Curve(np.exp, np.exp),
+        "relu6": Curve(lambda x: np.clip(x, 0, 6), lambda x: _between(x, 0, 6, 1)),
+        "hard_sigmoid": Curve(lambda x: np.clip(x + 3, 0, 6) / 6, lambda x: _between(x, -3, 3, 1 / 6)),
+    }
+)
+
+
+def curve(x: Array, name: str) -> tuple[Array, CurveCache]:
+    """f(x) for the curve of that ``name``, (N, ...) -> (N, ...), and the cache. Raises ShapeError, DtypeError."""
+    x = check_batch(x)
+    chosen = CURVES[name]
+    with np.errstate(over="ignore", invalid="ignore"):  # e^1000 is inf, and 0 times that NaN: as it should be
+        return chosen.value(x), CurveCache(x, chosen)
+
+
+def curve_backward(dy: Array, cache: CurveCache) -> Array:
+    """dy * f'(x). Raises ShapeError and DtypeError when ``dy`` is not shaped like y."""
+    x, chosen = cache
+    dy = check_upstream(dy, x.shape, x.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        dx: Array = dy * chosen.slope(x)
+    return dx

@@ -1,0 +1,77 @@
+"""What the tiles of ``micro_kernel`` compute, in plain Python: the definition, which runs under NUMBA_DISABLE_JIT=1.
+
+Pointers are views here (``ops/simd.py``): ``a`` is everything from the address on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minicnn.ops.simd import VECTOR_BYTES
+from minicnn.ops.tile_code import VECTORS
+from minicnn.shapes import Array
+
+
+def panel_width(dtype: Any) -> int:
+    """Columns of a full tile: 32 for float32 with AVX-512."""
+    return VECTORS * VECTOR_BYTES // int(np.dtype(dtype).itemsize)
+
+
+def walking_tile_in_python(
+    rows: int,
+    vectors: int,
+    a: Array,
+    a_row: int,
+    a_step: int,
+    b: Array,
+    b_step: int,
+    offsets: Array,
+    segments: int,
+    run: int,
+    addend: Array,
+    addend_row: int,
+    c: Array,
+    c_row: int,
+    floor: float,
+) -> None:
+    """c[r, v] = max(floor, addend[r, v] + sum over s, k of a[r, s, k] * b[s, k, v])."""
+    columns = np.arange(vectors * panel_width(c.dtype) // VECTORS)
+    for r in range(rows):
+        total = np.zeros(len(columns), c.dtype)
+        for s in range(segments):
+            for k in range(run):
+                row = b[int(offsets[2 * s + 1]) + k * b_step + columns]
+                total += a[int(offsets[2 * s]) + r * a_row + k * a_step] * row
+        total += addend[r * addend_row + columns]
+        c[r * c_row + columns] = np.where(total <= floor, floor, total)
+
+
+def tile_in_python(
+    rows: int, vectors: int, a: Array, a_row: int, a_step: int, b: Array, offsets: Array, segments: int, *rest: Any
+) -> None:
+    """``walking_tile_in_python`` for rows of b that lie in a panel."""
+    walking_tile_in_python(rows, vectors, a, a_row, a_step, b, panel_width(b.dtype), offsets, segments, *rest)
+
+
+def tile_in_parts_in_python(
+    rows: int,
+    vectors: int,
+    a: Array,
+    a_row: int,
+    a_step: int,
+    b: Array,
+    offsets: Array,
+    segments: int,
+    run: int,
+    addend: Array,
+    addend_row: int,
+    c: Array,
+    c_row: int,
+) -> None:
+    """``tile_in_python`` for one segment after the other."""
+    for s in range(segments):
+        own = offsets[2 * s :]
+        tile_in_python(rows, vectors, a, a_row, a_step, b, own, 1, run, addend, addend_row, c, c_row, -np.inf)
+        addend, addend_row = c, c_row

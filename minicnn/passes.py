@@ -1,0 +1,108 @@
+"""The two passes through a graph: what flows forward, and what flows back.
+
+Forward, every layer leaves a cache behind. Backward, the gradient goes through the same layers from the last to the
+first, and each turns the gradient of its output into the gradient of what it read:
+
+    y = f3(f2(f1(x)))                            dx = f1'(f2'(f3'(dy)))
+
+Where a value is read by several layers, each of them sends a gradient back, and they add up, for a small change of the
+value reaches the output on every one of these ways:
+
+    y = f(x) + g(x)                              dx = f'(dy) + g'(dy)
+
+The same holds for a layer that is used several times: the gradients of its weights add up.
+
+Values are numbered as in ``graph.py``. Each is let go of after its last reader, so that inference needs no more memory
+than the widest place of the network.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+from minicnn.fusion import fuse
+from minicnn.graph import Graph
+from minicnn.layers.base import INFERENCE, Cache, Context, Gradients, Params
+from minicnn.ops.merging import add
+from minicnn.shapes import Array
+
+
+def forward(graph: Graph, inputs: Sequence[Array], context: Context) -> tuple[list[Array], list[Cache]]:
+    """(every output, one cache per node)."""
+    caches: list[Cache] = [None] * len(graph.nodes)
+    return _flow(graph, inputs, context, caches), caches
+
+
+def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
+    """Every output; nothing is remembered."""
+    return _flow(graph, inputs, INFERENCE, None)
+
+
+def _flow(graph: Graph, inputs: Sequence[Array], context: Context, caches: list[Cache] | None) -> list[Array]:
+    values = dict(enumerate(inputs))
+    readers = graph.readers
+    for stage in fuse(graph):
+        read = stage.node.pick(values)
+        if caches is None:
+            y = stage.infer(read)
+        else:
+            y, own = stage.forward(read, context)
+            for place, cache in zip(stage.places, own, strict=True):
+                caches[place] = cache
+        values[graph.inputs + stage.places[-1]] = y
+        del read, y  # no name must keep alive what the dict lets go of
+        for source in stage.node.sources:
+            readers[source] -= 1
+            if readers[source] == 0:
+                del values[source]
+    return [values[value] for value in graph.outputs]
+
+
+def backward(
+    graph: Graph, dys: Sequence[Array], caches: Sequence[Cache], *, input_gradient: bool = False
+) -> tuple[list[Array] | None, Gradients]:
+    """(the gradient of every input or None, the gradient of every trainable parameter under its address)."""
+    wanted = _wanted(graph, input_gradient)
+    arrived: dict[int, list[Array]] = {}  # value -> its gradients, one from each of its readers
+    gradients: Gradients = {}
+    for value, dy in zip(graph.outputs, dys, strict=True):
+        arrived.setdefault(value, []).append(dy)
+    for place in range(len(graph.nodes) - 1, -1, -1):
+        (layer, sources), value = graph.nodes[place], graph.inputs + place
+        if not wanted[value]:  # nothing that learns stands before it
+            continue
+        below = any(wanted[source] for source in sources)
+        dx, own = layer.backward(_together(arrived.pop(value)), caches[place], input_gradient=below)
+        parts: Sequence[Any] = dx if layer.merges and dx is not None else [dx] * len(sources)
+        for source, part in zip(sources, parts, strict=True):
+            if wanted[source]:
+                arrived.setdefault(source, []).append(part)
+        for key, gradient in own.items():
+            address = f"{layer.name}/{key}"
+            gradients[address] = gradients[address] + gradient if address in gradients else gradient
+    return ([_together(arrived[value]) for value in range(graph.inputs)] if input_gradient else None), gradients
+
+
+def _wanted(graph: Graph, input_gradient: bool) -> list[bool]:
+    """For every value, whether anything that it depends on needs a gradient: a weight that learns, or an input."""
+    wanted = [input_gradient] * graph.inputs
+    for layer, sources in graph.nodes:
+        wanted.append(bool(layer.trainable and layer.params) or any(wanted[source] for source in sources))
+    return wanted
+
+
+def _together(parts: list[Array]) -> Array:
+    return parts[0] if len(parts) == 1 else add(parts)[0]
+
+
+def next_state(graph: Graph, caches: Sequence[Cache]) -> Params:
+    """Moving statistics after a training step, under their addresses. Those of a layer that is used twice move twice,
+    in the order of data, as in Keras."""
+    moved: Params = {}
+    for layer, cache in zip(graph.path, caches, strict=True):
+        current = copy.copy(layer)
+        current.state = {key: moved.get(f"{layer.name}/{key}", array) for key, array in layer.state.items()}
+        moved |= {f"{layer.name}/{key}": array for key, array in current.next_state(cache).items()}
+    return moved
