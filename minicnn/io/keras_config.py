@@ -6,7 +6,7 @@ Keras writes the same network in four dialects: ``Sequential`` or ``Functional``
     Functional    each layer with the names of the layers it takes its input from
 
 Both are first read into *nodes*, a layer and the names of its inputs; from there a network whose nodes stand in a row
-becomes a ``Sequential``. ``nodes`` is where a network with branches starts too.
+becomes a ``Sequential``, any other a ``Model``.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ def config_from_keras(model: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """
     found = nodes(model)
     row = _in_a_row(found)
+    if row is None:
+        return "Model", _graph(model, found)
     shape = _input_shape(model, row)
     layers = [layer for node in row if node.row.class_name != INPUT for layer in from_keras(node.row, node.name)]
     config = {
@@ -131,8 +133,8 @@ def _sources(value: Any, depth: int) -> Iterator[str]:
             yield from _sources(inner, depth + 1)
 
 
-def _in_a_row(found: list[Node]) -> list[Node]:
-    """The nodes in the order of data, if each one's output goes to exactly one other. Raises LoadError if not."""
+def _in_a_row(found: list[Node]) -> list[Node] | None:
+    """The nodes in the order of data, if each one's output goes to exactly one other; None if not."""
     after: dict[str, list[Node]] = {}
     for node in found:
         for source in node.inputs:
@@ -145,8 +147,54 @@ def _in_a_row(found: list[Node]) -> list[Node]:
             break
         row += following[:1]
     if not row or len(row) != len(found) or any(len(node.inputs) > 1 for node in found):
-        refuse(explain("layers in a row", "layers with branches, or more than one input or output"))
+        return None
     return row
+
+
+def _graph(model: Mapping[str, Any], found: list[Node]) -> dict[str, Any]:
+    """A ``Model.config()``: values are numbered, inputs first, then what each node makes (see ``minicnn.graph``).
+
+    Layers keep the order of the file, in which their weights lie; nodes stand in an order that can be computed.
+    """
+    config = _config(model)
+    by_name = {node.name: node for node in found}
+    inputs = [name for name in _ends(config, "input_layers") if name in by_name]
+    outputs = _ends(config, "output_layers")
+    if not inputs or set(inputs) != {node.name for node in found if node.row.class_name == INPUT}:
+        refuse(explain("a network with its inputs listed", f"{inputs!r:.200}"))
+    rows = {node.name: from_keras(node.row, node.name) for node in found if node.row.class_name != INPUT}
+    values = {name: number for number, name in enumerate(inputs)}
+    uses: list[tuple[str, list[int]]] = []
+    waiting = [node for node in found if node.name not in values]
+    while waiting:
+        ready = [node for node in waiting if node.inputs and all(name in values for name in node.inputs)]
+        if not ready:
+            refuse(f"the layer '{waiting[0].name}' reads what no layer makes")
+        for node in ready:
+            sources = [values[name] for name in node.inputs]
+            for layer in rows[node.name]:
+                uses.append((layer.config["name"], sources))
+                sources = [len(inputs) + len(uses) - 1]
+            values[node.name] = sources[0]
+        waiting = [node for node in waiting if node.name not in values]
+    if not outputs or not all(name in values for name in outputs):
+        refuse(explain("a network with its outputs listed", f"{outputs!r:.200}"))
+    shapes = [list(_input_shape({}, [by_name[name]])) for name in inputs]
+    return {
+        "name": config["name"] if isinstance(config.get("name"), str) else "functional",
+        "dtype": _dtype(found),
+        "seed": 0,
+        "input_names": inputs,
+        "input_shape": shapes[0] if len(shapes) == 1 else shapes,
+        "layers": [{"class_name": layer.class_name, "config": layer.config} for name in rows for layer in rows[name]],
+        "nodes": [[name, sources] for name, sources in uses],
+        "outputs": [values[name] for name in outputs],
+    }
+
+
+def _ends(config: Mapping[str, Any], key: str) -> list[str]:
+    """The layers in ``input_layers`` or ``output_layers``: [name, 0, 0], or a list of such."""
+    return list(_sources(config.get(key), 0))
 
 
 def _input_shape(model: Mapping[str, Any], row: list[Node]) -> Shape:
@@ -155,7 +203,7 @@ def _input_shape(model: Mapping[str, Any], row: list[Node]) -> Shape:
     build = model.get("build_config")
     places = [
         *(first.get(key) for key in ("batch_shape", "batch_input_shape")),
-        _config(model).get("build_input_shape"),
+        _config(model).get("build_input_shape") if model else None,
         build.get("input_shape") if isinstance(build, dict) else None,
     ]
     shape = next((place for place in places if isinstance(place, list)), None)

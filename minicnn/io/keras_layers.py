@@ -17,6 +17,7 @@ from minicnn import initializers
 from minicnn.errors import OptionError, explain
 from minicnn.io.checks import refuse
 from minicnn.layers import LAYERS
+from minicnn.layers.activations import ACTIVATIONS as NAMED
 
 
 class Row(NamedTuple):
@@ -36,6 +37,8 @@ ACTIVATIONS: dict[str, tuple[str, dict[str, Any]] | None] = {
     "tanh": ("Tanh", {}),
     "softmax": ("Softmax", {"axis": -1}),
 }
+
+ACTIVATIONS |= {name: ("Activation", {"activation": name}) for name in NAMED if name not in ACTIVATIONS}
 
 #: Options that say how a layer is trained, started or kept, not what it computes. Read and forgotten.
 FORGOTTEN = (
@@ -61,6 +64,7 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
     "quantization_config": (None,),
     "lora_rank": (None,),
     "rms_scaling": (False,),
+    "output_padding": (None,),
 }
 
 #: Our layers that Keras calls otherwise. None: Keras has no such layer.

@@ -46,10 +46,12 @@ def find_weights(
 ) -> tuple[dict[str, Stored], dict[str, Place]]:
     """(what the file holds of a network's weights, where each address lies). Raises LoadError.
 
-    ``addresses`` in the order of the network ("conv1/kernel"), ``classes`` the class of each layer by its name.
+    ``addresses``: those of a layer in their order ("conv1/kernel", "conv1/bias"). ``classes``: the class of each layer
+    by its name, in the order in which the file lists them.
     """
     group = is_legacy(tree)
-    layers = _by_layer(addresses)
+    by_name = _by_layer(addresses)
+    layers = {name: by_name[name] for name in classes if name in by_name}  # the file's order, not that of computing
     return _legacy(tree, group, layers) if group is not None else _numbered(tree, layers, classes)
 
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from minicnn import load_model
-from minicnn.errors import LoadError
+from minicnn.errors import LoadError, OptionError
 from minicnn.models import face_cnn
 from minicnn.sequential import Sequential
 from minicnn.shapes import Array
@@ -235,7 +235,7 @@ def test_what_minicnn_does_not_compute_is_refused_by_name(tmp_path: Path) -> Non
     refused = {
         "max_value": layers.ReLU(max_value=6.0),
         "channels_first": layers.MaxPooling2D(data_format="channels_first"),
-        "silu": layers.Activation("swish"),
+        "log_softmax": layers.Activation("log_softmax"),
         "noise_shape": layers.Dropout(0.5, noise_shape=(None, 1, 1, 2)),
         "Lambda.* holds a program": layers.Lambda(lambda x: x),
         "GaussianNoise": layers.GaussianNoise(0.1),
@@ -248,13 +248,50 @@ def test_what_minicnn_does_not_compute_is_refused_by_name(tmp_path: Path) -> Non
                 load_model(tmp_path / f"a{ending}")
 
 
-def test_networks_that_are_no_row_are_refused(tmp_path: Path) -> None:
+def branching(inputs: int) -> Any:
+    """Ways that part and meet, every layer that merges, and with two inputs also two outputs."""
     keras = load_keras()
-    x = keras.Input((9, 8, 2))
-    y = keras.layers.Conv2D(2, 3, padding="same")(x)
-    keras.Model(x, keras.layers.Add()([x, y])).save(tmp_path / "a.keras")
-    with pytest.raises(LoadError, match="in a row"):
-        load_model(tmp_path / "a.keras")
+    layers = keras.layers
+    x = keras.Input((9, 8, 4))
+    a = layers.Conv2D(4, 3, padding="same", activation="relu")(x)
+    b = layers.SeparableConv2D(4, 3, padding="same")(a)
+    c = layers.Concatenate()([layers.Add()([x, b]), a])
+    c = layers.Conv2DTranspose(3, 2, strides=2)(layers.LayerNormalization()(c))
+    c = layers.UpSampling2D()(layers.Multiply()([c, layers.Activation("sigmoid")(c)]))
+    y = layers.Dense(3)(layers.Flatten()(layers.Reshape((-1, 3))(layers.Permute((2, 1, 3))(c))))
+    if inputs == 1:
+        return keras.Model(x, y, name="net")
+    z = keras.Input((5,), name="second")
+    return keras.Model([x, z], [layers.Concatenate()([y, layers.Dense(2)(z)]), y], name="net")
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize("inputs", [1, 2])
+def test_networks_that_branch_are_read(inputs: int, ending: str, tmp_path: Path, rng: np.random.Generator) -> None:
+    theirs = branching(inputs)
+    theirs.set_weights([w + rng.uniform(0.05, 0.2, w.shape).astype(np.float32) for w in theirs.get_weights()])
+    theirs.save(tmp_path / f"a{ending}")
+    ours = load_model(tmp_path / f"a{ending}")
+    x = [rng.standard_normal((16, 9, 8, 4), np.float32), rng.standard_normal((16, 5), np.float32)][:inputs]
+    referee = ours.astype("float64").predict(
+        [part.astype(np.float64) for part in x] if inputs > 1 else x[0].astype("f8")
+    )
+    found, there = ours.predict(x if inputs > 1 else x[0]), theirs(x if inputs > 1 else x[0], training=False)
+    outputs = zip(referee, found, there, strict=True) if inputs > 1 else [(referee, found, there)]
+    for exact, own, other in outputs:
+        limit = network_limit(rms(np.asarray(other) - exact), rms(exact), large_tiles=False)
+        assert rms(own - exact) <= limit
+    ours.save(tmp_path / "a.safetensors")
+    again = load_model(tmp_path / "a.safetensors")
+    assert again.weights.keys() == ours.weights.keys()
+    for address, array in ours.weights.items():
+        np.testing.assert_array_equal(again.weights[address], array)
+    with pytest.raises(OptionError, match="a Sequential to write"):
+        ours.save(tmp_path / "b.keras")
+
+
+def test_inputs_of_no_fixed_size_are_refused(tmp_path: Path) -> None:
+    keras = load_keras()
     keras.Sequential([keras.Input((None, None, 2)), keras.layers.Conv2D(2, 3)]).save(tmp_path / "a.keras")
     with pytest.raises(LoadError, match="fixed input shape"):
         load_model(tmp_path / "a.keras")
