@@ -198,7 +198,7 @@ def compare_initializers(seed: int = 0) -> Iterator[Row]:
             a = np.concatenate([ours(shape, rng, np.float64).ravel() for _ in range(count)])
             seeded = "seed" in inspect.signature(theirs).parameters
             more = ({"seed": number} if seeded else {} for number in range(count))
-            made = [theirs(**options, **seed_option)(shape, "float64") for seed_option in more]
+            made = [theirs(**_exact(options), **seed_option)(shape, "float64") for seed_option in more]
             b = np.concatenate([np.asarray(array).ravel() for array in made])
             if seeded:
                 chance = float(stats.ks_2samp(a, b).pvalue)
