@@ -84,7 +84,7 @@ class LayerReport:
         ulps = [array.ulps for array in self.arrays if array.ulps]
         if not ulps:
             return ""
-        tiny = 2.0**-60  # an error of 0, where the other side's is not, is much closer but not infinitely
+        tiny = 2.0**-26  # a quarter of a rounding: below it, one exact array must not outweigh all the others
         balance = sum(math.log((u.ours_rms + tiny) / (u.keras_rms + tiny)) for u in ulps)
         return "equal" if all(u.closer == "equal" for u in ulps) else "minicnn" if balance < 0 else "Keras"
 

@@ -85,14 +85,14 @@ def _keras_step(twin: Any, optimizer: optimizers.Optimizer, loss: Any, dtype: st
 
 def exact_optimizer(optimizer: optimizers.Optimizer, variables: list[Any], dtype: str) -> Any:
     """The Keras optimiser with the settings of ``optimizer`` in ``dtype``, built for ``variables``."""
-    tensorflow = load_tensorflow()
     with floatx(dtype):  # the learning rate is kept in floatx
         twin = keras_optimizer(optimizer)
-        twin.build(variables)
     for name, value in list(vars(twin).items()):
         # TensorFlow turns a Python float into float32 before it casts: 0.9 would be 0.89999998, also in float64.
         if type(value) is float:
-            setattr(twin, name, tensorflow.constant(value, dtype))
+            setattr(twin, name, np.dtype(dtype).type(value))
+    with floatx(dtype):
+        twin.build(variables)  # only now: Adagrad fills its slots with one of these numbers
     return twin
 
 

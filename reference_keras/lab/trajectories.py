@@ -37,8 +37,19 @@ COMMON: tuple[dict[str, Any], ...] = (
 
 
 def network(seed: int = 0) -> Sequential:
-    """The network that is trained. Tanh rather than ReLU: a kink would turn a last bit into another path."""
-    layers = [Conv2D(4, 3, padding="same"), BatchNormalization(), Tanh(), MaxPooling2D(), Flatten(), Dense(5)]
+    """The network that is trained.
+
+    Tanh rather than ReLU: a kink would turn a last bit into another path. No bias before the batch normalisation: its
+    gradient is 0, and what both sides would compare is the rounding of nothing.
+    """
+    layers = [
+        Conv2D(4, 3, padding="same", use_bias=False),
+        BatchNormalization(),
+        Tanh(),
+        MaxPooling2D(),
+        Flatten(),
+        Dense(5),
+    ]
     return Sequential(layers, input_shape=(8, 8, 2), seed=seed)
 
 
