@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.ops.gemm import TERMS, even_rows, pack, tile_or_edge
+from minicnn.ops.gemm import even_rows, pack, tile_or_edge
 from minicnn.ops.jit import njit, prange
 from minicnn.ops.micro_kernel import ROWS
 from minicnn.ops.simd import pointer
 from minicnn.ops.turns import turns
 from minicnn.shapes import Array, Shape
 
+TERMS = 64  # samples that are added up at once: short sums round less
 BLOCK = 1 << 16  # numbers of g that are computed at a time: with as many of the parameter, they fit a core's cache
 
 

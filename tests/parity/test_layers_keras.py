@@ -7,9 +7,10 @@ may be at most twice as far from the float64 truth as Keras (the rule, and its e
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from minicnn.layers import Conv2DTranspose, Layer
+from minicnn.layers import Conv2D, Conv2DTranspose, Layer
 from tests.cases import CASES, Case
 
 pytest.importorskip("keras", reason="parity needs Keras: pip install 'minicnn[keras]'")
@@ -57,3 +58,22 @@ def test_training_agrees_with_keras(case: Case) -> None:
     """Batch statistics, their gradients, and what they make of the moving ones."""
     layer = case.built()
     assert_agrees(compare_layer(layer, case.x(), training=True), layer, moves=True)
+
+
+STRIDED = [  # (channels, filters, size, kernel, pictures): sums that were too long for the rule with 256 terms
+    (32, 64, 25, 3, 4),
+    (64, 128, 25, 3, 2),
+    (16, 32, 50, 5, 2),
+    (3, 64, 64, 7, 2),
+    (32, 64, 24, 3, 8),
+]
+
+
+@pytest.mark.parametrize("channels, filters, size, kernel, pictures", STRIDED)
+def test_strided_layers_with_long_sums_stay_within_the_rule(
+    channels: int, filters: int, size: int, kernel: int, pictures: int
+) -> None:
+    for seed in range(3):
+        x = np.random.default_rng(seed).standard_normal((pictures, size, size, channels), dtype=np.float32)
+        report = compare_layer(Conv2D(filters, kernel, strides=2, padding="same"), x, seed=seed)
+        assert report.ok, "\n".join(report.failures())

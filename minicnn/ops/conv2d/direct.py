@@ -32,9 +32,11 @@ from minicnn.shapes import Array, Pads, Shape, Window
 
 Offsets = Array  # (segments, 2): where each begins in the picture, and its factors in the panel
 
-LONGEST_RUN, SHORTEST_RUN = 288, 32  # numbers of a window that are read in one go, if a run can be divided evenly
+# Terms of a sum that are added up at once, forward and for dx; twice as many put strided layers outside of the rule for
+# errors. A run of numbers in a window is read in one go; a longer one is divided, if that leaves SHORTEST_RUN or more.
+TERMS, DX_TERMS, SHORTEST_RUN = 128, 64, 32
 LONG_ROW = 224  # pixels, for 1x1 kernels
-TERMS = 256  # positions that a kernel gradient adds up at once
+POSITIONS = 256  # that a kernel gradient packs at once
 
 
 def unsupported(kernel_shape: Shape, window: Window, groups: int) -> str | None:
@@ -75,9 +77,9 @@ def forward(
         out = (out[0] // rows, rows * out[1])
         x, y = x.reshape(-1, *out, x.shape[3]), y.reshape(-1, *out, filters)  # (N, H, W, C) -> (N, H/rows, rows*W, C)
     size = (x.shape[1] + top + bottom, x.shape[2] + left + right)
-    offsets, run = _segments(size[1], x.shape[3], kernel.shape, window, groups)
+    offsets, run = _segments(size[1], x.shape[3], kernel.shape, window, groups, TERMS)
     steps = np.array([*window.strides, 0, 0, 1, 1, window.span[0]], np.intp)
-    correlate_rows(x, (top, left, *size), panels, offsets, run, steps, out, start, floor, y)
+    correlate_rows(x, (top, left, *size), panels, offsets, run, steps, out, start, floor, TERMS, y)
     return y.reshape(shape)
 
 
@@ -102,13 +104,14 @@ def input_gradient(dy: Array, kernel: Array, x_shape: Shape, window: Window, gro
             part = kernel[slice(*taps_h), slice(*taps_w)][::-1, ::-1]
             turned = _turned(part, groups)
             own = Window(turned.shape[:2], dilation=window.dilation)
-            offsets, run = _segments(size[1], dy.shape[3], turned.shape, own, groups)
+            offsets, run = _segments(size[1], dy.shape[3], turned.shape, own, groups, DX_TERMS)
             start_h, start_w = pads[0][0] - before_h + from_h, pads[1][0] - before_w + from_w
             offsets[:, 0] += (start_h * size[1] + start_w) * dy.shape[3]
             steps = np.array([1, 1, first_h, first_w, stride_h, stride_w, start_h + own.span[0]], np.intp)
             around = (pads[0][0], pads[1][0], *size)
             panels = prepare(turned, own, groups)
-            correlate_rows(dy, around, panels, offsets, run, steps, (count_h, count_w), nothing, floor, dx)
+            count = (count_h, count_w)
+            correlate_rows(dy, around, panels, offsets, run, steps, count, nothing, floor, DX_TERMS, dx)
     return dx
 
 
@@ -119,7 +122,7 @@ def kernel_gradient(dy: Array, x: Array, kernel_shape: Shape, window: Window, gr
     count, height, width, all_channels = picture.shape
     out_h, out_w = dy.shape[1:3]
     own, panel = filters // groups, panel_width(dy.dtype)
-    at_once = max(1, TERMS // out_w)
+    at_once = max(1, POSITIONS // out_w)
     n, oh = np.divmod(np.arange(count * out_h), out_h)
     starts = (n * height + oh * window.strides[0]) * width * all_channels
     taps, rows = _kernel_rows(width, kernel_shape, window, groups, all_channels)
@@ -141,7 +144,9 @@ def _padded(x: Array, pads: Pads | tuple[tuple[int, int], ...]) -> Array:
     return picture
 
 
-def _segments(width: int, all_channels: int, kernel: Shape, window: Window, groups: int) -> tuple[Offsets, int]:
+def _segments(
+    width: int, all_channels: int, kernel: Shape, window: Window, groups: int, longest: int
+) -> tuple[Offsets, int]:
     """The parts of a window that lie side by side: (where each begins, its first row in the panel), and how long."""
     size_h, size_w, channels, _ = kernel
     if window.dilation[1] == 1 and groups == 1:
@@ -151,7 +156,7 @@ def _segments(width: int, all_channels: int, kernel: Shape, window: Window, grou
         kh, kw = np.divmod(np.arange(size_h * size_w), size_w)
         at = (kh * window.dilation[0] * width + kw * window.dilation[1]) * all_channels
         run = channels
-    pieces = next(p for p in range(-(-run // LONGEST_RUN), run + 1) if run % p == 0)
+    pieces = next(p for p in range(-(-run // longest), run + 1) if run % p == 0)
     if run // pieces >= SHORTEST_RUN:
         run //= pieces
         at = (at[:, None] + np.arange(pieces) * run).reshape(-1)

@@ -14,9 +14,11 @@ import numpy as np
 
 from minicnn.ops.gemm import even_rows
 from minicnn.ops.jit import njit, njit_parallel, prange
-from minicnn.ops.micro_kernel import ROWS, tile
+from minicnn.ops.micro_kernel import ROWS, tile, tile_in_parts
 from minicnn.ops.simd import pointer
 from minicnn.shapes import Array
+
+TERMS = 64  # positions that are added up at once: short sums round less
 
 
 @njit_parallel
@@ -40,7 +42,8 @@ def window_products(
         begin, end = tiles * worker // workers, tiles * (worker + 1) // workers
         packed = np.empty((columns // W, at_once * run, W), picture.dtype)
         window, sums = np.empty(at_once * run * ROWS, picture.dtype), np.empty((ROWS, W), picture.dtype)
-        nothing, offsets = np.zeros(W, picture.dtype), np.zeros(2, np.intp)
+        nothing, offsets = np.zeros(W, picture.dtype), np.empty(2 * (at_once * run // TERMS + 1), np.intp)
+        floor = picture.dtype.type(-np.inf)
         for s in range(0, len(starts), at_once):
             here, packed_group = min(at_once, len(starts) - s), -1
             for turn in range(begin, end):
@@ -50,24 +53,20 @@ def window_products(
                     pack_panels(upstream, s, here, g * filters, filters, packed)
                     packed_group = g
                 pack_window(picture, starts, s, here, run, taps[g * per_group + tap] + r, step, own, window)
+                whole, rest = here * run // TERMS, here * run % TERMS
+                for part in range(whole + 1):
+                    offsets[2 * part], offsets[2 * part + 1] = part * TERMS * own, part * TERMS * W
                 for panel in range(columns // W):
                     vectors = 2 if filters - panel * W > W // 2 else 1
-                    tile(
-                        own,
-                        vectors,
-                        pointer(window, 0),
-                        1,
-                        own,
-                        pointer(packed, panel * at_once * run * W),
-                        pointer(offsets, 0),
-                        1,
-                        here * run,
-                        pointer(nothing, 0),
-                        0,
-                        pointer(sums, 0),
-                        W,
-                        picture.dtype.type(-np.inf),
-                    )
+                    a, b, c_at = pointer(window, 0), pointer(packed, panel * at_once * run * W), pointer(sums, 0)
+                    start, start_row = pointer(nothing, 0), 0
+                    if whole:
+                        at = pointer(offsets, 0)
+                        tile_in_parts(own, vectors, a, 1, own, b, at, whole, TERMS, start, 0, c_at, W)
+                        start, start_row = c_at, W
+                    if rest:
+                        at = pointer(offsets, 2 * whole)
+                        tile(own, vectors, a, 1, own, b, at, 1, rest, start, start_row, c_at, W, floor)
                     for i in range(own):
                         for c in range(vectors * (W // 2)):
                             total[g, tap * rows + r + i, panel * W + c] += sums[i, c]

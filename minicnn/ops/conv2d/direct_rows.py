@@ -10,7 +10,6 @@ from minicnn.ops.micro_kernel import ROWS
 from minicnn.ops.simd import keep_alive, offset, pointer
 from minicnn.shapes import Array, Pair
 
-TERMS = 288  # of a sum that are added up at once: 3 x 3 x 32
 FEWEST_TURNS = 16  # of a parallel loop, so that many cores share it evenly
 POSITIONS = 224 // ROWS * ROWS  # of the output, at least, that are computed with one panel before the next is taken
 
@@ -53,15 +52,16 @@ def correlate_rows(
     out: Pair,
     bias: Array,
     floor: float,
+    terms: int,
     y: Array,
 ) -> None:
     """y[n, h0 + i*dh, w0 + j*dw] = bias + window(n, i*sh, j*sw) @ kernel, for i, j below ``out``.
 
     ``pads``: zeros above and to the left of x, and height and width of x with all its zeros. ``steps`` holds sh, sw,
     h0, w0, dh, dw, span: a window reaches over ``span`` rows. ``offsets`` (segments, 2): see ``direct._segments``. Rows
-    with zeros around them are put together in a small buffer, for some rows of outputs at a time. Sums are taken TERMS
-    at a time: a sum of short sums rounds less than a long one. Where there are few rows to divide among the cores, the
-    panels are divided too.
+    with zeros around them are put together in a small buffer, for some rows of outputs at a time. At most ``terms``
+    are added up at once: a sum of short sums rounds less than a long one. Where there are few rows to divide among the
+    cores, the panels are divided too.
     """
     N, XH, XW, C = x.shape
     top, left, PH, PW = pads
@@ -74,7 +74,7 @@ def correlate_rows(
     rows_at_once = min(out[0], (POSITIONS + out[1] - 1) // out[1])
     turns = (out[0] + rows_at_once - 1) // rows_at_once
     segments, nothing = len(offsets), y.dtype.type(-np.inf)
-    per_sum = max(1, TERMS // run)
+    per_sum = max(1, terms // run)
     shares = min(P, (FEWEST_TURNS + N * turns - 1) // (N * turns))  # of the panels; no matter how many cores there are
     for piece in prange(N * turns * shares):
         turn, share = piece // shares, piece % shares

@@ -153,7 +153,7 @@ def test_1x1_kernels_on_rows_put_together(shape: tuple[int, ...]) -> None:
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("run", [30, 31, 100, direct.LONGEST_RUN, 289, 293, 320, 600])
+@pytest.mark.parametrize("run", [30, 31, 100, direct.TERMS, direct.DX_TERMS, 289, 293, 320, 600])
 def test_long_windows_are_summed_piece_by_piece(run: int) -> None:
     """A kernel row of ``run`` numbers, also where it cannot be divided evenly (293 is a prime)."""
     arrays = made((1, 3, 3, run), (2, 1, run, 3))
@@ -163,7 +163,7 @@ def test_long_windows_are_summed_piece_by_piece(run: int) -> None:
 
 
 def test_rows_longer_than_what_is_summed_at_once() -> None:
-    arrays = made((2, 4, 2 * direct.TERMS + 3, 2), (2, 2, 2, 3))
+    arrays = made((2, 4, 2 * direct.POSITIONS + 3, 2), (2, 2, 2, 3))
     expected = passes("im2col", *arrays)
     for ours, theirs in zip(passes("direct", *arrays), expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-10)
