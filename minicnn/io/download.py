@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, NoReturn
 
 from minicnn.errors import LoadError, OptionError, explain, missing
 from minicnn.io.checks import CHUNK
+from minicnn.user_cache import user_cache
 
 PIECE = 1 << 18  # bytes
 TIMEOUT = (10.0, 60.0)  # seconds: to connect, and between two pieces
@@ -50,11 +51,16 @@ PUBLISHED = {
 
 
 def weights_folder() -> Path:
-    """Where weights are kept: $MINICNN_WEIGHTS, or minicnn/weights in the user's cache."""
+    """Where weights are kept: $MINICNN_WEIGHTS, or minicnn/weights in the user's cache.
+
+    Raises OptionError for a user who has neither.
+    """
     if chosen := os.environ.get("MINICNN_WEIGHTS"):
         return Path(chosen)
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "minicnn" / "weights"
+    folder = user_cache("weights")
+    if folder is None:
+        raise OptionError(explain("a folder for weights", "a user without a home", "Name one in $MINICNN_WEIGHTS."))
+    return folder
 
 
 def published(name: str) -> Published:
