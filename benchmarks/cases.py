@@ -83,7 +83,7 @@ def network_layers(name: str) -> Iterator[LayerCase]:
     """The layers of a network that differ in more than their name. Builds nothing until a case is made."""
     seen: set[Any] = set()
     shape = TABLES[name].input_shape
-    for kind, layer_name, options in TABLES[name].rows:
+    for kind, layer_name, options, _ in TABLES[name].rows:
         output = LAYERS[kind](**options).output_shape(shape)
         mark = (kind, shape, output) if kind in WEIGHTY else kind
         if mark not in seen and kind != "Dropout":  # at rate 0 it does nothing; see others()

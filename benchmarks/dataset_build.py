@@ -89,8 +89,9 @@ def main() -> int:
     looks: list[Look] = []
     kept: list[Crops] = []
     start = time.perf_counter()
-    for target in sorted(rng.randrange(1, len(sources)) for _ in range(options.kills)):
-        if not run(command, dataset, looks, kill=(target, rng.uniform(0, 2))):
+    latest = max(2, len(sources) * 2 // 3)  # so that the end is not reached before the last kill
+    for target in sorted(rng.randrange(1, latest) for _ in range(options.kills)):
+        if not run(command, dataset, looks, kill=(target, rng.uniform(0, 0.5))):
             break  # it was faster than the kill
         kept.append(crops_in_journal(dataset))
         print(f"killed with {len(kept[-1])} crops in the journal", flush=True)
