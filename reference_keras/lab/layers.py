@@ -53,6 +53,7 @@ OWN_VALUES: dict[str, dict[str, tuple[Any, ...]]] = {
     "AveragePooling2D": {"strides": (None, 1, 3)},
     "Reshape": {"target_shape": ((-1, 4), (-1,))},
     "Permute": {"dims": ((2, 1, 3), (3, 1, 2))},
+    "Conv2DTranspose": {"dilation_rate": (1,)},  # TensorFlow has no other on a processor
 }
 TOGETHER = ("kernel_size", "pool_size", "strides", "padding", "groups", "dilation_rate", "size")
 PICTURE: Shape = (4, 15, 14, 8)

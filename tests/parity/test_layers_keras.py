@@ -36,7 +36,7 @@ def dilated_transpose(case: Case) -> bool:
     return isinstance(layer, Conv2DTranspose) and layer.window.dilation != (1, 1)
 
 
-@pytest.mark.parametrize("case", filter(dilated_transpose, CASES), ids=lambda case: case.id)
+@pytest.mark.parametrize("case", list(filter(dilated_transpose, CASES)), ids=lambda case: case.id)
 def test_what_tensorflow_cannot_do_on_a_processor(case: Case) -> None:
     """There is nothing to compare with; ``tests/unit/ops/test_conv2d_transpose.py`` compares with the definition."""
     with pytest.raises(Exception, match="do not yet support dilation rates larger than 1"):
