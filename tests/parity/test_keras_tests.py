@@ -29,7 +29,7 @@ KNOWN: dict[str, Any] = json.loads(Path(__file__).with_name("keras_tests.json").
 @pytest.mark.slow
 @pytest.mark.parametrize("file", FILES)
 def test_keras_s_tests_pass_with_minicnn_s_numbers(file: str) -> None:
-    if not source(file).is_file():
+    if keras.__version__ != KNOWN["keras"] and not source(file).is_file():  # the known version has them all
         pytest.skip(f"this installation of Keras came without {source(file).name}")
     outcomes = list(replay(file))
     assert outcomes

@@ -54,7 +54,7 @@ def weights() -> Weights:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process its peak memory (VmHWM)")
 @pytest.mark.parametrize("form", FORMS)
 def test_peak_memory_at_full_size(form: str, tmp_path: Path, weights: Weights) -> None:
     """At most 1.3 times the weights. Measured as the growth of the process from after the imports."""

@@ -319,12 +319,10 @@ class TestEndedInTheMiddle:
 
         def refuses(handle):
             calls.append(handle)
-            if os.path.basename(os.readlink(f"/proc/self/fd/{handle}")) == "journal.jsonl" and len(calls) > 12:
+            if len(calls) > 12 and os.path.samestat(os.fstat(handle), os.stat(tmp_path / "out" / "journal.jsonl")):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             real(handle)
 
-        if not Path("/proc/self/fd").exists():
-            pytest.skip("asks Linux which file it is")
         with monkeypatch.context() as patched:
             patched.setattr(os, "fsync", refuses)
             with pytest.raises(ImageError, match="No space left on device"):

@@ -328,7 +328,7 @@ def _restore_threads() -> Iterator[None]:
     numba.set_num_threads(before)
 
 
-@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="needs two threads to compare with one")
+@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="MINICNN_TEST_THREADS=1 leaves nothing to compare with")
 @pytest.mark.usefixtures("_restore_threads")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name, case", LARGE_COMBINATIONS, ids=str)

@@ -324,7 +324,7 @@ SAME: list[tuple[str, tuple[int, ...], tuple[int, ...], Options]] = [
 ]
 
 
-@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="needs two threads to compare with one")
+@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="MINICNN_TEST_THREADS=1 leaves nothing to compare with")
 @pytest.mark.usefixtures("_restore_threads")
 @pytest.mark.parametrize("channels", [0, 10**9], ids=["in steps", "in cache"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
