@@ -191,8 +191,8 @@ MAX_FORWARD = (
 MAX_BACKWARD = (
     Mistake(
         "gradient to all ties",
-        "Every pixel that equals the maximum gets the whole gradient: x == y is true for all of them. Keras gives it to "
-        "the first one in reading order.",
+        "Every pixel that equals the maximum gets the whole gradient: x == y is true for all of them. Keras gives it "
+        "to the first one in reading order.",
         before=lambda a: {"share": "all"},
     ),
     Mistake(
