@@ -87,7 +87,7 @@ def parts_of(C: int, W: int, points: int) -> Array:
 
 @njit_parallel
 def in_cache(
-    Q: int,
+    form: int,
     x: Array,
     panels: Array,
     bias: Array,
@@ -100,7 +100,7 @@ def in_cache(
 ) -> None:
     """The whole layer. ``tiles`` (workers, Q*Q, T, C) and ``products`` (workers, Q*Q, T, width) are scratch."""
     N, OH, OW, _ = y.shape
-    m = outputs_of(Q)
+    m = outputs_of(form)
     workers, points, T, C = tiles.shape
     width = products.shape[3]
     total = N * ((OH + m - 1) // m) * ((OW + m - 1) // m)
@@ -114,26 +114,26 @@ def in_cache(
             count = min(T, total - first)
             for t in range(count):
                 picture, row, column = place_of(first + t, m, OH, OW)
-                input_tile(Q, x, picture, row - top, column - left, own_tiles, t, half, square)
+                input_tile(form, x, picture, row - top, column - left, own_tiles, t, half, square)
             for p in range(points):
                 for panel in range(panels.shape[1]):
                     multiply_rows(own_tiles, panels, own_products, nothing, offsets, p, 0, count, panel)
             for t in range(count):
                 picture, row, column = place_of(first + t, m, OH, OW)
-                output_tile(Q, own_products, t, bias, floor, y, picture, row, column, half, square)
+                output_tile(form, own_products, t, bias, floor, y, picture, row, column, half, square)
 
 
 @njit_parallel
 def all_input_tiles(
-    Q: int, x: Array, first: int, count: int, OH: int, OW: int, top: int, left: int, tiles: Array
+    form: int, x: Array, first: int, count: int, OH: int, OW: int, top: int, left: int, tiles: Array
 ) -> None:
     """tiles[:, :count] for the tiles from ``first`` on."""
-    m, points, C = outputs_of(Q), tiles.shape[0], x.shape[3]
+    m, points, C = outputs_of(form), tiles.shape[0], x.shape[3]
     for turn in prange((count + TILES_PER_TURN - 1) // TILES_PER_TURN):
         half, square = np.empty(points * C, x.dtype), np.empty(points * C, x.dtype)
         for t in range(turn * TILES_PER_TURN, min(count, (turn + 1) * TILES_PER_TURN)):
             picture, row, column = place_of(first + t, m, OH, OW)
-            input_tile(Q, x, picture, row - top, column - left, tiles, t, half, square)
+            input_tile(form, x, picture, row - top, column - left, tiles, t, half, square)
 
 
 @njit_parallel
@@ -149,27 +149,27 @@ def all_products(tiles: Array, panels: Array, products: Array, count: int) -> No
 
 
 @njit_parallel
-def all_output_tiles(Q: int, products: Array, bias: Array, floor: float, y: Array, first: int, count: int) -> None:
+def all_output_tiles(form: int, products: Array, bias: Array, floor: float, y: Array, first: int, count: int) -> None:
     """y for the tiles from ``first`` on."""
     points, _, width = products.shape
-    m, OH, OW = outputs_of(Q), y.shape[1], y.shape[2]
+    m, OH, OW = outputs_of(form), y.shape[1], y.shape[2]
     for turn in prange((count + TILES_PER_TURN - 1) // TILES_PER_TURN):
         half, square = np.empty(points * width, y.dtype), np.empty(points * width, y.dtype)
         for t in range(turn * TILES_PER_TURN, min(count, (turn + 1) * TILES_PER_TURN)):
             picture, row, column = place_of(first + t, m, OH, OW)
-            output_tile(Q, products, t, bias, floor, y, picture, row, column, half, square)
+            output_tile(form, products, t, bias, floor, y, picture, row, column, half, square)
 
 
 @njit_parallel
-def all_upstream_tiles(Q: int, dy: Array, first: int, count: int, panels: Array) -> None:
+def all_upstream_tiles(form: int, dy: Array, first: int, count: int, panels: Array) -> None:
     """panels[:, :, :count] for the output gradients of the tiles from ``first`` on."""
     points, _, _, W = panels.shape
-    m, OH, OW = outputs_of(Q), dy.shape[1], dy.shape[2]
+    m, OH, OW = outputs_of(form), dy.shape[1], dy.shape[2]
     for turn in prange((count + TILES_PER_TURN - 1) // TILES_PER_TURN):
         half, square = np.empty(points * W, dy.dtype), np.empty(points * dy.shape[3], dy.dtype)
         for t in range(turn * TILES_PER_TURN, min(count, (turn + 1) * TILES_PER_TURN)):
             picture, row, column = place_of(first + t, m, OH, OW)
-            upstream_tile(Q, dy, picture, row, column, panels, t, half, square)
+            upstream_tile(form, dy, picture, row, column, panels, t, half, square)
 
 
 @njit_parallel
