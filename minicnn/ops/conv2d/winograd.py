@@ -61,6 +61,7 @@ from minicnn.shapes import Array, Pads, Shape, Window
 CACHE_BYTES = 600_000  # of a core's own cache, for transformed tiles
 CACHE_CHANNELS = 256  # in and out together, up to which the way through the cache is the faster one
 BLOCK_BYTES = 32 * 2**20  # transformed tiles held at once where all tiles take each step together
+GRADIENT_BYTES = 4 * 2**20  # the same for kernel gradients, or as many bytes as their sums take: these are read again
 
 
 class Winograd:
@@ -127,7 +128,7 @@ class Winograd:
             products = scratch("products", (workers, points, fitting, width), x.dtype)
             blocks.in_cache(self.form, x, panels, bias, floor, y, top, left, tiles, products)
             return
-        for first, count in self._blocks(total, channels + width, x.itemsize):
+        for first, count in self._blocks(total, channels + width, x.itemsize, BLOCK_BYTES):
             tiles = scratch("tiles", (points, count, channels), x.dtype)
             products = scratch("products", (points, count, width), x.dtype)
             blocks.all_input_tiles(self.form, x, first, count, OH, OW, top, left, tiles)
@@ -152,21 +153,20 @@ class Winograd:
         panels, width = -(-filters // panel), _whole_vectors(filters, x.dtype)
         sums = scratch("kernel_sums", (points, channels, width), x.dtype)
         total = len(dy) * -(-OH // self.m) * -(-OW // self.m)
-        for first, count in self._blocks(total, channels + panels * panel, x.itemsize):
+        limit = min(BLOCK_BYTES, max(GRADIENT_BYTES, sums.nbytes))
+        for first, count in self._blocks(total, channels + panels * panel, x.itemsize, limit):
             tiles = scratch("tiles", (points, count, channels), x.dtype)
             upstream = scratch("products", (points, panels, count, panel), x.dtype)
             blocks.all_input_tiles(self.form, x, first, count, OH, OW, pad_h[0], pad_w[0], tiles)
             blocks.all_upstream_tiles(self.form, dy, first, count, upstream)
-            for start in range(0, count, self.sum_tiles):
-                at_once = min(self.sum_tiles, count - start)
-                blocks.add_kernel_products(tiles, upstream, sums, start, at_once, first + start == 0)
+            blocks.add_kernel_products(tiles, upstream, sums, count, self.sum_tiles, first == 0)
         dkernel = empty(kernel_shape, x.dtype)
         kernel_gradients(self.form, sums, dkernel)
         return dkernel
 
-    def _blocks(self, total: int, numbers: int, itemsize: int) -> Iterator[tuple[int, int]]:
-        """(first tile, how many), as many at once as BLOCK_BYTES allow, with ``numbers`` in each point of a tile."""
-        fitting = max(self.sum_tiles, BLOCK_BYTES // (self.Q * self.Q * numbers * itemsize))
+    def _blocks(self, total: int, numbers: int, itemsize: int, limit: int) -> Iterator[tuple[int, int]]:
+        """(first tile, how many), as many at once as ``limit`` bytes hold, with ``numbers`` in each point of a tile."""
+        fitting = max(self.sum_tiles, limit // (self.Q * self.Q * numbers * itemsize))
         fitting -= fitting % self.sum_tiles
         for first in range(0, total, fitting):
             yield first, min(fitting, total - first)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minicnn.ops.conv2d.winograd_tiles import input_tile, output_tile, upstream_tile
+from minicnn.ops.conv2d.winograd_tiles import CHANNELS, input_tile, output_tile, upstream_tile
 from minicnn.ops.conv2d.winograd_transforms import outputs_of
 from minicnn.ops.gemm import even_rows
 from minicnn.ops.jit import njit, njit_parallel, prange
@@ -163,40 +163,43 @@ def all_output_tiles(form: int, products: Array, bias: Array, floor: float, y: A
 @njit_parallel
 def all_upstream_tiles(form: int, dy: Array, first: int, count: int, panels: Array) -> None:
     """panels[:, :, :count] for the output gradients of the tiles from ``first`` on."""
-    points, _, _, W = panels.shape
+    points = len(panels)
     m, OH, OW = outputs_of(form), dy.shape[1], dy.shape[2]
     for turn in prange((count + TILES_PER_TURN - 1) // TILES_PER_TURN):
-        half, square = np.empty(points * W, dy.dtype), np.empty(points * dy.shape[3], dy.dtype)
+        half, square = np.empty(points * CHANNELS, dy.dtype), np.empty(points * dy.shape[3], dy.dtype)
         for t in range(turn * TILES_PER_TURN, min(count, (turn + 1) * TILES_PER_TURN)):
             picture, row, column = place_of(first + t, m, OH, OW)
             upstream_tile(form, dy, picture, row, column, panels, t, half, square)
 
 
 @njit_parallel
-def add_kernel_products(tiles: Array, upstream: Array, total: Array, first: int, count: int, fresh: bool) -> None:
-    """total[p] (C, width) += tiles[p, first:first + count]^T @ upstream[p, ...], or = for ``fresh`` totals."""
+def add_kernel_products(tiles: Array, upstream: Array, total: Array, count: int, terms: int, fresh: bool) -> None:
+    """total[p] (C, width) += tiles[p, :count]^T @ upstream[p, :count], or = for ``fresh`` totals.
+
+    ``terms`` tiles are added up at once, and then such sums.
+    """
     points, T, C = tiles.shape
     _, P, _, W = upstream.shape
     width = total.shape[2]
     at_once = even_rows(C, ROWS)
+    floor = total.dtype.type(-np.inf)
+    whole, rest = count // terms, count % terms
+    offsets = np.empty(2 * (whole + 1), np.intp)
+    for part in range(whole + 1):
+        offsets[2 * part], offsets[2 * part + 1] = part * terms * C, part * terms * W
     for turn in prange(points * P):
         p, panel = turn // P, turn % P
-        nothing, offsets = np.zeros(W, tiles.dtype), np.zeros(2, np.intp)
+        vectors = 2 if width - panel * W >= W else 1
+        nothing = np.zeros(W, tiles.dtype)
+        b = pointer(upstream, (p * P + panel) * T * W)
         for c in range(0, C, at_once):
-            at = (p * C + c) * width + panel * W
-            tile(
-                min(at_once, C - c),
-                2 if width - panel * W >= W else 1,
-                pointer(tiles, (p * T + first) * C + c),
-                1,
-                C,
-                pointer(upstream, ((p * P + panel) * T + first) * W),
-                pointer(offsets, 0),
-                1,
-                count,
-                pointer(nothing, 0) if fresh else pointer(total, at),
-                0 if fresh else width,
-                pointer(total, at),
-                width,
-                total.dtype.type(-np.inf),
-            )
+            rows, a = min(at_once, C - c), pointer(tiles, p * T * C + c)
+            to = pointer(total, (p * C + c) * width + panel * W)
+            start, start_row = (pointer(nothing, 0), 0) if fresh else (to, width)
+            if whole:
+                at = pointer(offsets, 0)
+                tile_in_parts(rows, vectors, a, 1, C, b, at, whole, terms, start, start_row, to, width)
+                start, start_row = to, width
+            if rest:
+                at = pointer(offsets, 2 * whole)
+                tile(rows, vectors, a, 1, C, b, at, 1, rest, start, start_row, to, width, floor)

@@ -117,18 +117,19 @@ def upstream_tile(
     else:
         gather(dy, picture, row0, column0, m, square)
         source, row = pointer(square, 0), m * F
-    for p in range(P):
-        w = min(W, F - p * W)
+    for f in range(0, F, CHANNELS):  # a whole number of panels
+        w = min(CHANNELS, F - f)
         together = m if w == F else 1
         for j in range(0, m, together):
-            start = offset(source, j * F + p * W)
-            to_upstream(form, start, row, pointer(half, j * w), m * w, together * w)
-        for i in range(Q):
-            to = pointer(panels, ((i * Q * P + p) * T + t) * W)
-            to_upstream(form, pointer(half, i * m * w), w, to, P * T * W, w)
-            for j in range(Q):  # what fills up the last panel is multiplied too, and must not be NaN
-                for f in range(w, W):
-                    panels[i * Q + j, p, t, f] = 0.0
+            to_upstream(form, offset(source, j * F + f), row, pointer(half, j * w), m * w, together * w)
+        for p in range(f // W, (f + w + W - 1) // W):
+            inside = min(W, F - p * W)
+            for i in range(Q):
+                to = pointer(panels, ((i * Q * P + p) * T + t) * W)
+                to_upstream(form, pointer(half, i * m * w + p * W - f), w, to, P * T * W, inside)
+                for j in range(Q):  # what fills up the last panel is multiplied too, and must not be NaN
+                    for k in range(inside, W):
+                        panels[i * Q + j, p, t, k] = 0.0
 
 
 @njit_parallel
