@@ -56,6 +56,7 @@ from minicnn.ops.conv2d.winograd_transforms import OUTPUTS, PRODUCTS, TAPS
 from minicnn.ops.gemm import floor_of
 from minicnn.ops.memory import empty, scratch
 from minicnn.ops.micro_kernel import VECTORS, panel_width
+from minicnn.ops.simd import LINE_BYTES
 from minicnn.shapes import Array, Pads, Shape, Window
 
 CACHE_BYTES = 600_000  # of a core's own cache, for transformed tiles
@@ -120,20 +121,19 @@ class Winograd:
     def _convolve(self, x: Array, panels: Array, bias: Array, floor: float, y: Array, top: int, left: int) -> None:
         points, channels, (OH, OW) = self.Q * self.Q, x.shape[3], y.shape[1:3]
         width = _whole_vectors(y.shape[3], y.dtype)
+        numbers = (("tiles", channels), ("products", width))  # in a row of either's planes
         total = len(y) * -(-OH // self.m) * -(-OW // self.m)
         if channels + width <= CACHE_CHANNELS:
             fitting = CACHE_BYTES // (points * (channels + width) * x.itemsize)
             workers = min(numba.get_num_threads(), -(-total // fitting))
-            tiles = scratch("tiles", (workers, points, fitting, channels), x.dtype)
-            products = scratch("products", (workers, points, fitting, width), x.dtype)
-            blocks.in_cache(self.form, x, panels, bias, floor, y, top, left, tiles, products)
+            tiles, products = (planes(name, (workers, points), fitting * n, x.dtype) for name, n in numbers)
+            blocks.in_cache(self.form, x, panels, bias, floor, y, top, left, tiles, products, fitting, width)
             return
         for first, count in self._blocks(total, channels + width, x.itemsize, BLOCK_BYTES):
-            tiles = scratch("tiles", (points, count, channels), x.dtype)
-            products = scratch("products", (points, count, width), x.dtype)
+            tiles, products = (planes(name, (points,), count * n, x.dtype) for name, n in numbers)
             blocks.all_input_tiles(self.form, x, first, count, OH, OW, top, left, tiles)
-            blocks.all_products(tiles, panels, products, count)
-            blocks.all_output_tiles(self.form, products, bias, floor, y, first, count)
+            blocks.all_products(tiles, panels, products, width, count)
+            blocks.all_output_tiles(self.form, products, width, bias, floor, y, first, count)
 
     def input_gradient(self, dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int) -> Array:
         """(N, OH, OW, F), (r, r, C, F) -> (N, H, W, C)"""
@@ -155,11 +155,11 @@ class Winograd:
         total = len(dy) * -(-OH // self.m) * -(-OW // self.m)
         limit = min(BLOCK_BYTES, max(GRADIENT_BYTES, sums.nbytes))
         for first, count in self._blocks(total, channels + panels * panel, x.itemsize, limit):
-            tiles = scratch("tiles", (points, count, channels), x.dtype)
-            upstream = scratch("products", (points, panels, count, panel), x.dtype)
+            tiles = planes("tiles", (points,), count * channels, x.dtype)
+            upstream = planes("products", (points,), count * panels * panel, x.dtype)
             blocks.all_input_tiles(self.form, x, first, count, OH, OW, pad_h[0], pad_w[0], tiles)
-            blocks.all_upstream_tiles(self.form, dy, first, count, upstream)
-            blocks.add_kernel_products(tiles, upstream, sums, count, self.sum_tiles, first == 0)
+            blocks.all_upstream_tiles(self.form, dy, first, count, upstream, panel)
+            blocks.add_kernel_products(tiles, upstream, panel, sums, count, self.sum_tiles, first == 0)
         dkernel = empty(kernel_shape, x.dtype)
         kernel_gradients(self.form, sums, dkernel)
         return dkernel
@@ -170,6 +170,16 @@ class Winograd:
         fitting -= fitting % self.sum_tiles
         for first in range(0, total, fitting):
             yield first, min(fitting, total - first)
+
+
+def planes(purpose: str, before: Shape, numbers: int, dtype: np.dtype) -> Array:
+    """Scratch memory (*before, plane), for planes of so many numbers: an odd number of the cache's lines apart.
+
+    The same place in every plane then falls on a different line. A power of two apart, all would be on the same one.
+    """
+    per_line = LINE_BYTES // dtype.itemsize
+    lines = -(-numbers // per_line) | 1
+    return scratch(purpose, (*before, lines * per_line), dtype)
 
 
 def _whole_vectors(filters: int, dtype: np.dtype) -> int:

@@ -41,6 +41,7 @@ def multiply_rows(
     tiles: Array,
     panels: Array,
     products: Array,
+    width: int,
     nothing: Array,
     offsets: Array,
     p: int,
@@ -48,10 +49,12 @@ def multiply_rows(
     end: int,
     panel: int,
 ) -> None:
-    """products[p, first:end] = tiles[p, first:end] @ panels[p, panel], for the columns of one panel."""
-    _, T, C = tiles.shape
-    _, P, _, W = panels.shape
-    width = products.shape[2]
+    """Rows from ``first`` to ``end`` in plane p of the products = those of the tiles @ panels[p, panel].
+
+    ``tiles`` (Q*Q, plane) and ``products`` (Q*Q, plane), whose rows are ``width`` long: see ``winograd_tiles``.
+    """
+    _, P, C, W = panels.shape
+    tile_plane, product_plane = tiles.shape[1], products.shape[1]
     at_once = even_rows(end - first, ROWS)
     vectors = 2 if width - panel * W >= W else 1
     terms = len_of_sum(len(tiles))
@@ -60,7 +63,7 @@ def multiply_rows(
     b = pointer(panels, (p * P + panel) * C * W)
     for r in range(first, end, at_once):
         rows = min(at_once, end - r)
-        a, to = pointer(tiles, (p * T + r) * C), pointer(products, (p * T + r) * width + panel * W)
+        a, to = pointer(tiles, p * tile_plane + r * C), pointer(products, p * product_plane + r * width + panel * W)
         if whole:
             start = pointer(nothing, 0)
             tile_in_parts(rows, vectors, a, C, 1, b, pointer(offsets, 0), whole, terms, start, 0, to, width)
@@ -97,12 +100,13 @@ def in_cache(
     left: int,
     tiles: Array,
     products: Array,
+    T: int,
+    width: int,
 ) -> None:
-    """The whole layer. ``tiles`` (workers, Q*Q, T, C) and ``products`` (workers, Q*Q, T, width) are scratch."""
+    """The whole layer, T tiles at a time. ``tiles`` (workers, Q*Q, plane) and ``products`` likewise are scratch."""
     N, OH, OW, _ = y.shape
-    m = outputs_of(form)
-    workers, points, T, C = tiles.shape
-    width = products.shape[3]
+    m, C = outputs_of(form), x.shape[3]
+    workers, points, _ = tiles.shape
     total = N * ((OH + m - 1) // m) * ((OW + m - 1) // m)
     blocks = (total + T - 1) // T
     for worker in prange(workers):
@@ -117,17 +121,17 @@ def in_cache(
                 input_tile(form, x, picture, row - top, column - left, own_tiles, t, half, square)
             for p in range(points):
                 for panel in range(panels.shape[1]):
-                    multiply_rows(own_tiles, panels, own_products, nothing, offsets, p, 0, count, panel)
+                    multiply_rows(own_tiles, panels, own_products, width, nothing, offsets, p, 0, count, panel)
             for t in range(count):
                 picture, row, column = place_of(first + t, m, OH, OW)
-                output_tile(form, own_products, t, bias, floor, y, picture, row, column, half, square)
+                output_tile(form, own_products, width, t, bias, floor, y, picture, row, column, half, square)
 
 
 @njit_parallel
 def all_input_tiles(
     form: int, x: Array, first: int, count: int, OH: int, OW: int, top: int, left: int, tiles: Array
 ) -> None:
-    """tiles[:, :count] for the tiles from ``first`` on."""
+    """The rows of every plane for ``count`` tiles from ``first`` on."""
     m, points, C = outputs_of(form), tiles.shape[0], x.shape[3]
     for turn in prange((count + TILES_PER_TURN - 1) // TILES_PER_TURN):
         half, square = np.empty(points * C, x.dtype), np.empty(points * C, x.dtype)
@@ -137,50 +141,52 @@ def all_input_tiles(
 
 
 @njit_parallel
-def all_products(tiles: Array, panels: Array, products: Array, count: int) -> None:
+def all_products(tiles: Array, panels: Array, products: Array, width: int, count: int) -> None:
     """products[p] = tiles[p] @ kernel[p] for every p and the first ``count`` tiles."""
-    points, P, _, W = panels.shape
+    points, P, C, W = panels.shape
     row_blocks = (count + ROW_BLOCK - 1) // ROW_BLOCK
     for turn in prange(points * row_blocks):
         p, first = turn // row_blocks, turn % row_blocks * ROW_BLOCK
-        nothing, offsets = np.zeros(W, tiles.dtype), parts_of(tiles.shape[2], W, points)
+        end, nothing, offsets = min(count, first + ROW_BLOCK), np.zeros(W, tiles.dtype), parts_of(C, W, points)
         for panel in range(P):
-            multiply_rows(tiles, panels, products, nothing, offsets, p, first, min(count, first + ROW_BLOCK), panel)
+            multiply_rows(tiles, panels, products, width, nothing, offsets, p, first, end, panel)
 
 
 @njit_parallel
-def all_output_tiles(form: int, products: Array, bias: Array, floor: float, y: Array, first: int, count: int) -> None:
+def all_output_tiles(
+    form: int, products: Array, width: int, bias: Array, floor: float, y: Array, first: int, count: int
+) -> None:
     """y for the tiles from ``first`` on."""
-    points, _, width = products.shape
-    m, OH, OW = outputs_of(form), y.shape[1], y.shape[2]
+    points, m, OH, OW = len(products), outputs_of(form), y.shape[1], y.shape[2]
     for turn in prange((count + TILES_PER_TURN - 1) // TILES_PER_TURN):
         half, square = np.empty(points * width, y.dtype), np.empty(points * width, y.dtype)
         for t in range(turn * TILES_PER_TURN, min(count, (turn + 1) * TILES_PER_TURN)):
             picture, row, column = place_of(first + t, m, OH, OW)
-            output_tile(form, products, t, bias, floor, y, picture, row, column, half, square)
+            output_tile(form, products, width, t, bias, floor, y, picture, row, column, half, square)
 
 
 @njit_parallel
-def all_upstream_tiles(form: int, dy: Array, first: int, count: int, panels: Array) -> None:
-    """panels[:, :, :count] for the output gradients of the tiles from ``first`` on."""
+def all_upstream_tiles(form: int, dy: Array, first: int, count: int, panels: Array, W: int) -> None:
+    """The rows of every panel, W wide, for the output gradients of ``count`` tiles from ``first`` on."""
     points = len(panels)
     m, OH, OW = outputs_of(form), dy.shape[1], dy.shape[2]
     for turn in prange((count + TILES_PER_TURN - 1) // TILES_PER_TURN):
         half, square = np.empty(points * CHANNELS, dy.dtype), np.empty(points * dy.shape[3], dy.dtype)
         for t in range(turn * TILES_PER_TURN, min(count, (turn + 1) * TILES_PER_TURN)):
             picture, row, column = place_of(first + t, m, OH, OW)
-            upstream_tile(form, dy, picture, row, column, panels, t, half, square)
+            upstream_tile(form, dy, picture, row, column, panels, count, W, t, half, square)
 
 
 @njit_parallel
-def add_kernel_products(tiles: Array, upstream: Array, total: Array, count: int, terms: int, fresh: bool) -> None:
-    """total[p] (C, width) += tiles[p, :count]^T @ upstream[p, :count], or = for ``fresh`` totals.
+def add_kernel_products(
+    tiles: Array, upstream: Array, W: int, total: Array, count: int, terms: int, fresh: bool
+) -> None:
+    """total[p] (C, width) += (rows of plane p of the tiles)^T @ (those of ``upstream``), or = for ``fresh`` totals.
 
-    ``terms`` tiles are added up at once, and then such sums.
+    ``upstream`` has panels W wide. ``terms`` of the ``count`` tiles are added up at once, and then such sums.
     """
-    points, T, C = tiles.shape
-    _, P, _, W = upstream.shape
-    width = total.shape[2]
+    points, C, width = total.shape
+    P = (width + W - 1) // W
     at_once = even_rows(C, ROWS)
     floor = total.dtype.type(-np.inf)
     whole, rest = count // terms, count % terms
@@ -191,9 +197,9 @@ def add_kernel_products(tiles: Array, upstream: Array, total: Array, count: int,
         p, panel = turn // P, turn % P
         vectors = 2 if width - panel * W >= W else 1
         nothing = np.zeros(W, tiles.dtype)
-        b = pointer(upstream, (p * P + panel) * T * W)
+        b = pointer(upstream, p * upstream.shape[1] + panel * count * W)
         for c in range(0, C, at_once):
-            rows, a = min(at_once, C - c), pointer(tiles, p * T * C + c)
+            rows, a = min(at_once, C - c), pointer(tiles, p * tiles.shape[1] + c)
             to = pointer(total, (p * C + c) * width + panel * W)
             start, start_row = (pointer(nothing, 0), 0) if fresh else (to, width)
             if whole:

@@ -3,8 +3,10 @@
 Every transform is a small matrix from both sides, M d M^T: first along rows, then along columns. Channels are taken
 ``CHANNELS`` at a time, so that what stands between the two steps stays in the cache nearest to the core.
 
-Layouts. ``tiles`` (Q*Q, T, C): for each of the Q*Q entries of a transformed tile, a matrix with a row per tile.
-``panels`` (Q*Q, P, rows, W): the same as the right-hand side of a product, cut into panels of W columns (``ops/gemm``).
+Layouts. ``tiles`` (Q*Q, plane): for each of the Q*Q entries of a transformed tile, a *plane*: a matrix with a row per
+tile, (T, C), and a few bytes that are not used. ``panels`` (Q*Q, P, rows, W): the same as the right-hand side of a
+product, cut into panels of W columns (``ops/gemm``). A transform writes one row of every plane; if planes lay a power
+of two apart, all of these would compete for a few places of the cache, hence the bytes (``winograd.planes``).
 """
 
 from __future__ import annotations
@@ -49,9 +51,9 @@ def gather(x: Array, picture: int, row0: int, column0: int, size: int, square: A
 def input_tile(
     form: int, x: Array, picture: int, row0: int, column0: int, tiles: Array, t: int, half: Array, square: Array
 ) -> None:
-    """tiles[:, t] = B^T d B for the n x n inputs d from (row0, column0) on."""
+    """Row t of every plane = B^T d B for the n x n inputs d from (row0, column0) on."""
     _, H, W, C = x.shape
-    n, Q, T = inputs_of(form), products_of(form), tiles.shape[1]
+    n, Q, plane = inputs_of(form), products_of(form), tiles.shape[1]
     if row0 >= 0 and column0 >= 0 and row0 + n <= H and column0 + n <= W:
         source, row = pointer(x, ((picture * H + row0) * W + column0) * C), W * C
     else:
@@ -63,14 +65,15 @@ def input_tile(
         for j in range(0, n, together):
             to_input(form, offset(source, j * C + c), row, pointer(half, j * w), n * w, together * w)
         for i in range(Q):
-            to = pointer(tiles, (i * Q * T + t) * C + c)
-            to_input(form, pointer(half, i * n * w), w, to, T * C, w)
+            to = pointer(tiles, i * Q * plane + t * C + c)
+            to_input(form, pointer(half, i * n * w), w, to, plane, w)
 
 
 @njit
 def output_tile(
     form: int,
     products: Array,
+    width: int,
     t: int,
     bias: Array,
     floor: float,
@@ -81,9 +84,12 @@ def output_tile(
     half: Array,
     square: Array,
 ) -> None:
-    """The m x m outputs A^T M A + bias of tile t, where they belong; what hangs over the border is dropped."""
+    """The m x m outputs A^T M A + bias of tile t, where they belong; what hangs over the border is dropped.
+
+    ``products`` (Q*Q, plane) with rows of ``width``.
+    """
     _, OH, OW, F = y.shape
-    m, Q, T, width = outputs_of(form), products_of(form), products.shape[1], products.shape[2]
+    m, Q, plane = outputs_of(form), products_of(form), products.shape[1]
     inside = row0 + m <= OH and column0 + m <= OW
     if inside:
         result, row = pointer(y, ((picture * OH + row0) * OW + column0) * F), OW * F
@@ -92,8 +98,8 @@ def output_tile(
     for f in range(0, F, CHANNELS):
         w = min(CHANNELS, F - f)
         for j in range(Q):
-            source = pointer(products, (j * T + t) * width + f)
-            to_output(form, source, Q * T * width, pointer(half, j * w), Q * w, w)
+            source = pointer(products, j * plane + t * width + f)
+            to_output(form, source, Q * plane, pointer(half, j * w), Q * w, w)
         for i in range(m):
             source, to = pointer(half, i * Q * w), offset(result, i * row + f)
             to_output_add(form, source, w, to, F, w, pointer(bias, f), floor)
@@ -106,12 +112,24 @@ def output_tile(
 
 @njit
 def upstream_tile(
-    form: int, dy: Array, picture: int, row0: int, column0: int, panels: Array, t: int, half: Array, square: Array
+    form: int,
+    dy: Array,
+    picture: int,
+    row0: int,
+    column0: int,
+    panels: Array,
+    T: int,
+    W: int,
+    t: int,
+    half: Array,
+    square: Array,
 ) -> None:
-    """panels[:, :, t] = A dy A^T for the m x m gradients from (row0, column0) on: ``output_tile``, transposed."""
+    """A dy A^T for the m x m gradients from (row0, column0) on: ``output_tile``, transposed.
+
+    It becomes row t of every panel in ``panels`` (Q*Q, plane), a plane being P panels (T, W).
+    """
     _, OH, OW, F = dy.shape
-    _, P, T, W = panels.shape
-    m, Q = outputs_of(form), products_of(form)
+    m, Q, plane = outputs_of(form), products_of(form), panels.shape[1]
     if row0 + m <= OH and column0 + m <= OW:
         source, row = pointer(dy, ((picture * OH + row0) * OW + column0) * F), OW * F
     else:
@@ -125,11 +143,11 @@ def upstream_tile(
         for p in range(f // W, (f + w + W - 1) // W):
             inside = min(W, F - p * W)
             for i in range(Q):
-                to = pointer(panels, ((i * Q * P + p) * T + t) * W)
-                to_upstream(form, pointer(half, i * m * w + p * W - f), w, to, P * T * W, inside)
+                to = pointer(panels, i * Q * plane + (p * T + t) * W)
+                to_upstream(form, pointer(half, i * m * w + p * W - f), w, to, plane, inside)
                 for j in range(Q):  # what fills up the last panel is multiplied too, and must not be NaN
                     for k in range(inside, W):
-                        panels[i * Q + j, p, t, k] = 0.0
+                        panels[i * Q + j, (p * T + t) * W + k] = 0.0
 
 
 @njit_parallel
