@@ -20,6 +20,7 @@ from minicnn.graph import described
 from minicnn.io.checks import refuse
 from minicnn.io.keras_graph import INPUT, Called, Source, calls, connections, ends, in_a_row, keras_order, number
 from minicnn.io.keras_layers import Row, from_keras, to_keras
+from minicnn.layers import MOST_LAYERS
 from minicnn.shapes import Shape
 
 #: Where Keras 3 says a layer is from. ``x + y`` is written down like the layer Add, but is from among the functions.
@@ -56,6 +57,8 @@ def layers_of(model: Mapping[str, Any]) -> list[Called]:
     rows = config.get("layers")
     if kind not in ("Sequential", "Functional", "Model") or not isinstance(rows, list) or not rows:
         refuse(explain("a Keras Sequential or Functional model", f"{kind!r:.200}"))
+    if len(rows) > MOST_LAYERS:
+        refuse(explain(f"at most {MOST_LAYERS} layers", f"{len(rows)}"))
     found: list[Called] = []
     for raw in rows:
         row, name = _row(raw)

@@ -43,14 +43,13 @@ def calls(entries: Any, name: str) -> tuple[tuple[Source, ...], ...]:
 
 
 def _call(entry: Any, name: str) -> tuple[Source, ...]:
-    keywords: list[Any] = []
     if isinstance(entry, dict):
         arguments, keywords = entry.get("args"), [entry.get("kwargs", {})]
         if isinstance(arguments, list) and len(arguments) == 1 and isinstance(arguments[0], list):
             arguments = arguments[0]  # a layer that merges is given a list
     else:
-        arguments = entry
-        keywords = [part[3] for part in entry if isinstance(part, list) and len(part) > 3] if entry else []
+        arguments = entry if isinstance(entry, list) else []
+        keywords = [part[3] for part in arguments if isinstance(part, list) and len(part) > 3]
     sources = [_source(part) for part in arguments] if isinstance(arguments, list) else []
     for given in keywords:  # "training": True would compute something else, "mask" and "initial_state" too
         neutral = isinstance(given, dict) and all(
@@ -59,7 +58,7 @@ def _call(entry: Any, name: str) -> tuple[Source, ...]:
         if not neutral:
             refuse(f"the layer '{name}' is called with {given!r:.200}, which minicnn does not know")
     if not sources or None in sources:
-        refuse(explain(f"'{name}' called on what other layers give", f"{arguments!r:.200}"))
+        refuse(explain(f"'{name}' called on what other layers give", f"{entry!r:.200}"))
     return tuple(source for source in sources if source)
 
 
@@ -146,15 +145,15 @@ def connections(
     count: Counter[str] = Counter()
     entries: dict[str, list[Any]] = {}
     for node in graph.nodes:
-        tensors = [
+        tensors: list[Any] = [
             {
                 "class_name": "__keras_tensor__",
                 "config": {"shape": [None, *shapes[source]], "dtype": dtype, "keras_history": made[source]},
             }
             for source in node.sources
         ]
-        entry = {"args": [tensors] if node.layer.merges else tensors, "kwargs": {}}
-        entries.setdefault(node.layer.name, []).append(entry)
+        arguments = [tensors] if node.layer.merges else tensors
+        entries.setdefault(node.layer.name, []).append({"args": arguments, "kwargs": {}})
         made.append([node.layer.name, count[node.layer.name], 0])
         count[node.layer.name] += 1
     return entries, [made[value] for value in (*range(graph.inputs), *graph.outputs)]
