@@ -13,7 +13,7 @@ from reference_keras.backend import load_keras, load_tensorflow
 from reference_keras.replay.options import ours
 from reference_keras.replay.record import RECORD
 
-DRAWN = {"Dropout"}  # a mask is drawn: which numbers are dropped differs
+FLOATS = frozenset({"float32", "float64"})
 
 
 def layer_shims() -> dict[type[Any], type[Any]]:
@@ -26,7 +26,7 @@ def _shim(cls: type[Any], kind: type[Any]) -> type[Any]:
     """``cls`` with minicnn's arithmetic. Symbolic calls, which ask for a shape, and half precision stay Keras's."""
 
     def call(self: Any, inputs: Any, *arguments: Any, training: Any = None, mask: Any = None, **keywords: Any) -> Any:
-        if not _can_compute(inputs):
+        if not _can_compute(inputs) or self.compute_dtype not in FLOATS:
             given = {name: value for name, value in (("training", training), ("mask", mask)) if value is not None}
             return cls.call(self, inputs, *arguments, **given, **keywords)
         if mask is not None or arguments or any(_mask(x) is not None for x in _several(inputs)):
@@ -59,7 +59,7 @@ def _can_compute(inputs: Any) -> bool:
     several = _several(inputs)
     if not all(hasattr(x, "numpy") and load_tensorflow().is_tensor(x) and 0 not in x.shape for x in several):
         return False
-    return {x.dtype.name for x in several} in ({"float32"}, {"float64"})
+    return several[0].dtype.name in FLOATS and len({x.dtype.name for x in several}) == 1
 
 
 def run(twin: Any, layer: Any, inputs: Any, training: bool) -> Any:

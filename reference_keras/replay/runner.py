@@ -113,10 +113,17 @@ def _shims() -> dict[type[Any], type[Any]]:
 
 @functools.cache
 def _computing() -> tuple[type[Any], ...]:
-    """What a class of Keras computes numbers with."""
+    """What classes of Keras that compute numbers are made of."""
     keras = load_keras()
     schedule = keras.optimizers.schedules.LearningRateSchedule
     return keras.layers.Layer, keras.Loss, keras.Metric, keras.Optimizer, keras.Initializer, schedule
+
+
+@functools.cache
+def _known() -> frozenset[type[Any]]:
+    """Classes that minicnn has too, and networks, which compute nothing by themselves."""
+    keras = load_keras()
+    return frozenset({*_shims(), *initializer_calls(), keras.Model, keras.Sequential, keras.layers.InputLayer})
 
 
 def _load(path: Path) -> ModuleType:
@@ -168,7 +175,7 @@ class _Exchanged:
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._module, name)
         if isinstance(value, type):
-            if value not in _shims() and issubclass(value, _computing()):
+            if issubclass(value, _computing()) and value not in _known():
                 RECORD.others.append(name)
             return _shims().get(value, value)
         if isinstance(value, ModuleType) and value.__name__.partition(".")[0] == "keras":

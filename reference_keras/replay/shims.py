@@ -185,7 +185,10 @@ def activation_shims() -> dict[str, Callable[..., Any]]:
         own = inspect.signature(compute).parameters
 
         def activation(x: Any, *values: Any, **options: Any) -> Any:
-            signature = inspect.signature(getattr(load_keras().activations, name))
+            theirs = getattr(load_keras().activations, name)
+            if getattr(getattr(x, "dtype", None), "name", "") in ("float16", "bfloat16"):
+                return theirs(x, *values, **options)
+            signature = inspect.signature(theirs)
             bound = signature.bind(x, *values, **options).arguments
             given = {key: value for key, value in bound.items() if key != "x"}
             unknown = [
@@ -196,6 +199,7 @@ def activation_shims() -> dict[str, Callable[..., Any]]:
             result, _ = _refusing(compute)(_floats(x), **{key: value for key, value in given.items() if key in own})
             return load_tensorflow().convert_to_tensor(result)
 
+        activation.__name__ = name
         return activation
 
     def leaky(x: Any, negative_slope: float = 0.2) -> Any:  # the function's default; the layer's is 0.3
