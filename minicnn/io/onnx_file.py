@@ -16,7 +16,7 @@ or all have them last. The package ``onnx`` comes with the extra ``files``.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,13 +62,7 @@ def onnx_model(
         for name, shape in zip(x_names, shapes, strict=False)
     ]
     inputs = values[:]
-    free = _free_orders(graph)
-    for value, node in enumerate(graph.nodes, graph.inputs):
-        layer, given = node.layer, node.pick(values)
-        own = {key.split("/", 1)[1]: array for key, array in weights.items() if key.startswith(f"{layer.name}/")}
-        if kind(layer) == "Flatten" and not free[value]:
-            given = builder.turn(given, first=False)
-        values.append(replace(OPERATORS[kind(layer)](builder, layer, given, own), shape=shapes[value]))
+    _translate(builder, graph, shapes, values, weights)
     outputs = []
     for name, number in zip(y_names, graph.outputs, strict=True):
         outputs.append(builder.turn(values[number], first=channels_first))
@@ -85,6 +79,19 @@ def onnx_model(
     made = onnx.helper.make_graph(builder.nodes, str(config["name"]), x, y, constants)
     opset = [onnx.helper.make_opsetid("", OPSET)]
     return onnx.helper.make_model(made, opset_imports=opset, ir_version=IR_VERSION, producer_name="minicnn")
+
+
+def _translate(
+    builder: Builder, graph: Graph, shapes: Sequence[Shape], values: list[Value], weights: Mapping[str, Array]
+) -> None:
+    """Every node's operators; ``values``, at first the inputs, gets what each node makes."""
+    free = _free_orders(graph)
+    for number, node in enumerate(graph.nodes, graph.inputs):
+        layer, given = node.layer, node.pick(values)
+        own = {key.split("/", 1)[1]: array for key, array in weights.items() if key.startswith(f"{layer.name}/")}
+        if kind(layer) == "Flatten" and not free[number]:
+            given = builder.turn(given, first=False)
+        values.append(replace(OPERATORS[kind(layer)](builder, layer, given, own), shape=shapes[number]))
 
 
 def _names(letter: str, count: int) -> list[str]:
