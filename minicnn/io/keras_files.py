@@ -53,7 +53,7 @@ def read_weights(
 ) -> dict[str, Array]:
     """The arrays of a network from any of Keras's files. ``classes``: of its layers by name, in Keras's order."""
     with _opened(path) as (tree, _):
-        stored, places = find_weights(tree, expected, _keras_s(classes))
+        stored, places = find_weights(tree, expected, _keras_classes(classes))
         return read_stored(stored, expected, places, allow_nan=allow_nan)
 
 
@@ -95,10 +95,10 @@ def write_weights_h5(path: str | Path, config: Mapping[str, Any], weights: Mappi
 
 def _classes(config: Mapping[str, Any]) -> dict[str, str]:
     """Keras's class of every layer by its name, in Keras's order."""
-    return _keras_s(classes_in_order(Graph.from_config(config)))
+    return _keras_classes(classes_in_order(Graph.from_config(config)))
 
 
-def _keras_s(classes: Mapping[str, str]) -> dict[str, str]:
+def _keras_classes(classes: Mapping[str, str]) -> dict[str, str]:
     return {name: to_keras(Row(kind, {})).class_name for name, kind in classes.items()}
 
 

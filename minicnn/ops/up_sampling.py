@@ -53,7 +53,7 @@ def up_sampling2d_backward(dy: Array, cache: UpSampling2DCache) -> Array:
     total = np.zeros((N, H, W, C))  # in float64: a block's sum is the gradient of what it repeats
     for row, column in itertools.product(range(SH), range(SW)):
         total += dy[:, row::SH, column::SW]
-    return total.astype(dy.dtype)
+    return total.astype(dy.dtype, copy=False)
 
 
 def check_interpolation(interpolation: str) -> str:
