@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 from minicnn.errors import OptionError, ShapeError, explain
+from minicnn.layers import MOST_LAYERS, layers_from
 from minicnn.layers.base import Layer
 from minicnn.layers.symbolic import SymbolicTensor
 from minicnn.shapes import Shape
@@ -68,6 +69,25 @@ class Graph:
         nodes = [Node(tensor.layer, tuple(number[s] for s in tensor.sources)) for tensor in made if tensor.layer]
         return cls(len(inputs), nodes, tuple(number[tensor] for tensor in outputs))
 
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """The graph that a network's ``config()`` describes; its layers are not built.
+
+        Raises OptionError, LookupError, TypeError or ValueError for a description that is none.
+        """
+        rows = layers_from(config["layers"])
+        if "nodes" not in config:
+            return cls.row(rows)
+        layers = {layer.name: layer for layer in rows}
+        nodes = [Node(layers[name], tuple(sources)) for name, sources in config["nodes"]]
+        used = {node.layer.name for node in nodes}
+        if not len(used) == len(layers) == len(rows) or len(nodes) > MOST_LAYERS:
+            received = f"{len(used)} layers used of {len(rows)}, in {len(nodes)} nodes"
+            raise OptionError(explain(f"layers that are all used, in at most {MOST_LAYERS} nodes", received))
+        graph = cls(len(config["input_names"]), nodes, tuple(config["outputs"]))
+        graph.check()
+        return graph
+
     def check(self) -> None:
         """Raise OptionError for nodes that read what is not there yet (so also for circles), or too much or little."""
         for place, node in enumerate(self.nodes):
@@ -104,6 +124,12 @@ class Graph:
                 expected = f"values of at most {MOST_NUMBERS} numbers"
                 raise ShapeError(explain(expected, f"shape {shapes[-1]} from '{node.layer.name}'"))
         return shapes
+
+
+def described(config: Mapping[str, Any]) -> tuple[Graph, list[Shape]]:
+    """The graph of a network from its ``config()``, and the shape of every value (no batch axis)."""
+    graph, shape = Graph.from_config(config), config["input_shape"]
+    return graph, graph.shapes([tuple(one) for one in (shape if graph.inputs > 1 else [shape])])
 
 
 def reach(outputs: Sequence[SymbolicTensor], inputs: Sequence[SymbolicTensor] = ()) -> set[SymbolicTensor]:

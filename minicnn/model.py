@@ -229,8 +229,7 @@ class Model(Network):
         self.require_built()
         own = self.weights
         shapes = {address: array.shape for address, array in own.items()}
-        classes = {layer.name: type(layer).__name__ for layer in self.layers}
-        arrays, _ = read_weights(path, shapes, self.dtype, None, classes=classes, allow_nan=allow_nan)
+        arrays, _ = read_weights(path, shapes, self.dtype, None, graph=self.graph, allow_nan=allow_nan)
         for address, array in own.items():
             array[...] = arrays[address]
 

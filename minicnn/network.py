@@ -15,8 +15,7 @@ import numpy as np
 
 from minicnn import passes
 from minicnn.errors import DtypeError, OptionError, ShapeError, StateError, explain
-from minicnn.graph import Graph, Node
-from minicnn.layers import MOST_LAYERS, layers_from
+from minicnn.graph import Graph
 from minicnn.layers.base import INFERENCE, Cache, Context, Gradients, Layer, Params, Shapes, Tensors
 from minicnn.layers.symbolic import Input, SymbolicTensor
 from minicnn.named_layers import NamedLayers
@@ -226,15 +225,7 @@ class Network(NamedLayers):
 
         Raises OptionError, LookupError, TypeError or ValueError for a description that is none.
         """
-        layers = {layer.name: layer for layer in layers_from(config["layers"])}
-        nodes = [Node(layers[name], tuple(sources)) for name, sources in config["nodes"]]
-        used = {node.layer.name for node in nodes}
-        if not len(used) == len(layers) == len(config["layers"]) or len(nodes) > MOST_LAYERS:
-            received = f"{len(used)} layers used of {len(config['layers'])}, in {len(nodes)} nodes"
-            raise OptionError(explain(f"layers that are all used, in at most {MOST_LAYERS} nodes", received))
-        names = tuple(map(str, config["input_names"]))
-        graph = Graph(len(names), nodes, tuple(config["outputs"]))
-        graph.check()
+        graph, names = Graph.from_config(config), tuple(map(str, config["input_names"]))
         model = cls.__new__(cls)  # __init__ is for symbolic tensors
         Network.__init__(model, graph, names, name=config["name"], dtype=config["dtype"], seed=config["seed"])
         return model

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from minicnn.shapes import Shape
-from reference_keras.ulps import UlpReport
+from reference_keras.ulps import EXACT, UlpReport
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class LayerReport:
 
     @property
     def closer(self) -> str:
-        """Who is closer to the truth in the layer as a whole: "minicnn", "Keras" or "equal"; "" if not asked for.
+        """Who is closer to the truth in the layer as a whole, one of ``ulps.SIDES``; "" if not asked for.
 
         Each array counts alike: by the ratio of the two sides' rms errors.
         """
@@ -86,7 +86,9 @@ class LayerReport:
             return ""
         tiny = 2.0**-26  # a quarter of a rounding: below it, one exact array must not outweigh all the others
         balance = sum(math.log((u.ours_rms + tiny) / (u.keras_rms + tiny)) for u in ulps)
-        return "equal" if all(u.closer == "equal" for u in ulps) else "minicnn" if balance < 0 else "Keras"
+        if all(u.closer == EXACT for u in ulps):
+            return EXACT
+        return "equal" if all(u.closer in ("equal", EXACT) for u in ulps) else "minicnn" if balance < 0 else "Keras"
 
     def failures(self) -> Iterator[str]:
         """A sentence for every array that breaks the rule."""

@@ -14,6 +14,8 @@ import numpy as np
 
 from minicnn.shapes import Array
 
+EXACT = "both exact"
+SIDES = ("minicnn", "equal", "Keras", EXACT)  # who can be closer
 EDGES = (0.5, 1, 2, 4, 8, 16, 64)  # bins: at most 0.5 ulp, at most 1, ..., at most 64, more
 
 
@@ -27,10 +29,13 @@ class UlpReport:
     keras_rms: float
     worst: tuple[int, ...]  # the element where minicnn is furthest from the referee
     values: tuple[float, float, float]  # there: minicnn, Keras, referee
+    exact: bool = False  # every number of both sides is the float32 nearest to the referee's: a copy, or one rounding
 
     @property
     def closer(self) -> str:
-        """Who is closer to the truth: "minicnn", "Keras", or "equal"."""
+        """Who is closer to the truth: "minicnn", "Keras", "equal", or "both exact", where nobody could be closer."""
+        if self.exact:
+            return EXACT
         if self.ours_rms == self.keras_rms:
             return "equal"
         return "minicnn" if self.ours_rms < self.keras_rms else "Keras"
@@ -52,6 +57,7 @@ def ulp_report(ours: Array, keras: Array, referee: Array) -> UlpReport:
         keras_rms=_rms(keras - referee) / scale,
         worst=worst,
         values=(values[0], values[1], values[2]),
+        exact=all(np.array_equal(array, referee.astype(np.float32)) for array in (ours, keras)),
     )
 
 

@@ -107,7 +107,7 @@ class Function:
             with warnings.catch_warnings(), np.errstate(all="ignore"), contextlib.redirect_stdout(io.StringIO()):
                 warnings.simplefilter("ignore")
                 returned = self.function(**given)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # exit(0) would say that all is well
             return Answer({}, Problem("exception", _where(error, self.function)))
         changed = [n for n, value in given.items() if isinstance(value, np.ndarray) and not _equal(value, arguments[n])]
         if changed:
@@ -163,7 +163,7 @@ def _equal(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-def _where(error: Exception, function: Callable[..., Any]) -> str:
+def _where(error: BaseException, function: Callable[..., Any]) -> str:
     """The exception, and the line of the function's own file that it came from."""
     file = getattr(getattr(function, "__code__", None), "co_filename", None)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]

@@ -62,7 +62,7 @@ def load(place: str) -> Callable[..., Any]:
     sys.path.insert(0, str(file.parent.resolve()))  # so that it can import its neighbours
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # exit(0) in the file would say that all is well
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == file]
         line = getattr(error, "lineno", None) or (lines[-1] if lines else "?")
         raise LoadError(f"{file}, line {line}: {type(error).__name__}: {error}") from error

@@ -79,6 +79,7 @@ def network(name: str, input: str | None, batch: int, seed: int) -> dict[str, An
 
     from minicnn.models import build
     from reference_keras.parity import compare_layers
+    from reference_keras.ulps import SIDES
 
     if name not in NETWORKS:
         raise OptionError(explain(f"a network: {' or '.join(NETWORKS)}", repr(name)))
@@ -89,7 +90,7 @@ def network(name: str, input: str | None, batch: int, seed: int) -> dict[str, An
     closer = [layer.closer for layer in compared.layers]
     return compared.to_dict() | {
         "failures": compared.failures(),
-        "closer": {who: closer.count(who) for who in ("minicnn", "equal", "Keras")},
+        "closer": {who: closer.count(who) for who in SIDES},
     }
 
 
@@ -116,6 +117,7 @@ def show_lab(found: dict[str, Any]) -> None:
     ok = sum(row["ok"] for row in found["rows"])
     console.out().print(
         f"Closer to float64: {closer_text(found['closer']) or 'not compared'}.\n"
+        f"{shares_text(found['closer'])}"
         f"{ok} of {len(found['rows'])} cases within the rule; {text.duration(found['seconds'])} in all.",
         markup=False,
     )
@@ -123,8 +125,18 @@ def show_lab(found: dict[str, Any]) -> None:
         console.note(f"Not compared: {name}. {reason}")
 
 
+def shares_text(closer: dict[str, int]) -> str:
+    """A line: minicnn's share of all cases, and of those in which anybody rounds. "" where nothing was compared."""
+    compared = sum(closer.values())
+    rounded = compared - closer["both exact"]
+    if not rounded:
+        return ""
+    shares = [text.percent(closer["minicnn"] / count) for count in (compared, rounded)]
+    return f"That is minicnn in {shares[0]} of all cases, {shares[1]} of the {rounded} in which either side rounds.\n"
+
+
 def closer_text(closer: dict[str, int]) -> str:
-    """ "minicnn 40, equal 12, Keras 8"; "" where nothing was compared."""
+    """ "minicnn 40, equal 2, Keras 8, both exact 10"; "" where nothing was compared."""
     return ", ".join(f"{who} {count}" for who, count in closer.items() if count)
 
 

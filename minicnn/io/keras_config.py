@@ -1,33 +1,31 @@
-"""Networks as Keras writes them down: its JSON <-> the config of our own classes (``Sequential.config()``).
+"""Networks as Keras writes them down: its JSON <-> the config of our own classes (``Model.config()``).
 
 Keras writes the same network in four dialects: ``Sequential`` or ``Functional``, each as Keras 2 and Keras 3 did it.
 
     Sequential    the layers in a row; the first may be an InputLayer
-    Functional    each layer with the names of the layers it takes its input from
+    Functional    each layer with its calls, and what each was given: see ``keras_graph.py``
 
-Both are first read into *nodes*, a layer and the names of its inputs; from there a network whose nodes stand in a row
-becomes a ``Sequential``, any other a ``Model``.
+Both are first read into layers and their calls; from there a network whose layers stand in a row becomes a
+``Sequential``, any other a ``Model``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from minicnn.errors import explain
+from minicnn.errors import OptionError, explain
+from minicnn.graph import described
 from minicnn.io.checks import refuse
+from minicnn.io.keras_graph import INPUT, Called, Source, calls, connections, ends, in_a_row, keras_order, number
 from minicnn.io.keras_layers import Row, from_keras, to_keras
+from minicnn.layers import MOST_LAYERS
 from minicnn.shapes import Shape
 
-INPUT = "InputLayer"
-
-
-class Node(NamedTuple):
-    """A Keras layer, its name, and the names of the layers whose outputs it takes; none for an input."""
-
-    name: str
-    row: Row
-    inputs: tuple[str, ...]
+#: Where Keras 3 says a layer is from. ``x + y`` is written down like the layer Add, but is from among the functions.
+MODULES = ("keras.layers", "keras.src.layers")
+FUNCTIONS = ("Add", "Multiply")
 
 
 def config_from_keras(model: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -36,47 +34,54 @@ def config_from_keras(model: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     ``model`` is what Keras keeps as ``config.json`` or ``model_config``. Options that matter only in training
     (regularizers, constraints, the compiled optimiser) are not taken over.
     """
-    found = nodes(model)
-    row = _in_a_row(found)
-    if row is None:
-        return "Model", _graph(model, found)
-    shape = _input_shape(model, row)
-    layers = [layer for node in row if node.row.class_name != INPUT for layer in from_keras(node.row, node.name)]
-    config = {
-        "name": _config(model)["name"] if isinstance(_config(model).get("name"), str) else "sequential",
-        "dtype": _dtype(row),
+    found = layers_of(model)
+    config = _config(model)
+    functional = model["class_name"] != "Sequential"
+    outputs = list(ends(config.get("output_layers"))) if functional else [(found[-1].name, 0)]
+    row = in_a_row(found, outputs)
+    rows = _our_rows([layer for layer in row or found if layer.row.class_name != INPUT])
+    about = {
+        "name": config["name"] if isinstance(config.get("name"), str) else "functional" if functional else "sequential",
+        "dtype": _dtype(found),
         "seed": 0,
-        "input_shape": list(shape),
-        "layers": [{"class_name": layer.class_name, "config": layer.config} for layer in layers],
+        "layers": [{"class_name": one.class_name, "config": one.config} for own in rows.values() for one in own],
     }
-    return "Sequential", config
+    if row is not None:
+        return "Sequential", about | {"input_shape": list(_input_shape(model, row[0]))}
+    return "Model", about | _connected(config, found, rows, outputs)
 
 
-def nodes(model: Mapping[str, Any]) -> list[Node]:
-    """The layers of a Keras model with the names of their inputs, in the order of the file. Raises LoadError."""
+def layers_of(model: Mapping[str, Any]) -> list[Called]:
+    """The layers of a Keras model with their calls, in the order of the file. Raises LoadError."""
     kind, config = model.get("class_name"), _config(model)
     rows = config.get("layers")
-    if kind not in ("Sequential", "Functional", "Model") or not isinstance(rows, list):
+    if kind not in ("Sequential", "Functional", "Model") or not isinstance(rows, list) or not rows:
         refuse(explain("a Keras Sequential or Functional model", f"{kind!r:.200}"))
-    found: list[Node] = []
+    if len(rows) > MOST_LAYERS:
+        refuse(explain(f"at most {MOST_LAYERS} layers", f"{len(rows)}"))
+    found: list[Called] = []
     for raw in rows:
         row, name = _row(raw)
-        if kind == "Sequential":
-            inputs: tuple[str, ...] = (found[-1].name,) if found else ()
+        if kind != "Sequential":
+            found.append(Called(name, row, calls(raw.get("inbound_nodes", []), name)))
         else:
-            inputs = _inputs(raw, name)
-        found.append(Node(name, row, inputs))
-    if len({node.name for node in found}) != len(found):
+            found.append(Called(name, row, (((found[-1].name, 0),),) if found else ()))
+    if len({layer.name for layer in found}) != len(found):
         refuse("two layers have one name")
     return found
 
 
 def config_to_keras(config: Mapping[str, Any], *, legacy: bool = False) -> dict[str, Any]:
-    """A ``Sequential.config()`` as Keras 3 writes it; ``legacy`` is the form within .h5 files. Raises OptionError."""
-    dtype, shape = config["dtype"], [None, *config["input_shape"]]
-    first = Row(INPUT, {"batch_shape": shape, "dtype": dtype, "sparse": False, "ragged": False, "name": "input_layer"})
-    rows = [first] + [to_keras(Row(row["class_name"], dict(row["config"]))) for row in config["layers"]]
-    layers = [
+    """A ``Model.config()`` as Keras 3 writes it; ``legacy`` is the form within .h5 files. Raises OptionError."""
+    dtype, functional = config["dtype"], "nodes" in config
+    graph, shapes = described(config)
+    input_names = config["input_names"] if functional else ("input_layer",)
+    inputs = [
+        Row(INPUT, {"batch_shape": [None, *shape], "dtype": dtype, "sparse": False, "ragged": False, "name": name})
+        for shape, name in zip(shapes, input_names, strict=False)
+    ]
+    rows = inputs + [to_keras(Row(type(layer).__name__, layer.config())) for layer in keras_order(graph)]
+    layers: list[dict[str, Any]] = [
         {
             "module": "keras.layers",
             "class_name": row.class_name,
@@ -85,11 +90,23 @@ def config_to_keras(config: Mapping[str, Any], *, legacy: bool = False) -> dict[
         }
         for row in rows
     ]
+    inner: dict[str, Any] = {"name": config["name"], "trainable": True, "layers": layers}
+    if functional:
+        entries, made = connections(graph, input_names, shapes, dtype)
+        for layer in layers:
+            name = layer["config"]["name"]
+            layer |= {"name": name, "inbound_nodes": entries.get(name, [])}
+        inner |= {"input_layers": _one_or_all(made[: graph.inputs]), "output_layers": _one_or_all(made[graph.inputs :])}
+    else:
+        inner |= {"dtype": dtype, "build_input_shape": [None, *shapes[0]]}
+    kind, module = ("Functional", "keras.src.models.functional") if functional else ("Sequential", "keras")
     if legacy:
-        layers = [{key: layer[key] for key in ("class_name", "config")} for layer in layers]
-    inner = {"name": config["name"], "trainable": True, "dtype": dtype, "layers": layers, "build_input_shape": shape}
-    whole = {"module": "keras", "class_name": "Sequential", "config": inner, "registered_name": None}
-    return {key: whole[key] for key in ("class_name", "config")} if legacy else whole
+        for row in rows:
+            _require_one_axis(row)
+        own = ("class_name", "config", "name", "inbound_nodes")
+        inner["layers"] = [{key: layer[key] for key in own if key in layer} for layer in layers]
+        return {"class_name": kind, "config": inner}
+    return {"module": module, "class_name": kind, "config": inner, "registered_name": None}
 
 
 def _config(model: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,98 +128,65 @@ def _row(raw: Any) -> tuple[Row, str]:
         refuse("one of its layers has no class or no name")
     if raw.get("registered_name") not in (None, class_name):
         refuse(f"the layer '{name}' is {raw['registered_name']!r:.200}: only Keras's own layers are read")
+    module = raw.get("module")
+    if not (module is None or str(module).startswith(MODULES) or class_name in FUNCTIONS):
+        where = f"'{name}' is {class_name!r:.200} from {module!r:.200}"
+        refuse(f"{where}: of Keras's functions, only sums and products are read")
     return Row(class_name, config), name
 
 
-def _inputs(raw: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    """The sources of a layer in a Functional model. A layer that stands in several places has several entries."""
-    entries = raw.get("inbound_nodes", [])
-    if not isinstance(entries, list) or len(entries) > 1:
-        refuse(f"the layer '{name}' stands in several places")
-    return tuple(_sources(entries, 0))
+def _require_one_axis(row: Row) -> None:
+    """Keras drops several axes when it loads an .h5 file, and would compute something else without a word."""
+    axis = row.config.get("axis")
+    if isinstance(axis, list | tuple) and len(axis) > 1:
+        received = f"axis={axis} in '{row.config['name']}'"
+        raise OptionError(explain("one axis, or Keras would not read it from an .h5 file", received, "Save as .keras."))
 
 
-def _sources(value: Any, depth: int) -> Iterator[str]:
-    """Keras 3 says {..., "config": {..., "keras_history": [name, 0, 0]}}, Keras 2 [name, 0, 0, {}]; both in lists."""
-    if depth > 12:
-        refuse("its layers are connected in a way that is not understood")
-    if isinstance(value, list) and len(value) >= 3 and isinstance(value[0], str) and value[1:3] == [0, 0]:
-        yield value[0]
-    elif isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _sources(inner, depth + 1)
+def _our_rows(found: Sequence[Called]) -> dict[str, list[Row]]:
+    """The layers of ours for each of Keras's. One that is added for an activation gets a name that nobody has."""
+    rows = {layer.name: from_keras(layer.row, layer.name) for layer in found}
+    firsts = [own[0].config["name"] for own in rows.values() if own]
+    if len(set(firsts)) < len(firsts):
+        refuse("two layers have one name once '/' has become '_'")
+    taken = set(firsts)
+    for row in (row for own in rows.values() for row in own[1:]):
+        wanted = row.config["name"]
+        numbered = (f"{wanted}_{i}" if i else wanted for i in itertools.count())
+        row.config["name"] = next(name for name in numbered if name not in taken)
+        taken.add(row.config["name"])
+    return rows
 
 
-def _in_a_row(found: list[Node]) -> list[Node] | None:
-    """The nodes in the order of data, if each one's output goes to exactly one other; None if not."""
-    after: dict[str, list[Node]] = {}
-    for node in found:
-        for source in node.inputs:
-            after.setdefault(source, []).append(node)
-    starts = [node for node in found if not node.inputs]
-    row = starts[:1]
-    while row and len(row) <= len(found):
-        following = after.get(row[-1].name, [])
-        if not following:
-            break
-        row += following[:1]
-    if not row or len(row) != len(found) or any(len(node.inputs) > 1 for node in found):
-        return None
-    return row
-
-
-def _graph(model: Mapping[str, Any], found: list[Node]) -> dict[str, Any]:
-    """A ``Model.config()``: values are numbered, inputs first, then what each node makes (see ``minicnn.graph``).
-
-    Layers keep the order of the file, in which their weights lie; nodes stand in an order that can be computed.
-    """
-    config = _config(model)
-    by_name = {node.name: node for node in found}
-    inputs = [name for name in _ends(config, "input_layers") if name in by_name]
-    outputs = _ends(config, "output_layers")
-    if not inputs or set(inputs) != {node.name for node in found if node.row.class_name == INPUT}:
+def _connected(
+    config: Mapping[str, Any], found: Sequence[Called], rows: Mapping[str, Sequence[Row]], outputs: Sequence[Source]
+) -> dict[str, Any]:
+    """What a ``Model.config()`` has beyond its layers, which keep the order of the file: in it lie their weights."""
+    by_name = {layer.name: layer for layer in found}
+    inputs = [name for name, _ in ends(config.get("input_layers")) if name in by_name]
+    starts = ({one.name for one in found if not one.calls}, {one.name for one in found if one.row.class_name == INPUT})
+    if not inputs or any(set(inputs) != start for start in starts):
         refuse(explain("a network with its inputs listed", f"{inputs!r:.200}"))
-    rows = {node.name: from_keras(node.row, node.name) for node in found if node.row.class_name != INPUT}
-    values = {name: number for number, name in enumerate(inputs)}
-    uses: list[tuple[str, list[int]]] = []
-    waiting = [node for node in found if node.name not in values]
-    while waiting:
-        ready = [node for node in waiting if node.inputs and all(name in values for name in node.inputs)]
-        if not ready:
-            refuse(f"the layer '{waiting[0].name}' reads what no layer makes")
-        for node in ready:
-            sources = [values[name] for name in node.inputs]
-            for layer in rows[node.name]:
-                uses.append((layer.config["name"], sources))
-                sources = [len(inputs) + len(uses) - 1]
-            values[node.name] = sources[0]
-        waiting = [node for node in waiting if node.name not in values]
-    if not outputs or not all(name in values for name in outputs):
-        refuse(explain("a network with its outputs listed", f"{outputs!r:.200}"))
-    shapes = [list(_input_shape({}, [by_name[name]])) for name in inputs]
+    names = {name: [row.config["name"] for row in own] for name, own in rows.items()}
+    nodes, ends_at = number(found, names, inputs, outputs)
     return {
-        "name": config["name"] if isinstance(config.get("name"), str) else "functional",
-        "dtype": _dtype(found),
-        "seed": 0,
         "input_names": inputs,
-        "input_shape": shapes[0] if len(shapes) == 1 else shapes,
-        "layers": [{"class_name": layer.class_name, "config": layer.config} for name in rows for layer in rows[name]],
-        "nodes": [[name, sources] for name, sources in uses],
-        "outputs": [values[name] for name in outputs],
+        "input_shape": _one_or_all([list(_input_shape({}, by_name[name])) for name in inputs]),
+        "nodes": [[name, sources] for name, sources in nodes],
+        "outputs": ends_at,
     }
 
 
-def _ends(config: Mapping[str, Any], key: str) -> list[str]:
-    """The layers in ``input_layers`` or ``output_layers``: [name, 0, 0], or a list of such."""
-    return list(_sources(config.get(key), 0))
+def _one_or_all(items: list[Any]) -> Any:
+    return items[0] if len(items) == 1 else items
 
 
-def _input_shape(model: Mapping[str, Any], row: list[Node]) -> Shape:
+def _input_shape(model: Mapping[str, Any], first: Called) -> Shape:
     """Without the batch axis. The sizes must be fixed: kernels of dense layers follow from them."""
-    first = row[0].row.config
+    own = first.row.config
     build = model.get("build_config")
     places = [
-        *(first.get(key) for key in ("batch_shape", "batch_input_shape")),
+        *(own.get(key) for key in ("batch_shape", "batch_input_shape")),
         _config(model).get("build_input_shape") if model else None,
         build.get("input_shape") if isinstance(build, dict) else None,
     ]
@@ -218,9 +202,10 @@ def _policy(dtype: Any) -> str:
     return str(config.get("name") if isinstance(config, dict) else dtype)[:50]
 
 
-def _dtype(row: list[Node]) -> str:
+def _dtype(found: Sequence[Called]) -> str:
     """The number type of all layers; one type per network."""
-    names = {_policy(node.row.config["dtype"]) for node in row if node.row.config.get("dtype") is not None}
+    dtypes = (layer.row.config.get("dtype") for layer in found)
+    names = {_policy(dtype) for dtype in dtypes if dtype is not None}
     if len(names) > 1 or not names <= {"float32", "float64"}:
         refuse(explain("float32 or float64 for all layers", ", ".join(sorted(map(str, names)))))
     return names.pop() if names else "float32"

@@ -22,10 +22,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from minicnn.graph import Graph
 from minicnn.io.atomic import atomic_write
 from minicnn.io.checks import CHUNK, TEXT_LIMIT, Expected, check_expansion, parse_json, reading, refuse
 from minicnn.io.hdf5 import Tree, load_h5py, open_tree
 from minicnn.io.keras_config import config_from_keras, config_to_keras
+from minicnn.io.keras_graph import classes_in_order
 from minicnn.io.keras_layers import Row, to_keras
 from minicnn.io.keras_weights import KERAS_VERSION, find_weights, write_legacy, write_numbered
 from minicnn.io.npz import check_layout, member_start
@@ -49,10 +51,9 @@ def read_config(path: str | Path) -> tuple[str, dict[str, Any]]:
 def read_weights(
     path: str | Path, expected: Expected, classes: Mapping[str, str], *, allow_nan: bool = False
 ) -> dict[str, Array]:
-    """The arrays of a network whose layers have these ``classes`` (by name, in order), from any of Keras's files."""
+    """The arrays of a network from any of Keras's files. ``classes``: of its layers by name, in Keras's order."""
     with _opened(path) as (tree, _):
-        kinds = {name: to_keras(Row(kind, {})).class_name for name, kind in classes.items()}
-        stored, places = find_weights(tree, expected, kinds)
+        stored, places = find_weights(tree, expected, _keras_classes(classes))
         return read_stored(stored, expected, places, allow_nan=allow_nan)
 
 
@@ -93,9 +94,12 @@ def write_weights_h5(path: str | Path, config: Mapping[str, Any], weights: Mappi
 
 
 def _classes(config: Mapping[str, Any]) -> dict[str, str]:
-    """Keras's class of every layer, by its name, in order."""
-    rows = (Row(row["class_name"], dict(row["config"])) for row in config["layers"])
-    return {row.config["name"]: to_keras(row).class_name for row in rows}
+    """Keras's class of every layer by its name, in Keras's order."""
+    return _keras_classes(classes_in_order(Graph.from_config(config)))
+
+
+def _keras_classes(classes: Mapping[str, str]) -> dict[str, str]:
+    return {name: to_keras(Row(kind, {})).class_name for name, kind in classes.items()}
 
 
 def _write_hdf5(file: Any, write: Callable[[Any], None]) -> None:

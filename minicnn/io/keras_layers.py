@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 from minicnn import initializers
@@ -104,7 +105,7 @@ def from_keras(row: Row, name: str) -> list[Row]:
 
 
 def _known_options(class_name: str, options: dict[str, Any], name: str) -> dict[str, Any]:
-    known = inspect.signature(LAYERS[class_name]).parameters
+    known = _arguments(class_name)
     for key, value in options.items():
         if key in known or key in FORGOTTEN:
             continue
@@ -115,6 +116,11 @@ def _known_options(class_name: str, options: dict[str, Any], name: str) -> dict[
         for key, value in options.items()
         if key in known and key not in OURS_ALONE and not (key.endswith("_initializer") and not _initializer(value))
     }
+
+
+@cache
+def _arguments(class_name: str) -> tuple[str, ...]:
+    return tuple(inspect.signature(LAYERS[class_name]).parameters)
 
 
 def _initializer(value: Any) -> bool:

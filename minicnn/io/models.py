@@ -30,8 +30,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minicnn.errors import LoadError, OptionError, explain
+from minicnn.graph import Graph
 from minicnn.io import keras_files
 from minicnn.io.checks import Expected, parse_json, reading, refuse
+from minicnn.io.keras_graph import classes_in_order
 from minicnn.io.npz import read_arrays, read_metadata, write_arrays
 from minicnn.io.onnx_file import write_onnx
 from minicnn.io.safetensors import read_header, write_safetensors
@@ -99,26 +101,19 @@ def _metadata(about: Description) -> dict[str, Any]:
     return {"format": FORMAT, "version": VERSION, "class_name": about.class_name, "config": about.config}
 
 
-def _keras_only(write: Callable[..., None]) -> Callable[..., None]:
-    """A writer of Keras's formats, for the classes of network that it can describe."""
-
-    def writer(path: str | Path, about: Description, weights: Mapping[str, Array], training: Any) -> None:
-        if about.class_name != "Sequential":
-            fix = "Save it as .npz or .safetensors."
-            raise OptionError(explain("a Sequential to write in this format", about.class_name, fix))
-        write(path, about.config, weights)
-
-    return writer
+def _architecture(write: Callable[..., None]) -> Callable[..., None]:
+    """A writer of the formats of others, which hold the network and its weights, and nothing of its training."""
+    return lambda path, about, weights, training: write(path, about.config, weights)
 
 
 WRITERS: dict[str, Callable[..., None]] = {
     ".npz": _write_npz,
     ".safetensors": lambda path, about, weights, training: write_safetensors(path, weights, _metadata(about)),
-    ".keras": _keras_only(keras_files.write_keras),
-    ".h5": _keras_only(keras_files.write_h5),
-    ".hdf5": _keras_only(keras_files.write_h5),
-    ".weights.h5": _keras_only(keras_files.write_weights_h5),
-    ".onnx": _keras_only(write_onnx),
+    ".keras": _architecture(keras_files.write_keras),
+    ".h5": _architecture(keras_files.write_h5),
+    ".hdf5": _architecture(keras_files.write_h5),
+    ".weights.h5": _architecture(keras_files.write_weights_h5),
+    ".onnx": _architecture(write_onnx),
 }
 
 
@@ -158,19 +153,19 @@ def read_weights(
     dtype: np.dtype[Any],
     slots: Mapping[str, Shape] | None,
     *,
-    classes: Mapping[str, str] | None = None,
+    graph: Graph | None = None,
     allow_nan: bool = False,
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """(weights, slots) of a file whose config promised these shapes. Compared before anything is allocated.
 
-    ``slots`` None: whatever the optimiser remembers is not read. ``classes``, the class of each layer by its name, is
-    needed for Keras's files without a network; otherwise the file says it. Raises LoadError, also for weights that are
-    NaN or infinite unless ``allow_nan``.
+    ``slots`` None: whatever the optimiser remembers is not read. ``graph``, of the network that takes the weights, is
+    needed for Keras's files without one; otherwise the file says it. Raises LoadError, also for weights that are NaN or
+    infinite unless ``allow_nan``.
     """
     expected: Expected = {address: (shape, dtype) for address, shape in shapes.items()}
     ending = suffix(path, READABLE)
     if ending in KERAS:
-        classes = classes or classes_of(read_description(path).config)
+        classes = classes_in_order(graph) if graph else classes_of(read_description(path).config)
         return keras_files.read_weights(path, expected, classes, allow_nan=allow_nan), {}
     if ending == ".safetensors":
         with reading(path, "a .safetensors file") as file:
@@ -187,5 +182,5 @@ def read_weights(
 
 
 def classes_of(config: Mapping[str, Any]) -> dict[str, str]:
-    """The class of every layer of a network, by the layer's name, in order."""
+    """The class of every layer of a network by the layer's name, in the order of the description."""
     return {row["config"]["name"]: row["class_name"] for row in config["layers"]}

@@ -2,121 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from minicnn.io.channels_first import TO_FIRST, TO_LAST, turned
+from minicnn.io import onnx_pictures as pictures
+from minicnn.io.channels_first import turned
+from minicnn.io.onnx_activations import activation
+from minicnn.io.onnx_builder import Builder, Operator, Value
 from minicnn.layers.base import Layer
 from minicnn.ops.unit_normalization import EPSILON
-from minicnn.shapes import Array, Shape
-
-
-@dataclass(frozen=True)
-class Value:
-    """What flows: its name in ONNX, its shape as minicnn has it (no batch axis), and whether channels come first.
-
-    ``flattened``: the (H, W, C) whose numbers lie in the order (C, H, W) although the shape is flat.
-    """
-
-    name: str
-    shape: Shape
-    first: bool = False
-    flattened: Shape = ()
-
-
-@dataclass
-class Builder:
-    """Nodes and constants as they come."""
-
-    helper: Any
-    dtype: np.dtype[Any]
-    nodes: list[Any] = field(default_factory=list)
-    constants: dict[str, Array] = field(default_factory=dict)
-
-    def node(self, kind: str, inputs: list[str], name: str, **attributes: Any) -> str:
-        """Add a node and return the name of its output."""
-        self.nodes.append(self.helper.make_node(kind, inputs, [f"{name}:y"], name=name, **attributes))
-        return f"{name}:y"
-
-    def constant(self, name: str, array: Any, dtype: Any = None) -> str:
-        """Add an array that nodes can name."""
-        self.constants[name] = np.ascontiguousarray(array, dtype or self.dtype)
-        return name
-
-    def turn(self, value: Value, first: bool) -> Value:
-        """Pictures with channels first, or last; anything else as it is."""
-        if len(value.shape) != 3 or value.first == first:
-            return value
-        order = TO_FIRST if first else TO_LAST
-        name = self.node("Transpose", [value.name], f"{value.name}:{'first' if first else 'last'}", perm=order)
-        return replace(value, name=name, first=first)
-
-
-Operator = Callable[[Builder, Layer, Value, Mapping[str, Array]], Value]
-
-
-def kind(layer: Layer) -> str:
-    """The name of its class."""
-    return type(layer).__name__
-
-
-def _axis(value: Value, axis: int) -> int:
-    """An axis as minicnn counts it (batch 0, channels last) -> where it is in ONNX."""
-    axis %= len(value.shape) + 1
-    return TO_FIRST.index(axis) if value.first else axis
-
-
-def _window(builder: Builder, layer: Any, value: Value) -> dict[str, Any]:
-    (top, bottom), (left, right) = layer.window.pads(*value.shape[:2])
-    return {"kernel_shape": layer.window.size, "strides": layer.window.strides, "pads": (top, left, bottom, right)}
-
-
-def _convolution(builder: Builder, layer: Any, value: Value, own: Mapping[str, Array]) -> Value:
-    groups = value.shape[-1] if kind(layer) == "DepthwiseConv2D" else layer.groups
-    value = builder.turn(value, first=True)
-    kernel = builder.constant(f"{layer.name}:kernel", turned(kind(layer), own["kernel"]))
-    bias = [builder.constant(f"{layer.name}:bias", own["bias"])] if "bias" in own else []
-    window = _window(builder, layer, value) | {"dilations": layer.window.dilation, "group": groups}
-    return replace(value, name=builder.node("Conv", [value.name, kernel, *bias], layer.name, **window))
-
-
-def _pooling(node: str, **attributes: Any) -> Operator:
-    def translate(builder: Builder, layer: Any, value: Value, own: Mapping[str, Array]) -> Value:
-        value = builder.turn(value, first=True)
-        window = _window(builder, layer, value)
-        return replace(value, name=builder.node(node, [value.name], layer.name, **window, **attributes))
-
-    return translate
-
-
-def _global_pooling(node: str) -> Operator:
-    def translate(builder: Builder, layer: Any, value: Value, own: Mapping[str, Array]) -> Value:
-        value = builder.turn(value, first=True)
-        name = builder.node(node, [value.name], layer.name)  # (N, C, 1, 1)
-        if layer.keepdims:
-            return replace(value, name=name)
-        return Value(builder.node("Flatten", [name], f"{layer.name}:flat"), ())
-
-    return translate
-
-
-def _padding(builder: Builder, layer: Any, value: Value, own: Mapping[str, Array]) -> Value:
-    value = builder.turn(value, first=True)
-    (top, bottom), (left, right) = layer.padding
-    pads = builder.constant(f"{layer.name}:pads", [0, 0, top, left, 0, 0, bottom, right], np.int64)
-    return replace(value, name=builder.node("Pad", [value.name, pads], layer.name))
+from minicnn.shapes import Array
 
 
 def _dense(builder: Builder, layer: Layer, value: Value, own: Mapping[str, Array]) -> Value:
     bias = [builder.constant(f"{layer.name}:bias", own["bias"])] if "bias" in own else []
     if len(value.shape) == 1:
-        kernel = builder.constant(f"{layer.name}:kernel", turned("Dense", own["kernel"], value.flattened))
+        order = "".join(f":{size}" for size in value.flattened)  # a shared layer may read several
+        kernel = builder.constant(f"{layer.name}:kernel{order}", turned("Dense", own["kernel"], value.flattened))
         return Value(builder.node("Gemm", [value.name, kernel, *bias], layer.name, transB=1), ())
     value = builder.turn(value, first=False)  # each position for itself: channels must be last
-    kernel = builder.constant(f"{layer.name}:kernel", own["kernel"])
+    kernel = builder.constant(f"{layer.name}:matrix", own["kernel"])
     name = builder.node("MatMul", [value.name, kernel], layer.name)
     return Value(builder.node("Add", [name, *bias], f"{layer.name}:added") if bias else name, ())
 
@@ -137,6 +45,27 @@ def _batch_normalization(builder: Builder, layer: Any, value: Value, own: Mappin
     return replace(value, name=name)
 
 
+def _layer_normalization(builder: Builder, layer: Any, value: Value, own: Mapping[str, Array]) -> Value:
+    """From its parts: ONNX's own wants the axes at the end, and in float32."""
+    value = builder.turn(value, first=False)
+    sizes, name = (1, *value.shape), layer.name
+    axes = sorted(axis % len(sizes) for axis in layer.axes)
+    mean = builder.node("ReduceMean", [value.name], f"{name}:mean", axes=axes, keepdims=1)
+    centred = builder.node("Sub", [value.name, mean], f"{name}:centred")
+    squares = builder.node("Mul", [centred, centred], f"{name}:squares")
+    variance = builder.node("ReduceMean", [squares], f"{name}:variance", axes=axes, keepdims=1)
+    above = builder.node("Add", [variance, builder.constant(f"{name}:epsilon", layer.epsilon)], f"{name}:above")
+    root = builder.node("Sqrt", [above], f"{name}:root")
+    y = builder.node("Div", [centred, root], name)
+    spread = [size if axis in axes else 1 for axis, size in enumerate(sizes)]
+    for key, operator in (("gamma", "Mul"), ("beta", "Add")):
+        if key in own:
+            y = builder.node(
+                operator, [y, builder.constant(f"{name}:{key}", own[key].reshape(spread))], f"{name}:{key}"
+            )
+    return replace(value, name=y)
+
+
 def _elementwise(node: str, **options: str) -> Operator:
     """``options``: {attribute in ONNX: attribute of the layer}."""
 
@@ -148,11 +77,11 @@ def _elementwise(node: str, **options: str) -> Operator:
 
 
 def _softmax(builder: Builder, layer: Any, value: Value, own: Mapping[str, Array]) -> Value:
-    return replace(value, name=builder.node("Softmax", [value.name], layer.name, axis=_axis(value, layer.axis)))
+    return replace(value, name=builder.node("Softmax", [value.name], layer.name, axis=value.axis(layer.axis)))
 
 
 def _unit_normalization(builder: Builder, layer: Any, value: Value, own: Mapping[str, Array]) -> Value:
-    axes = [_axis(value, axis) for axis in layer.axes]
+    axes = [value.axis(axis) for axis in layer.axes]
     length = builder.node("ReduceL2", [value.name], f"{layer.name}:length", axes=axes, keepdims=1)
     least = builder.node("Max", [length, builder.constant(f"{layer.name}:least", EPSILON)], f"{layer.name}:above")
     return replace(value, name=builder.node("Div", [value.name, least], layer.name))
@@ -162,20 +91,75 @@ def _flatten(builder: Builder, layer: Layer, value: Value, own: Mapping[str, Arr
     return Value(builder.node("Flatten", [value.name], layer.name), (), flattened=value.shape if value.first else ())
 
 
+def _reshape(builder: Builder, layer: Any, value: Value, own: Mapping[str, Array]) -> Value:
+    value = builder.turn(value, first=False)
+    shape = layer.output_shape(value.shape)
+    sizes = builder.constant(f"shape:{'x'.join(map(str, shape))}", [0, *shape], np.int64)  # 0: the batch as it is
+    return Value(builder.node("Reshape", [value.name, sizes], layer.name), shape)
+
+
+def _permute(builder: Builder, layer: Any, value: Value, own: Mapping[str, Array]) -> Value:
+    value = builder.turn(value, first=False)
+    name = builder.node("Transpose", [value.name], layer.name, perm=[0, *layer.dims])
+    return Value(name, layer.output_shape(value.shape))
+
+
+def _together(builder: Builder, values: list[Value]) -> list[Value]:
+    """With channels at one place: first if all are pictures and one of them has them there."""
+    first = all(len(value.shape) == 3 for value in values) and any(value.first for value in values)
+    return [builder.turn(value, first) for value in values]
+
+
+def _of_all(node: str) -> Operator:
+    """Sums and products: two at a time, with axes of 1 put in behind the batch where some are missing."""
+
+    def translate(builder: Builder, layer: Layer, values: list[Value], own: Mapping[str, Array]) -> Value:
+        values, names = _together(builder, values), []
+        rank = max(len(value.shape) for value in values)
+        for value in values:
+            missing = list(range(1, 1 + rank - len(value.shape)))
+            name = value.name
+            if missing:
+                axes = builder.constant(f"axes:{len(missing)}", missing, np.int64)
+                name = builder.node("Unsqueeze", [name, axes], f"{name}:{rank}")
+            names.append(name)
+        y = names[0]
+        for name in names[1:]:
+            y = builder.node(node, [y, name], layer.name)
+        return replace(values[0], name=y)
+
+    return translate
+
+
+def _concatenate(builder: Builder, layer: Any, values: list[Value], own: Mapping[str, Array]) -> Value:
+    values = _together(builder, values)
+    names = [value.name for value in values]
+    return replace(values[0], name=builder.node("Concat", names, layer.name, axis=values[0].axis(layer.axis)))
+
+
 def _nothing(builder: Builder, layer: Layer, value: Value, own: Mapping[str, Array]) -> Value:
     return value
 
 
 OPERATORS: dict[str, Operator] = {
     "Dense": _dense,
-    "Conv2D": _convolution,
-    "DepthwiseConv2D": _convolution,
-    "ZeroPadding2D": _padding,
-    "MaxPooling2D": _pooling("MaxPool"),
-    "AveragePooling2D": _pooling("AveragePool", count_include_pad=0),
-    "GlobalMaxPooling2D": _global_pooling("GlobalMaxPool"),
-    "GlobalAveragePooling2D": _global_pooling("GlobalAveragePool"),
+    "Conv2D": pictures.convolution,
+    "DepthwiseConv2D": pictures.convolution,
+    "SeparableConv2D": pictures.separable,
+    "Conv2DTranspose": pictures.transposed,
+    "UpSampling2D": pictures.up_sampling,
+    "ZeroPadding2D": pictures.padding,
+    "MaxPooling2D": pictures.pooling("MaxPool"),
+    "AveragePooling2D": pictures.pooling("AveragePool", count_include_pad=0),
+    "GlobalMaxPooling2D": pictures.global_pooling("GlobalMaxPool"),
+    "GlobalAveragePooling2D": pictures.global_pooling("GlobalAveragePool"),
     "Flatten": _flatten,
+    "Reshape": _reshape,
+    "Permute": _permute,
+    "Add": _of_all("Add"),
+    "Multiply": _of_all("Mul"),
+    "Concatenate": _concatenate,
+    "Activation": activation,
     "ReLU": _elementwise("Relu"),
     "LeakyReLU": _elementwise("LeakyRelu", alpha="negative_slope"),
     "ELU": _elementwise("Elu", alpha="alpha"),
@@ -184,5 +168,6 @@ OPERATORS: dict[str, Operator] = {
     "Softmax": _softmax,
     "Dropout": _nothing,
     "BatchNormalization": _batch_normalization,
+    "LayerNormalization": _layer_normalization,
     "UnitNormalization": _unit_normalization,
 }

@@ -143,7 +143,7 @@ class Activation(_Activation):
 
     def __init__(self, activation: str, *, name: str | None = None, trainable: bool = True) -> None:
         super().__init__(name=name, trainable=trainable)
-        if activation not in ACTIVATIONS:
+        if not isinstance(activation, str) or activation not in ACTIVATIONS:
             raise OptionError(explain(f"an activation among {', '.join(ACTIVATIONS)}", repr(activation)))
         self.activation = activation
 

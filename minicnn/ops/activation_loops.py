@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from minicnn.ops.jit import prange
 from minicnn.ops.turns import turns
-from minicnn.ops.vectors import lanes, load, select, splat, store
+from minicnn.ops.vectors import lanes, load, narrow, select, splat, store, widen
 from minicnn.shapes import Array
 
 BLOCK = 1 << 14  # numbers per turn
@@ -38,12 +38,13 @@ def relu_backward(dy: Array, y: Array, dx: Array) -> None:
 
 @turns
 def leaky_relu(x: Array, slope: float, y: Array) -> None:
-    """x where x > 0, else slope * x."""
+    """x where x > 0, else slope * x; in float64, because a slope such as 0.3 would be rounded before the product is."""
     for block in prange(-(-x.size // BLOCK)):
         for i in range(block * BLOCK, min(x.size, (block + 1) * BLOCK), lanes(x)):
             left = x.size - i
             number = load(x, i, left)
-            leaked = number * splat(slope, number)
+            wide = widen(number)
+            leaked = narrow(wide * splat(slope, wide), number)
             store(y, i, select(splat(0.0, number) < number, number, leaked), left)
 
 
@@ -54,7 +55,8 @@ def leaky_relu_backward(dy: Array, y: Array, slope: float, dx: Array) -> None:
         for i in range(block * BLOCK, min(dy.size, (block + 1) * BLOCK), lanes(dy)):
             left = dy.size - i
             gradient = load(dy, i, left)
-            leaked = gradient * splat(slope, gradient)
+            wide = widen(gradient)
+            leaked = narrow(wide * splat(slope, wide), gradient)
             store(dx, i, select(splat(0.0, gradient) < load(y, i, left), gradient, leaked), left)
 
 

@@ -24,6 +24,7 @@ from minicnn.errors import OptionError, explain
 from minicnn.ops import activation_loops as loops
 from minicnn.ops.checks import check_batch, check_upstream
 from minicnn.ops.memory import empty
+from minicnn.ops.pieces import by_pieces
 from minicnn.shapes import Array
 
 
@@ -87,7 +88,7 @@ def leaky_relu(x: Array, negative_slope: float = 0.3) -> tuple[Array, LeakyReluC
     x = check_batch(x)
     check_not_negative("negative_slope", negative_slope)
     y = empty(x.shape, x.dtype)
-    loops.leaky_relu(2 * x.nbytes, x.reshape(-1), x.dtype.type(negative_slope), y.reshape(-1))
+    loops.leaky_relu(2 * x.nbytes, x.reshape(-1), float(negative_slope), y.reshape(-1))
     return y, LeakyReluCache(y, negative_slope)
 
 
@@ -96,9 +97,7 @@ def leaky_relu_backward(dy: Array, cache: LeakyReluCache) -> Array:
     y, negative_slope = cache
     dy = check_upstream(dy, y.shape, y.dtype)
     dx = empty(dy.shape, dy.dtype)
-    loops.leaky_relu_backward(
-        3 * dy.nbytes, dy.reshape(-1), y.reshape(-1), y.dtype.type(negative_slope), dx.reshape(-1)
-    )
+    loops.leaky_relu_backward(3 * dy.nbytes, dy.reshape(-1), y.reshape(-1), float(negative_slope), dx.reshape(-1))
     return dx
 
 
@@ -186,10 +185,14 @@ def softmax_backward(dy: Array, cache: SoftmaxCache) -> Array:
     """
     y, axis = cache
     dy = check_upstream(dy, y.shape, y.dtype)
-    largest = np.expand_dims(y.argmax(axis=axis), axis)
-    d = dy - np.take_along_axis(dy, largest, axis)
-    dx: Array = y * (d - (y * d).sum(axis=axis, keepdims=True))
-    return dx
+
+    def gradient(dy: Array, y: Array) -> Array:
+        largest = np.expand_dims(y.argmax(axis=axis), axis)
+        d = dy - np.take_along_axis(dy, largest, axis)
+        dx: Array = y * (d - (y * d).sum(axis=axis, keepdims=True))
+        return dx
+
+    return by_pieces(gradient, dy, y)
 
 
 def linear(x: Array) -> tuple[Array, ActivationCache]:

@@ -6,6 +6,7 @@
 M is the number of the window's positions **inside the picture**: padding is not counted, so an average at the border
 is the average of what is there, and a picture of ones stays a picture of ones.
 
+Sums are taken in float64: reading the numbers takes longer than adding them up, so exact sums cost nothing.
 The mean is linear in x, so backward needs no number from the forward pass: only the shape and the window.
 """
 
@@ -18,7 +19,7 @@ from minicnn.ops.jit import njit, prange
 from minicnn.ops.memory import empty
 from minicnn.ops.pooling import check_pooling, windows_over
 from minicnn.ops.turns import turns
-from minicnn.ops.vectors import lanes, load, splat, store
+from minicnn.ops.vectors import lanes, load, narrow, splat, store, widen
 from minicnn.shapes import Array, Pair, Shape, Window
 
 
@@ -68,12 +69,12 @@ def _forward_row(x: Array, size: Pair, strides: Pair, top_left: Pair, y: Array, 
         w0 = ow * strides[1] - top_left[1]
         left, right = max(0, w0), min(W, w0 + size[1])
         for c in range(0, C, lanes(x)):
-            total = splat(0.0, load(x, 0, 0))
+            total = splat(0.0, widen(load(x, 0, 0)))
             for h in range(top, bottom):
                 for w in range(left, right):
-                    total = total + load(x, ((n * H + h) * W + w) * C + c, C - c)
+                    total = total + widen(load(x, ((n * H + h) * W + w) * C + c, C - c))
             count = splat(float((bottom - top) * (right - left)), total)
-            store(y, (row * OW + ow) * C + c, total / count, C - c)
+            store(y, (row * OW + ow) * C + c, narrow(total / count, load(x, 0, 0)), C - c)
 
 
 @turns

@@ -26,16 +26,17 @@ import numpy as np
 from scipy.special import expit, ndtr
 
 from minicnn.ops.checks import check_batch, check_upstream
+from minicnn.ops.pieces import by_pieces
 from minicnn.shapes import Array
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # they keep mean 0 and variance 1 from layer to layer
 
 
 class Curve(NamedTuple):
-    """An activation and its derivative."""
+    """An activation, and its gradient for (dy, x): dy times the slope at x, rounded as seldom as can be."""
 
     value: Callable[[Array], Array]
-    slope: Callable[[Array], Array]
+    gradient: Callable[[Array, Array], Array]
 
 
 class CurveCache(NamedTuple):
@@ -80,23 +81,35 @@ def _selu_slope(x: Array) -> Array:
     return slope
 
 
-def _between(x: Array, low: float, high: float, slope: float) -> Array:
-    slopes: Array = np.where((low < x) & (x < high), x.dtype.type(slope), x.dtype.type(0))
-    return slopes
+def _between(low: float, high: float, steps: float) -> Callable[[Array, Array], Array]:
+    """The gradient of a slope of 1/steps from ``low`` to ``high``. Divided, because 1/6 would be rounded first."""
+    return lambda dy, x: np.where((low < x) & (x < high), dy / dy.dtype.type(steps), dy.dtype.type(0))
+
+
+def _times(slope: Callable[[Array], Array]) -> Callable[[Array, Array], Array]:
+    return lambda dy, x: dy * slope(x)
+
+
+def _exponential(x: Array) -> Array:
+    return by_pieces(np.exp, x.reshape(-1)).reshape(x.shape)
+
+
+def _exponential_gradient(dy: Array, x: Array) -> Array:
+    return by_pieces(lambda dy, x: dy * np.exp(x), dy.reshape(-1), x.reshape(-1)).reshape(x.shape)
 
 
 CURVES: MappingProxyType[str, Curve] = MappingProxyType(
     {
-        "silu": Curve(lambda x: x * expit(x), _silu_slope),
-        "swish": Curve(lambda x: x * expit(x), _silu_slope),  # another name for it
-        "gelu": Curve(lambda x: x * ndtr(x), _gelu_slope),
-        "softplus": Curve(_softplus, expit),
-        "mish": Curve(lambda x: x * np.tanh(_softplus(x)), _mish_slope),
-        "softsign": Curve(lambda x: x / (1 + np.abs(x)), lambda x: 1 / (1 + np.abs(x)) ** 2),
-        "selu": Curve(_selu, _selu_slope),
-        "exponential": Curve(np.exp, np.exp),
-        "relu6": Curve(lambda x: np.clip(x, 0, 6), lambda x: _between(x, 0, 6, 1)),
-        "hard_sigmoid": Curve(lambda x: np.clip(x + 3, 0, 6) / 6, lambda x: _between(x, -3, 3, 1 / 6)),
+        "silu": Curve(lambda x: x * expit(x), _times(_silu_slope)),
+        "swish": Curve(lambda x: x * expit(x), _times(_silu_slope)),  # another name for it
+        "gelu": Curve(lambda x: x * ndtr(x), _times(_gelu_slope)),
+        "softplus": Curve(_softplus, _times(expit)),
+        "mish": Curve(lambda x: x * np.tanh(_softplus(x)), _times(_mish_slope)),
+        "softsign": Curve(lambda x: x / (1 + np.abs(x)), lambda dy, x: dy / (1 + np.abs(x)) ** 2),
+        "selu": Curve(_selu, _times(_selu_slope)),
+        "exponential": Curve(_exponential, _exponential_gradient),
+        "relu6": Curve(lambda x: np.clip(x, 0, 6), _between(0, 6, 1)),
+        "hard_sigmoid": Curve(lambda x: np.clip(x + 3, 0, 6) / 6, _between(-3, 3, 6)),
     }
 )
 
@@ -114,5 +127,4 @@ def curve_backward(dy: Array, cache: CurveCache) -> Array:
     x, chosen = cache
     dy = check_upstream(dy, x.shape, x.dtype)
     with np.errstate(over="ignore", invalid="ignore"):
-        dx: Array = dy * chosen.slope(x)
-    return dx
+        return chosen.gradient(dy, x)

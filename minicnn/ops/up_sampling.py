@@ -13,6 +13,7 @@ Cost: S*S outputs per input, two multiplications each when blended.
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -47,8 +48,12 @@ def up_sampling2d_backward(dy: Array, cache: UpSampling2DCache) -> Array:
     """(N, H*SH, W*SW, C) -> dx (N, H, W, C). Raises ShapeError when ``dy`` is not shaped like y."""
     (N, H, W, C), (SH, SW), interpolation = cache
     dy = check_upstream(dy, (N, H * SH, W * SW, C))
-    gather = _blend_backward if interpolation == BILINEAR else _repeat_backward
-    return gather(gather(dy, SW, COLUMNS), SH, ROWS)
+    if interpolation == BILINEAR:
+        return _blend_backward(_blend_backward(dy, SW, COLUMNS), SH, ROWS)
+    total = np.zeros((N, H, W, C))  # in float64: a block's sum is the gradient of what it repeats
+    for row, column in itertools.product(range(SH), range(SW)):
+        total += dy[:, row::SH, column::SW]
+    return total.astype(dy.dtype, copy=False)
 
 
 def check_interpolation(interpolation: str) -> str:
@@ -56,13 +61,6 @@ def check_interpolation(interpolation: str) -> str:
     if interpolation not in (NEAREST, BILINEAR):
         raise OptionError(explain(f"interpolation '{NEAREST}' or '{BILINEAR}'", repr(interpolation)))
     return interpolation
-
-
-def _repeat_backward(dy: Array, factor: int, axis: int) -> Array:
-    # axis of n*S -> n, S; a block's sum is the gradient of what it repeats
-    blocks = dy.reshape(*dy.shape[:axis], dy.shape[axis] // factor, factor, *dy.shape[axis + 1 :])
-    total: Array = blocks.sum(axis=axis + 1)
-    return total
 
 
 def _blend(x: Array, factor: int, axis: int) -> Array:

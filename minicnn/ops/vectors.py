@@ -76,6 +76,11 @@ def _widen(vector: Array) -> Array:
     return vector.astype(np.float64)
 
 
+def _narrow(vector: Array, like: Array) -> Array:
+    """The same numbers, rounded to the type of ``like``."""
+    return vector.astype(like.dtype)
+
+
 def _add_up(vector: Array) -> Any:
     """The sum of all lanes: one half to the other, until one number is left."""
     while len(vector) > 1:
@@ -225,6 +230,16 @@ def _widen_intrinsic(typing: Any, vector: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def _narrow_intrinsic(typing: Any, vector: Any, like: Any) -> Any:
+    narrow = Vector(like.dtype, vector.lanes)
+
+    def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        return arguments[0] if vector == narrow else builder.fptrunc(arguments[0], _llvm(narrow))
+
+    return narrow(vector, like), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def _add_up_intrinsic(typing: Any, vector: Any) -> Any:
     def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
         (value,), half = arguments, vector.lanes // 2
@@ -293,4 +308,5 @@ store: Any = _store if _PLAIN else _store_intrinsic
 splat: Any = _splat if _PLAIN else _splat_intrinsic
 select: Any = _select if _PLAIN else _select_intrinsic
 widen: Any = _widen if _PLAIN else _widen_intrinsic
+narrow: Any = _narrow if _PLAIN else _narrow_intrinsic
 add_up: Any = _add_up if _PLAIN else _add_up_intrinsic

@@ -17,6 +17,8 @@ import numpy as np
 
 from minicnn.errors import MinicnnError
 from minicnn.layers import LAYERS, Layer
+from minicnn.layers.activations import ACTIVATIONS
+from minicnn.layers.base import Tensors
 from minicnn.shapes import Shape
 from reference_keras.lab.reports import Row
 from reference_keras.parity import compare_layer
@@ -42,8 +44,8 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "scale": (True, False),
     "rate": (0.0,),  # masks are drawn: what can be compared is that nothing else happens
     "size": (2, 3, (2, 3)),
-    "interpolation": ("nearest",),
-    "activation": ("relu", "softmax", "tanh"),
+    "interpolation": ("nearest", "bilinear"),
+    "activation": tuple(ACTIVATIONS),
 }
 OWN_VALUES: dict[str, dict[str, tuple[Any, ...]]] = {
     "ZeroPadding2D": {"padding": (1, 0, (2, 1), ((0, 1), (2, 3)))},
@@ -52,12 +54,24 @@ OWN_VALUES: dict[str, dict[str, tuple[Any, ...]]] = {
     "MaxPooling2D": {"strides": (None, 1, 3)},
     "AveragePooling2D": {"strides": (None, 1, 3)},
     "Reshape": {"target_shape": ((-1, 4), (-1,))},
+    "Concatenate": {"axis": (-1, 1, 2)},
+    "LayerNormalization": {"axis": (-1, (1, 2, 3), (1, 2))},
     "Permute": {"dims": ((2, 1, 3), (3, 1, 2))},
     "Conv2DTranspose": {"dilation_rate": (1,)},  # TensorFlow has no other on a processor
 }
 TOGETHER = ("kernel_size", "pool_size", "strides", "padding", "groups", "dilation_rate", "size")
 PICTURE: Shape = (4, 15, 14, 8)
 ROWS: Shape = (16, 96)
+#: What layers are tried on: one batch, or for layers that merge a list of them (as many, and of other sizes).
+SINGLE: tuple[Shape, ...] = (PICTURE, ROWS)
+SEVERAL: tuple[list[Shape], ...] = (
+    [PICTURE, PICTURE],
+    [PICTURE, PICTURE, PICTURE],
+    [PICTURE, (4, 15, 1, 8)],
+    [PICTURE, (4, 8)],
+    [PICTURE, (4, 15, 14, 3)],
+    [ROWS, ROWS],
+)
 
 
 def option_grid(kind: type[Layer]) -> Iterator[dict[str, Any]]:
@@ -82,10 +96,10 @@ def compare_every_layer(seed: int = 0) -> tuple[list[Row], dict[str, str]]:
         own: list[Row] = []
         reason = "no choice of options that it takes"
         for options in option_grid(kind):
-            for shape in (PICTURE, ROWS):
+            for shape in SEVERAL if kind.merges else SINGLE:
                 try:
                     layer = kind(**options)
-                    layer.output_shape(shape[1:])
+                    layer.output_shape([s[1:] for s in shape] if isinstance(shape, list) else shape[1:])
                 except (MinicnnError, TypeError) as error:  # a combination that is refused, or no layer for such inputs
                     reason = str(error)
                     continue
@@ -96,10 +110,12 @@ def compare_every_layer(seed: int = 0) -> tuple[list[Row], dict[str, str]]:
     return rows, left_out
 
 
-def _rows(layer: Layer, options: dict[str, Any], shape: Shape, seed: int) -> Iterator[Row]:
+def _rows(layer: Layer, options: dict[str, Any], shape: Shape | list[Shape], seed: int) -> Iterator[Row]:
     """The row of one layer; one more in training, where that makes a difference."""
-    x = np.random.default_rng([seed, 1]).standard_normal(shape).astype(np.float32)
-    shown = options | {"x": "x".join(map(str, shape))}
+    rng = np.random.default_rng([seed, 1])
+    several = [rng.standard_normal(s).astype(np.float32) for s in (shape if isinstance(shape, list) else [shape])]
+    x: Tensors = several if layer.merges else several[0]
+    shown = options | {"x": " + ".join("x".join(map(str, part.shape)) for part in several)}
     for training in (False, True) if layer.acts_differently_in_training else (False,):
         twin = type(layer)(**options)
         try:

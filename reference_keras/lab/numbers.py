@@ -15,7 +15,7 @@ from reference_keras.backend import load_keras, load_tensorflow
 from reference_keras.lab.reports import Row
 from reference_keras.tolerance import AGREE_FLOAT64, U, layer_limit, max_error
 from reference_keras.twins import keras_loss
-from reference_keras.ulps import ulp_report
+from reference_keras.ulps import EXACT, ulp_report
 
 N, K = 64, 10
 LOSS_OPTIONS: dict[str, tuple[dict[str, Any], ...]] = {
@@ -115,6 +115,8 @@ def _row(
     reports = {name: ulp_report(ours[name], keras[name], array) for name, array in referee.items()}
     sides = [[r.ours_rms for r in reports.values()], [r.keras_rms for r in reports.values()]]
     closer = "equal" if sides[0] == sides[1] else "minicnn" if sum(sides[0]) < sum(sides[1]) else "Keras"
+    if all(report.exact for report in reports.values()):
+        closer = EXACT
     name, worst = max(reports.items(), key=lambda pair: errors[pair[0]][0])
     return Row(
         family,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from reference_keras.ulps import EDGES
+from reference_keras.ulps import EDGES, SIDES
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Row:
     float64: float | None = None
     ours: float | None = None
     keras: float | None = None
-    closer: str = ""  # "minicnn", "Keras", "equal"; "" where float32 is not compared
+    closer: str = ""  # one of ulps.SIDES; "" where float32 is not compared
     ours_ulps: tuple[int, ...] = ()  # elements in each bin of ulps.EDGES
     keras_ulps: tuple[int, ...] = ()
     worst: str = ""  # "dkernel[0, 1, 2, 3]: minicnn ..., Keras ..., float64 ..."
@@ -56,7 +56,7 @@ class LabReport:
     def closer(self, kinds: Sequence[Row] | None = None) -> dict[str, int]:
         """In how many rows each side is closer to float64, of those that compare float32."""
         rows = self.rows if kinds is None else kinds
-        return {who: sum(row.closer == who for row in rows) for who in ("minicnn", "equal", "Keras")}
+        return {who: sum(row.closer == who for row in rows) for who in SIDES}
 
     def kinds(self) -> list[dict[str, Any]]:
         """One line per family and class: how many rows, how many ok, the worst numbers, who is closer how often."""

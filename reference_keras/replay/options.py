@@ -28,6 +28,8 @@ def ours(kind: type[Any], keras_object: Any, keras_class: type[Any]) -> Any:
             raise RECORD.refuse(f"minicnn has no option {name}={value!r} for {keras_class.__name__}")
     options = {name: value for name, value in config.items() if name in known and not name.endswith("_initializer")}
     options.pop("name", None)
+    if "activation" in options:  # written down as a function where a test gives a function
+        options["activation"] = getattr(keras_object.activation, "__name__", options["activation"])
     if isinstance(options.get("learning_rate"), dict):  # a schedule: the optimiser is told the rate at each step
         del options["learning_rate"]
     if options.get("trainable"):
@@ -40,7 +42,14 @@ def ours(kind: type[Any], keras_object: Any, keras_class: type[Any]) -> Any:
 
 def _usual(name: str, value: Any, default: Any) -> bool:
     """Whether an option that minicnn does not know says nothing: Keras's default, or what minicnn always does."""
-    always = {"data_format": "channels_last", "max_value": None, "threshold": 0.0, "axis": -1, "use_ema": False}
+    always = {
+        "data_format": "channels_last",
+        "max_value": None,
+        "threshold": 0.0,
+        "axis": -1,
+        "use_ema": False,
+        "rms_scaling": False,
+    }
     return value is None or value == default or value == always.get(name, object())
 
 

@@ -15,10 +15,12 @@ class Record:
 
     computed: int = 0  # calls in which the numbers were minicnn's
     reasons: list[str] = field(default_factory=list)  # what minicnn does not have
+    others: list[str] = field(default_factory=list)  # Keras's classes and functions that minicnn does not have, as met
 
     def clear(self) -> None:
         self.computed = 0
         self.reasons = []
+        self.others = []
 
     def refuse(self, reason: str) -> NotApplicableError:
         """The error to raise; remembered, because a test may expect an exception and swallow it."""

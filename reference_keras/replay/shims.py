@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from minicnn import initializers, losses, metrics, optimizers, schedules
 from minicnn.errors import MinicnnError
 from minicnn.ops import activations
+from minicnn.ops.curves import CURVES, curve
 from reference_keras.backend import load_keras, load_tensorflow
 from reference_keras.replay.options import ours
 from reference_keras.replay.record import RECORD
@@ -128,7 +130,16 @@ def _optimizer(cls: type[Any], kind: type[Any]) -> type[Any]:
             variable.assign(arrays[str(number)])
         self._iterations.assign_add(1)
 
-    return _subclass(cls, apply=apply)
+    def clip(self: Any, grads: Any) -> Any:
+        """What a plain step of length 1 takes away from 0."""
+        options = {name: getattr(self, name) for name in ("clipnorm", "clipvalue", "global_clipnorm")}
+        step = optimizers.SGD(1.0, **options)
+        given = {str(number): np.asarray(g) for number, g in enumerate(grads)}
+        arrays = {name: np.zeros_like(g) for name, g in given.items()}
+        _refusing(step.apply)(arrays, given)
+        return [load_tensorflow().convert_to_tensor(-array) for array in arrays.values()]
+
+    return _subclass(cls, apply=apply, _clip_gradients=clip)
 
 
 def _schedule(cls: type[Any], kind: type[Any]) -> type[Any]:
@@ -174,7 +185,10 @@ def activation_shims() -> dict[str, Callable[..., Any]]:
         own = inspect.signature(compute).parameters
 
         def activation(x: Any, *values: Any, **options: Any) -> Any:
-            signature = inspect.signature(getattr(load_keras().activations, name))
+            theirs = getattr(load_keras().activations, name)
+            if getattr(getattr(x, "dtype", None), "name", "") in ("float16", "bfloat16"):
+                return theirs(x, *values, **options)
+            signature = inspect.signature(theirs)
             bound = signature.bind(x, *values, **options).arguments
             given = {key: value for key, value in bound.items() if key != "x"}
             unknown = [
@@ -185,13 +199,16 @@ def activation_shims() -> dict[str, Callable[..., Any]]:
             result, _ = _refusing(compute)(_floats(x), **{key: value for key, value in given.items() if key in own})
             return load_tensorflow().convert_to_tensor(result)
 
+        activation.__name__ = name
         return activation
 
     def leaky(x: Any, negative_slope: float = 0.2) -> Any:  # the function's default; the layer's is 0.3
         return activations.leaky_relu(x, negative_slope)
 
     table: dict[str, Callable[..., Any]] = {
-        **{name: getattr(activations, name) for name in ("relu", "elu", "sigmoid", "tanh", "softmax")},
+        **{name: getattr(activations, name) for name in ("linear", "relu", "elu", "sigmoid", "tanh", "softmax")},
         "leaky_relu": leaky,
+        **{name: functools.partial(curve, name=name) for name in CURVES},
     }
-    return {name: shim(compute, name) for name, compute in table.items()}
+    known = vars(load_keras().activations)
+    return {name: shim(compute, name) for name, compute in table.items() if name in known}

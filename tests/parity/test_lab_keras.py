@@ -53,9 +53,13 @@ def test_every_layer_in_every_option_is_within_the_rule_in_float32(layers: tuple
 
 @pytest.mark.slow
 def test_who_is_closer_to_float64_is_said_of_every_row(layers: tuple[list[Row], dict[str, str]]) -> None:
+    """minicnn in four fifths of the rows in which anybody rounds; in the others, both have the nearest numbers."""
     rows, _ = layers
     closer = LabReport({}, tuple(rows)).closer()
     assert sum(closer.values()) == len(rows)
+    assert closer["minicnn"] >= 0.8 * (len(rows) - closer["both exact"])
+    copies = {row.kind for row in rows if row.closer == "both exact"}
+    assert {"Flatten", "Reshape", "Permute", "ReLU", "ZeroPadding2D"} <= copies
 
 
 @pytest.mark.slow

@@ -31,6 +31,15 @@ def test_an_exception_with_the_line_it_came_from() -> None:
     assert f"in line {raising.__code__.co_firstlineno + 1}: return x.no_such_thing" in text
 
 
+def test_a_function_that_wants_to_end_the_program() -> None:
+    """With exit code 0, which would say that every case is right."""
+
+    def leave(x):  # type: ignore[no-untyped-def]
+        raise SystemExit(0)
+
+    assert "It raises SystemExit: 0" in problem(leave, "ReLU")
+
+
 def test_none() -> None:
     assert "returns None" in problem(lambda x, kernel: None)
 

@@ -78,11 +78,13 @@ def test_keras_is_asked(file: Path) -> None:
         ("{folder}/mine.py:right --layer Conv2D --backward", None),
         ("{folder}/broken.py:f", "broken.py, line 2: SyntaxError"),
         ("{folder}/failing.py:f", "failing.py, line 3: ZeroDivisionError"),
+        ("{folder}/leaving.py:f", "leaving.py, line 1: SystemExit"),
     ],
 )
 def test_what_is_refused(file: Path, place: str, words: str | None) -> None:
     (file.parent / "broken.py").write_text("x = 1\ndef f(:\n")
     (file.parent / "failing.py").write_text("\n\n1 / 0\n")
+    (file.parent / "leaving.py").write_text("raise SystemExit(0)\n")
     result = run(*place.format(folder=file.parent).split(), "--no-keras")
     assert result.exit_code == 1
     assert "Traceback" not in result.output

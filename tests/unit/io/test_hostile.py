@@ -212,6 +212,27 @@ def test_weights_that_do_not_fit_are_named(ending: str, change: str, tmp_path: P
         np.testing.assert_array_equal(other.weights[address], array)
 
 
+def test_weights_alone_are_distrusted_too(tmp_path: Path) -> None:
+    """A .weights.h5 has no description: what it must hold, the network that takes the weights says."""
+    path, model = tmp_path / "a.weights.h5", network()
+    model.save(path)
+    whole = path.read_bytes()
+    for length in range(0, len(whole) - 1, 997):
+        path.write_bytes(whole[:length])
+        with pytest.raises(LoadError, match=r"Cannot load '.*a\.weights\.h5'"):
+            model.load_weights(path)
+    for make, reason in CHANGES.values():
+        arrays: dict[str, Any] = dict(network().weights)
+        make(arrays)
+        keras_files.write_weights_h5(path, model.config(), arrays)
+        with pytest.raises(LoadError, match=rf"Cannot load '.*a\.weights\.h5'.*({reason})"):
+            model.load_weights(path)
+    for address, array in network().weights.items():  # nothing was changed half-way
+        np.testing.assert_array_equal(model.weights[address], array)
+    with pytest.raises(LoadError, match="weights alone, without a network"):
+        load_model(path, allow_nan=True)
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_network_that_diverged_can_be_looked_at(ending: str, tmp_path: Path) -> None:
     changed(tmp_path / f"a{ending}", CHANGES["NaN"][0])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from minicnn.errors import LoadError
-from minicnn.io.keras_config import config_from_keras, config_to_keras, nodes
+from minicnn.io.keras_config import config_from_keras, config_to_keras, layers_of
 from minicnn.io.keras_layers import ACTIVATIONS, Row, from_keras, to_keras
 from minicnn.layers import LAYERS
 from minicnn.sequential import Sequential
@@ -65,13 +65,22 @@ def functional(*rows: tuple[str, list[Any]], keras2: bool) -> dict[str, Any]:
             args = tensors if len(tensors) < 2 else [tensors]
             inbound = [{"args": args, "kwargs": {"mask": None}}] if sources else []
         layers.append({"class_name": kind, "name": name, "config": config, "inbound_nodes": inbound})
-    return {"class_name": "Functional", "config": {"name": "net", "layers": layers}}
+    read = {source for _, sources in rows for source in sources}
+    ends = {
+        "input_layers": [[name, 0, 0] for name, sources in rows if not sources],
+        "output_layers": [[name, 0, 0] for name, _ in rows if name not in read],
+    }
+    return {"class_name": "Functional", "config": {"name": "net", "layers": layers, **ends}}
 
 
 @pytest.mark.parametrize("keras2", [False, True])
 def test_the_inputs_of_every_layer(keras2: bool) -> None:
-    found = nodes(functional(("a", []), ("b", ["a"]), ("c", ["a", "b"]), keras2=keras2))
-    assert [(node.name, node.inputs) for node in found] == [("a", ()), ("b", ("a",)), ("c", ("a", "b"))]
+    found = layers_of(functional(("a", []), ("b", ["a"]), ("c", ["a", "b"]), keras2=keras2))
+    assert [(layer.name, layer.calls) for layer in found] == [
+        ("a", ()),
+        ("b", ((("a", 0),),)),
+        ("c", ((("a", 0), ("b", 0)),)),
+    ]
 
 
 @pytest.mark.parametrize("keras2", [False, True])
@@ -94,7 +103,6 @@ def test_branches_become_nodes(keras2: bool) -> None:
     rows: list[tuple[str, list[Any]]] = [("a", []), ("d", ["c", "b"]), ("b", ["a"]), ("c", ["a"])]
     model = functional(*rows, keras2=keras2)
     model["config"]["layers"][1]["class_name"] = "Add"
-    model["config"] |= {"input_layers": [["a", 0, 0]], "output_layers": ["d", 0, 0]}
     kind, config = config_from_keras(model)
     assert kind == "Model"
     assert [row["config"]["name"] for row in config["layers"]] == ["d", "b", "c"]

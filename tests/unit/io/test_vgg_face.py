@@ -60,6 +60,31 @@ def test_a_layer_too_few_is_named(form: str, tmp_path: Path, rng: np.random.Gene
         read_stored(found[0], expected, found[1])
 
 
+CHANGES: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
+    "NaN": (lambda array: np.full_like(array, np.nan), "NaN or infinity"),
+    "infinity": (lambda array: np.full_like(array, np.inf), "NaN or infinity"),
+    "another shape": (lambda array: np.concatenate([array, array], axis=-1), "expected"),
+    "another type": (lambda array: array.astype(np.float64), "float64.*expected"),
+    "whole numbers": (lambda array: np.ones(array.shape, np.int32), "int32.*expected"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("form", FORMS)
+def test_weights_that_do_not_fit_are_named(form: str, change: str, tmp_path: Path, rng: np.random.Generator) -> None:
+    name, write, _ = FORMS[form]
+    weights = tiny_weights(rng)
+    expected = {address: (array.shape, np.float32) for address, array in weights.items()}
+    make, reason = CHANGES[change]
+    weights["fc8/kernel"] = make(weights["fc8/kernel"])
+    write(tmp_path / name, weights)
+    with (
+        pytest.raises(LoadError, match=rf"Cannot load '.*{name}'.*fc8/kernel.*{reason}|{name}'.*{reason}.*fc8/kernel"),
+        open_vgg_face(tmp_path / name) as (stored, places, _),
+    ):
+        read_stored(stored, expected, places)
+
+
 def test_numbers_that_matlab_kept_in_a_smaller_type(tmp_path: Path, rng: np.random.Generator) -> None:
     """MATLAB keeps whole numbers as bytes whatever their class: biases of zeros, for one."""
     import scipy.io

@@ -8,18 +8,19 @@ import pytest
 from minicnn.ops import vectors
 from minicnn.ops.jit import njit, prange
 from minicnn.ops.turns import turns
-from minicnn.ops.vectors import add_up, lanes, load, load_like, select, splat, store, widen
+from minicnn.ops.vectors import add_up, lanes, load, load_like, narrow, select, splat, store, widen
 from minicnn.shapes import Array
 
 
 @njit
-def _everything(a, b, codes, out, wide, picked):  # type: ignore[no-untyped-def]
+def _everything(a, b, codes, out, wide, thirds, picked):  # type: ignore[no-untyped-def]
     for i in range(0, a.size, lanes(a)):
         left = a.size - i
         x, y = load(a, i, left), load(b, i, left)
         larger = select((x <= y) | (x != x), y, x)
         store(out, i, (larger - x) * y + splat(2.0, x) / y, left)
         store(wide, i, widen(x) * splat(1.5, widen(x)), left)
+        store(thirds, i, narrow(widen(x) * splat(1 / 3, widen(x)), x), left)
         code = load_like(codes, i, left, x)
         store(picked, i, select(code == splat(np.uint8(1), x), x, splat(0.0, x)), left)
 
@@ -30,13 +31,14 @@ def test_every_operation_is_what_numpy_says(dtype: type, size: int, rng: np.rand
     a, b = (rng.uniform(0.5, 2, size).astype(dtype) for _ in range(2))
     a[::5] = np.nan
     codes = rng.integers(0, 3, size).astype(np.uint8)
-    out, picked, wide = (np.full(size + 3, 9, kind) for kind in (dtype, dtype, np.float64))
-    _everything(a, b, codes, out[:size], wide[:size], picked[:size])
+    out, picked, thirds, wide = (np.full(size + 3, 9, kind) for kind in (dtype, dtype, dtype, np.float64))
+    _everything(a, b, codes, out[:size], wide[:size], thirds[:size], picked[:size])
     larger = np.where((a <= b) | (a != a), b, a)
     np.testing.assert_allclose(out[:size], (larger - a) * b + dtype(2) / b, rtol=1e-5 if dtype == np.float32 else 1e-13)
     np.testing.assert_array_equal(wide[:size], a.astype(np.float64) * 1.5)
+    np.testing.assert_array_equal(thirds[:size], (a.astype(np.float64) * (1 / 3)).astype(dtype))
     np.testing.assert_array_equal(picked[:size], np.where(codes == 1, a, 0))
-    for array in (out, wide, picked):
+    for array in (out, wide, thirds, picked):
         np.testing.assert_array_equal(array[size:], [9, 9, 9])
 
 

@@ -28,7 +28,8 @@ def test_nan_and_infinity_are_far_unless_expected() -> None:
 def test_who_is_closer_and_where_it_is_worst() -> None:
     referee = np.array([[1.0, 2.0], [3.0, 4.0]])
     ours, keras = referee.astype(np.float32), referee.astype(np.float32)
-    assert ulp_report(ours, keras, referee).closer == "equal"
+    assert ulp_report(ours, keras, referee).closer == "both exact"
+    assert ulp_report(ours + 1, keras + 1, referee).closer == "equal"
     ours[1, 0] += 1e-6
     report = ulp_report(ours, keras, referee)
     assert report.closer == "Keras"
