@@ -30,14 +30,17 @@ HEIGHT = 112
 
 
 class Evaluation:
-    """One evaluation, step by step; ``found`` collects what the report and --json say."""
+    """One evaluation, step by step. ``by_pairs``: do without people that the run knows, and compare faces only."""
 
-    def __init__(self, opened: Any, dataset: Path, part: str, strangers: Path | None, seed: int) -> None:
+    def __init__(
+        self, opened: Any, dataset: Path, part: str, strangers: Path | None, seed: int, *, by_pairs: bool = False
+    ) -> None:
         self.run, self.engine, self.identifier = opened.run, opened.engine, opened.identifier
         self.people, self.folder, self.seed = self.run.config.people, dataset, seed
         parts = read_part(dataset, None if part == "all" else part, self.people, self.identifier)
         self.test = parts.known
-        if not len(self.test.labels):
+        self.problem = "" if len(self.test.labels) else "The run knows nobody in this dataset."
+        if self.problem and not by_pairs:
             some = ", ".join(parts.stranger_names[:5])
             fix = "Evaluate with the dataset the run was trained on, or one that has some of its people."
             raise LabelError(explain(f"a dataset with people of the run, such as {self.people[0]}", some, fix))
@@ -52,7 +55,10 @@ class Evaluation:
         self.notes: list[str] = []
         if others:
             self.notes.append(f"{len(self.strangers.labels)} faces are of {len(others)} people the run does not know.")
-        self.embeddings: Array = self.engine.embed(self.test.x)
+        self.compared = parts.strangers if self.problem else self.test
+        self.embeddings: Array = self.engine.embed(self.compared.x)
+        if self.problem:
+            return
         self.gallery, self.gallery_paths = self._gallery()
         self.logits = self.engine.logits(self.test.x) if self.softmax else None
         nearest = person_distances(self.embeddings, self.gallery, len(self.people))
@@ -73,13 +79,15 @@ class Evaluation:
         return Gallery(self.engine.embed(self.train.x), self.train.labels), self.train.paths
 
     def naming(self) -> dict[str, Any]:
-        """Accuracy, per person, confusion."""
+        """Accuracy, per person, confusion; or why not."""
+        if self.problem:
+            return {"problem": self.problem}
         return classification(self.scores, self.test.labels, self.people)
 
     def baseline(self) -> dict[str, Any]:
         """Eigenfaces and a linear SVM on the same faces; or why not."""
-        if self.train is None:
-            return {"problem": "the dataset has no training part to learn from"}
+        if self.problem or self.train is None:
+            return {"problem": self.problem or "the dataset has no training part to learn from"}
         try:
             answer = eigenfaces_svm(self.train.x, self.train.labels, self.test.x, seed=self.seed)
         except MissingDependencyError:
@@ -92,9 +100,9 @@ class Evaluation:
         return {"right": right, **shares, "components": answer.components, "cost": answer.cost}
 
     def verification(self, far: float) -> dict[str, Any]:
-        """Pairs of the test faces; or why there are none."""
+        """Pairs of the part's faces; or why there are none."""
         try:
-            return verify_pairs(all_pairs(self.embeddings, self.test.labels, seed=self.seed), far)
+            return verify_pairs(all_pairs(self.embeddings, self.compared.labels, seed=self.seed), far)
         except LabelError as error:
             return {"problem": str(error)}
 
@@ -119,7 +127,7 @@ class Evaluation:
 
     def calibrated(self, rate: float) -> dict[str, Threshold]:
         """New thresholds from the dataset's validation part, and from half of the strangers if there are four."""
-        held = optional_part(self.folder, "validation", self.people, self.identifier)
+        held = None if self.problem else optional_part(self.folder, "validation", self.people, self.identifier)
         if held is None:
             fix = "Split it with a validation part: minicnn dataset split."
             raise LabelError(explain("a dataset with validation faces, to calibrate on", "none", fix))
@@ -130,9 +138,10 @@ class Evaluation:
     def unknown(self, thresholds: dict[str, Threshold], calibrated_here: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         """(what the threshold does on the test faces and on strangers, confidences for the plot)."""
         kind = "probability" if self.softmax else "distance"
-        if kind not in thresholds:
+        if self.problem or kind not in thresholds:
             fix = "give a dataset with a validation part, or calibrate with --calibrate"
-            return {"problem": f"No threshold was calibrated: {fix}."}, {"known": [], "strangers": []}
+            problem = self.problem or f"No threshold was calibrated: {fix}."
+            return {"problem": problem}, {"known": [], "strangers": []}
         _, rest = self._strangers() if calibrated_here else (None, self.strangers)
         known = self._confidence(self.embeddings, self.logits)
         right = self.scores.argmax(axis=1) == self.test.labels
@@ -145,6 +154,8 @@ class Evaluation:
 
     def mistakes(self) -> list[dict[str, Any]]:
         """Every face that was named wrongly, with the names and files of its neighbours."""
+        if self.problem:
+            return []
         return [
             {
                 "path": self.test.paths[wrong["face"]],
