@@ -13,10 +13,10 @@ from detection.dataset.load import load_dataset
 from minicnn.cli.evaluate_faces import Faces, optional_part, read_part
 from minicnn.errors import LabelError, LoadError, MinicnnError, MissingDependencyError, explain
 from minicnn.recognition.baseline import eigenfaces_svm
-from minicnn.recognition.calibration import HeldOut, calibrate_run
+from minicnn.recognition.calibration import Confidences, HeldOut, calibrate_run, confidences
 from minicnn.recognition.embedding import load_gallery
 from minicnn.recognition.evaluation import classification, mistakes, unknown_rates
-from minicnn.recognition.identify import Gallery, person_distances, probabilities
+from minicnn.recognition.identify import Gallery, person_distances
 from minicnn.recognition.lfw_pairs import LfwPair, lfw_accuracy, picture_rows
 from minicnn.recognition.run import GALLERY
 from minicnn.recognition.unknown import Threshold, interval
@@ -132,7 +132,7 @@ class Evaluation:
             fix = "Split it with a validation part: minicnn dataset split."
             raise LabelError(explain("a dataset with validation faces, to calibrate on", "none", fix))
         halves = self._strangers()
-        strangers = self._held_out(halves[0]) if halves[0] is not None else None
+        strangers = self._confidences(self._held_out(halves[0])) if halves[0] is not None else None
         return calibrate_run(self.gallery, len(self.people), self._held_out(held), strangers, rate)
 
     def unknown(self, thresholds: dict[str, Threshold], calibrated_here: bool) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -143,12 +143,9 @@ class Evaluation:
             problem = self.problem or f"No threshold was calibrated: {fix}."
             return {"problem": problem}, {"known": [], "strangers": []}
         _, rest = self._strangers() if calibrated_here else (None, self.strangers)
-        known = self._confidence(self.embeddings, self.logits)
+        known = self._sure(HeldOut(self.embeddings, self.test.labels, self.logits))
         right = self.scores.argmax(axis=1) == self.test.labels
-        others = None
-        if rest is not None and len(rest.labels):
-            held = self._held_out(rest)
-            others = self._confidence(held.embeddings, held.logits)
+        others = self._sure(self._held_out(rest)) if rest is not None and len(rest.labels) else None
         shown = {"known": known[right].tolist(), "strangers": [] if others is None else others.tolist()}
         return unknown_rates(thresholds[kind], known, right, others), shown
 
@@ -205,10 +202,10 @@ class Evaluation:
         logits = self.engine.logits(faces.x) if self.softmax else None
         return HeldOut(self.engine.embed(faces.x), faces.labels, logits)
 
-    def _confidence(self, embeddings: Array, logits: Array | None) -> Array:
-        sure: Array
-        if logits is not None:
-            sure = probabilities(logits).max(axis=1)
-        else:
-            sure = person_distances(embeddings, self.gallery, len(self.people)).min(axis=1)
-        return sure
+    def _confidences(self, faces: HeldOut) -> Confidences:
+        return confidences(self.gallery, len(self.people), faces)
+
+    def _sure(self, faces: HeldOut) -> Array:
+        """In the units that decide for this run."""
+        found = self._confidences(faces)
+        return found.distance if found.probability is None else found.probability
