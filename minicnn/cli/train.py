@@ -151,12 +151,12 @@ def _show(done: Any, seconds: float, *, as_json: bool) -> None:
 
 
 def _promise(threshold: Any) -> str:
-    """What is known of strangers at a threshold."""
+    """The rate that was asked for, and what it rests on."""
     measured = threshold.measured
-    seen = f"on {measured['strangers']} faces of {measured['people']} people: {measured['source']}"
-    if not measured["reachable"]:
-        return f"too few faces to promise that {threshold.rate:.0%} of strangers pass; calibrated {seen}"
-    return f"{threshold.rate:.0%} of strangers pass; calibrated {seen}"
+    few = "" if measured["reachable"] else ", which so few faces cannot promise"
+    what = "pairs of faces" if threshold.kind == "pair" else "faces"
+    faces = f"{measured['strangers']} {what} of {measured['people']} people, {measured['source']}"
+    return f"asked for: {threshold.rate:.0%} of strangers pass{few}; calibrated on {faces}"
 
 
 @contextmanager

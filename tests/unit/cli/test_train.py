@@ -118,7 +118,7 @@ def test_strangers_by_leaving_people_out(objective: str, tmp_path: Path) -> None
     decides = "probability" if objective == "softmax" else "distance"
     assert found[decides].measured["source"] == "people left out of trainings like this one"
     assert (found[decides].measured["strangers"], found[decides].measured["people"]) == (20, 4)  # every face, once
-    assert "5% of strangers pass; calibrated on 20 faces of 4 people" in result.stdout
+    assert "asked for: 5% of strangers pass; calibrated on 20 faces of 4 people, people left out" in result.stdout
     for name in ("model.npz", "gallery.npz"):  # the run's own network learned as if nobody had been left out
         assert (plain / name).read_bytes() == (calibrated / name).read_bytes()
     again = run("train", faces, "--out", calibrated, "--resume")
