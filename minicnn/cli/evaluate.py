@@ -39,7 +39,7 @@ def evaluate(
     """Measure a run: accuracy beside a baseline, verification by pairs, and how strangers fare. Writes a page.
 
     The threshold for "unknown" is the run's; --calibrate makes a new one. With --strangers, every other person is used
-    to calibrate, the others to measure.
+    to calibrate, the others to measure. With --pairs, all people may be strangers: LFW's protocol is meant for them.
 
     Example:  minicnn evaluate runs/friends datasets/friends --strangers datasets/others --calibrate
     """
@@ -64,7 +64,7 @@ def evaluate(
     console.output_folder(page.parent)
     with console.steps() as say:
         say(f"Asking {opened.engine.name} about the {part} faces of {dataset}")
-        evaluation = Evaluation(opened, dataset, part, strangers, seed)
+        evaluation = Evaluation(opened, dataset, part, strangers, seed, by_pairs=listed is not None)
         found: dict[str, Any] = {
             "run": str(folder),
             "dataset": str(dataset),
@@ -110,32 +110,8 @@ def evaluate(
 
 
 def _show(found: dict[str, Any]) -> None:
-    named, verification, unknown = found["classification"], found["verification"], found["unknown"]
-    columns = [
-        console.Column("person"),
-        console.Column("faces", "right"),
-        console.Column("precision", "right"),
-        console.Column("recall", "right"),
-        console.Column("F1", "right"),
-    ]
-    rows = [
-        (
-            row["person"],
-            row["faces"],
-            text.percent(row["precision"]),
-            text.percent(row["recall"]),
-            f"{row['f1']:.3f}",
-        )
-        for row in named["per_person"]
-    ]
-    console.table(f"{named['faces']} faces of {len(rows)} people", columns, rows)
-    low, high = named["interval"]
-    lines = [
-        f"Accuracy {text.percent(named['accuracy'])} ({named['right']} of {named['faces']}; 95 % interval "
-        f"{text.percent(low)} to {text.percent(high)})."
-    ]
-    if named["top5"] is not None:
-        lines.append(f"Among the best five: {text.percent(named['top5'])}.")
+    verification, unknown = found["verification"], found["unknown"]
+    lines = _show_naming(found["classification"])
     if "accuracy" in found["baseline"]:
         lines.append(f"Baseline, eigenfaces and linear SVM: {text.percent(found['baseline']['accuracy'])}.")
     if "eer" in verification:
@@ -163,3 +139,35 @@ def _show(found: dict[str, Any]) -> None:
             f"asked for {text.percent(unknown['rate'])})."
         )
     console.out().print("\n".join(lines), markup=False)
+
+
+def _show_naming(named: dict[str, Any]) -> list[str]:
+    """The table of people; and the lines about all of them."""
+    if "problem" in named:
+        return [named["problem"]]
+    columns = [
+        console.Column("person"),
+        console.Column("faces", "right"),
+        console.Column("precision", "right"),
+        console.Column("recall", "right"),
+        console.Column("F1", "right"),
+    ]
+    rows = [
+        (
+            row["person"],
+            row["faces"],
+            text.percent(row["precision"]),
+            text.percent(row["recall"]),
+            f"{row['f1']:.3f}",
+        )
+        for row in named["per_person"]
+    ]
+    console.table(f"{named['faces']} faces of {len(rows)} people", columns, rows)
+    low, high = named["interval"]
+    lines = [
+        f"Accuracy {text.percent(named['accuracy'])} ({named['right']} of {named['faces']}; 95 % interval "
+        f"{text.percent(low)} to {text.percent(high)})."
+    ]
+    if named["top5"] is not None:
+        lines.append(f"Among the best five: {text.percent(named['top5'])}.")
+    return lines

@@ -13,10 +13,10 @@ from detection.dataset.load import load_dataset
 from minicnn.cli.evaluate_faces import Faces, optional_part, read_part
 from minicnn.errors import LabelError, LoadError, MinicnnError, MissingDependencyError, explain
 from minicnn.recognition.baseline import eigenfaces_svm
-from minicnn.recognition.calibration import HeldOut, calibrate_run
+from minicnn.recognition.calibration import Confidences, HeldOut, calibrate_run, confidences
 from minicnn.recognition.embedding import load_gallery
 from minicnn.recognition.evaluation import classification, mistakes, unknown_rates
-from minicnn.recognition.identify import Gallery, person_distances, probabilities
+from minicnn.recognition.identify import Gallery, person_distances
 from minicnn.recognition.lfw_pairs import LfwPair, lfw_accuracy, picture_rows
 from minicnn.recognition.run import GALLERY
 from minicnn.recognition.unknown import Threshold, interval
@@ -30,14 +30,17 @@ HEIGHT = 112
 
 
 class Evaluation:
-    """One evaluation, step by step; ``found`` collects what the report and --json say."""
+    """One evaluation, step by step. ``by_pairs``: do without people that the run knows, and compare faces only."""
 
-    def __init__(self, opened: Any, dataset: Path, part: str, strangers: Path | None, seed: int) -> None:
+    def __init__(
+        self, opened: Any, dataset: Path, part: str, strangers: Path | None, seed: int, *, by_pairs: bool = False
+    ) -> None:
         self.run, self.engine, self.identifier = opened.run, opened.engine, opened.identifier
         self.people, self.folder, self.seed = self.run.config.people, dataset, seed
         parts = read_part(dataset, None if part == "all" else part, self.people, self.identifier)
         self.test = parts.known
-        if not len(self.test.labels):
+        self.problem = "" if len(self.test.labels) else "The run knows nobody in this dataset."
+        if self.problem and not by_pairs:
             some = ", ".join(parts.stranger_names[:5])
             fix = "Evaluate with the dataset the run was trained on, or one that has some of its people."
             raise LabelError(explain(f"a dataset with people of the run, such as {self.people[0]}", some, fix))
@@ -52,7 +55,10 @@ class Evaluation:
         self.notes: list[str] = []
         if others:
             self.notes.append(f"{len(self.strangers.labels)} faces are of {len(others)} people the run does not know.")
-        self.embeddings: Array = self.engine.embed(self.test.x)
+        self.compared = parts.strangers if self.problem else self.test
+        self.embeddings: Array = self.engine.embed(self.compared.x)
+        if self.problem:
+            return
         self.gallery, self.gallery_paths = self._gallery()
         self.logits = self.engine.logits(self.test.x) if self.softmax else None
         nearest = person_distances(self.embeddings, self.gallery, len(self.people))
@@ -73,13 +79,15 @@ class Evaluation:
         return Gallery(self.engine.embed(self.train.x), self.train.labels), self.train.paths
 
     def naming(self) -> dict[str, Any]:
-        """Accuracy, per person, confusion."""
+        """Accuracy, per person, confusion; or why not."""
+        if self.problem:
+            return {"problem": self.problem}
         return classification(self.scores, self.test.labels, self.people)
 
     def baseline(self) -> dict[str, Any]:
         """Eigenfaces and a linear SVM on the same faces; or why not."""
-        if self.train is None:
-            return {"problem": "the dataset has no training part to learn from"}
+        if self.problem or self.train is None:
+            return {"problem": self.problem or "the dataset has no training part to learn from"}
         try:
             answer = eigenfaces_svm(self.train.x, self.train.labels, self.test.x, seed=self.seed)
         except MissingDependencyError:
@@ -92,9 +100,9 @@ class Evaluation:
         return {"right": right, **shares, "components": answer.components, "cost": answer.cost}
 
     def verification(self, far: float) -> dict[str, Any]:
-        """Pairs of the test faces; or why there are none."""
+        """Pairs of the part's faces; or why there are none."""
         try:
-            return verify_pairs(all_pairs(self.embeddings, self.test.labels, seed=self.seed), far)
+            return verify_pairs(all_pairs(self.embeddings, self.compared.labels, seed=self.seed), far)
         except LabelError as error:
             return {"problem": str(error)}
 
@@ -119,32 +127,32 @@ class Evaluation:
 
     def calibrated(self, rate: float) -> dict[str, Threshold]:
         """New thresholds from the dataset's validation part, and from half of the strangers if there are four."""
-        held = optional_part(self.folder, "validation", self.people, self.identifier)
+        held = None if self.problem else optional_part(self.folder, "validation", self.people, self.identifier)
         if held is None:
             fix = "Split it with a validation part: minicnn dataset split."
             raise LabelError(explain("a dataset with validation faces, to calibrate on", "none", fix))
         halves = self._strangers()
-        strangers = self._held_out(halves[0]) if halves[0] is not None else None
+        strangers = self._confidences(self._held_out(halves[0])) if halves[0] is not None else None
         return calibrate_run(self.gallery, len(self.people), self._held_out(held), strangers, rate)
 
     def unknown(self, thresholds: dict[str, Threshold], calibrated_here: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         """(what the threshold does on the test faces and on strangers, confidences for the plot)."""
         kind = "probability" if self.softmax else "distance"
-        if kind not in thresholds:
+        if self.problem or kind not in thresholds:
             fix = "give a dataset with a validation part, or calibrate with --calibrate"
-            return {"problem": f"No threshold was calibrated: {fix}."}, {"known": [], "strangers": []}
+            problem = self.problem or f"No threshold was calibrated: {fix}."
+            return {"problem": problem}, {"known": [], "strangers": []}
         _, rest = self._strangers() if calibrated_here else (None, self.strangers)
-        known = self._confidence(self.embeddings, self.logits)
+        known = self._sure(HeldOut(self.embeddings, self.test.labels, self.logits))
         right = self.scores.argmax(axis=1) == self.test.labels
-        others = None
-        if rest is not None and len(rest.labels):
-            held = self._held_out(rest)
-            others = self._confidence(held.embeddings, held.logits)
+        others = self._sure(self._held_out(rest)) if rest is not None and len(rest.labels) else None
         shown = {"known": known[right].tolist(), "strangers": [] if others is None else others.tolist()}
         return unknown_rates(thresholds[kind], known, right, others), shown
 
     def mistakes(self) -> list[dict[str, Any]]:
         """Every face that was named wrongly, with the names and files of its neighbours."""
+        if self.problem:
+            return []
         return [
             {
                 "path": self.test.paths[wrong["face"]],
@@ -194,10 +202,10 @@ class Evaluation:
         logits = self.engine.logits(faces.x) if self.softmax else None
         return HeldOut(self.engine.embed(faces.x), faces.labels, logits)
 
-    def _confidence(self, embeddings: Array, logits: Array | None) -> Array:
-        sure: Array
-        if logits is not None:
-            sure = probabilities(logits).max(axis=1)
-        else:
-            sure = person_distances(embeddings, self.gallery, len(self.people)).min(axis=1)
-        return sure
+    def _confidences(self, faces: HeldOut) -> Confidences:
+        return confidences(self.gallery, len(self.people), faces)
+
+    def _sure(self, faces: HeldOut) -> Array:
+        """In the units that decide for this run."""
+        found = self._confidences(faces)
+        return found.distance if found.probability is None else found.probability

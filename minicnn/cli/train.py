@@ -44,6 +44,9 @@ def train(
     pictures: Annotated[int, typer.Option(min=2, help="Pictures of each of them (triplet).")] = 4,
     margin: Annotated[float, typer.Option(help="Between own and other people's squared distances (triplet).")] = 0.2,
     dimensions: Annotated[int, typer.Option(min=1, help="Numbers in an embedding (triplet).")] = 128,
+    left_out: Annotated[
+        int, typer.Option(min=0, help='Groups of people to train without, to calibrate "unknown" on them; 0: none.')
+    ] = 0,
     settings: Settings = None,
     weights: Annotated[Path | None, typer.Option(help="Start from the weights of a network (.npz).")] = None,
     freeze: Annotated[str, typer.Option(help="Layers that do not learn: conv1,bn1 or conv*.")] = "",
@@ -87,6 +90,7 @@ def train(
             dimensions=dimensions,
             augment=asdict(AUGMENT) if augment else {},
             views=views,
+            left_out=left_out,
         ).changed(settings or ())
         chosen = tuple(name.strip() for name in freeze.split(",") if name.strip())
         choices = steps.Choices(model, backend, seed, weights, chosen)
@@ -99,7 +103,7 @@ def train(
         console.note("No validation pictures: the last epoch's network is kept, and no threshold is calibrated.")
     try:
         with _progress(recipe.epochs) as callback:
-            done = steps.carry_out(run, network, faces, recipe, resume=resume, callbacks=[callback])
+            done = steps.carry_out(run, network, faces, recipe, resume=resume, callbacks=[callback], say=console.note)
     except KeyboardInterrupt:
         console.fail(f"Interrupted. Continue with: minicnn train '{dataset}' --out '{out}' --resume")
     _show(done, time.perf_counter() - start, as_json=json)
@@ -140,10 +144,19 @@ def _show(done: Any, seconds: float, *, as_json: bool) -> None:
     for kind, threshold in done.thresholds.items():
         console.out().print(
             f'"unknown": {kind} {">=" if kind == "probability" else "<="} {threshold.value:.3g} is somebody known '
-            f"({threshold.rate:.0%} of strangers would pass)",
+            f"({_promise(threshold)})",
             markup=False,
             soft_wrap=True,
         )
+
+
+def _promise(threshold: Any) -> str:
+    """The rate that was asked for, and what it rests on."""
+    measured = threshold.measured
+    few = "" if measured["reachable"] else ", which so few faces cannot promise"
+    what = "pairs of faces" if threshold.kind == "pair" else "faces"
+    faces = f"{measured['strangers']} {what} of {measured['people']} people, {measured['source']}"
+    return f"asked for: {threshold.rate:.0%} of strangers pass{few}; calibrated on {faces}"
 
 
 @contextmanager

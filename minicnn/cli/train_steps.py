@@ -5,10 +5,10 @@ These packages do not know each other. Whoever wants to do the same in a noteboo
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
+import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,10 @@ from minicnn.cli.engines import make_engine, make_trainer
 from minicnn.errors import LoadError, OptionError, explain
 from minicnn.io.atomic import write_text
 from minicnn.model import Model
+from minicnn.recognition.calibration import Confidences, HeldOut, confidences, joined
+from minicnn.recognition.engine import Engine
+from minicnn.recognition.identify import Gallery
+from minicnn.recognition.left_out import SOURCE, folds
 from minicnn.recognition.networks import embedding_layer, freeze, make_network, start_from
 from minicnn.recognition.recipe import Recipe, Samples
 from minicnn.recognition.run import HISTORY, PLOTS, Run, RunConfig
@@ -87,22 +91,11 @@ def read_dataset(folder: Path) -> Dataset:
 
 def begin(out: Path, dataset: Dataset, recipe: Recipe, choices: Choices) -> tuple[Run, Model, list[str]]:
     """A new run and its network, with a note on each thing worth knowing."""
-    data, notes = dataset.data, []
+    data = dataset.data
+    if recipe.left_out:
+        folds(data, recipe.left_out, choices.seed)  # too few people for it should be known before the training
     rows, columns, channels = data.train.x.shape[1:]
-    model = make_network(
-        choices.model,
-        (rows, columns, channels),
-        len(data.people),
-        objective=recipe.objective,
-        dimensions=recipe.dimensions,
-        dropout=recipe.dropout,
-        seed=choices.seed,
-    )
-    if choices.weights is not None:
-        taken, new = start_from(model, choices.weights)
-        notes.append(f"{len(taken)} arrays from '{choices.weights}'" + (f"; new: {', '.join(new)}." if new else "."))
-    if choices.freeze:
-        notes.append(f"Frozen: {', '.join(freeze(model, choices.freeze))}.")
+    model, notes = new_network(data, recipe, choices)
     config = RunConfig(
         model=choices.model,
         input_shape=(rows, columns, channels),
@@ -114,7 +107,7 @@ def begin(out: Path, dataset: Dataset, recipe: Recipe, choices: Choices) -> tupl
         crop=dataset.crop,
         detector=dataset.detector,
         settings={
-            "recipe": dataclasses.asdict(recipe),
+            "recipe": asdict(recipe),
             "views": recipe.views,
             "weights": str(choices.weights) if choices.weights else None,
             "frozen": list(choices.freeze),
@@ -124,6 +117,27 @@ def begin(out: Path, dataset: Dataset, recipe: Recipe, choices: Choices) -> tupl
         },
     )
     return Run.create(out, config), model, notes
+
+
+def new_network(data: Data, recipe: Recipe, choices: Choices) -> tuple[Model, list[str]]:
+    """A network for the people of ``data``, not yet trained, and what became of weights and frozen layers."""
+    rows, columns, channels = data.train.x.shape[1:]
+    model = make_network(
+        choices.model,
+        (rows, columns, channels),
+        len(data.people),
+        objective=recipe.objective,
+        dimensions=recipe.dimensions,
+        dropout=recipe.dropout,
+        seed=choices.seed,
+    )
+    notes = []
+    if choices.weights is not None:
+        taken, new = start_from(model, choices.weights)
+        notes.append(f"{len(taken)} arrays from '{choices.weights}'" + (f"; new: {', '.join(new)}." if new else "."))
+    if choices.freeze:
+        notes.append(f"Frozen: {', '.join(freeze(model, choices.freeze))}.")
+    return model, notes
 
 
 def reopen(out: Path, dataset: Dataset) -> tuple[Run, Model, Recipe]:
@@ -150,17 +164,45 @@ def carry_out(
     say: Callable[[str], None] = lambda what: None,
 ) -> Trained:
     """Train to the end, then write gallery, thresholds and plots."""
-    steps = len(recipe.batches(dataset.data.train, len(dataset.data.people), run.config.seed))
-    trainer = make_trainer(run.config.backend, model, recipe, steps)
-    train(run, trainer, recipe, dataset.data, resume=resume, callbacks=callbacks)
+    best, engine = _trained(run, model, dataset.data, recipe, resume=resume, callbacks=callbacks)
+    strangers = _ask_about_left_out(run.config, dataset.data, recipe, say) if recipe.left_out else None
     say("Embedding the known faces")
-    best = Run.open(run.folder)  # its model is the best one, not the last
-    thresholds = finish(best, make_engine(best, best.config.backend), dataset.data, dataset.paths)
+    thresholds = finish(best, engine, dataset.data, dataset.paths, strangers=strangers)
     history = read_history(run.path(HISTORY))
     run.path(PLOTS).mkdir(exist_ok=True)
     for name, svg in run_plots(history).items():
         write_text(run.path(PLOTS) / f"{name}.svg", svg)
     return Trained(best, history, thresholds)
+
+
+def _trained(
+    run: Run, model: Model, data: Data, recipe: Recipe, *, resume: bool = False, callbacks: Sequence[Callback] = ()
+) -> tuple[Run, Engine]:
+    """Train; the run with its best network, which need not be the last, and an engine that has it."""
+    steps = len(recipe.batches(data.train, len(data.people), run.config.seed))
+    train(run, make_trainer(run.config.backend, model, recipe, steps), recipe, data, resume=resume, callbacks=callbacks)
+    best = Run.open(run.folder)
+    return best, make_engine(best, best.config.backend)
+
+
+def _ask_about_left_out(config: RunConfig, data: Data, recipe: Recipe, say: Callable[[str], None]) -> Confidences:
+    """Train a network without each group of people, in a folder that is thrown away; how sure it is of their faces."""
+    weights = config.settings["weights"]
+    frozen = tuple(config.settings["frozen"])
+    choices = Choices(config.model, config.backend, config.seed, Path(weights) if weights else None, frozen)
+    found: list[Confidences] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for fold in folds(data, recipe.left_out, config.seed):
+            say(f"Training without {', '.join(fold.left_out)}, to see how sure a network is of strangers")
+            model, _ = new_network(fold.data, recipe, choices)
+            part = Run.create(Path(folder) / str(len(found)), replace(config, people=fold.data.people))
+            _, engine = _trained(part, model, fold.data, recipe)
+            known = Gallery(engine.embed(fold.data.train.x), fold.data.train.labels)
+            x, labels = fold.strangers
+            logits = engine.logits(x) if recipe.objective == "softmax" else None
+            asked = HeldOut(engine.embed(x), labels, logits)
+            found.append(confidences(known, len(fold.data.people), asked, SOURCE))
+    return joined(found)
 
 
 def _samples(faces: FaceDataset, people: tuple[str, ...]) -> Samples:

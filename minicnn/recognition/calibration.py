@@ -8,7 +8,9 @@ pairs of different people among the held-out faces.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +27,8 @@ from minicnn.recognition.unknown import (
 from minicnn.recognition.verification import all_pairs
 from minicnn.shapes import Array
 
+STRANGERS = "people the network has never seen"
+
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
@@ -38,10 +42,42 @@ class HeldOut:
     logits: Array | None = None
 
 
+class Confidences(NamedTuple):
+    """How sure a network is of N faces: the distance to the nearest known face, the highest probability (softmax
+    networks, else None), both (N,); and who they show, (N,). ``source`` says what kind of people they are.
+    """
+
+    distance: Array
+    probability: Array | None
+    labels: Array
+    source: str
+
+
+def confidences(gallery: Gallery, classes: int, faces: HeldOut, source: str = STRANGERS) -> Confidences:
+    """How sure the network of ``gallery`` is that each face is one of its ``classes`` people."""
+    distance = person_distances(faces.embeddings, gallery, classes).min(axis=1)
+    probability = None if faces.logits is None else probabilities(faces.logits).max(axis=1)
+    return Confidences(distance, probability, faces.labels, source)
+
+
+def joined(parts: Sequence[Confidences]) -> Confidences:
+    """What several networks of one kind said, as one."""
+    shares = [part.probability for part in parts if part.probability is not None]
+    return Confidences(
+        np.concatenate([part.distance for part in parts]),
+        np.concatenate(shares) if shares else None,
+        np.concatenate([part.labels for part in parts]),
+        parts[0].source,
+    )
+
+
 def calibrate_run(
-    gallery: Gallery, classes: int, held_out: HeldOut, strangers: HeldOut | None = None, rate: float = RATE
+    gallery: Gallery, classes: int, held_out: HeldOut, strangers: Confidences | None = None, rate: float = RATE
 ) -> dict[str, Threshold]:
-    """Thresholds by kind, for ``unknown.save_thresholds``. Raises OptionError with fewer than two people held out."""
+    """Thresholds by kind, for ``unknown.save_thresholds``.
+
+    Raises OptionError with fewer than two people held out and no strangers.
+    """
     labels = held_out.labels
     check_labels(labels, len(held_out.embeddings), classes)
     people = len(np.unique(labels))
@@ -54,14 +90,13 @@ def calibrate_run(
         scores, known = left_out_distances(own, labels)
         count, source = people, LEFT_OUT
     else:
-        scores = person_distances(strangers.embeddings, gallery, classes).min(axis=1)
-        known = own[np.arange(len(labels)), labels]
-        count, source = len(np.unique(strangers.labels)), "people the network has never seen"
+        scores, known = strangers.distance, own[np.arange(len(labels)), labels]
+        count, source = len(np.unique(strangers.labels)), strangers.source
     found["distance"] = calibrate(scores, "distance", rate, known=known, people=count, source=source)
     if held_out.logits is not None:
         unlike, like = left_out_probabilities(held_out.logits, labels)
-        if strangers is not None and strangers.logits is not None:
-            unlike = probabilities(strangers.logits).max(axis=1)
+        if strangers is not None and strangers.probability is not None:
+            unlike = strangers.probability
         found["probability"] = calibrate(unlike, "probability", rate, known=like, people=count, source=source)
     if len(set(labels.tolist())) > 1 and len(labels) > people:
         pairs = all_pairs(held_out.embeddings, labels)

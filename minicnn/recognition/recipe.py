@@ -48,6 +48,7 @@ class Recipe:
     people, pictures, margin, dimensions: triplet only; dimensions of the embedding
     augment:         ``minicnn.augmentation.Augment``'s options; {} shows the pictures as they are
     views:           ask about six views of each picture in predictions
+    left_out:        groups of people that are left out in turn, to calibrate "unknown" on them (``left_out``); 0: none
     """
 
     objective: str = "softmax"
@@ -65,11 +66,12 @@ class Recipe:
     dimensions: int = 128
     augment: Mapping[str, Any] = field(default_factory=lambda: asdict(AUGMENT))
     views: bool = True
+    left_out: int = 0
 
     def __post_init__(self) -> None:
         if self.objective not in OBJECTIVES:
             raise OptionError(explain(f"objective as one of {', '.join(OBJECTIVES)}", repr(self.objective)))
-        least = {"epochs": 1, "batch": 1, "patience": 0, "people": 2, "pictures": 2, "dimensions": 1}
+        least = {"epochs": 1, "batch": 1, "patience": 0, "left_out": 0, "people": 2, "pictures": 2, "dimensions": 1}
         for name, value in least.items():
             whole(getattr(self, name), name, least=value)
         for name in ("learning_rate", "margin"):

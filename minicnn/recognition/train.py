@@ -25,7 +25,7 @@ from minicnn.errors import LoadError, explain
 from minicnn.io.models import write_model
 from minicnn.model import Model
 from minicnn.ops.unit_normalization import unit_normalization
-from minicnn.recognition.calibration import HeldOut, calibrate_run
+from minicnn.recognition.calibration import Confidences, HeldOut, calibrate_run
 from minicnn.recognition.embedding import save_gallery
 from minicnn.recognition.engine import Engine
 from minicnn.recognition.identify import Gallery, person_distances
@@ -121,11 +121,20 @@ def write_weights(run: Run, model: Model) -> None:
     write_model(run.path(MODEL), type(model).__name__, model.config(), model.weights, None)
 
 
-def finish(run: Run, engine: Engine, data: Data, paths: Sequence[str], *, rate: float = RATE) -> dict[str, Threshold]:
+def finish(
+    run: Run,
+    engine: Engine,
+    data: Data,
+    paths: Sequence[str],
+    *,
+    rate: float = RATE,
+    strangers: Confidences | None = None,
+) -> dict[str, Threshold]:
     """What recognition needs besides the network: the gallery, and thresholds for "unknown" at ``rate``.
 
-    ``paths`` are those of the training faces. Without validation pictures of two people there are no thresholds; what
-    is returned is what was written.
+    ``paths`` are those of the training faces, ``strangers`` what networks said of people left out of their training
+    (``left_out``). Without validation pictures of two people there are no thresholds; what is returned is what was
+    written.
     """
     gallery = Gallery(engine.embed(data.train.x), data.train.labels)
     save_gallery(run.path(GALLERY), gallery, paths)
@@ -133,7 +142,8 @@ def finish(run: Run, engine: Engine, data: Data, paths: Sequence[str], *, rate: 
         return {}
     x, labels = data.validation
     logits = engine.logits(x) if run.config.objective == "softmax" else None
-    thresholds = calibrate_run(gallery, len(data.people), HeldOut(engine.embed(x), labels, logits), rate=rate)
+    held_out = HeldOut(engine.embed(x), labels, logits)
+    thresholds = calibrate_run(gallery, len(data.people), held_out, strangers, rate)
     save_thresholds(run.folder, thresholds)
     return thresholds
 

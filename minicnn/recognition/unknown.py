@@ -18,11 +18,14 @@ is False. Equal values are shut out together, never let in beyond k.
 interval of Clopper and Pearson for that rate. Both treat faces as independent. Several faces of one stranger are not:
 with few people the truth is less certain than the interval says, therefore ``people`` stands beside it.
 
-**Where strangers come from.** Best are people whom the network has never seen. Where there are none, everybody is left
-out in turn (``left_out_distances``, ``left_out_probabilities``): what would the network have said to this face, had it
-not known this person? For that, the person's gallery faces (or logit) are taken away. The network was still *trained*
-to keep that person apart from the others, so a real stranger passes more often; ``source`` says which of the two it
-was.
+**Where strangers come from.** Best are people whom the network has never seen. Where there are none, two ways:
+
+- networks trained besides, each without some of the people (``left_out``). It costs these trainings;
+- everybody left out in turn after the training (``left_out_distances``, ``left_out_probabilities``): what would the
+  network have said to this face, had it not known this person? For that, the person's gallery faces (or logit) are
+  taken away. But the network was *trained* on that person, so its answers are not a stranger's.
+
+``source`` says which of the three it was.
 """
 
 from __future__ import annotations

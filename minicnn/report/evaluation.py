@@ -32,7 +32,9 @@ class EvaluationPictures:
 def evaluation_page(found: Mapping[str, Any], pictures: EvaluationPictures) -> str:
     """``found`` is what ``minicnn evaluate --json`` prints."""
     named, verification, unknown = found["classification"], found["verification"], found["unknown"]
-    drawn = {"confusion": plots.confusion(named["labels"], named["predicted"], len(found["people"]))}
+    drawn = {}
+    if "accuracy" in named:
+        drawn["confusion"] = plots.confusion(named["labels"], named["predicted"], len(found["people"]))
     if "eer" in verification:
         curve = verification["roc"]
         drawn["roc"] = recognition_plots.roc_curve(curve["far"], curve["val"], verification["eer"])

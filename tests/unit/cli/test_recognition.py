@@ -117,6 +117,24 @@ def test_evaluate_by_pairs(places: dict[str, Path], tmp_path: Path) -> None:
     assert "3 lines" in refused(result)
 
 
+def test_evaluate_strangers_by_pairs(places: dict[str, Path], tmp_path: Path) -> None:
+    first, second = NAMES[6:8]
+    fold = [f"{first}\t1\t2", f"{second}\t3\t4", f"{first}\t1\t{second}\t2", f"{first}\t4\t{second}\t3"]
+    (tmp_path / "pairs.txt").write_text("\n".join(["2\t2", *fold, *fold]) + "\n")
+    page = tmp_path / "page.html"
+    arguments = ("evaluate", places["softmax"], places["others"], "--pairs", tmp_path / "pairs.txt", "--report", page)
+    found = json.loads(run(*arguments, "--json").stdout)
+    assert found["lfw"]["used"] == 8
+    assert found["lfw"]["accuracies"][0] == found["lfw"]["accuracies"][1]  # both folds are the same pairs
+    assert found["verification"]["different_pairs"] > 0
+    assert found["mistakes"] == []
+    for section in ("classification", "baseline", "unknown"):
+        assert "knows nobody" in found[section]["problem"]
+    assert "LFW protocol" in run(*arguments).stdout
+    assert "Strangers only" in page.read_text(encoding="utf-8")
+    assert "validation" in refused(run(*arguments, "--calibrate"))
+
+
 def test_what_cannot_be_evaluated(places: dict[str, Path], tmp_path: Path) -> None:
     assert "the folder of a run" in refused(run("evaluate", tmp_path, places["friends"]))
     assert "people of the run" in refused(run("evaluate", places["softmax"], places["others"]))

@@ -105,6 +105,30 @@ def test_triplets_and_weights_and_frozen_layers(dataset: Path, tmp_path: Path) -
     assert "probability" not in load_thresholds(tmp_path / "two")
 
 
+@pytest.mark.parametrize("objective", ["softmax", "triplet"])
+def test_strangers_by_leaving_people_out(objective: str, tmp_path: Path) -> None:
+    faces = make_dataset(tmp_path / "faces", ("anna", "boris", "çelik", "dan"))
+    arguments = ("train", faces, *QUICK, "--objective", objective, "--people", 2, "--pictures", 2)
+    plain, calibrated = tmp_path / "plain", tmp_path / "calibrated"
+    assert run(*arguments, "--out", plain).exit_code == 0
+    result = run(*arguments, "--out", calibrated, "--left-out", 2)
+    assert result.exit_code == 0, result.output
+    assert result.stderr.count("Training without") == 2
+    found = load_thresholds(calibrated)
+    decides = "probability" if objective == "softmax" else "distance"
+    assert found[decides].measured["source"] == "people left out of trainings like this one"
+    assert (found[decides].measured["strangers"], found[decides].measured["people"]) == (20, 4)  # every face, once
+    assert "asked for: 5% of strangers pass; calibrated on 20 faces of 4 people, people left out" in result.stdout
+    for name in ("model.npz", "gallery.npz"):  # the run's own network learned as if nobody had been left out
+        assert (plain / name).read_bytes() == (calibrated / name).read_bytes()
+    again = run("train", faces, "--out", calibrated, "--resume")
+    assert again.exit_code == 0, again.output
+    assert load_thresholds(calibrated)[decides].value == found[decides].value
+    few = make_dataset(tmp_path / "few", ("anna", "boris"))
+    assert "to leave out 1" in refused(run("train", few, "--out", tmp_path / "no", *QUICK, "--left-out", 2))
+    assert not (tmp_path / "no" / "model.npz").exists()
+
+
 def test_a_folder_without_a_split_is_learned_whole(tmp_path: Path) -> None:
     folder = make_dataset(tmp_path / "faces", ("a", "b"), split=False)
     result = run("train", folder, "--out", tmp_path / "run", *QUICK)

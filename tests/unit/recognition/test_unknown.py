@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from detection.orl import load_orl
 from minicnn.errors import LoadError, OptionError, ShapeError
-from minicnn.recognition.calibration import HeldOut, calibrate_run
+from minicnn.recognition.calibration import HeldOut, calibrate_run, confidences
 from minicnn.recognition.identify import Gallery, decide_by_distance, decide_by_probability, person_distances
 from minicnn.recognition.unknown import (
     FILE,
@@ -156,7 +156,8 @@ def test_calibration_on_strangers_themselves() -> None:
     known, first, second = persons < 20, (persons >= 20) & (persons % 2 == 0), (persons >= 20) & (persons % 2 == 1)
     gallery = Gallery(embeddings[known & (shot < 5)], persons[known & (shot < 5)])
     held = HeldOut(embeddings[known & (shot >= 5)], persons[known & (shot >= 5)])
-    found = calibrate_run(gallery, 20, held, HeldOut(embeddings[first], persons[first]), rate=0.1)
+    strangers = confidences(gallery, 20, HeldOut(embeddings[first], persons[first]))
+    found = calibrate_run(gallery, 20, held, strangers, rate=0.1)
     assert found["distance"].measured["people"] == 10
     assert found["distance"].measured["strangers"] == 100
     accepted = found["distance"].accepts(person_distances(embeddings[second], gallery, 20).min(axis=1))
