@@ -1,0 +1,28 @@
+"""Seeing inside a network: what its layers make of a picture, where each number comes from, and what a gradient says.
+
+In reading order: ``trace`` keeps everything that one pass computes; ``explain`` takes one of these numbers apart, down
+to every product; ``explain_gradient`` does the same for the way back.
+"""
+
+from minicnn.study.explaining import explain, explain_gradient, explain_gradient_in, explain_in, explain_loss_in
+from minicnn.study.explanation import Explanation, Factor, Number, Step, Term, Terms
+from minicnn.study.trace import Trace, activations, gradients, one_hot, trace
+
+__all__ = [
+    "Explanation",
+    "Factor",
+    "Number",
+    "Step",
+    "Term",
+    "Terms",
+    "Trace",
+    "activations",
+    "explain",
+    "explain_gradient",
+    "explain_gradient_in",
+    "explain_in",
+    "explain_loss_in",
+    "gradients",
+    "one_hot",
+    "trace",
+]
