@@ -11,8 +11,6 @@ from minicnn.cli import console
 from minicnn.cli.options import RunDetector, RunLandmarks, Upsample
 from minicnn.errors import OptionError, explain, missing
 
-PHOTOGRAPHS = (".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".webp")
-
 
 def explore(
     subject: Annotated[
@@ -45,10 +43,11 @@ def explore(
 
     Examples:  minicnn explore photo.jpg        minicnn explore runs/friends photo.jpg --export page.html
     """
+    from detection.images import SUFFIXES
     from minicnn.cli import explore_steps as steps
     from minicnn.explorer.explorer import Explorer
 
-    if subject is not None and photo is None and subject.lower().endswith(PHOTOGRAPHS):
+    if subject is not None and photo is None and subject.lower().endswith(SUFFIXES):
         subject, photo = None, Path(subject)
     if export is not None and export.suffix.lower() not in (".html", ".htm"):
         raise OptionError(explain("--export with a name that ends in .html", f"'{export}'"))

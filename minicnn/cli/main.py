@@ -20,6 +20,7 @@ from minicnn.cli import (
     detectors,
     doctor,
     evaluate,
+    explore,
     find,
     orl_protocol,
     parity,
@@ -57,6 +58,7 @@ app.command()(verify.verify)
 app.command()(find.find)
 app.command()(orl_protocol.orl_protocol)
 app.command()(compare.compare)
+app.command()(explore.explore)
 app.command()(check.check)
 app.command()(parity.parity)
 app.command()(summary.summary)

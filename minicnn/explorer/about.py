@@ -19,7 +19,7 @@ from minicnn.layers import (
     SeparableConv2D,
 )
 from minicnn.shapes import Shape, Window
-from minicnn.study import receptive_field
+
 from minicnn.summary import LayerSummary, summarize
 
 POOLED_WHOLE = (GlobalAveragePooling2D, GlobalMaxPooling2D)
@@ -107,3 +107,36 @@ def _window_spans(layer: Layer, read: Shape, planes: Planes) -> dict[str, Spans]
     if read == planes.shape:  # number by number
         return {"rows": [(i, i + 1) for i in range(read[0])], "columns": [(i, i + 1) for i in range(read[1])]}
     return None
+
+
+def _field_spans(scene: Scene, name: str, planes: Planes) -> dict[str, Spans]:
+    """TEMPORARY until study.receptive_field."""
+    rows, columns = _compose(scene, scene.forward.value(name))
+    return {"rows": rows, "columns": columns}
+
+
+def _compose(scene: Scene, value: int):  # type: ignore[no-untyped-def]
+    shape = scene.forward.values[value].shape[1:]
+    if value == 0:
+        return [(i, i + 1) for i in range(shape[0])], [(i, i + 1) for i in range(shape[1])]
+    use = scene.forward.use_at(value - 1)
+    node = scene.model.graph.nodes[value - 1]
+    windows = _window_spans(use.layer, use.xs[0].shape[1:], Planes.of(shape)) if len(shape) == 3 else None
+    parts = []
+    for source in node.sources:
+        below = _compose(scene, source)
+        if windows is None:
+            parts.append([[(min(a for a, _ in axis), max(b for _, b in axis))] for axis in below])
+            continue
+        axes = []
+        for axis, window in zip(below, (windows["rows"], windows["columns"]), strict=True):
+            spans = []
+            for a, b in window:
+                inside = axis[max(a, 0) : max(b, 0)]
+                spans.append((min(s for s, _ in inside), max(e for _, e in inside)))
+            axes.append(spans)
+        parts.append(axes)
+    merged = []
+    for k in range(2):
+        merged.append([(min(p[0] for p in each), max(p[1] for p in each)) for each in zip(*(part[k] for part in parts))])
+    return merged

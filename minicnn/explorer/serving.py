@@ -44,16 +44,22 @@ def listen(port: int | None = None) -> socket.socket:
     raise OptionError(explain(f"a free port from {FIRST_PORT} to {wanted[-1]}", "none", "Name one with --port."))
 
 
-def serve(explorer: Explorer, listening: socket.socket, *, browser: bool, say: Callable[[str], None]) -> None:
-    """Answer until Ctrl-C. ``say`` is told the address, and that no browser could be opened where that is so."""
+def make_server(explorer: Explorer, listening: socket.socket) -> tuple[uvicorn.Server, str]:
+    """A server on the socket, not started (``server.run(sockets=[listening])``), and the address of its page."""
     guard = Guard(application(explorer), listening.getsockname()[1])
     config = uvicorn.Config(guard, log_level="warning", lifespan="off", ws="none", server_header=False)
-    server = uvicorn.Server(config)
-    say(f"The explorer is at {guard.address}\nStop it with Ctrl-C.")
+    return uvicorn.Server(config), guard.address
+
+
+def serve(explorer: Explorer, listening: socket.socket, *, browser: bool, say: Callable[[str], None]) -> None:
+    """Answer until Ctrl-C. ``say`` is told the address, and that no browser could be opened where that is so."""
+    server, address = make_server(explorer, listening)
+    say(f"The explorer is at {address}\nStop it with Ctrl-C.")
     if browser:
-        threading.Thread(target=_open, args=(guard.address, say), daemon=True).start()
+        threading.Thread(target=_open, args=(address, say), daemon=True).start()
     with listening:
         server.run(sockets=[listening])
+    explorer.beside.close()
 
 
 def _open(address: str, say: Callable[[str], None]) -> None:
