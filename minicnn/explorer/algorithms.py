@@ -18,24 +18,25 @@ from minicnn.errors import OptionError, explain
 from minicnn.layers import Conv2D
 from minicnn.ops.conv2d import im2col, winograd
 from minicnn.ops.conv2d.winograd_matrices import TAPS
-from minicnn.shapes import Array, whole
+from minicnn.shapes import Array
 
 POSITIONS = 8  # outputs whose windows are shown as rows of the matrix
 MOST_COLUMNS = 512  # of the matrix that are shown
 TILES = {"F(2x2, 3x3)": winograd.F2x2, "F(4x4, 3x3) at complex points": winograd.F4x4_COMPLEX}
 
 
-def ways(layer: Any, x: Array, index: tuple[int, int, int], channel: int = 0) -> dict[str, Any]:
+def ways(layer: Any, x: Array, index: tuple[int, int, int]) -> dict[str, Any]:
     """Output ``index`` (row, column, filter) of a Conv2D that read ``x`` (H, W, C), in every way.
 
-    ``channel`` is the one whose tile Winograd's pictures show; its sum runs over all. Raises OptionError for another
-    kind of layer, for groups, and for a channel there is not.
+    Winograd's pictures show one channel, the one with the largest part in the number; its sum runs over all. Raises
+    OptionError for another kind of layer, and for groups.
     """
     layer = require_convolution(layer)
-    if whole(channel, "channel", least=0) >= x.shape[2]:
-        raise OptionError(explain(f"a channel from 0 to {x.shape[2] - 1}", str(channel)))
     exact, kernel = x.astype(np.float64)[None], layer.params["kernel"].astype(np.float64)
     bias = float(layer.params["bias"][index[2]]) if layer.use_bias else 0.0
+    rows = _window_rows(layer, exact, index[0])
+    products = rows[index[1]] * kernel[..., index[2]].reshape(-1)  # (KH, KW, C) -> (KH*KW*C,)
+    channel = int(np.abs(products.reshape(-1, x.shape[2]).sum(axis=0)).argmax())
     tiles = {
         name: _winograd(form, layer, exact, kernel, bias, index, channel)
         for name, form in TILES.items()
@@ -46,7 +47,7 @@ def ways(layer: Any, x: Array, index: tuple[int, int, int], channel: int = 0) ->
         "used": layer.algorithm_used(),
         "multiplications": {"output": int(kernel[..., 0].size), "layer": layer.multiplications(x.shape)},
         "bias": bias,
-        "im2col": _im2col(layer, exact, kernel, bias, index),
+        "im2col": _im2col(rows, kernel, bias, index),
         "winograd": {"tiles": tiles, "reason": reason, "channel": channel, "channels": x.shape[2]},
     }
 
@@ -60,13 +61,18 @@ def require_convolution(layer: Any) -> Conv2D:
     return layer
 
 
-def _im2col(layer: Conv2D, x: Array, kernel: Array, bias: float, index: tuple[int, int, int]) -> dict[str, Any]:
-    """Rows of the matrix for the output and its right neighbours, the kernel's column, and the products."""
-    row, column, f = index
+def _window_rows(layer: Conv2D, x: Array, row: int) -> Array:
+    """The windows of one row of outputs, (OW, KH*KW*C)."""
     width = layer.window.output_size(*x.shape[1:3])[1]
-    first = max(0, min(column, width - POSITIONS))
     padded = im2col.padded_pictures(x, layer.window)[0]
-    matrix = im2col.image_columns(padded, slice(row, row + 1), width, layer.window)[first : first + POSITIONS]
+    return im2col.image_columns(padded, slice(row, row + 1), width, layer.window)
+
+
+def _im2col(rows: Array, kernel: Array, bias: float, index: tuple[int, int, int]) -> dict[str, Any]:
+    """Rows of the matrix for the output and its right neighbours, the kernel's column, and the products."""
+    _, column, f = index
+    first = max(0, min(column, len(rows) - POSITIONS))
+    matrix = rows[first : first + POSITIONS]
     weights = kernel[..., f].reshape(-1)  # (KH, KW, C) -> (KH*KW*C,)
     return {
         "matrix": matrix[:, :MOST_COLUMNS].tolist(),

@@ -134,14 +134,18 @@ def values(
 
 
 def kernel(explorer: Explorer, layer: str, number: str, epoch: str | None = None) -> Answer:
-    """The weights that make map ``number`` of a convolution: "taps" (C, KH, KW), and the channel with the largest."""
-    scene = explorer.scene(_epoch(epoch))
-    weights = algorithms.require_convolution(scene.forward.layer(layer)).params["kernel"]
+    """The weights that make map ``number`` of a convolution: "taps" (C, KH, KW), and the channel that counts most.
+
+    How much a channel counts is estimated by the size of its weights times that of its map.
+    """
+    use = explorer.scene(_epoch(epoch)).forward.use(layer)
+    weights = algorithms.require_convolution(use.layer).params["kernel"]
     f = whole_word(number, "map")
     if f >= weights.shape[3]:
         raise OptionError(explain(f"a map from 0 to {weights.shape[3] - 1}", number))
     taps = weights[..., f].transpose(2, 0, 1)  # (KH, KW, C) -> (C, KH, KW)
-    strongest = int(np.square(taps).sum(axis=(1, 2)).argmax())
+    sizes = np.square(taps).sum(axis=(1, 2)) * np.square(use.xs[0][0]).mean(axis=(0, 1))
+    strongest = int(sizes.argmax())
     return {"taps": np.round(taps, 6).tolist(), "limit": pictures.limit_of(taps), "strongest": strongest}
 
 

@@ -6,7 +6,7 @@ import { watchLayer } from "./layer.js";
 import { change, look, recall, watch } from "./look.js";
 import { watchNumber } from "./number.js";
 import { showPhoto, showStrip } from "./overview.js";
-import { $, h, say } from "./page.js";
+import { $, say } from "./page.js";
 import { showPlay } from "./play.js";
 import { showTraining } from "./training.js";
 import { watchWays } from "./ways.js";
@@ -17,7 +17,7 @@ async function begin() {
   const names = state.layers.map((layer) => layer.name);
   const found = recall(names);
   change({ layer: firstLayer(state), target: state.target, ...found });
-  $("model-name").textContent = state.model.name;
+  $("network-title").textContent = `The network: ${state.model.name}`;
   document.title = `${state.model.name} · minicnn explorer`;
   showPhoto(state);
   watch(["target"], () => showPhoto(state));

@@ -112,7 +112,7 @@ function products(group, rows, columns, channel, sum) {
     tables[group.factors.length][line][place] = product;
   });
   const parts = group.factors.flatMap((factor, f) => [
-    f ? h("span", { class: "sign" }, "×") : null,
+    ...(f ? [h("span", { class: "sign" }, "×")] : []),
     matrix(tables[f], { caption: f ? factorName(factor) : `${factorName(factor)}, channel ${channel}`, small: columns.length > 5 }),
   ]);
   return [...parts, h("span", { class: "sign" }, "="), matrix(tables.at(-1), { caption: "products", small: columns.length > 5 }),

@@ -116,7 +116,7 @@ function place() {
   const taps = found.kernel.flatMap((line, kh) => line.map((weight, kw) => {
     const [y, x] = [top + kh * found.dilation, left + kw * found.dilation];
     const value = found.input[y]?.[x] ?? 0;
-    if (weight) words.push(`${number(value, 2)}·${weight < 0 ? `(${number(weight, 3)})` : number(weight, 3)}`);
+    if (weight) words.push(weight < 0 ? `${value}·(−${short(-weight)})` : `${value}·${short(weight)}`);
     const rect = h("rect", { x, y, width: 1, height: 1, class: `tap ${weight < 0 ? "negative" : "positive"}` });
     rect.style.setProperty("fill-opacity", 0.15 + 0.55 * (Math.abs(weight) / largest));
     return rect;
@@ -127,6 +127,11 @@ function place() {
     pixel.setAttribute("y", r);
   }
   $("play-readout").replaceChildren(h("code", {}, `y[${r}, ${c}]`), ` = ${words.join(" + ") || "0"} = `, h("b", {}, number(found.output[r][c], 4)));
+}
+
+/** A weight without the zeros at its end. */
+function short(weight) {
+  return Number(weight.toPrecision(4));
 }
 
 /** Grey levels 0..1 as a picture the size of the numbers. */

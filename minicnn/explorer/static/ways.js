@@ -2,7 +2,7 @@
 
 import { get, path } from "./data.js";
 import { look, watch } from "./look.js";
-import { $, count, fill, h, matrix, number, roving, tint } from "./page.js";
+import { $, count, fill, h, matrix, number, roving } from "./page.js";
 
 let way = "loops";
 let tile = null;
@@ -108,7 +108,7 @@ function winograd(found, redraw) {
   const small = one.d.length > 4;
   const saved = (one.directly / one.multiplications).toFixed(2);
   return [
-    h("p", {}, `${one.multiplications} multiplications per channel make ${one.m * one.m} outputs, where the definition needs ${one.directly}: ${saved} times fewer. Shown: channel ${channel} of ${channels}.`),
+    h("p", {}, `${one.multiplications} multiplications per channel make ${one.m * one.m} outputs, where the definition needs ${one.directly}: ${saved} times fewer. Shown: channel ${channel} of ${channels}, the one with the largest part in this number.`),
     pick,
     h("div", { class: "products" },
       matrix(one.d, { caption: "d: a tile of the input", small }), h("span", { class: "sign" }, "→"), matrix(one.v, { caption: "Bᵀ d B", small })),
