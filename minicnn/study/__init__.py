@@ -4,14 +4,23 @@ In reading order: ``trace`` keeps everything that one pass computes; ``explain``
 to every product; ``explain_gradient`` does the same for the way back.
 """
 
-from minicnn.study.explaining import explain, explain_gradient, explain_gradient_in, explain_in, explain_loss_in
+from minicnn.study.explaining import (
+    explain,
+    explain_gradient,
+    explain_gradient_in,
+    explain_in,
+    explain_loss_in,
+    explain_scores_gradient_in,
+)
 from minicnn.study.explanation import Explanation, Factor, Number, Step, Term, Terms
+from minicnn.study.receptive_field import ReceptiveField, receptive_field
 from minicnn.study.trace import Trace, activations, gradients, one_hot, trace
 
 __all__ = [
     "Explanation",
     "Factor",
     "Number",
+    "ReceptiveField",
     "Step",
     "Term",
     "Terms",
@@ -22,7 +31,9 @@ __all__ = [
     "explain_gradient_in",
     "explain_in",
     "explain_loss_in",
+    "explain_scores_gradient_in",
     "gradients",
     "one_hot",
+    "receptive_field",
     "trace",
 ]

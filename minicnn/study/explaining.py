@@ -17,13 +17,14 @@ from typing import Any
 
 from minicnn.errors import OptionError
 from minicnn.errors import explain as sentence
+from minicnn.layers import Softmax
 from minicnn.layers.base import INFERENCE, Context, Tensors
 from minicnn.losses import Loss
 from minicnn.model import Model
 from minicnn.shapes import Array, Shape, whole
 from minicnn.study.explanation import Explanation, Index, Terms, Worked
 from minicnn.study.rules import RULES
-from minicnn.study.rules.losses import explain_loss, explain_loss_gradient
+from minicnn.study.rules.losses import explain_loss, explain_loss_gradient, explain_scores_gradient
 from minicnn.study.trace import Trace, trace, with_gradients
 from minicnn.study.use import Use, worked_out
 
@@ -127,6 +128,23 @@ def explain_loss_in(found: Trace, *, sample: int = 0) -> Explanation:
     worked = explain_loss(loss, targets, predictions, place, found.names[value])
     cost = float(loss.per_sample(targets, predictions)[place])
     return Explanation("loss", place, type(loss).__name__, cost, worked.formula, worked.groups, worked.steps)
+
+
+def explain_scores_gradient_in(found: Trace, index: Sequence[int], *, sample: int = 0) -> Explanation:
+    """The gradient of the scores below a final softmax, with softmax and cross-entropy as one step: (p - t) / N.
+
+    The softmax alone is ``explain_gradient_in(..., of="input")``: both lead to the same number. Raises OptionError for
+    a network that does not end in a softmax, another loss, and probabilities that the loss clipped.
+    """
+    found.require_gradients()
+    last = found.use(found.names[found.model.graph.outputs[0]])
+    ends = isinstance(last.layer, Softmax) or getattr(last.layer, "activation", "") == "softmax"
+    if not ends or found.loss is None:
+        received = f"{last.layer!r} and {'no loss' if found.loss is None else repr(found.loss.loss)}"
+        raise OptionError(sentence("a softmax at the end, and a cross-entropy", received))
+    place = _place(last.y.shape, index, sample, f"input 0 of '{last.name}'")
+    worked = explain_scores_gradient(found.loss.loss, found.loss.targets, last.y, place)
+    return _explanation(f"dx of {last.name}", place, last, worked, _sent_back(found, last, 0, place))
 
 
 def _parameter_gradient(found: Trace, use: Use, key: str, index: Sequence[int]) -> Explanation:

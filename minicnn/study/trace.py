@@ -19,7 +19,7 @@ import numpy as np
 
 from minicnn import losses, passes
 from minicnn.errors import OptionError, ShapeError, StateError, explain
-from minicnn.layers.base import INFERENCE, Cache, Context, Gradients, Layer, Tensors
+from minicnn.layers.base import INFERENCE, Cache, Context, Gradients, Tensors
 from minicnn.losses import Loss
 from minicnn.model import Model
 from minicnn.network import one_or_all
@@ -61,15 +61,7 @@ class Trace:
 
     def value(self, name: str) -> int:
         """The number of the value ``name``. Raises OptionError that lists the names, and says which is nearest."""
-        if name in self.names:
-            return self.names.index(name)
-        near = difflib.get_close_matches(str(name), self.names, 1, 0.5)
-        fix = f"Did you mean '{near[0]}'?" if near else ""
-        raise OptionError(explain(f"a layer of '{self.model.name}': {', '.join(self.names)}", repr(name), fix))
-
-    def layer(self, name: str) -> Layer:
-        """The layer that makes the value ``name``. Raises OptionError for an input too: no layer makes it."""
-        return self.use(name).layer  # type: ignore[no-any-return]
+        return number_of(self.model, name)
 
     def use(self, name: str) -> Use:
         """The use of a layer that makes the value ``name``."""
@@ -159,6 +151,16 @@ def value_names(model: Model) -> tuple[str, ...]:
         uses = sum(name.partition("@")[0] == layer.name for name in names)
         names.append(f"{layer.name}@{uses + 1}" if layer.name in names else layer.name)
     return tuple(names)
+
+
+def number_of(model: Model, name: str) -> int:
+    """The number of the value ``name``. Raises OptionError that lists the names, and says which is nearest."""
+    names = value_names(model)
+    if name in names:
+        return names.index(name)
+    near = difflib.get_close_matches(str(name), names, 1, 0.5)
+    fix = f"Did you mean '{near[0]}'?" if near else ""
+    raise OptionError(explain(f"a layer of '{model.name}': {', '.join(names)}", repr(name), fix))
 
 
 class GradientsOf(NamedTuple):

@@ -64,6 +64,21 @@ def explain_loss_gradient(loss: Loss, targets: Array, predictions: Array, place:
     return _rule(loss)[1](loss, _row(loss, targets, predictions, place[:-1], of), place[-1])
 
 
+def explain_scores_gradient(loss: Loss, targets: Array, probabilities: Array, place: Index) -> Worked:
+    """The same for the scores that a final softmax made ``probabilities`` of: softmax and cross-entropy as one step.
+
+    Raises OptionError for another loss, and where a probability was clipped: no gradient flows there.
+    """
+    if not isinstance(loss, (CategoricalCrossentropy, SparseCategoricalCrossentropy)) or loss.from_logits:
+        raise OptionError(explain("a cross-entropy from probabilities, behind a softmax", repr(loss)))
+    row = _row(loss, targets, probabilities, place[:-1], "")
+    _, passes = _clip(row.p)
+    if not (passes | ((row.t == 0) & isinstance(loss, CategoricalCrossentropy))).all():
+        fix = "Explain the loss and the softmax one by one."
+        raise OptionError(explain("probabilities that the loss does not clip", f"{row.p}", fix))
+    return Worked("dx[k] = (p[k] - t[k]) / N, p = softmax(x)", _difference(row, place[-1], row.p))
+
+
 def _rule(loss: Loss) -> tuple[Rows, Entries]:
     if type(loss) not in RULES:
         names = ", ".join(kind.__name__ for kind in RULES)

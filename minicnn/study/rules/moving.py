@@ -76,35 +76,44 @@ def _kept(use: Use, index: Index) -> float:
 
 def _enlarged(use: Use, index: Index) -> Worked:
     n, oh, ow, c = index
-    (rows, down), (columns, across) = (_shares(use, axis, 0, i) for axis, i in ((1, oh), (2, ow)))
+    (rows, down), (columns, across) = _shares_of(use, 0, oh, ow)
     h, w = combinations(rows[:, 1], columns[:, 1])
-    x, shares = use.x(at(n, h, w, c)), worked_out("share", np.outer(down, across))
-    return Worked("y = sum over the nearest x of x * (its share in y)", (Terms.of(x, shares),))
+    x, share = use.x(at(n, h, w, c)), worked_out("share", np.outer(down, across))
+    return Worked("y = sum over the nearest x of x * (its share in y)", (Terms.of(x, share),))
 
 
 def _enlarged_input(use: Use, index: Index, source: int) -> Worked:
     n, h, w, c = index
-    (rows, down), (columns, across) = (_shares(use, axis, 1, i) for axis, i in ((1, h), (2, w)))
+    (rows, down), (columns, across) = _shares_of(use, 1, h, w)
     oh, ow = combinations(rows[:, 0], columns[:, 0])
-    dy, shares = use.upstream(at(n, oh, ow, c)), worked_out("share", np.outer(down, across))
-    return Worked("dx = sum over the y that show x of dy * (the share of x)", (Terms.of(dy, shares),))
+    dy, share = use.upstream(at(n, oh, ow, c)), worked_out("share", np.outer(down, across))
+    return Worked("dx = sum over the y that show x of dy * (the share of x)", (Terms.of(dy, share),))
 
 
-def _shares(use: Use, axis: int, column: int, where: int) -> tuple[Array, Array]:
-    """Along ``axis``: the pairs (place in y, place in x) with ``where`` in ``column``, and the share of each.
+def _shares_of(use: Use, column: int, *places: int) -> list[tuple[Array, Array]]:
+    """For rows and for columns, the pairs of ``shares`` with the given place in ``column``."""
+    found = []
+    for axis, where in enumerate(places):
+        pairs, parts = shares(use.xs[0].shape[axis + 1], use.layer.size[axis], use.layer.interpolation)
+        chosen = pairs[:, column] == where
+        found.append((pairs[chosen], parts[chosen]))
+    return found
+
+
+def shares(size: int, factor: int, interpolation: str) -> tuple[Array, Array]:
+    """Who shows what along an axis of ``size``, enlarged: pairs (place in y, place in x), (K, 2), and each one's share.
 
     Shares of 0 are left out: they say that nothing was read.
     """
-    size, factor = use.xs[0].shape[axis], use.layer.size[axis - 1]
-    pairs, shares = [], []
+    pairs, parts = [], []
     for i, phase in itertools.product(range(size), range(factor)):
-        start, second = neighbours(phase, factor) if use.layer.interpolation == BILINEAR else (1, 0.0)
+        start, second = neighbours(phase, factor) if interpolation == BILINEAR else (1, 0.0)
         for step, share in enumerate((1 - second, second)):
             x = min(max(i + start - 1 + step, 0), size - 1)  # beyond the border the outermost goes on
-            if share and (i * factor + phase, x)[column] == where:
+            if share:
                 pairs.append((i * factor + phase, x))
-                shares.append(share)
-    return np.array(pairs), np.array(shares)
+                parts.append(share)
+    return np.array(pairs), np.array(parts)
 
 
 RULES = {
