@@ -4,7 +4,9 @@ In reading order: ``trace`` keeps everything that one pass computes; ``explain``
 to every product; ``explain_gradient`` does the same for the way back.
 """
 
+from minicnn.study.costs import LayerCost, layer_costs, machine_limits
 from minicnn.study.explaining import (
+    activation_after,
     explain,
     explain_gradient,
     explain_gradient_in,
@@ -19,12 +21,14 @@ from minicnn.study.trace import Trace, activations, gradients, one_hot, trace
 __all__ = [
     "Explanation",
     "Factor",
+    "LayerCost",
     "Number",
     "ReceptiveField",
     "Step",
     "Term",
     "Terms",
     "Trace",
+    "activation_after",
     "activations",
     "explain",
     "explain_gradient",
@@ -33,6 +37,8 @@ __all__ = [
     "explain_loss_in",
     "explain_scores_gradient_in",
     "gradients",
+    "layer_costs",
+    "machine_limits",
     "one_hot",
     "receptive_field",
     "trace",
