@@ -88,11 +88,16 @@ def _input_gradient(use: Use, index: Index, source: int) -> Worked:
 # -- softmax -----------------------------------------------------------------------------------------------------------
 
 
+def is_softmax(layer: Layer) -> bool:
+    """The layer of that name, or an Activation of that name."""
+    return isinstance(layer, Softmax) or (isinstance(layer, Activation) and layer.activation == "softmax")
+
+
 def softmax_axis(use: Use) -> int | None:
     """The axis along which a softmax adds up to one; None for every other activation."""
-    if isinstance(use.layer, Softmax):
-        return int(use.layer.axis) % use.y.ndim
-    return use.y.ndim - 1 if getattr(use.layer, "activation", "") == "softmax" else None
+    if not is_softmax(use.layer):
+        return None
+    return int(getattr(use.layer, "axis", -1)) % use.y.ndim
 
 
 def _row(use: Use, index: Index) -> tuple[Array, int]:
