@@ -2,8 +2,8 @@
 
 In reading order: ``trace`` keeps everything that one pass computes; ``explain`` takes one of these numbers apart, down
 to every product; ``explain_gradient`` does the same for the way back; ``receptive_field`` says what a number can see.
-``attribution`` and ``probing`` ask which pixels matter, ``statistics`` how numbers are spread, ``costs`` what each layer
-takes, and ``pictures`` makes arrays to look at.
+``attribution`` and ``probing`` ask which pixels matter, ``statistics`` how numbers are spread, ``costs`` what each
+layer takes, and ``pictures`` makes arrays to look at.
 """
 
 from __future__ import annotations

@@ -95,13 +95,14 @@ def maximised_activation(
     number_of(model, layer)  # raises, with the nearest name
     below = model.up_to(layer)
     shape = below.output_shape
-    place = checked(shape[-1:], (index,), f"the channels of '{layer}'") if isinstance(index, int) else ()
-    unit = (..., *place) if place else checked(shape, index, f"the output of '{layer}'")
+    dy = np.zeros((1, *shape))
+    if isinstance(index, int):
+        dy[(..., *checked(shape[-1:], (index,), f"the channels of '{layer}'"))] = 1
+    else:
+        dy[(0, *checked(shape, index, f"the output of '{layer}'"))] = 1
+    dy /= dy.sum()  # of a whole channel, the mean
     rng = np.random.default_rng(seed)
     x = 0.01 * rng.standard_normal((1, *below.shapes[0])) if start is None else np.array(start, np.float64)[None]
-    dy = np.zeros((1, *shape))
-    dy[(0, *unit)] = 1
-    dy /= dy.sum()
     values = []
     for step in range(steps + 1):
         found = trace(below, x)
