@@ -97,7 +97,8 @@ def maximised_activation(
     shape = below.output_shape
     dy = np.zeros((1, *shape))
     if isinstance(index, int):
-        dy[(..., *checked(shape[-1:], (index,), f"the channels of '{layer}'"))] = 1
+        (channel,) = checked(shape[-1:], (index,), f"the channels of '{layer}'")
+        dy[..., channel] = 1
     else:
         dy[(0, *checked(shape, index, f"the output of '{layer}'"))] = 1
     dy /= dy.sum()  # of a whole channel, the mean
