@@ -117,8 +117,7 @@ def _show(found: Explanation, most: int) -> None:
 
 def _show_terms(group: Terms, most: int) -> None:
     """A table of the largest terms: for each factor the place it was read from and its value, then the product."""
-    largest = sorted(range(len(group)), key=lambda place: -abs(group.products[place]))[:most]
-    shown = sorted(largest)
+    shown, others = group.largest(most)
     columns = []
     for factor in group.factors:
         read_from = f"{factor.name}\n{factor.of}" if factor.of and factor.of != factor.name else factor.name
@@ -126,15 +125,13 @@ def _show_terms(group: Terms, most: int) -> None:
             console.Column("" if factor.of else factor.name, "right")
         ]
     rows = []
-    for term in map(group.term, shown):
+    for term in shown:
         cells: list[str] = []
         for number in term.factors:
             cells += [",".join(map(str, number.position))] * bool(number.of) + [f"{number.value:.5g}"]
         rows.append((*cells, f"{term.product:.5g}"))
-    rest = len(group) - len(shown)
-    if rest:
-        others = group.products.sum() - group.products[largest].sum()
-        rows.append((f"{rest:,} others", *[""] * (len(columns) - 1), f"{others:.5g}"))
+    if len(group) > len(shown):
+        rows.append((f"{len(group) - len(shown):,} others", *[""] * (len(columns) - 1), f"{others:.5g}"))
     title = f"{_most(len(shown), len(group))} term{'s' * (len(group) != 1)}"
     console.table(title, [*columns, console.Column("product", "right")], rows)
 

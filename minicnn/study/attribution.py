@@ -14,19 +14,22 @@ OptionError for a class that is not there or a network of several inputs or outp
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
+
 import numpy as np
 
 from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.graph import Graph, Node
-from minicnn.layers import Activation, Layer, ReLU
+from minicnn.layers import Layer, ReLU
 from minicnn.layers.base import INFERENCE, Params
 from minicnn.model import Model
 from minicnn.ops.activations import ActivationCache, relu_backward
 from minicnn.options import number
 from minicnn.passes import backward, every_value
 from minicnn.shapes import Array, whole
-from minicnn.study.rules.curves import is_softmax
-from minicnn.study.trace import Trace, number_of, one_hot, trace
+from minicnn.study.rules.curves import is_relu, is_softmax
+from minicnn.study.trace import number_of, one_hot
 
 
 def scores_of(model: Model) -> Model:
@@ -56,8 +59,7 @@ def asked(scores: Array, index: int | None) -> Array:
 
 def score_gradient(model: Model, x: Array, index: int | None = None) -> Array:
     """dscore/dx (N, H, W, C): how one score changes with each number of each picture."""
-    found = _asked_trace(scores_of(model), x, index)
-    return found.dvalues[0]
+    return _asked(scores_of(model), x, index)[1][0]
 
 
 def saliency(model: Model, x: Array, index: int | None = None) -> Array:
@@ -76,13 +78,13 @@ def smooth_grad(
     whole(samples, "samples")
     number("noise", noise, least=0)
     scoring = scores_of(model)
-    dy = asked(scoring(x), index)
-    rng, total = np.random.default_rng(seed), np.zeros(x.shape)
-    axes = tuple(range(1, x.ndim))
-    scale = noise * (x.max(axis=axes, keepdims=True) - x.min(axis=axes, keepdims=True))
+    graph, dy = frozen(scoring), asked(scoring(x), index)
+    rng, total = np.random.default_rng(seed), np.zeros(np.shape(x))
+    axes = tuple(range(1, np.ndim(x)))
+    scale = noise * (np.max(x, axis=axes, keepdims=True) - np.min(x, axis=axes, keepdims=True))
     for _ in range(samples):
-        noisy = x + scale * rng.standard_normal(x.shape)
-        total += trace(scoring, noisy).backward(dy).dvalues[0]
+        noisy = x + scale * rng.standard_normal(total.shape)
+        total += there_and_back(graph, scoring.as_inputs(noisy), lambda scores: dy)[1][0]
     return strongest(total / samples)
 
 
@@ -92,15 +94,7 @@ def guided_backprop(model: Model, x: Array, index: int | None = None) -> Array:
     What is left are the pixels that push the score up through neurons that were on. No gradient of any function, but
     a sharp picture.
     """
-    scoring = scores_of(model)
-    twins: dict[str, Layer] = {}
-    nodes = [Node(twins.setdefault(n.layer.name, _guided(n.layer)), n.sources) for n in scoring.graph.nodes]
-    graph = Graph(1, nodes, scoring.graph.outputs)
-    values, caches = every_value(graph, scoring.as_inputs(x), INFERENCE)
-    dy = asked(values[graph.outputs[0]], index)
-    dx, _ = backward(graph, [dy], caches, input_gradient=True)
-    assert dx is not None
-    return dx[0]
+    return _asked(scores_of(model), x, index, _guided)[1][0]
 
 
 class GuidedReLU(ReLU):
@@ -113,8 +107,7 @@ class GuidedReLU(ReLU):
 
 
 def _guided(layer: Layer) -> Layer:
-    relu = type(layer) is ReLU or (isinstance(layer, Activation) and layer.activation == "relu")
-    return GuidedReLU(name=layer.name) if relu else layer
+    return GuidedReLU(name=layer.name) if is_relu(layer) else _frozen(layer)
 
 
 def grad_cam(model: Model, x: Array, layer: str, index: int | None = None) -> Array:
@@ -132,9 +125,9 @@ def grad_cam(model: Model, x: Array, layer: str, index: int | None = None) -> Ar
     if len(scoring.shapes[value]) != 3:
         fix = "Take a convolution, or what follows it."
         raise OptionError(explain("a layer with maps (H, W, K)", f"'{layer}' with {scoring.shapes[value]}", fix))
-    found = _asked_trace(scoring, x, index)
-    weights = found.dvalues[value].mean(axis=(1, 2), keepdims=True, dtype=np.float64)
-    maps: Array = np.maximum((weights * found.values[value]).sum(axis=3), 0)
+    values, dvalues = _asked(scoring, x, index)
+    weights = dvalues[value].mean(axis=(1, 2), keepdims=True, dtype=np.float64)
+    maps: Array = np.maximum((weights * values[value]).sum(axis=3), 0)
     return maps
 
 
@@ -144,6 +137,33 @@ def strongest(gradient: Array) -> Array:
     return largest
 
 
-def _asked_trace(scoring: Model, x: Array, index: int | None) -> Trace:
-    found = trace(scoring, x)
-    return found.backward(asked(found.values[scoring.graph.outputs[0]], index))
+# -- a pass there and back, without the gradients of weights -----------------------------------------------------------
+
+Passes = tuple[list[Array], dict[int, Array]]  # every value, and the gradient of every value
+
+
+def there_and_back(graph: Graph, inputs: list[Array], dy_of: Callable[[Array], Array]) -> Passes:
+    """Both passes through a graph with one output, whose gradient is ``dy_of`` the output."""
+    values, caches = every_value(graph, inputs, INFERENCE)
+    dvalues: dict[int, Array] = {}
+    (output,) = graph.outputs
+    dx, _ = backward(graph, [dy_of(values[output])], caches, input_gradient=True, dvalues=dvalues)
+    assert dx is not None
+    return values, dvalues | dict(enumerate(dx))
+
+
+def frozen(model: Model, twin: Callable[[Layer], Layer] | None = None) -> Graph:
+    """The network's graph with each layer's ``twin`` (None: itself, frozen, so that its weights' gradients cost
+    nothing)."""
+    make = twin or _frozen
+    return Graph(model.graph.inputs, [Node(make(n.layer), n.sources) for n in model.graph.nodes], model.graph.outputs)
+
+
+def _frozen(layer: Layer) -> Layer:
+    same = copy.copy(layer)
+    same.trainable = False
+    return same
+
+
+def _asked(scoring: Model, x: Array, index: int | None, twin: Callable[[Layer], Layer] | None = None) -> Passes:
+    return there_and_back(frozen(scoring, twin), scoring.as_inputs(x), lambda scores: asked(scores, index))

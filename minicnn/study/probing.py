@@ -15,9 +15,9 @@ from minicnn.errors import ShapeError, explain
 from minicnn.model import Model
 from minicnn.options import number
 from minicnn.shapes import Array, IntOrPair, Window, whole
-from minicnn.study.attribution import asked, scores_of
+from minicnn.study.attribution import asked, frozen, scores_of, there_and_back
 from minicnn.study.explaining import checked
-from minicnn.study.trace import number_of, trace
+from minicnn.study.trace import number_of
 
 
 def occlusion(
@@ -42,8 +42,9 @@ def occlusion(
     if x.ndim != 4 or len(x) != 1:
         raise ShapeError(explain("one picture (1, H, W, C)", f"shape {x.shape}"))
     _, H, W, _ = x.shape
-    dy = asked(scoring(x), index)
-    before = float((scoring(x) * dy).sum())
+    scores = scoring(x)
+    dy = asked(scores, index)
+    before = float((scores * dy).sum())
     window = Window.of(size, strides, "same")
     down, across = window.reads(H, W)
     covers = [
@@ -104,12 +105,12 @@ def maximised_activation(
     dy /= dy.sum()  # of a whole channel, the mean
     rng = np.random.default_rng(seed)
     x = 0.01 * rng.standard_normal((1, *below.shapes[0])) if start is None else np.array(start, np.float64)[None]
-    values = []
+    values, graph = [], frozen(below)
     for step in range(steps + 1):
-        found = trace(below, x)
-        values.append(float((found.output * dy).sum()))
+        made, gradients = there_and_back(graph, below.as_inputs(x), lambda output: dy.astype(output.dtype))
+        values.append(float((made[graph.outputs[0]] * dy).sum()))
         if step < steps:
-            gradient = found.backward(dy).dvalues[0]
+            gradient = gradients[0]
             length = float(np.sqrt(np.square(gradient, dtype=np.float64).sum()))
             x = (1 - decay) * x + (rate / length) * gradient if length else x
     return Maximised(x[0].astype(below.dtype), values)

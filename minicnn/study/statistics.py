@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from minicnn.errors import OptionError, explain
-from minicnn.layers import Activation, ReLU
 from minicnn.model import Model
 from minicnn.shapes import Array, whole
+from minicnn.study.rules.curves import is_relu
 from minicnn.study.trace import Trace, trace
 
 
@@ -71,11 +71,10 @@ def dead_units(model: Model, x: Array) -> dict[str, list[int]]:
     found = trace(model, x)
     silent: dict[str, list[int]] = {}
     for place, node in enumerate(model.graph.nodes):
-        if isinstance(node.layer, ReLU) or (isinstance(node.layer, Activation) and node.layer.activation == "relu"):
-            y = found.values[model.graph.inputs + place]
-            silent[found.names[model.graph.inputs + place]] = np.flatnonzero(
-                ~(y != 0).reshape(-1, y.shape[-1]).any(axis=0)
-            ).tolist()
+        if is_relu(node.layer):
+            value = model.graph.inputs + place
+            answered = (found.values[value] != 0).reshape(-1, found.values[value].shape[-1]).any(axis=0)
+            silent[found.names[value]] = np.flatnonzero(~answered).tolist()
     if not silent:
         raise OptionError(explain("a network with at least one ReLU", f"'{model.name}' without"))
     return silent

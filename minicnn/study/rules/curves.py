@@ -93,6 +93,11 @@ def is_softmax(layer: Layer) -> bool:
     return isinstance(layer, Softmax) or (isinstance(layer, Activation) and layer.activation == "softmax")
 
 
+def is_relu(layer: Layer) -> bool:
+    """The layer of that name, or an Activation of that name."""
+    return isinstance(layer, ReLU) or (isinstance(layer, Activation) and layer.activation == "relu")
+
+
 def softmax_axis(use: Use) -> int | None:
     """The axis along which a softmax adds up to one; None for every other activation."""
     if not is_softmax(use.layer):
