@@ -88,7 +88,7 @@ def _rule(loss: Loss) -> tuple[Rows, Entries]:
 
 def _row(loss: Any, targets: Array, predictions: Array, place: Index, of: str) -> Row:
     if isinstance(loss, SparseCategoricalCrossentropy):
-        t = np.eye(predictions.shape[-1])[class_indices(targets, predictions)[place]]
+        t = np.arange(predictions.shape[-1]) == class_indices(targets, predictions)[place]
     elif isinstance(loss, CategoricalCrossentropy):
         t = distributions(targets, predictions, loss.label_smoothing)[place]
     elif isinstance(loss, BinaryCrossentropy):
