@@ -103,7 +103,9 @@ class Trace:
         dvalues: dict[int, Array] = {}
         dx, found = passes.backward(graph, arrays, self.caches, input_gradient=True, dvalues=dvalues)
         assert dx is not None
-        start = dict(zip(graph.outputs, arrays, strict=True))
+        start: dict[int, Array] = {}
+        for value, array in zip(graph.outputs, arrays, strict=True):  # one value may be two outputs
+            start[value] = start[value] + array if value in start else array
         dvalues |= dict(enumerate(dx))
         return dataclasses.replace(self, dvalues=dvalues, parameter_gradients=found, start=start, loss=None)
 

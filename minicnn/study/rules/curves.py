@@ -19,7 +19,8 @@ from minicnn.layers.base import Layer
 from minicnn.ops.curves import CURVES
 from minicnn.shapes import Array
 from minicnn.study.explanation import Index, Step, Terms, Worked, total_of
-from minicnn.study.use import Rule, Use, at, combinations, place, worked_out
+from minicnn.study.places import at, combinations, place
+from minicnn.study.use import Rule, Use, worked_out
 
 
 class Curve(NamedTuple):

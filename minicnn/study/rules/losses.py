@@ -29,7 +29,8 @@ from minicnn.ops.losses import EPSILON
 from minicnn.ops.targets import answers, class_indices, distributions, like
 from minicnn.shapes import Array
 from minicnn.study.explanation import Factor, Index, Terms, Worked
-from minicnn.study.use import at, worked_out
+from minicnn.study.places import at
+from minicnn.study.use import worked_out
 
 
 @dataclass(frozen=True, eq=False)

@@ -96,6 +96,30 @@ def test_one_reader_among_several_sends_back_its_own_share(rng: np.random.Genera
     assert whole.value == pytest.approx(sum(share.value for share in shares), rel=1e-12)
 
 
+def test_a_value_that_is_an_output_twice_is_given_both_gradients(rng: np.random.Generator) -> None:
+    x = Input((3,))
+    y = Dense(2, name="y")(x)
+    model = Model(x, [y, ReLU(name="relu")(y), y], dtype="float64")
+    dys = [rng.standard_normal((1, 2)) for _ in range(3)]
+    both = trace(model, rng.standard_normal((1, 3))).backward(dys)
+    found = explain_gradient_in(both, "y", (np.int64(1),), of="output")
+    assert_adds_up(found)
+    passes = float(both.values[1][0, 1] > 0)
+    assert found.value == pytest.approx(dys[0][0, 1] + dys[2][0, 1] + passes * dys[1][0, 1])
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_explained_as_the_network_has_it(broken: float, rng: np.random.Generator) -> None:
+    layers = [MaxPooling2D(name="pool"), ReLU(name="relu"), Conv2D(1, 2, name="conv")]
+    model = Sequential(layers, input_shape=(4, 4, 1), dtype="float64")
+    x = rng.standard_normal((1, 4, 4, 1))
+    x[0, 1, 1, 0] = broken
+    both = trace(model, x).backward(np.ones((1, 1, 1, 1)))
+    for name, place in (("pool", (0, 0, 0)), ("relu", (0, 0, 0)), ("conv", (0, 0, 0))):
+        for found in (explain_in(both, name, place), explain_gradient_in(both, name, place)):
+            np.testing.assert_allclose(found.total, found.value, rtol=1e-12)
+
+
 def test_float32_networks_are_explained_to_their_own_rounding(rng: np.random.Generator) -> None:
     model, x = residual("float32"), photo(rng)
     assert_adds_up(explain(model, x, "conv@2", (3, 2, 1)), rel=1e-5)
