@@ -106,7 +106,7 @@ def _show(found: Explanation, most: int) -> None:
         columns = [console.Column("channel", "right"), console.Column("sum", "right")]
         console.table(title, columns, [(channel, f"{channels[channel]:.6g}") for channel in shown])
     terms = sum(map(len, found.groups))
-    steps = [("sum of the products", found.sum)] * (terms > 1) + [(step.text, step.value) for step in found.steps]
+    steps = [("sum of the terms", found.sum)] * (terms > 1) + [(step.text, step.value) for step in found.steps]
     if steps:
         rows = [(text, f"{value:.6g}") for text, value in steps]
         console.table(
@@ -116,7 +116,7 @@ def _show(found: Explanation, most: int) -> None:
 
 
 def _show_terms(group: Terms, most: int) -> None:
-    """A table of the largest terms: for each factor the place it was read from and its value, then the product."""
+    """A table of the largest terms: for each factor the place it was read from and its value, then the term itself."""
     shown, others = group.largest(most)
     columns = []
     for factor in group.factors:
@@ -128,12 +128,12 @@ def _show_terms(group: Terms, most: int) -> None:
     for term in shown:
         cells: list[str] = []
         for number in term.factors:
-            cells += [",".join(map(str, number.position))] * bool(number.of) + [f"{number.value:.5g}"]
-        rows.append((*cells, f"{term.product:.5g}"))
+            cells += [",".join(map(str, number.position))] * bool(number.of) + [f"{number.value + 0.0:.5g}"]
+        rows.append((*cells, f"{term.product + 0.0:.5g}"))
     if len(group) > len(shown):
         rows.append((f"{len(group) - len(shown):,} others", *[""] * (len(columns) - 1), f"{others:.5g}"))
     title = f"{_most(len(shown), len(group))} term{'s' * (len(group) != 1)}"
-    console.table(title, [*columns, console.Column("product", "right")], rows)
+    console.table(title, [*columns, console.Column("term", "right")], rows)
 
 
 def _most(shown: int, there: int) -> str:
