@@ -13,14 +13,11 @@ from minicnn.layers import (
     Flatten,
     GlobalAveragePooling2D,
     Input,
-    MaxPooling2D,
     ReLU,
     Softmax,
-    Tanh,
 )
 from minicnn.model import Model
 from minicnn.sequential import Sequential
-from minicnn.shapes import Array
 from minicnn.study import (
     grad_cam,
     guided_backprop,
@@ -29,24 +26,7 @@ from minicnn.study import (
     scores_of,
     smooth_grad,
 )
-
-
-def network(*, softmax: bool = True, dtype: str = "float64") -> Sequential:
-    layers = [
-        Conv2D(4, 3, padding="same", name="conv1"),
-        Tanh(name="tanh1"),
-        MaxPooling2D(name="pool1"),
-        Conv2D(5, 3, padding="same", name="conv2"),
-        ReLU(name="relu2"),
-        Flatten(name="flat"),
-        Dense(3, name="scores"),
-        *([Softmax(name="prob")] if softmax else []),
-    ]
-    return Sequential(layers, input_shape=(8, 6, 3), dtype=dtype, seed=5)
-
-
-def photos(rng: np.random.Generator, count: int = 2) -> Array:
-    return rng.uniform(0, 1, (count, 8, 6, 3))
+from tests.unit.study.networks import network, photos
 
 
 def test_the_score_is_taken_before_a_final_softmax(rng: np.random.Generator) -> None:

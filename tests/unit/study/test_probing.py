@@ -6,26 +6,10 @@ import numpy as np
 import pytest
 
 from minicnn.errors import OptionError, ShapeError
-from minicnn.layers import Conv2D, Dense, Flatten, MaxPooling2D, ReLU
+from minicnn.layers import Dense, Flatten
 from minicnn.sequential import Sequential
-from minicnn.shapes import Array
 from minicnn.study import maximised_activation, occlusion
-
-
-def network() -> Sequential:
-    layers = [
-        Conv2D(4, 3, padding="same", name="conv1"),
-        MaxPooling2D(name="pool1"),
-        Conv2D(5, 3, padding="same", name="conv2"),
-        ReLU(name="relu2"),
-        Flatten(name="flat"),
-        Dense(3, name="scores"),
-    ]
-    return Sequential(layers, input_shape=(8, 6, 3), dtype="float64", seed=5)
-
-
-def photos(rng: np.random.Generator, count: int = 2) -> Array:
-    return rng.uniform(0, 1, (count, 8, 6, 3))
+from tests.unit.study.networks import network, photos
 
 
 def test_occlusion_of_one_pixel_at_a_time_is_exact_for_a_linear_network(rng: np.random.Generator) -> None:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from minicnn.errors import OptionError, StateError
-from minicnn.layers import Conv2D, Dense, Flatten, MaxPooling2D, ReLU
+from minicnn.layers import Dense, Flatten
 from minicnn.sequential import Sequential
-from minicnn.shapes import Array
 from minicnn.study import dead_units, explain_gradient, gradient_histograms, histogram, trace, weight_histograms
+from tests.unit.study.networks import network, photos
 
 
 def test_histograms_count_everything_once() -> None:
@@ -35,22 +35,6 @@ def test_histograms_of_a_network() -> None:
     found = gradient_histograms(forward.backward(np.ones((4, 3))))
     assert found.keys() == {"scores/kernel", "scores/bias", "input_layer", "flat", "scores"}
     assert found["scores/bias"].mean == 4
-
-
-def network() -> Sequential:
-    layers = [
-        Conv2D(4, 3, padding="same", name="conv1"),
-        MaxPooling2D(name="pool1"),
-        Conv2D(5, 3, padding="same", name="conv2"),
-        ReLU(name="relu2"),
-        Flatten(name="flat"),
-        Dense(3, name="scores"),
-    ]
-    return Sequential(layers, input_shape=(8, 6, 3), dtype="float64", seed=5)
-
-
-def photos(rng: np.random.Generator, count: int = 2) -> Array:
-    return rng.uniform(0, 1, (count, 8, 6, 3))
 
 
 def test_dead_units_are_those_that_never_answer(rng: np.random.Generator) -> None:
