@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from minicnn import losses
 from minicnn.errors import OptionError, StateError
@@ -27,6 +29,7 @@ from minicnn.study import (
     explain_scores_gradient_in,
     trace,
 )
+from tests.architectures import graphs, pictures, rows
 
 CLASSES = 5
 
@@ -76,6 +79,28 @@ def test_every_value_and_gradient_of_a_network_is_explained(training: bool, rng:
         for _ in range(20):
             index = [int(rng.integers(size)) for size in array.shape]
             assert_adds_up(explain_gradient_in(both, layer, index, of=key))
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
+@pytest.mark.parametrize("kind", [rows, graphs], ids=["rows", "graphs"])
+def test_any_number_of_any_network_is_explained(kind: Any, training: bool) -> None:
+    @settings(max_examples=20)
+    @given(kind(), st.integers(0, 2**32 - 1))
+    def check(model: Model, seed: int) -> None:
+        rng, context = np.random.default_rng(seed), Context(training=training, seed=1)
+        forward = trace(model, pictures(model), context=context)
+        both = forward.backward(rng.standard_normal(forward.output.shape))
+        for value, name in enumerate(both.names):
+            sample, *index = (int(rng.integers(size)) for size in both.values[value].shape)
+            assert_adds_up(explain_gradient_in(both, name, index, of="output", sample=sample), rel=1e-9)
+            if value:
+                assert_adds_up(explain_in(both, name, index, sample=sample), rel=1e-9)
+        for address, array in model.parameters.items():
+            layer, key = address.split("/")
+            place = [int(rng.integers(size)) for size in array.shape]
+            assert_adds_up(explain_gradient_in(both, layer, place, of=key), rel=1e-9)
+
+    check()
 
 
 def test_a_shared_layer_gathers_its_gradient_from_every_use(rng: np.random.Generator) -> None:
