@@ -29,6 +29,7 @@ from minicnn.recognition.left_out import SOURCE, folds
 from minicnn.recognition.networks import embedding_layer, freeze, make_network, start_from
 from minicnn.recognition.recipe import Recipe, Samples
 from minicnn.recognition.run import HISTORY, PLOTS, Run, RunConfig
+from minicnn.recognition.snapshots import Snapshots
 from minicnn.recognition.train import Data, finish, read_history, train
 from minicnn.recognition.unknown import Threshold
 from minicnn.report.run_plots import run_plots
@@ -55,6 +56,7 @@ class Choices:
     seed: int
     weights: Path | None
     freeze: tuple[str, ...]
+    snapshots: int = 0  # epochs from one kept network to the next; 0: none is kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +113,7 @@ def begin(out: Path, dataset: Dataset, recipe: Recipe, choices: Choices) -> tupl
             "views": recipe.views,
             "weights": str(choices.weights) if choices.weights else None,
             "frozen": list(choices.freeze),
+            "snapshots": choices.snapshots,
             "data": dataset.fingerprint,
             "training_pictures": len(data.train.labels),
             "validation_pictures": 0 if data.validation is None else len(data.validation.labels),
@@ -163,8 +166,10 @@ def carry_out(
     callbacks: Sequence[Callback] = (),
     say: Callable[[str], None] = lambda what: None,
 ) -> Trained:
-    """Train to the end, then write gallery, thresholds and plots."""
-    best, engine = _trained(run, model, dataset.data, recipe, resume=resume, callbacks=callbacks)
+    """Train to the end, then write gallery, thresholds and plots. Networks are kept as the run's settings say."""
+    every = run.config.settings.get("snapshots", 0)
+    keeping = [Snapshots(run, model, every)] if every else []
+    best, engine = _trained(run, model, dataset.data, recipe, resume=resume, callbacks=[*keeping, *callbacks])
     strangers = _ask_about_left_out(run.config, dataset.data, recipe, say) if recipe.left_out else None
     say("Embedding the known faces")
     thresholds = finish(best, engine, dataset.data, dataset.paths, strangers=strangers)

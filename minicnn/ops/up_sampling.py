@@ -68,7 +68,7 @@ def _blend(x: Array, factor: int, axis: int) -> Array:
     length = x.shape[axis]
     y = np.empty((*x.shape[:axis], length * factor, *x.shape[axis + 1 :]), x.dtype)
     for phase in range(factor):
-        start, share = _neighbours(phase, factor)
+        start, share = neighbours(phase, factor)
         first, second = _part(padded, axis, start, start + length), _part(padded, axis, start + 1, start + 1 + length)
         # as first + share * (second - first): equal neighbours give exactly themselves
         _part(y, axis, phase, None, factor)[...] = first + x.dtype.type(share) * (second - first)
@@ -79,7 +79,7 @@ def _blend_backward(dy: Array, factor: int, axis: int) -> Array:
     length = dy.shape[axis] // factor
     padded = np.zeros((*dy.shape[:axis], length + 2, *dy.shape[axis + 1 :]), dy.dtype)
     for phase in range(factor):
-        start, share = _neighbours(phase, factor)
+        start, share = neighbours(phase, factor)
         gradient = _part(dy, axis, phase, None, factor)
         to_second = dy.dtype.type(share) * gradient
         _part(padded, axis, start, start + length)[...] += gradient - to_second
@@ -90,7 +90,7 @@ def _blend_backward(dy: Array, factor: int, axis: int) -> Array:
     return dx
 
 
-def _neighbours(phase: int, factor: int) -> tuple[int, float]:
+def neighbours(phase: int, factor: int) -> tuple[int, float]:
     """(where the first of the two rows starts, in a picture with one row more on either side; the second's share)."""
     middle = (phase + 0.5) / factor - 0.5
     below = math.floor(middle)
