@@ -23,7 +23,7 @@ from urllib.parse import quote
 import numpy as np
 
 from minicnn.errors import OptionError, explain
-from minicnn.explorer import answers, playground
+from minicnn.explorer import answers
 from minicnn.explorer.answers import Answer
 from minicnn.explorer.explorer import Explorer
 from minicnn.explorer.scene import DIRECTIONS, FORWARD
@@ -58,7 +58,7 @@ def _chosen(explorer: Explorer, layers: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([names[0], *fits]))
 
 
-# -- what is asked -------------------------------------------------------------------------------------------------------
+# -- what is asked -----------------------------------------------------------------------------------------------------
 
 
 def _record(explorer: Explorer, names: list[str], depth: int) -> Iterator[tuple[str, Answer]]:
@@ -122,7 +122,7 @@ def _written(answer: Answer) -> Any:
     return data_uri(answer) if isinstance(answer, bytes) else strict(answer)
 
 
-# -- the file ------------------------------------------------------------------------------------------------------------
+# -- the file ----------------------------------------------------------------------------------------------------------
 
 
 def _page(recorded: dict[str, Any]) -> str:
@@ -136,7 +136,9 @@ def _page(recorded: dict[str, Any]) -> str:
     )
     data = json.dumps(recorded, ensure_ascii=False, allow_nan=False).replace("</", "<\\/")  # no end of a script inside
     replacements = {
-        '<meta charset="utf-8">': f'<meta charset="utf-8">\n<meta http-equiv="Content-Security-Policy" content="{policy}">',
+        '<meta charset="utf-8">': (
+            f'<meta charset="utf-8">\n<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        ),
         '<link rel="stylesheet" href="style.css">': f"<style>{style}</style>",
         'href="icon.svg"': f'href="{_uri("image/svg+xml", (STATIC / "icon.svg").read_text(encoding="utf-8"))}"',
         '<script type="module" src="main.js"></script>': (
@@ -152,7 +154,7 @@ def _page(recorded: dict[str, Any]) -> str:
 
 
 def _module_uri(text: str) -> str:
-    """A module as an address. Its imports become names of the import map: "./data.js" has no place to be relative to."""
+    """A module as an address. Its imports become names of the import map: nothing is relative to an address of data."""
     return _uri("text/javascript", re.sub(r'from "\./(\w+)\.js"', r'from "minicnn/\1"', text))
 
 

@@ -11,6 +11,8 @@ numbers and nothing else. Orange and blue can be told apart with every common ki
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minicnn.errors import missing
@@ -88,7 +90,7 @@ def _palette_png(places: Array) -> bytes:
     return png_bytes(image)
 
 
-def _pillow():  # type: ignore[no-untyped-def]  # the module PIL.Image, typed or not
+def _pillow() -> Any:
     try:
         from PIL import Image
     except ImportError:

@@ -38,7 +38,9 @@ def listen(port: int | None = None) -> socket.socket:
             if port is None and error.errno == errno.EADDRINUSE:
                 continue
             received = "one that is in use" if error.errno == errno.EADDRINUSE else str(error.strerror)
-            raise OptionError(explain(f"port {number} to be free", received, "Leave --port out to take another.")) from None
+            raise OptionError(
+                explain(f"port {number} to be free", received, "Leave --port out to take another.")
+            ) from None
         listening.listen()
         return listening
     raise OptionError(explain(f"a free port from {FIRST_PORT} to {wanted[-1]}", "none", "Name one with --port."))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -27,7 +25,9 @@ def small_network(*, softmax: bool = True, seed: int = 0) -> Sequential:
         Flatten(name="flatten"),
         Dense(5, name="scores"),
     ]
-    return Sequential([*layers, *([Softmax(name="prob")] if softmax else [])], input_shape=INPUT, seed=seed, name="small")
+    return Sequential(
+        [*layers, *([Softmax(name="prob")] if softmax else [])], input_shape=INPUT, seed=seed, name="small"
+    )
 
 
 @pytest.fixture(scope="session")
