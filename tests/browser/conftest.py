@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from minicnn.models import face_cnn
 from minicnn.recognition.run import HISTORY, Run, RunConfig
 from minicnn.recognition.snapshots import Snapshots
 from minicnn.recognition.train import write_weights
+from reference_keras.backend import load_keras
 
 SCREENSHOTS = Path(__file__).with_name("screenshots")  # not committed: to be looked at
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -65,6 +67,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def explorer(run_folder: Path) -> Explorer:
     """The explorer as the command makes it of this run, with Keras beside it."""
+    load_keras()  # here, in the main thread, so that no test measures it
     looking = prepare_looking(str(run_folder), None, None, 0, None)
     return Explorer(
         looking.subject, looking.first(None), looking.read, beside=keras_beside(True), replay=looking.replay
@@ -87,10 +90,12 @@ def address(explorer: Explorer) -> Iterator[str]:
 
 @pytest.fixture
 def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
-    """``open_page(address, width=..., dark=...)``: a page that is ready; nothing may go wrong in it."""
+    """``open_page(address, width=..., dark=...)``: a page on which ``ready`` is to be seen; nothing may go wrong in it."""
     contexts, problems = [], []
 
-    def open_one(where: str, *, width: int = 1280, dark: bool = False, **options: Any) -> Any:
+    def open_one(
+        where: str, *, width: int = 1280, dark: bool = False, ready: str = "body[data-ready]", **options: Any
+    ) -> Any:
         context = chromium.new_context(
             viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light", **options
         )
@@ -100,7 +105,7 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
         page.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
         page.on("request", lambda request: problems.append(request.url) if _is_outside(request.url) else None)
         page.goto(where)
-        page.wait_for_selector("body[data-ready]")
+        page.wait_for_selector(ready, state="attached")
         return page
 
     open_one.problems = problems  # type: ignore[attr-defined]
@@ -110,6 +115,16 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
     assert problems == []
 
 
+def until(page: Any, condition: str, argument: Any = None, seconds: float = 30.0) -> None:
+    """Wait for ``condition``, a function in JavaScript. (Playwright's own way evaluates text within the page, which the
+    page's content policy forbids.)
+    """
+    end = time.monotonic() + seconds
+    while not page.evaluate(condition, argument):
+        assert time.monotonic() < end, f"not within {seconds} s: {condition}"
+        page.wait_for_timeout(20)
+
+
 def _is_outside(url: str) -> bool:
     return not url.startswith(("http://127.0.0.1:", "data:", "blob:", "file:"))
 
@@ -117,6 +132,8 @@ def _is_outside(url: str) -> bool:
 def shoot(page: Any, name: str) -> None:
     """A picture of the whole page, to be looked at."""
     SCREENSHOTS.mkdir(exist_ok=True)
+    page.evaluate("document.querySelectorAll('img').forEach((image) => (image.loading = 'eager'))")
+    until(page, "() => [...document.images].every((image) => image.complete)")
     page.evaluate("document.querySelector('header').style.position = 'static'")  # or it lies across the picture
     page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
     page.evaluate("document.querySelector('header').style.position = ''")
