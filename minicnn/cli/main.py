@@ -20,6 +20,7 @@ from minicnn.cli import (
     detectors,
     doctor,
     evaluate,
+    explain,
     explore,
     find,
     orl_protocol,
@@ -58,6 +59,7 @@ app.command()(verify.verify)
 app.command()(find.find)
 app.command()(orl_protocol.orl_protocol)
 app.command()(compare.compare)
+app.command()(explain.explain)
 app.command()(explore.explore)
 app.command()(check.check)
 app.command()(parity.parity)

@@ -17,13 +17,13 @@ from typing import Any
 
 from minicnn.errors import OptionError
 from minicnn.errors import explain as sentence
-from minicnn.layers import Softmax
 from minicnn.layers.base import INFERENCE, Context, Tensors
 from minicnn.losses import Loss
 from minicnn.model import Model
 from minicnn.shapes import Array, Shape, whole
 from minicnn.study.explanation import Explanation, Index, Terms, Worked
 from minicnn.study.rules import RULES
+from minicnn.study.rules.curves import bend, softmax_axis
 from minicnn.study.rules.losses import explain_loss, explain_loss_gradient, explain_scores_gradient
 from minicnn.study.trace import Trace, trace, with_gradients
 from minicnn.study.use import Use, worked_out
@@ -55,6 +55,16 @@ def explain_in(found: Trace, layer: str, index: Sequence[int], *, sample: int = 
     use = found.use(layer)
     place = _place(use.y.shape, index, sample, f"the output of '{layer}'")
     return _explanation(use.name, place, use, RULES[type(use.layer)].forward(use, place), float(use.y[place]))
+
+
+def activation_after(found: Trace, layer: str) -> str | None:
+    """The activation that alone reads the output of ``layer`` and bends each number by itself; None without one."""
+    graph, value = found.model.graph, found.value(layer)
+    readers = [place for place, node in enumerate(graph.nodes) if value in node.sources]
+    if len(readers) != 1 or value in graph.outputs:
+        return None
+    use = found.use_at(readers[0])
+    return use.name if RULES[type(use.layer)].forward is bend and softmax_axis(use) is None else None
 
 
 def explain_gradient(
@@ -138,8 +148,7 @@ def explain_scores_gradient_in(found: Trace, index: Sequence[int], *, sample: in
     """
     found.require_gradients()
     last = found.use(found.names[found.model.graph.outputs[0]])
-    ends = isinstance(last.layer, Softmax) or getattr(last.layer, "activation", "") == "softmax"
-    if not ends or found.loss is None:
+    if softmax_axis(last) is None or found.loss is None:
         received = f"{last.layer!r} and {'no loss' if found.loss is None else repr(found.loss.loss)}"
         raise OptionError(sentence("a softmax at the end, and a cross-entropy", received))
     place = _place(last.y.shape, index, sample, f"input 0 of '{last.name}'")

@@ -24,6 +24,7 @@ from minicnn.shapes import Array
 Index = tuple[int, ...]
 
 MOST_TERMS = 12  # that ``lines`` shows
+PICTURE = 4  # axes of (N, H, W, C)
 
 
 class Number(NamedTuple):
@@ -71,6 +72,10 @@ class Factor:
         place = () if self.positions is None else tuple(int(i) for i in self.positions[term])
         return Number(self.name, float(self.values[term]), self.of, place)
 
+    def taken(self, terms: Array) -> Factor:
+        """The same factor of some terms alone, given by their numbers."""
+        return Factor(self.name, self.values[terms], self.of, None if self.positions is None else self.positions[terms])
+
     def as_json(self) -> dict[str, Any]:
         positions = None if self.positions is None else self.positions.tolist()
         return {"name": self.name, "of": self.of, "positions": positions, "values": self.values.tolist()}
@@ -100,6 +105,13 @@ class Terms:
 
     def __iter__(self) -> Iterator[Term]:
         return (self.term(place) for place in range(len(self)))
+
+    def largest(self, most: int) -> tuple[Self, float]:
+        """The ``most`` terms with the largest products, in the order of the sum, and what all others add up to."""
+        order = np.argsort(-np.abs(self.products), kind="stable")
+        kept, others = np.sort(order[:most]), order[most:]
+        factors = tuple(factor.taken(kept) for factor in self.factors)
+        return type(self)(factors, self.products[kept]), _sum(self.products[others])
 
     def term(self, place: int) -> Term:
         return Term(tuple(factor.number(place) for factor in self.factors), float(self.products[place]))
@@ -149,27 +161,31 @@ class Explanation:
         return self.steps[-1].value if self.steps else self.sum
 
     def per_channel(self) -> dict[int, float]:
-        """The sum for each place on the last axis of the array read first: of a convolution, for each input channel."""
-        products: dict[int, list[float]] = {}
-        for group in self.groups:
-            first = group.factors[0]
-            if first.positions is not None and first.positions.shape[1]:
-                for channel, product in zip(first.positions[:, -1].tolist(), group.products.tolist(), strict=True):
-                    products.setdefault(channel, []).append(product)
-        return {channel: math.fsum(products[channel]) for channel in sorted(products)}
+        """The sum for each channel of what was read first: of a convolution, of each input channel.
+
+        Empty where that is no picture (N, H, W, C).
+        """
+        parts = [
+            (group.factors[0].positions[:, -1], group.products)
+            for group in self.groups
+            if group.factors[0].positions is not None and group.factors[0].positions.shape[1] == PICTURE
+        ]
+        if not parts:
+            return {}
+        channels, products = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        return {int(channel): _sum(products[channels == channel]) for channel in np.unique(channels)}
 
     def lines(self, most: int = MOST_TERMS) -> list[str]:
-        """The explanation as text: the formula, the ``most`` largest terms in the order of the sum, and the steps."""
-        terms = self.terms
-        largest = sorted(range(len(terms)), key=lambda place: -abs(terms[place].product))[:most]
-        shown = [terms[place] for place in sorted(largest)]
+        """The explanation as text: the formula, the ``most`` largest terms of each group, and the steps."""
         lines = [f"{self.name}{list(self.index)} = {self.value:.6g}   ({self.kind})", self.formula]
-        lines += [f"  {' * '.join(map(_factor_text, term.factors))} = {term.product:.6g}" for term in shown]
-        if len(terms) > len(shown):
-            rest = math.fsum(terms[place].product for place in set(range(len(terms))) - set(largest))
-            lines.append(f"  {len(terms) - len(shown):,} smaller terms, together {rest:.6g}")
-        if len(terms) != 1:
-            lines.append(f"sum of {len(terms):,} terms = {self.sum:.6g}")
+        for group in self.groups:
+            shown, rest = group.largest(most)
+            lines += [f"  {' * '.join(map(_factor_text, term.factors))} = {term.product:.6g}" for term in shown]
+            if len(group) > len(shown):
+                lines.append(f"  {len(group) - len(shown):,} smaller terms, together {rest:.6g}")
+        terms = sum(map(len, self.groups))
+        if terms != 1:
+            lines.append(f"sum of {terms:,} terms = {self.sum:.6g}")
         lines += [f"{step.text} = {step.value:.6g}" for step in self.steps]
         return [*lines, f"explained {self.total:.9g}, network {self.value:.9g}"]
 
@@ -194,9 +210,13 @@ class Explanation:
 
 def total_of(groups: Sequence[Terms]) -> float:
     """All products of all groups, added up and rounded once. Infinities of both signs give NaN."""
-    products = np.concatenate([group.products for group in groups]) if groups else np.zeros(0)
+    return _sum(np.concatenate([group.products for group in groups])) if groups else 0.0
+
+
+def _sum(products: Array) -> float:
     if not np.isfinite(products).all():  # fsum refuses to add inf and -inf
-        return float(products.sum())
+        with np.errstate(invalid="ignore"):
+            return float(products.sum())
     return math.fsum(products.tolist())
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from minicnn import losses, passes
 from minicnn.errors import OptionError, ShapeError, StateError, explain
-from minicnn.layers.base import INFERENCE, Cache, Context, Gradients, Tensors
+from minicnn.layers.base import INFERENCE, Cache, Context, Gradients, Layer, Tensors
 from minicnn.losses import Loss
 from minicnn.model import Model
 from minicnn.network import one_or_all
@@ -62,6 +62,11 @@ class Trace:
     def value(self, name: str) -> int:
         """The number of the value ``name``. Raises OptionError that lists the names, and says which is nearest."""
         return number_of(self.model, name)
+
+    def layer(self, name: str) -> Layer:
+        """The layer that makes the value ``name``. Raises OptionError for an input too: no layer makes it."""
+        found: Layer = self.use(name).layer
+        return found
 
     def use(self, name: str) -> Use:
         """The use of a layer that makes the value ``name``."""

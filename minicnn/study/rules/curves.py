@@ -67,8 +67,9 @@ def _scalar(function: Callable[[Array], Array]) -> Callable[[float, float], floa
     return lambda x, _: float(function(np.asarray(x)))
 
 
-def _forward(use: Use, index: Index) -> Worked:
-    if _softmax_axis(use) is not None:
+def bend(use: Use, index: Index) -> Worked:
+    """An output of any activation."""
+    if softmax_axis(use) is not None:
         return _softmax(use, index)
     _, curve, option = _curve(use)
     text = curve.text.format(option)
@@ -77,7 +78,7 @@ def _forward(use: Use, index: Index) -> Worked:
 
 
 def _input_gradient(use: Use, index: Index, source: int) -> Worked:
-    if _softmax_axis(use) is not None:
+    if softmax_axis(use) is not None:
         return _softmax_input(use, index)
     name, curve, option = _curve(use)
     slope = worked_out(f"{name}'(x)", curve.slope(float(use.xs[0][index]), option))
@@ -87,16 +88,26 @@ def _input_gradient(use: Use, index: Index, source: int) -> Worked:
 # -- softmax -----------------------------------------------------------------------------------------------------------
 
 
-def _softmax_axis(use: Use) -> int | None:
+def is_softmax(layer: Layer) -> bool:
+    """The layer of that name, or an Activation of that name."""
+    return isinstance(layer, Softmax) or (isinstance(layer, Activation) and layer.activation == "softmax")
+
+
+def is_relu(layer: Layer) -> bool:
+    """The layer of that name, or an Activation of that name."""
+    return isinstance(layer, ReLU) or (isinstance(layer, Activation) and layer.activation == "relu")
+
+
+def softmax_axis(use: Use) -> int | None:
     """The axis along which a softmax adds up to one; None for every other activation."""
-    if isinstance(use.layer, Softmax):
-        return int(use.layer.axis) % use.y.ndim
-    return use.y.ndim - 1 if getattr(use.layer, "activation", "") == "softmax" else None
+    if not is_softmax(use.layer):
+        return None
+    return int(getattr(use.layer, "axis", -1)) % use.y.ndim
 
 
 def _row(use: Use, index: Index) -> tuple[Array, int]:
     """The places that share one softmax with ``index``, and which of them it is."""
-    axis = _softmax_axis(use)
+    axis = softmax_axis(use)
     assert axis is not None
     row = at(*combinations(*(range(use.y.shape[a]) if a == axis else [i] for a, i in enumerate(index))))
     return row, index[axis]
@@ -123,4 +134,4 @@ def _softmax_input(use: Use, index: Index) -> Worked:
     return Worked("dx[i] = sum over j of dy[j] * y[i] * ((1 if i = j else 0) - y[j])", (terms,))
 
 
-RULES = {kind: Rule(_forward, _input_gradient) for kind in (*NAMES, Softmax, Activation)}
+RULES = {kind: Rule(bend, _input_gradient) for kind in (*NAMES, Softmax, Activation)}

@@ -114,6 +114,10 @@ def test_an_explanation_knows_its_sums_and_prints_as_text_and_json(rng: np.rando
     text = found.lines(most=4)
     assert text[0].startswith("stem[0, 3, 2, 1] = ")
     assert "23 smaller terms, together" in str(text)
+    largest, others = found.groups[0].largest(4)
+    products = found.groups[0].products
+    assert sorted(np.abs(largest.products)) == sorted(np.abs(products))[-4:]
+    assert others + largest.products.sum() == pytest.approx(products.sum())
     data = json.loads(json.dumps(found.as_json(), allow_nan=False))
     assert data["value"] == found.value
     assert len(data["groups"][0]["products"]) == len(found.terms) == 27
