@@ -20,14 +20,14 @@ function draw(found) {
   const rows = found.layers.map((layer) => {
     const bar = h("span", { class: "bar" });
     bar.style.setProperty("--share", layer.seconds / most);
-    return h("tr", {}, h("th", { scope: "row" }, layer.name), h("td", {}, seconds(layer.seconds), bar),
-      h("td", {}, count(layer.multiplications)), h("td", {}, bytes(layer.bytes)), h("td", {}, layer.rate ? number(layer.rate, 3) : ""));
+    return h("tr", {}, h("th", { scope: "row" }, layer.name), layer.within ? h("td", { class: "within" }, `in ${layer.within}`) : h("td", {}, seconds(layer.seconds), bar),
+      h("td", {}, count(layer.multiplications)), h("td", {}, bytes(layer.bytes)), h("td", {}, bytes(layer.remembered)), h("td", {}, layer.rate ? number(layer.rate, 3) : ""));
   });
   return [
     h("p", { class: "lead" }, `${seconds(found.seconds)} for one picture, layer by layer, on ${found.threads} ${found.threads === 1 ? "thread" : "threads"}; medians of ${found.repeats}.`),
     h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Costs of each layer" },
       h("table", { class: "costs" },
-        h("thead", {}, h("tr", {}, ["layer", "time", "multiplications", "memory read and written", "GFLOP/s"].map((name) => h("th", { scope: "col" }, name)))),
+        h("thead", {}, h("tr", {}, ["layer", "time", "multiplications", "bytes moved", "kept for training", "GFLOP/s"].map((name) => h("th", { scope: "col" }, name)))),
         h("tbody", {}, rows))),
     roofline(found),
   ];

@@ -96,7 +96,8 @@ function select(strip) {
 }
 
 export function options() {
-  return { target: look.direction === "backward" ? look.target : null, epoch: look.epoch };
+  const asked = look.direction === "backward" && look.target !== look.best; // the best one's need not be asked for
+  return { target: asked ? look.target : null, epoch: look.epoch };
 }
 
 async function drawStrip(state) {
