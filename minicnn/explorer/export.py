@@ -28,6 +28,7 @@ from minicnn.explorer.answers import Answer
 from minicnn.explorer.explorer import Explorer
 from minicnn.explorer.scene import DIRECTIONS, FORWARD
 from minicnn.explorer.static_files import STATIC
+from minicnn.layers import Conv2D
 from minicnn.report.pictures import data_uri
 from minicnn.report.text import strict
 
@@ -49,13 +50,19 @@ def export_page(explorer: Explorer, *, depth: int = 8, layers: Sequence[str] = (
 
 
 def _chosen(explorer: Explorer, layers: Sequence[str]) -> list[str]:
-    """The input, and the layers that a pattern names. Raises OptionError for a pattern that fits none."""
-    names = explorer.scene().names
+    """The input, the layers that a pattern names, and what convolutions among them read, in the order of data.
+
+    Raises OptionError for a pattern that fits none.
+    """
+    scene = explorer.scene()
+    names = scene.names
     for pattern in layers:
         if not fnmatch.filter(names, pattern):
             raise OptionError(explain(f"layers among {', '.join(names)}", repr(pattern)))
-    fits = [name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in layers)]
-    return list(dict.fromkeys([names[0], *fits]))
+    fits = {name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in layers)} | {names[0]}
+    uses = [scene.forward.use(name) for name in fits - {names[0]}]
+    fits |= {use.reads[0] for use in uses if isinstance(use.layer, Conv2D)}  # there a kernel can be seen sliding
+    return [name for name in names if name in fits]
 
 
 # -- what is asked -----------------------------------------------------------------------------------------------------
@@ -146,7 +153,7 @@ def _page(recorded: dict[str, Any]) -> str:
             f'<script type="importmap">{import_map}</script>\n<script type="module">{start}</script>'
         ),
     }
-    page = (STATIC / "index.html").read_text(encoding="utf-8")
+    page = re.sub('<link rel="modulepreload".*\n', "", (STATIC / "index.html").read_text(encoding="utf-8"))
     for old, new in replacements.items():
         assert page.count(old) == 1, old
         page = page.replace(old, new)

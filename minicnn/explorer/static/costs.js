@@ -1,6 +1,6 @@
 // Where time, multiplications and memory go, and how near each layer is to what this machine can do.
 
-import { get, has } from "./data.js";
+import { get, has, isRecorded } from "./data.js";
 import { $, bytes, count, fill, h, number, seconds } from "./page.js";
 
 export function showCosts() {
@@ -8,6 +8,10 @@ export function showCosts() {
   const ask = () => fill(place, async () => draw(await get("costs")), "Measuring …");
   if (!has("costs")) {
     place.replaceChildren(h("p", { class: "lead" }, "This page was exported without measurements."));
+    return;
+  }
+  if (isRecorded) {
+    ask();
     return;
   }
   place.replaceChildren(
