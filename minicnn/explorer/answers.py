@@ -88,7 +88,7 @@ def strip(
     values, planes = scene.values(direction, layer, _class(target)), scene.planes(layer)
     chosen = [0]
     if not planes.is_vector:
-        spread = np.nan_to_num(values).std(axis=(0, 1))
+        spread = np.nan_to_num(values.std(axis=(0, 1)))
         chosen = sorted(np.argsort(-spread, kind="stable")[:LIVELIEST].tolist())
     return pictures.sheet_png([planes.plane(values, k) for k in chosen], pictures.limit_of(values), across=1)
 

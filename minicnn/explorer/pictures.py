@@ -66,8 +66,10 @@ def photo_png(pixels: Array, longest: int = LONGEST) -> bytes:
 
 def limit_of(values: Array) -> float:
     """The largest absolute value, which becomes fully opaque; 1 where there is none."""
-    finite = np.abs(values[np.isfinite(values)])
-    return float(finite.max(initial=0.0)) or 1.0
+    largest = max(float(values.max()), -float(values.min()))
+    if not np.isfinite(largest):  # the slow way, for the sake of what is finite
+        largest = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
+    return largest or 1.0
 
 
 def _colours(plane: Array, limit: float) -> Array:

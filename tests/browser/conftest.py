@@ -104,6 +104,7 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
         page.on("pageerror", lambda error: problems.append(f"{error}"))
         page.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
         page.on("request", lambda request: problems.append(request.url) if _is_outside(request.url) else None)
+        open_one.began = time.perf_counter()  # type: ignore[attr-defined]
         page.goto(where)
         page.wait_for_selector(ready, state="attached")
         return page

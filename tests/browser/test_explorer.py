@@ -72,10 +72,9 @@ def test_the_first_view_is_there_within_two_seconds(open_page: Any, address: str
     explorer.beside.wait()
     times = []
     for _ in range(5):  # the best of a few: other tests may run on the same cores
-        start = time.perf_counter()
         page = open_page(address, ready="#strip .card[aria-selected=true]")
         until(page, DRAWN)
-        times.append(time.perf_counter() - start)
+        times.append(time.perf_counter() - open_page.began)
     print(f"first view: {', '.join(f'{seconds:.2f}' for seconds in times)} s")
     assert min(times) < FIRST_VIEW
     page.wait_for_selector("body[data-ready]")
