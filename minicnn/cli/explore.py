@@ -52,7 +52,7 @@ def explore(
         photo, subject = Path(subject), None
     if export is not None and export.suffix.lower() not in (".html", ".htm"):
         raise OptionError(explain("--export with a name that ends in .html", f"'{export}'"))
-    with console.working("Opening the network and finding the face"):
+    with console.working("Opening the network and finding the face (the first time, code is compiled: minicnn warmup)"):
         looking = steps.prepare_looking(subject or "face-cnn", weights, detector, upsample, landmarks)
         explorer = Explorer(
             looking.subject,
