@@ -12,7 +12,7 @@ import numpy as np
 from minicnn.errors import OptionError, explain
 from minicnn.model import Model
 from minicnn.shapes import Array
-from minicnn.study import value_names
+from minicnn.study.trace import value_names
 from reference_keras.backend import load_tensorflow
 from reference_keras.twins import twin_and_values
 

@@ -72,7 +72,7 @@ def compare(
     }
     if report:
         write_text(report, compare_page(found, faces.crops))
-        console.err().print(f"Report: {report}", markup=False, soft_wrap=True)
+        console.say(f"Report: {report}")
     if json:
         console.print_json(found)
     else:

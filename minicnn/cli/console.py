@@ -76,6 +76,11 @@ def fail(message: str) -> None:
     raise typer.Exit(FAILED)
 
 
+def say(words: str) -> None:
+    """A line on stderr, as it is."""
+    err().print(words, markup=False, soft_wrap=True)
+
+
 def note(message: str) -> None:
     """Something worth knowing that is no result."""
     err().print(Text(message, style="yellow"), soft_wrap=True)

@@ -14,7 +14,8 @@ from minicnn.errors import OptionError, explain, missing
 
 def explore(
     subject: Annotated[
-        str | None, typer.Argument(metavar="[RUN|MODEL]", help="A run, a file (.npz, .keras, .h5), or a network's name.")
+        str | None,
+        typer.Argument(metavar="[RUN|MODEL]", help="A run, a file (.npz, .keras, .h5), or a network's name."),
     ] = None,
     photo: Annotated[Path | None, typer.Argument(metavar="[PHOTO]", help="Without it: an AT&T/ORL face.")] = None,
     weights: Annotated[
@@ -47,11 +48,11 @@ def explore(
     from minicnn.cli import explore_steps as steps
     from minicnn.explorer.explorer import Explorer
 
-    if subject is not None and photo is None and subject.lower().endswith(SUFFIXES):
-        subject, photo = None, Path(subject)
+    if photo is None and subject is not None and subject.lower().endswith(SUFFIXES):
+        photo, subject = Path(subject), None
     if export is not None and export.suffix.lower() not in (".html", ".htm"):
         raise OptionError(explain("--export with a name that ends in .html", f"'{export}'"))
-    with console.working("Opening the network and finding the face"):
+    with console.working("Opening the network and finding the face (the first time, code is compiled: minicnn warmup)"):
         looking = steps.prepare_looking(subject or "face-cnn", weights, detector, upsample, landmarks)
         explorer = Explorer(
             looking.subject,
@@ -68,7 +69,7 @@ def explore(
     except ImportError as error:
         raise missing(error.name or "starlette", "explore", "The explorer's page") from None
     listening = listen(port)
-    serve(explorer, listening, browser=browser, say=lambda words: console.err().print(words, markup=False, soft_wrap=True))
+    serve(explorer, listening, browser=browser, say=console.say)
 
 
 def _export(explorer: object, path: Path, depth: int, layers: str) -> None:
@@ -79,4 +80,4 @@ def _export(explorer: object, path: Path, depth: int, layers: str) -> None:
     with console.working("Computing what the page shows"):
         page = export_page(explorer, depth=depth, layers=tuple(layers.split(",")))  # type: ignore[arg-type]
     write_text(path, page)
-    console.err().print(f"Page: {path} ({len(page) / 2**20:.1f} MiB)", markup=False, soft_wrap=True)
+    console.say(f"Page: {path} ({len(page) / 2**20:.1f} MiB)")

@@ -50,7 +50,7 @@ def parity(
         from minicnn.report.parity import parity_page
 
         write_text(report, parity_page(found))
-        console.err().print(f"Report: {report}", markup=False, soft_wrap=True)
+        console.say(f"Report: {report}")
     if json:
         console.print_json(found)
     elif model:

@@ -19,7 +19,7 @@ from minicnn.layers import (
     SeparableConv2D,
 )
 from minicnn.shapes import Shape, Window
-
+from minicnn.study import receptive_field
 from minicnn.summary import LayerSummary, summarize
 
 POOLED_WHOLE = (GlobalAveragePooling2D, GlobalMaxPooling2D)
@@ -44,7 +44,7 @@ def _describe(scene: Scene, name: str, row: LayerSummary | None) -> dict[str, An
     if row is None:  # an input of the network: no layer makes it
         made = {"kind": "Input", "reads": (), "parameters": 0, "multiplications": 0, "algorithm": "", "words": ""}
         return described | made | {"kernels": False}
-    layer = scene.forward.layer(name)
+    layer = scene.forward.use(name).layer
     return described | {
         "kind": row.kind,
         "reads": scene.forward.use(name).reads,
@@ -109,34 +109,24 @@ def _window_spans(layer: Layer, read: Shape, planes: Planes) -> dict[str, Spans]
     return None
 
 
-def _field_spans(scene: Scene, name: str, planes: Planes) -> dict[str, Spans]:
-    """TEMPORARY until study.receptive_field."""
-    rows, columns = _compose(scene, scene.forward.value(name))
-    return {"rows": rows, "columns": columns}
+def _field_spans(scene: Scene, name: str, planes: Planes) -> dict[str, Spans] | None:
+    """Of the input, if that is a picture: a row's span is the same in all columns, and the other way round.
 
+    None for a vector whose numbers look at different places.
+    """
+    if len(scene.model.shapes[0]) != 3:
+        return None
 
-def _compose(scene: Scene, value: int):  # type: ignore[no-untyped-def]
-    shape = scene.forward.values[value].shape[1:]
-    if value == 0:
-        return [(i, i + 1) for i in range(shape[0])], [(i, i + 1) for i in range(shape[1])]
-    use = scene.forward.use_at(value - 1)
-    node = scene.model.graph.nodes[value - 1]
-    windows = _window_spans(use.layer, use.xs[0].shape[1:], Planes.of(shape)) if len(shape) == 3 else None
-    parts = []
-    for source in node.sources:
-        below = _compose(scene, source)
-        if windows is None:
-            parts.append([[(min(a for a, _ in axis), max(b for _, b in axis))] for axis in below])
-            continue
-        axes = []
-        for axis, window in zip(below, (windows["rows"], windows["columns"]), strict=True):
-            spans = []
-            for a, b in window:
-                inside = axis[max(a, 0) : max(b, 0)]
-                spans.append((min(s for s, _ in inside), max(e for _, e in inside)))
-            axes.append(spans)
-        parts.append(axes)
-    merged = []
-    for k in range(2):
-        merged.append([(min(p[0] for p in each), max(p[1] for p in each)) for each in zip(*(part[k] for part in parts))])
-    return merged
+    def spans(row: int, column: int) -> list[tuple[int, int]]:
+        box = receptive_field(scene.model, name, planes.index(row, column, 0)).box
+        return list(box[:2])  # rows and columns, not channels
+
+    if planes.is_vector:
+        last = scene.planes(name).shape[0] - 1
+        first, other = spans(0, 0), spans(*divmod(last, planes.columns))
+        return {"rows": first[:1], "columns": first[1:]} if first == other else None
+    middle = planes.rows // 2, planes.columns // 2  # where no window lies in the padding alone
+    return {
+        "rows": [spans(row, middle[1])[0] for row in range(planes.rows)],
+        "columns": [spans(middle[0], column)[1] for column in range(planes.columns)],
+    }

@@ -55,7 +55,9 @@ def ways(layer: Any, x: Array, index: tuple[int, int, int]) -> dict[str, Any]:
 def require_convolution(layer: Any) -> Conv2D:
     """The layer, if it is a Conv2D without groups. Raises OptionError."""
     if not isinstance(layer, Conv2D):
-        raise OptionError(explain("a Conv2D, which can be computed in several ways", f"'{layer.name}', a {type(layer).__name__}"))
+        raise OptionError(
+            explain("a Conv2D, which can be computed in several ways", f"'{layer.name}', a {type(layer).__name__}")
+        )
     if layer.groups > 1:
         raise OptionError(explain("a convolution without groups", f"'{layer.name}' with groups={layer.groups}"))
     return layer
@@ -85,7 +87,13 @@ def _im2col(rows: Array, kernel: Array, bias: float, index: tuple[int, int, int]
 
 
 def _winograd(
-    form: winograd.Winograd, layer: Conv2D, x: Array, kernel: Array, bias: float, index: tuple[int, int, int], shown: int
+    form: winograd.Winograd,
+    layer: Conv2D,
+    x: Array,
+    kernel: Array,
+    bias: float,
+    index: tuple[int, int, int],
+    shown: int,
 ) -> dict[str, Any]:
     """The tile in which the output lies: input, kernel and product of one channel, the sum of all, the outputs."""
     row, column, f = index

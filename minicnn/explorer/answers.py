@@ -88,7 +88,7 @@ def strip(
     values, planes = scene.values(direction, layer, _class(target)), scene.planes(layer)
     chosen = [0]
     if not planes.is_vector:
-        spread = np.nan_to_num(values).std(axis=(0, 1))
+        spread = np.nan_to_num(values.std(axis=(0, 1)))
         chosen = sorted(np.argsort(-spread, kind="stable")[:LIVELIEST].tolist())
     return pictures.sheet_png([planes.plane(values, k) for k in chosen], pictures.limit_of(values), across=1)
 
@@ -151,7 +151,7 @@ def kernel(explorer: Explorer, layer: str, number: str, epoch: str | None = None
 
 def filters(explorer: Explorer, layer: str, epoch: str | None = None) -> Answer:
     """The first kernels of a convolution as pictures, for the first channel that they read."""
-    weights = algorithms.require_convolution(explorer.scene(_epoch(epoch)).forward.layer(layer)).params["kernel"]
+    weights = algorithms.require_convolution(explorer.scene(_epoch(epoch)).forward.use(layer).layer).params["kernel"]
     shown = [np.ascontiguousarray(weights[:, :, 0, f]) for f in range(min(weights.shape[3], pictures.PER_SHEET))]
     return pictures.sheet_png(shown, pictures.limit_of(weights))
 

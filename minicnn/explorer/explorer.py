@@ -81,7 +81,9 @@ class Explorer:
         return self.beside.number(int(direction == BACKWARD), name, (0, *index))
 
     def ask_beside(self, target: int | None, epoch: int | None) -> None:
-        """Let the other framework begin."""
+        """Let the other framework begin, if there is one."""
+        if self.beside.reference is None:
+            return
         scene = self.scene(epoch)
         back = scene.backward(target)
         (output,) = scene.model.graph.outputs

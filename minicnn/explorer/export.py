@@ -23,11 +23,12 @@ from urllib.parse import quote
 import numpy as np
 
 from minicnn.errors import OptionError, explain
-from minicnn.explorer import answers, playground
+from minicnn.explorer import answers
 from minicnn.explorer.answers import Answer
 from minicnn.explorer.explorer import Explorer
 from minicnn.explorer.scene import DIRECTIONS, FORWARD
 from minicnn.explorer.static_files import STATIC
+from minicnn.layers import Conv2D
 from minicnn.report.pictures import data_uri
 from minicnn.report.text import strict
 
@@ -49,16 +50,22 @@ def export_page(explorer: Explorer, *, depth: int = 8, layers: Sequence[str] = (
 
 
 def _chosen(explorer: Explorer, layers: Sequence[str]) -> list[str]:
-    """The input, and the layers that a pattern names. Raises OptionError for a pattern that fits none."""
-    names = explorer.scene().names
+    """The input, the layers that a pattern names, and what convolutions among them read, in the order of data.
+
+    Raises OptionError for a pattern that fits none.
+    """
+    scene = explorer.scene()
+    names = scene.names
     for pattern in layers:
         if not fnmatch.filter(names, pattern):
             raise OptionError(explain(f"layers among {', '.join(names)}", repr(pattern)))
-    fits = [name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in layers)]
-    return list(dict.fromkeys([names[0], *fits]))
+    fits = {name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in layers)} | {names[0]}
+    uses = [scene.forward.use(name) for name in fits - {names[0]}]
+    fits |= {use.reads[0] for use in uses if isinstance(use.layer, Conv2D)}  # there a kernel can be seen sliding
+    return [name for name in names if name in fits]
 
 
-# -- what is asked -------------------------------------------------------------------------------------------------------
+# -- what is asked -----------------------------------------------------------------------------------------------------
 
 
 def _record(explorer: Explorer, names: list[str], depth: int) -> Iterator[tuple[str, Answer]]:
@@ -122,7 +129,7 @@ def _written(answer: Answer) -> Any:
     return data_uri(answer) if isinstance(answer, bytes) else strict(answer)
 
 
-# -- the file ------------------------------------------------------------------------------------------------------------
+# -- the file ----------------------------------------------------------------------------------------------------------
 
 
 def _page(recorded: dict[str, Any]) -> str:
@@ -136,7 +143,9 @@ def _page(recorded: dict[str, Any]) -> str:
     )
     data = json.dumps(recorded, ensure_ascii=False, allow_nan=False).replace("</", "<\\/")  # no end of a script inside
     replacements = {
-        '<meta charset="utf-8">': f'<meta charset="utf-8">\n<meta http-equiv="Content-Security-Policy" content="{policy}">',
+        '<meta charset="utf-8">': (
+            f'<meta charset="utf-8">\n<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        ),
         '<link rel="stylesheet" href="style.css">': f"<style>{style}</style>",
         'href="icon.svg"': f'href="{_uri("image/svg+xml", (STATIC / "icon.svg").read_text(encoding="utf-8"))}"',
         '<script type="module" src="main.js"></script>': (
@@ -144,7 +153,7 @@ def _page(recorded: dict[str, Any]) -> str:
             f'<script type="importmap">{import_map}</script>\n<script type="module">{start}</script>'
         ),
     }
-    page = (STATIC / "index.html").read_text(encoding="utf-8")
+    page = re.sub('<link rel="modulepreload".*\n', "", (STATIC / "index.html").read_text(encoding="utf-8"))
     for old, new in replacements.items():
         assert page.count(old) == 1, old
         page = page.replace(old, new)
@@ -152,7 +161,7 @@ def _page(recorded: dict[str, Any]) -> str:
 
 
 def _module_uri(text: str) -> str:
-    """A module as an address. Its imports become names of the import map: "./data.js" has no place to be relative to."""
+    """A module as an address. Its imports become names of the import map: nothing is relative to an address of data."""
     return _uri("text/javascript", re.sub(r'from "\./(\w+)\.js"', r'from "minicnn/\1"', text))
 
 

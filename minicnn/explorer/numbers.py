@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from minicnn.study import Explanation
-from minicnn.study.explanation import Terms, total_of
+from minicnn.study import Explanation, Terms
 
 MOST_TERMS = 6000  # of a group that are sent: all of a 3x3 convolution of 512 channels; not all of a large dense layer
 
@@ -22,11 +18,5 @@ def taken_apart(explanation: Explanation, most: int = MOST_TERMS) -> dict[str, A
 def _group(group: Terms, most: int) -> dict[str, Any]:
     if len(group) <= most:
         return group.as_json()
-    order = np.argsort(-np.abs(group.products), kind="stable")
-    kept, others = np.sort(order[:most]), group.products[order[most:]]
-    factors = [
-        replace(f, values=f.values[kept], positions=None if f.positions is None else f.positions[kept])
-        for f in group.factors
-    ]
-    shown = Terms(tuple(factors), group.products[kept])
-    return shown.as_json() | {"left_out": {"count": len(others), "sum": total_of([Terms((), others)])}}
+    kept, others = group.largest(most)
+    return kept.as_json() | {"left_out": {"count": len(group) - most, "sum": others}}

@@ -11,6 +11,8 @@ numbers and nothing else. Orange and blue can be told apart with every common ki
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minicnn.errors import missing
@@ -64,8 +66,10 @@ def photo_png(pixels: Array, longest: int = LONGEST) -> bytes:
 
 def limit_of(values: Array) -> float:
     """The largest absolute value, which becomes fully opaque; 1 where there is none."""
-    finite = np.abs(values[np.isfinite(values)])
-    return float(finite.max(initial=0.0)) or 1.0
+    largest = max(float(values.max()), -float(values.min()))
+    if not np.isfinite(largest):  # the slow way, for the sake of what is finite
+        largest = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
+    return largest or 1.0
 
 
 def _colours(plane: Array, limit: float) -> Array:
@@ -88,7 +92,7 @@ def _palette_png(places: Array) -> bytes:
     return png_bytes(image)
 
 
-def _pillow():  # type: ignore[no-untyped-def]  # the module PIL.Image, typed or not
+def _pillow() -> Any:
     try:
         from PIL import Image
     except ImportError:

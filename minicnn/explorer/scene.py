@@ -53,7 +53,8 @@ class Scene:
     @cached_property
     def scores(self) -> Array:
         """The network's output as a vector."""
-        return np.asarray(self.forward.output)[0].reshape(-1)
+        output: Array = self.forward.output
+        return np.ravel(output[0])
 
     @cached_property
     def best(self) -> int:

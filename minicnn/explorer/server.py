@@ -1,4 +1,4 @@
-"""The explorer as a web application: ``answers.ROUTES`` behind addresses, the page's files, and the upload of a photograph.
+"""The explorer as a web application: ``answers.ROUTES`` behind addresses, the page's files, and uploads.
 
 Whatever an answer costs is computed in a thread of its own, so the page stays alive meanwhile; ``Explorer`` sees to it
 that only one computes at a time. Every error that minicnn raises on purpose becomes ``{"error": message}``, which the

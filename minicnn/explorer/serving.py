@@ -7,6 +7,7 @@ the first free port from 8765 on is taken.
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import threading
 import webbrowser
@@ -31,6 +32,8 @@ def listen(port: int | None = None) -> socket.socket:
     wanted = range(FIRST_PORT, FIRST_PORT + PORTS_TRIED) if port is None else [port]
     for number in wanted:
         listening = socket.socket()
+        if os.name == "posix":  # a port on which an explorer has just ended counts as free; Windows means more by it
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((LOOPBACK, number))
         except OSError as error:
@@ -38,7 +41,9 @@ def listen(port: int | None = None) -> socket.socket:
             if port is None and error.errno == errno.EADDRINUSE:
                 continue
             received = "one that is in use" if error.errno == errno.EADDRINUSE else str(error.strerror)
-            raise OptionError(explain(f"port {number} to be free", received, "Leave --port out to take another.")) from None
+            raise OptionError(
+                explain(f"port {number} to be free", received, "Leave --port out to take another.")
+            ) from None
         listening.listen()
         return listening
     raise OptionError(explain(f"a free port from {FIRST_PORT} to {wanted[-1]}", "none", "Name one with --port."))

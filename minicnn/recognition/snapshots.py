@@ -22,10 +22,10 @@ NAME = re.compile(r"epoch-(\d{4,})\.npz")
 
 
 class Snapshots(Callback):
-    """Keeps ``model`` before the first epoch, then after every ``every``-th, counted from the run's beginning."""
+    """Keeps ``network`` before the first epoch, then after every ``every``-th, counted from the run's beginning."""
 
-    def __init__(self, run: Run, model: Model, every: int) -> None:
-        self.run, self.model, self.every = run, model, every
+    def __init__(self, run: Run, network: Model, every: int) -> None:
+        self.run, self.network, self.every = run, network, every
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.run.path(SNAPSHOTS).mkdir(exist_ok=True)
@@ -37,7 +37,7 @@ class Snapshots(Callback):
             self._keep(epoch + 1)
 
     def _keep(self, epoch: int) -> None:
-        write_weights(self.run, self.model, _file(epoch))
+        write_weights(self.run, self.network, _file(epoch))
 
 
 def kept_epochs(run: Run) -> tuple[int, ...]:
@@ -48,7 +48,7 @@ def kept_epochs(run: Run) -> tuple[int, ...]:
 
 
 def load_snapshot(run: Run, epoch: int) -> Model:
-    """The network after ``epoch``. Raises LoadError where it is missing, damaged, or for other inputs than the run's."""
+    """The network after ``epoch``. Raises LoadError where it is missing, damaged, or of other inputs than the run's."""
     path = run.path(_file(epoch))
     model = load_model(path)
     if model.input_shape != run.config.input_shape:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -153,10 +154,10 @@ def trace(model: Model, x: Tensors, *, context: Context = INFERENCE) -> Trace:
 
 def value_names(model: Model) -> tuple[str, ...]:
     """A name for every value: the inputs', then the layers'; the second use of "conv" is "conv@2"."""
-    names = list(model.input_names)
+    names, uses = list(model.input_names), Counter(model.input_names)
     for layer in model.graph.path:
-        uses = sum(name.partition("@")[0] == layer.name for name in names)
-        names.append(f"{layer.name}@{uses + 1}" if layer.name in names else layer.name)
+        uses[layer.name] += 1
+        names.append(layer.name if uses[layer.name] == 1 else f"{layer.name}@{uses[layer.name]}")
     return tuple(names)
 
 

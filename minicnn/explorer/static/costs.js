@@ -1,6 +1,6 @@
 // Where time, multiplications and memory go, and how near each layer is to what this machine can do.
 
-import { get, has } from "./data.js";
+import { get, has, isRecorded } from "./data.js";
 import { $, bytes, count, fill, h, number, seconds } from "./page.js";
 
 export function showCosts() {
@@ -8,6 +8,10 @@ export function showCosts() {
   const ask = () => fill(place, async () => draw(await get("costs")), "Measuring …");
   if (!has("costs")) {
     place.replaceChildren(h("p", { class: "lead" }, "This page was exported without measurements."));
+    return;
+  }
+  if (isRecorded) {
+    ask();
     return;
   }
   place.replaceChildren(
@@ -20,14 +24,14 @@ function draw(found) {
   const rows = found.layers.map((layer) => {
     const bar = h("span", { class: "bar" });
     bar.style.setProperty("--share", layer.seconds / most);
-    return h("tr", {}, h("th", { scope: "row" }, layer.name), h("td", {}, seconds(layer.seconds), bar),
-      h("td", {}, count(layer.multiplications)), h("td", {}, bytes(layer.bytes)), h("td", {}, layer.rate ? number(layer.rate, 3) : ""));
+    return h("tr", {}, h("th", { scope: "row" }, layer.name), layer.within ? h("td", { class: "within" }, `in ${layer.within}`) : h("td", {}, seconds(layer.seconds), bar),
+      h("td", {}, count(layer.multiplications)), h("td", {}, bytes(layer.bytes)), h("td", {}, bytes(layer.remembered)), h("td", {}, layer.rate ? number(layer.rate, 3) : ""));
   });
   return [
     h("p", { class: "lead" }, `${seconds(found.seconds)} for one picture, layer by layer, on ${found.threads} ${found.threads === 1 ? "thread" : "threads"}; medians of ${found.repeats}.`),
     h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Costs of each layer" },
       h("table", { class: "costs" },
-        h("thead", {}, h("tr", {}, ["layer", "time", "multiplications", "memory read and written", "GFLOP/s"].map((name) => h("th", { scope: "col" }, name)))),
+        h("thead", {}, h("tr", {}, ["layer", "time", "multiplications", "bytes moved", "kept for training", "GFLOP/s"].map((name) => h("th", { scope: "col" }, name)))),
         h("tbody", {}, rows))),
     roofline(found),
   ];

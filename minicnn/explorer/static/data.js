@@ -27,7 +27,7 @@ export async function get(where, options = {}) {
   const key = address(where, options);
   if (isRecorded) {
     if (key in recorded) return recorded[key];
-    throw new Error("This page was exported without this part. `minicnn explore` shows all of it.");
+    throw new Error("This page was exported without this part: it holds the numbers under the dots. `minicnn explore` shows all.");
   }
   let response;
   try {

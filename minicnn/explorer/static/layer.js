@@ -3,7 +3,7 @@
 import { get, has, path, picture } from "./data.js";
 import { change, look, watch } from "./look.js";
 import { options } from "./overview.js";
-import { $, count, fill, h, matrix, number, roving, shape, still, tint } from "./page.js";
+import { $, count, fill, h, number, roving, shape, still } from "./page.js";
 
 const PER_SHEET = 64;
 const ACROSS = 8;

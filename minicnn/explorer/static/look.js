@@ -2,7 +2,7 @@
 
 const looked = new EventTarget();
 
-export const look = { direction: "forward", layer: null, map: 0, at: null, target: null, epoch: null };
+export const look = { direction: "forward", layer: null, map: 0, at: null, target: null, best: null, epoch: null };
 
 /** Change some of it; whoever watches one of the changed names is called. */
 export function change(changes) {

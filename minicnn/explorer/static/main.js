@@ -16,7 +16,7 @@ async function begin() {
   setPhoto(state.number);
   const names = state.layers.map((layer) => layer.name);
   const found = recall(names);
-  change({ layer: firstLayer(state), target: state.target, ...found });
+  change({ layer: firstLayer(state), target: state.target, best: state.target, ...found });
   $("network-title").textContent = `The network: ${state.model.name}`;
   document.title = `${state.model.name} · minicnn explorer`;
   showPhoto(state);

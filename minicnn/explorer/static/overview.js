@@ -1,8 +1,8 @@
 // The photograph with its face, the crop that the network is given, its scores; and the network as a strip of layers.
 
-import { get, has, isRecorded, path, picture } from "./data.js";
+import { has, isRecorded, path, picture } from "./data.js";
 import { change, look, watch } from "./look.js";
-import { $, count, fill, h, number, roving, shape } from "./page.js";
+import { $, count, h, number, roving, shape } from "./page.js";
 
 const TOP = 5; // scores that are shown
 
@@ -96,7 +96,8 @@ function select(strip) {
 }
 
 export function options() {
-  return { target: look.direction === "backward" ? look.target : null, epoch: look.epoch };
+  const asked = look.direction === "backward" && look.target !== look.best; // the best one's need not be asked for
+  return { target: asked ? look.target : null, epoch: look.epoch };
 }
 
 async function drawStrip(state) {

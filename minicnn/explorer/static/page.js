@@ -71,13 +71,13 @@ export async function fill(place, make, wait = "Computing …") {
 }
 
 /** A table of numbers in which colour says sign and size; `marked` is a [row, column] with a frame. */
-export function matrix(values, { caption, marked = null, limit = null, digits = 3, fade = null, small = false } = {}) {
+export function matrix(values, { caption, marked = null, limit = null, digits = 3, small = false } = {}) {
   const sizes = values.flat().filter(Number.isFinite).map(Math.abs);
   const largest = limit ?? Math.max(...sizes, Number.MIN_VALUE);
   const rows = values.map((line, r) =>
     h("tr", {}, line.map((value, c) => {
       const isMarked = marked && marked[0] === r && marked[1] === c;
-      const cell = h("td", { class: isMarked ? "marked" : fade?.(r, c) ? "faded" : null }, value === null ? "" : number(value, digits));
+      const cell = h("td", { class: isMarked ? "marked" : null }, value === null ? "" : number(value, digits));
       tint(cell, value, largest);
       return cell;
     })),

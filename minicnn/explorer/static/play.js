@@ -1,7 +1,7 @@
 // A convolution to play with: minicnn computes it, the page lets the kernel slide.
 
-import { get, has, isRecorded } from "./data.js";
-import { $, h, matrix, number, say, still, tint } from "./page.js";
+import { get, isRecorded } from "./data.js";
+import { $, h, number, still, tint } from "./page.js";
 
 const chosen = { kernel: "edges", padding: "same", stride: 1, dilation: 1 };
 let found = null;

@@ -1,6 +1,6 @@
 // A training watched again: its curves, and filters, maps and scores as they were after each epoch that was kept.
 
-import { has, path, picture } from "./data.js";
+import { has, isRecorded, path, picture } from "./data.js";
 import { change, look, watch } from "./look.js";
 import { $, h, number, still } from "./page.js";
 
@@ -15,7 +15,7 @@ export function showTraining(state) {
   }
   const parts = [curves(history, epochs)];
   if (epochs.length) parts.push(player(epochs), h("div", { id: "then" }));
-  else parts.push(h("p", { class: "lead" }, "The run kept its numbers but no networks. With minicnn train … --snapshots 1, filters and maps can be watched too."));
+  else if (!isRecorded) parts.push(h("p", { class: "lead" }, "The run kept its numbers but no networks. With minicnn train … --snapshots 1, filters and maps can be watched too."));
   $("training").replaceChildren(...parts);
   watch(["epoch", "layer", "map", "direction"], () => then(state));
   then(state);

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from minicnn.cli.explore_steps import Looking, prepare_looking
 from minicnn.explorer.beside import Beside
 from minicnn.explorer.explorer import Explorer
+from minicnn.explorer.photo import Photo
 from minicnn.layers import BatchNormalization, Conv2D, Dense, Flatten, MaxPooling2D, ReLU, Softmax
 from minicnn.sequential import Sequential
 
@@ -27,7 +26,9 @@ def small_network(*, softmax: bool = True, seed: int = 0) -> Sequential:
         Flatten(name="flatten"),
         Dense(5, name="scores"),
     ]
-    return Sequential([*layers, *([Softmax(name="prob")] if softmax else [])], input_shape=INPUT, seed=seed, name="small")
+    return Sequential(
+        [*layers, *([Softmax(name="prob")] if softmax else [])], input_shape=INPUT, seed=seed, name="small"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -38,8 +39,14 @@ def looking(tmp_path_factory: pytest.TempPathFactory) -> Looking:
     return prepare_looking(str(path), None, None, 0, None)
 
 
+@pytest.fixture(scope="session")
+def face(looking: Looking) -> Photo:
+    """A face of the AT&T/ORL set, found once."""
+    return looking.first(None)
+
+
 @pytest.fixture
-def explorer(looking: Looking) -> Explorer:
+def explorer(looking: Looking, face: Photo) -> Explorer:
     """An explorer beside which a reference computes: minicnn itself, and 1 more, to be told from it."""
 
     def reference(model, x, dy):  # type: ignore[no-untyped-def]
@@ -49,7 +56,7 @@ def explorer(looking: Looking) -> Explorer:
         values = dict(zip(found.names, (value + 1 for value in found.values), strict=True))
         return values, {name: found.dvalues[k] + 1 for k, name in enumerate(found.names)}
 
-    return Explorer(looking.subject, looking.first(None), looking.read, beside=Beside(reference))
+    return Explorer(looking.subject, face, looking.read, beside=Beside(reference))
 
 
 def plain_picture(size: int = 64) -> np.ndarray:

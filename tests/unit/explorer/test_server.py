@@ -91,7 +91,9 @@ def test_the_numbers_of_a_map_are_the_networks(
 
 
 @pytest.mark.parametrize("direction", ["forward", "backward"])
-@pytest.mark.parametrize("layer, place", [("conv1", "3/10/11"), ("bn1", "0/0/0"), ("pool1", "5/23/23"), ("scores", "0/1/1")])
+@pytest.mark.parametrize(
+    "layer, place", [("conv1", "3/10/11"), ("bn1", "0/0/0"), ("pool1", "5/23/23"), ("scores", "0/1/1")]
+)
 def test_a_number_taken_apart_is_the_sum_of_its_terms(
     client: TestClient, explorer: Explorer, direction: str, layer: str, place: str
 ) -> None:
@@ -126,12 +128,13 @@ def test_gradients_start_from_the_class_that_was_asked_for(client: TestClient) -
 @pytest.mark.parametrize("layer", ["conv1", "pool1", "conv2", "relu2"])
 def test_what_a_pixel_reads_is_where_its_terms_were_read(client: TestClient, layer: str) -> None:
     about = client.get(f"layers/{layer}").json()
+    size = {"conv1": 48, "pool1": 48, "conv2": 24, "relu2": 12}[layer]  # of what it reads
     for row, column in ((0, 0), (5, 7), (11, 11)):
         found = client.get(f"numbers/forward/{layer}/2/{row}/{column}").json()
         places = np.array([place for group in found["groups"] for place in group["factors"][0]["positions"]])
         (top, bottom), (left, right) = about["window"]["rows"][row], about["window"]["columns"][column]
-        assert (places[:, 1].min(), places[:, 1].max() + 1) == (max(top, 0), min(bottom, 48 if layer[-1] == "1" else 24))
-        assert (places[:, 2].min(), places[:, 2].max() + 1) == (max(left, 0), min(right, 48 if layer[-1] == "1" else 24))
+        assert (places[:, 1].min(), places[:, 1].max() + 1) == (max(top, 0), min(bottom, size))
+        assert (places[:, 2].min(), places[:, 2].max() + 1) == (max(left, 0), min(right, size))
 
 
 def test_the_receptive_field_is_what_moves_the_number(client: TestClient, explorer: Explorer) -> None:
@@ -188,7 +191,9 @@ def test_what_is_not_there_is_refused_in_words(client: TestClient, path: str, wo
     assert words in refused(client, path, 404 if "nothing" in words else 400)
 
 
-@pytest.mark.parametrize("path", ["nothing", "../pyproject.toml", "static/../../server.py", "%2e%2e/server.py", "server.py"])
+@pytest.mark.parametrize(
+    "path", ["nothing", "../pyproject.toml", "static/../../server.py", "%2e%2e/server.py", "server.py"]
+)
 def test_no_other_file_can_be_read(client: TestClient, path: str) -> None:
     assert client.get(f"/{path}").status_code == 404
 
