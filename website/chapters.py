@@ -27,7 +27,7 @@ def headed(markdown: str, meta: Mapping[str, Any], place: str) -> str:
 
 
 def _names(meta: Mapping[str, Any]) -> str:
-    return _row("Names", [f"[`{name}`][{reference.address(name)}]" for name in meta.get("covers", ())])
+    return _row("Names", [f"[`{name}`][{reference.address(name)}]" for name in meta.get("covers", ())], ", ")
 
 
 def _code(meta: Mapping[str, Any], place: str) -> str:
@@ -54,5 +54,5 @@ def _checks(meta: Mapping[str, Any]) -> str:
     return _row("Check yours", commands)
 
 
-def _row(title: str, items: Sequence[str]) -> str:
-    return f"{title}\n:   {'<br>'.join(items)}\n" if items else ""
+def _row(title: str, items: Sequence[str], between: str = "<br>") -> str:
+    return f"{title}\n:   {between.join(items)}\n" if items else ""

@@ -1,10 +1,11 @@
 """The page of every command, from the command line itself: the words of ``--help``, laid out for a page.
 
-Nothing is written twice, so nothing can go stale: usage, text, options and defaults are read from the Typer application.
+Nothing is written twice, so nothing can go stale: usage, text, options and defaults come from the Typer application.
 """
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -17,8 +18,8 @@ Words = tuple[str, ...]
 
 INTRODUCTION = """# Commands
 
-Each command prints its results to stdout and everything else to stderr; `--json` gives every table as data. The exit code is
-0 only for success, 1 for what was refused or does not hold, 2 for wrong usage. What follows is what `--help` says.
+Each command prints its results to stdout and everything else to stderr; `--json` gives every table as data. The exit
+code is 0 only for success, 1 for what was refused or does not hold, 2 for wrong usage. What follows is what `--help` says.
 """
 
 
@@ -40,8 +41,8 @@ def page() -> str:
 
 def _section(words: Words, command: Any) -> str:
     context = _context(words, command)
-    usage = " ".join(command.collect_usage_pieces(context))
-    lines = [f"## {' '.join(words)}", "", f"```text\n{' '.join(words)} {usage}\n```", "", _prose(command.help or ""), ""]
+    call = " ".join([*words, *command.collect_usage_pieces(context)])
+    lines = [f"## {' '.join(words)}", "", f"```text\n{call}\n```", "", _prose(command.help or ""), ""]
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context)
         if record is not None and "--help" not in record[0]:
@@ -68,5 +69,6 @@ def _prose(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Words that Markdown would otherwise take for its own."""
-    return re.sub(r"([*_<>])", r"\\\1", " ".join(text.split())) if "`" not in text else " ".join(text.split())
+    """Words on one line, with what Markdown and HTML would take for their own made harmless (but code stays code)."""
+    parts = re.split(r"(`[^`]*`)", " ".join(text.split()))
+    return "".join(p if p.startswith("`") else re.sub(r"([*_])", r"\\\1", html.escape(p, quote=False)) for p in parts)

@@ -1,8 +1,8 @@
 r"""Formulas as SVG, set when the site is built: ``$y = Wx$`` within a line, ``$$...$$`` on lines of its own.
 
-Matplotlib's own typesetter reads a good part of LaTeX and needs no installation of it. A formula becomes one path in the
-colour of the text around it, sized in ``em``, so it follows the reader's theme and zoom; its source is the label that a
-screen reader reads. ``\\`` begins a new line of a displayed formula.
+Matplotlib's own typesetter reads a good part of LaTeX and needs no installation of it. A formula becomes one path in
+the colour of the text around it, sized in ``em``, so it follows the reader's theme and zoom; its source is the label
+that a screen reader reads. ``\\`` begins a new line of a displayed formula.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def displayed(latex: str) -> str:
     return f'<div class="formula" tabindex="0">{"".join(f"<p>{svg(line)}</p>" for line in lines if line)}</div>'
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def svg(latex: str) -> str:
     """One line of LaTeX (without dollar signs) as an inline SVG whose baseline is the text's.
 

@@ -1,4 +1,4 @@
-"""Where MkDocs calls in: pages that are made, formulas and pictures that are drawn, the lines at the head of a chapter."""
+"""Where MkDocs calls in: pages are made, formulas and pictures drawn, chapters given their head."""
 
 from __future__ import annotations
 

@@ -100,7 +100,9 @@ def fenced(text: str) -> str:
     >>> fenced("Two.\\n\\n>>> 1 + 1\\n2").splitlines()[2:]
     ['```pycon', '>>> 1 + 1', '2', '```']
     """
-    return re.sub(r"^>>> .*?(?=\n\s*\n(?!>>> )|\Z)", lambda m: f"```pycon\n{m[0].rstrip()}\n```", text, flags=re.S | re.M)
+    return re.sub(
+        r"^>>> .*?(?=\n\s*\n(?!>>> )|\Z)", lambda m: f"```pycon\n{m[0].rstrip()}\n```", text, flags=re.S | re.M
+    )
 
 
 def summary(path: str) -> str:

@@ -1,7 +1,7 @@
-"""The pictures of the chapters, drawn when the site is built: every number in them was computed by minicnn a moment before.
+"""The pictures of the chapters, drawn when the site is built: minicnn computed every number in them a moment before.
 
-A chapter asks for one as ``![what it shows, in words](picture:max_pooling "caption")``. It becomes SVG inside the page, in
-the page's own colours and letters (``minicnn.report.plots``), so it suits light and dark screens.
+A chapter asks for one as ``![what it shows, in words](picture:max_pooling "caption")``. It becomes SVG inside the page,
+in the page's own colours and letters (``minicnn.report.plots``), so it suits light and dark screens.
 """
 
 from __future__ import annotations

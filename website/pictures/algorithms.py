@@ -21,7 +21,7 @@ def im2col() -> str:
         grid(axes, x, (0, 1.4), title="x")
         frame(axes, (1, 1.4), 2, 2)
         arrow(axes, (3.2, 2.9), (4.0, 2.9))
-        grid(axes, windows, (4.3, 0.9), title="columns: a window per row")
+        grid(axes, windows, (4.3, 0.9), title="a window per row")
         frame(axes, (4.3, 1.9), 4, 1)
         words(axes, (8.8, 2.9), "@")
         grid(axes, kernel.reshape(4, 1), (9.3, 0.9), title="kernel")
@@ -35,20 +35,17 @@ def im2col() -> str:
 def direct() -> str:
     """One row of a picture as it lies in memory, and the windows in it."""
     channels, width, size = 3, 6, 3
-    with sheet(18.4, 6.0, "direct") as (axes, drawing):
-        words(axes, (0, 0.3), "one row of the picture in memory: 6 pixels of 3 channels", size=8.5, where="left")
-        for pixel in range(width):
-            for channel in range(channels):
-                strength = 0.18 + 0.16 * channel
-                square(axes, (pixel * channels + channel, 0.9), OURS, strength)
+    with sheet(18.4, 8.4, "direct") as (axes, drawing):
+        words(axes, (0, 0.4), "one row of the picture in memory: 6 pixels of 3 channels", size=8.5, where="left")
+        for pixel, channel in np.ndindex(width, channels):
+            square(axes, (pixel * channels + channel, 1.0), OURS, 0.18 + 0.16 * channel)
         for ow in range(4):
-            left, y = ow * channels, 2.3 + 0.75 * ow
-            axes.add_patch(Rectangle((left, y), size * channels, 0.5, facecolor=KERAS, alpha=0.35, linewidth=0))
-            frame(axes, (left, y), size * channels, 0.5, line=1)
-            words(axes, (left + size * channels / 2, y + 0.27), f"window of ow = {ow}", size=7.5)
-        arrow(axes, (0, 5.55), (channels, 5.55))
-        told = "the next window begins C numbers further on: rows of a matrix that nobody has to build"
-        words(axes, (channels + 0.3, 5.55), told, size=8, where="left", colour=MUTED)
+            left, y = ow * channels, 2.4 + 1.2 * ow
+            axes.add_patch(Rectangle((left, y), size * channels, 0.95, facecolor=KERAS, alpha=0.3, linewidth=0))
+            frame(axes, (left, y), size * channels, 0.95, line=1)
+            words(axes, (left + size * channels / 2, y + 0.5), f"window of ow = {ow}", size=8)
+        arrow(axes, (0, 7.7), (channels, 7.7))
+        words(axes, (channels + 0.3, 7.7), "the next window begins 3 numbers further on", size=8.5, where="left")
     return drawing.svg
 
 
@@ -85,20 +82,18 @@ def channels() -> str:
                 met = channel // (4 // groups) == filters // (4 // groups)
                 square(axes, (left + filters, 0.8 + channel), OURS, 0.55 if met else 0.0)
             words(axes, (left, 5.2), f"{16 // groups} kernels", size=8.5, where="left", colour=MUTED)
-        for left in (4.25, 9.85):
-            words(axes, (left, 2.8), "4 in", size=7, colour=MUTED, where="left")
     return drawing.svg
 
 
 def dense() -> str:
     """The three products of a dense layer, each with its shapes."""
-    N, I, U = 1.6, 4.0, 2.6  # noqa: E741  (inputs)
+    N, I, U = 1.2, 3.0, 2.0  # noqa: E741  (inputs)
     rows = (
         (("x", N, I), ("kernel", I, U), ("y", N, U), "y = x @ kernel"),
         (("dy", N, U), ("kernelᵀ", U, I), ("dx", N, I), "dx = dy @ kernelᵀ"),
         (("xᵀ", I, N), ("dy", N, U), ("dkernel", I, U), "dkernel = xᵀ @ dy"),
     )
-    with sheet(15.5, 14.2, "dense") as (axes, drawing):
+    with sheet(15.5, 10.8, "dense") as (axes, drawing):
         top = 0.3
         for left_side, right_side, result, told in rows:
             height = max(left_side[1], right_side[1], result[1])
@@ -110,7 +105,7 @@ def dense() -> str:
                 if place < 2:
                     words(axes, (x, top + height / 2), "@="[place])
                     x += 0.4
-            words(axes, (15.3, top + height + 0.35), told, size=8.5, colour=MUTED, where="right")
-            axes.plot([0, 15.3], [top + height + 0.75] * 2, color=LINE, linewidth=0.6)
-            top += height + 1.1
+            words(axes, (15.3, top + height / 2), told, size=8.5, colour=MUTED, where="right")
+            axes.plot([0, 15.3], [top + height + 0.35] * 2, color=LINE, linewidth=0.6)
+            top += height + 0.7
     return drawing.svg

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.patches import Rectangle
 
 from minicnn.models import face_cnn
-from minicnn.report.plots import GOOD, KERAS, MUTED, OURS
+from minicnn.report.plots import GOOD, INK, KERAS, MUTED, OURS
 from website.pictures.sheet import arrow, box, sheet, words
 
 SHOWN = ("conv1", "conv2", "pool2", "conv3", "pool3", "conv4", "pool4", "conv5", "fc6")
@@ -17,19 +16,17 @@ def face_cnn_strip() -> str:
     model = face_cnn()
     shapes = {layer.name: layer.output_shape(shape) for layer, shape in _walk(model)}
     drawn = [("crop", (200, 200, 1)), *((name, shapes[name]) for name in SHOWN)]
-    with sheet(16.8, 6.6, "face-cnn-strip") as (axes, drawing):
-        left = 0.0
+    with sheet(17.4, 6.9, "face-cnn-strip") as (axes, drawing):
+        middle = 0.8
         for name, shape in drawn:
             height = 5.0 * np.sqrt(shape[0] / 200) if len(shape) == 3 else 1.2
             width = 0.3 + 0.09 * np.sqrt(shape[-1])
             colour = KERAS if name.startswith("pool") else GOOD if name.startswith("fc") else OURS
-            axes.add_patch(Rectangle((left, 2.6 - height / 2), width, height, facecolor=colour, alpha=0.45, linewidth=0))
-            axes.add_patch(Rectangle((left, 2.6 - height / 2), width, height, facecolor="none", edgecolor=colour))
-            axes.text(left + width / 2, 5.3, name, ha="center", va="top", fontsize=7.5)
+            box(axes, (middle - width / 2, 2.6 - height / 2), width, height, "", colour)
             size = f"{shape[0]}²" if len(shape) == 3 else ""
-            axes.text(left + width / 2, 5.75, size, ha="center", va="top", fontsize=7.5, color=MUTED)
-            axes.text(left + width / 2, 6.2, f"x{shape[-1]}", ha="center", va="top", fontsize=7.5, color=MUTED)
-            left += 1.75
+            for y, told in ((5.5, name), (6.05, size), (6.6, f"x{shape[-1]}")):
+                words(axes, (middle, y), told, size=7.5, colour=INK if told == name else MUTED)
+            middle += 1.75
     return drawing.svg
 
 
@@ -45,12 +42,12 @@ def _walk(model: object) -> list[tuple[object, tuple[int, ...]]]:
 def chain() -> str:
     """A layer forward and backward: what it gets, gives, and remembers."""
     with sheet(15.0, 5.4, "chain") as (axes, drawing):
-        box(axes, (5, 0.6), 4.6, 1.3, "layer.forward(x)")
-        box(axes, (5, 3.6), 4.6, 1.3, "layer.backward(dy, cache)", KERAS)
-        arrow(axes, (2.2, 1.25), (4.9, 1.25), OURS)
-        arrow(axes, (9.7, 1.25), (12.4, 1.25), OURS)
-        arrow(axes, (12.4, 4.25), (9.7, 4.25), KERAS)
-        arrow(axes, (4.9, 4.25), (2.2, 4.25), KERAS)
+        box(axes, (4.4, 0.6), 5.8, 1.3, "layer.forward(x)")
+        box(axes, (4.4, 3.6), 5.8, 1.3, "layer.backward(dy, cache)", KERAS)
+        arrow(axes, (2.2, 1.25), (4.3, 1.25), OURS)
+        arrow(axes, (10.3, 1.25), (12.4, 1.25), OURS)
+        arrow(axes, (12.4, 4.25), (10.3, 4.25), KERAS)
+        arrow(axes, (4.3, 4.25), (2.2, 4.25), KERAS)
         arrow(axes, (7.3, 2.0), (7.3, 3.5), MUTED)
         for x, y, told in ((1.6, 1.25, "x"), (13.0, 1.25, "y"), (13.0, 4.25, "dy"), (1.6, 4.25, "dx")):
             words(axes, (x, y), told)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from minicnn.report.plots import INK, KERAS, LINE, MUTED, OURS, Drawing
 
-INCHES = 5.6  # the width of every picture: its letters stay legible on a telephone
+INCHES = 5.0  # the width of every picture: its letters stay legible on a telephone
 Place = tuple[float, float]
 
 
@@ -42,10 +42,9 @@ def grid(
     marked: Collection[tuple[int, ...]] = (),
     mark: str = KERAS,
     size: float = 8.5,
-    text: Sequence[Sequence[str]] | None = None,
 ) -> None:
-    """A matrix as squares from the place ``at`` on: the stronger a number, the stronger its colour, negative ones in the
-    other; ``marked`` squares get a thick border. ``text`` stands in the squares instead of the numbers.
+    """A matrix as squares from the place ``at`` on: the larger a number, the stronger its colour, negative ones in the
+    other; ``marked`` squares get a thick border.
     """
     numbers = np.atleast_2d(np.asarray(numbers, float))
     most = float(np.abs(numbers).max()) or 1.0
@@ -54,8 +53,8 @@ def grid(
         value = numbers[row, column]
         strength = 0.5 * abs(value) / most
         square(axes, (x + column, y + row), OURS if value >= 0 else KERAS, strength)
-        words = text[row][column] if text else f"{value:.3g}".replace("-", "−")
-        axes.text(x + column + 0.5, y + row + 0.53, words, ha="center", va="center", fontsize=size, color=INK)
+        told = f"{value + 0.0:.3g}".replace("-", "−")  # + 0.0: no "−0"
+        words(axes, (x + column + 0.5, y + row + 0.53), told, size=size)
     for row, column in marked:
         frame(axes, (x + column, y + row), 1, 1, mark)
     if title:

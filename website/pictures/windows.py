@@ -38,7 +38,13 @@ def convolution() -> str:
         grid(axes, y, (10.3, 1.9), title="y, 3x3", marked=[(row, column)])
         window = x[row : row + 3, column : column + 3]
         sums = " ".join(f"{'+' if s >= 0 else '−'} {abs(s):g}" for s in (window * EDGE).sum(axis=1))
-        words(axes, (13.3, 5.7), f"sums of the three rows: {sums}  =  {y[row, column]:g}", size=8.5, where="right")
+        words(
+            axes,
+            (13.3, 5.7),
+            f"the rows' sums: {sums.removeprefix('+ ')}  =  {y[row, column]:g}",
+            size=8.5,
+            where="right",
+        )
     return drawing.svg
 
 
@@ -99,7 +105,9 @@ def same_padding() -> str:
             for o in range(outputs):
                 level = y + 1.12 + 0.16 * (o % 3)
                 axes.plot([o * stride + 0.12, o * stride + size - 0.12], [level, level], color=KERAS, linewidth=2)
-            told = f"{n} pixels, kernel {size}, stride {stride}: {outputs} outputs, {before} zeros before, {after} after"
+            told = (
+                f"{n} pixels, kernel {size}, stride {stride}: {outputs} outputs; zeros: {before} before, {after} after"
+            )
             words(axes, (0, y - 0.3), told, size=8.5, where="left", colour=MUTED)
     return drawing.svg
 
@@ -159,9 +167,9 @@ def transposed_convolution() -> str:
     y = layer(_picture(x))[0, :, :, 0]
     with sheet(13.6, 6.1, "transposed-convolution") as (axes, drawing):
         grid(axes, x, (0, 2.4), title="x", marked=[(0, 1)], mark=GOOD)
-        words(axes, (2.6, 3.4), "stamps", size=8.5, colour=MUTED)
+        words(axes, (2.7, 3.4), "⊗")
         grid(axes, kernel, (3.4, 1.9), title="kernel")
-        words(axes, (7.1, 3.4), "at stride 2", size=8.5, colour=MUTED)
+        arrow(axes, (6.7, 3.4), (8.0, 3.4))
         grid(axes, y, (8.3, 0.9), title="y, 5x5")
         frame(axes, (8.3, 0.9), 3, 3, BAD)
         frame(axes, (10.3, 0.9), 3, 3, GOOD)
