@@ -19,7 +19,8 @@ Words = tuple[str, ...]
 INTRODUCTION = """# Commands
 
 Each command prints its results to stdout and everything else to stderr; `--json` gives every table as data. The exit
-code is 0 only for success, 1 for what was refused or does not hold, 2 for wrong usage. What follows is what `--help` says.
+code is 0 only for success, 1 for what was refused or does not hold, 2 for wrong usage. What follows is what
+`--help` says.
 """
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
@@ -100,12 +99,5 @@ def fenced(text: str) -> str:
     >>> fenced("Two.\\n\\n>>> 1 + 1\\n2").splitlines()[2:]
     ['```pycon', '>>> 1 + 1', '2', '```']
     """
-    return re.sub(
-        r"^>>> .*?(?=\n\s*\n(?!>>> )|\Z)", lambda m: f"```pycon\n{m[0].rstrip()}\n```", text, flags=re.S | re.M
-    )
-
-
-def summary(path: str) -> str:
-    """The first line of the docstring of a module, by its path from the root of the checkout."""
-    docstring = ast.get_docstring(ast.parse((ROOT / path).read_text(encoding="utf-8"))) or ""
-    return docstring.splitlines()[0]
+    block = re.compile(r"^>>> .*?(?=\n\s*\n(?!>>> )|\Z)", re.DOTALL | re.MULTILINE)
+    return block.sub(lambda match: f"```pycon\n{match[0].rstrip()}\n```", text)

@@ -85,17 +85,9 @@ def normalisations() -> str:
             words(axes, (left, 0.3), title, size=8.5, where="left")
             for n, c in np.ndindex(4, 4):
                 square(axes, (left + c, 0.8 + n), KERAS if together(n, c) else LINE, 0.55 if together(n, c) else 0.3)
-        words(
-            axes, (0, 5.3), "rows: pictures and their pixels; columns: channels", size=8.5, colour=MUTED, where="left"
-        )
-        words(
-            axes,
-            (0, 6.0),
-            "orange: numbers that share one mean and variance (one length)",
-            size=8.5,
-            colour=MUTED,
-            where="left",
-        )
+        told = ("rows: pictures and their pixels; columns: channels", "orange: numbers that share their statistics")
+        for line, text in enumerate(told):
+            words(axes, (0, 5.3 + 0.7 * line), text, size=8.5, colour=MUTED, where="left")
     return drawing.svg
 
 

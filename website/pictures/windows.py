@@ -37,14 +37,8 @@ def convolution() -> str:
         words(axes, (9.7, 3.4), "=")
         grid(axes, y, (10.3, 1.9), title="y, 3x3", marked=[(row, column)])
         window = x[row : row + 3, column : column + 3]
-        sums = " ".join(f"{'+' if s >= 0 else '−'} {abs(s):g}" for s in (window * EDGE).sum(axis=1))
-        words(
-            axes,
-            (13.3, 5.7),
-            f"the rows' sums: {sums.removeprefix('+ ')}  =  {y[row, column]:g}",
-            size=8.5,
-            where="right",
-        )
+        sums = " + ".join(f"{row_sum:g}" for row_sum in (window * EDGE).sum(axis=1))
+        words(axes, (13.3, 5.7), f"the rows' sums: {sums} = {y[row, column]:g}", size=8.5, where="right")
     return drawing.svg
 
 
@@ -105,9 +99,7 @@ def same_padding() -> str:
             for o in range(outputs):
                 level = y + 1.12 + 0.16 * (o % 3)
                 axes.plot([o * stride + 0.12, o * stride + size - 0.12], [level, level], color=KERAS, linewidth=2)
-            told = (
-                f"{n} pixels, kernel {size}, stride {stride}: {outputs} outputs; zeros: {before} before, {after} after"
-            )
+            told = f"{n} pixels, kernel {size}, stride {stride}: {outputs} outputs; zeros: {before} + {after}"
             words(axes, (0, y - 0.3), told, size=8.5, where="left", colour=MUTED)
     return drawing.svg
 
