@@ -54,9 +54,9 @@ show(
 # %% [markdown]
 # ## Colour
 #
-# A colour picture has three such tables: how much red, green and blue. Grey is their weighted sum, because our eyes find
-# green bright and blue dark. So a channel is just one more axis to add up over, and later layers of a network will have
-# not 3 of them but hundreds.
+# A colour picture has three such tables: how much red, green and blue. Grey is their weighted sum, because our eyes
+# find green bright and blue dark. So a channel is just one more axis to add up over, and later layers of a network
+# will have not 3 of them but hundreds.
 
 # %%
 import numpy as np
@@ -68,11 +68,11 @@ show(sunset, *np.moveaxis(sunset, -1, 0), grey, titles=["three tables", "red", "
 # %% [markdown]
 # ## Exercise: a picture as a row
 #
-# The last layers of a network want no tables but one long row per picture. In which order? Row by row, and at each pixel
-# all channels: the order in which the numbers lie in memory. The batch axis, the first one, stays.
+# The last layers of a network want no tables but one long row per picture. In which order? Row by row, and at each
+# pixel all channels: the order in which the numbers lie in memory. The batch axis, the first one, stays.
 #
-# Fill in the blank. The next cell marks it: it calls your function with pictures of many shapes and compares each number
-# with what Keras's layer `Flatten` gives.
+# Fill in the blank. The next cell marks it: it calls your function with pictures of many shapes and compares each
+# number with what Keras's layer `Flatten` gives.
 
 
 # %% tags=["exercise"]
@@ -87,9 +87,10 @@ check_layer(flatten, "Flatten")
 # %% [markdown]
 # ## Exercise: a frame of zeros
 #
-# In the next notebook a window will slide over the picture. To let it reach the border, one puts a frame of zeros round
-# the picture. Here is a function that does it, and it is **wrong**. Run the check and read what it says: it does not only
-# compare, it finds out *what* is wrong, by trying the mistakes that people make. Then mend the function.
+# In the next notebook a window will slide over the picture. To let it reach the border, one puts a frame of zeros
+# round the picture. Here is a function that does it, and it is **wrong**. Run the check and read what it says: it
+# does not only compare, it finds out *what* is wrong, by trying the mistakes that people make. Then mend the
+# function.
 
 
 # %% tags=["exercise"]
@@ -107,7 +108,7 @@ check_layer(zero_padding, "ZeroPadding2D")
 #
 # - A batch of pictures is an array `(N, H, W, C)`.
 # - Whatever a network does is arithmetic on it.
-# - `check_layer` tells you whether your function does what a layer does, and why not. In a terminal:
-#   `minicnn check my_file.py:zero_padding --layer ZeroPadding2D`.
+# - `check_layer` tells you whether your function does what a layer does, and why not. In a terminal: `minicnn check
+#   my_file.py:zero_padding --layer ZeroPadding2D`.
 #
 # Next: a window that slides.

@@ -9,9 +9,9 @@
 # %% [markdown]
 # # 2. Convolution by hand
 #
-# Is there an edge here, with bright on the left and dark on the right? Take the pixels on the left and subtract those on
-# the right: the result is large where there is such an edge, and near zero where all is even. That is a convolution.
-# Everything else in this notebook is bookkeeping.
+# Is there an edge here, with bright on the left and dark on the right? Take the pixels on the left and subtract those
+# on the right: the result is large where there is such an edge, and near zero where all is even. That is a
+# convolution. Everything else in this notebook is bookkeeping.
 
 # %%
 import numpy as np
@@ -25,8 +25,8 @@ kernel = np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]], float)
 numbers(x, kernel, titles=["a picture", "a kernel"])
 
 # %% [markdown]
-# The **kernel** is a little table of weights. Lay it on the picture, multiply what lies on each other, add it all up. Here
-# it lies one row down and one column to the right:
+# The **kernel** is a little table of weights. Lay it on the picture, multiply what lies on each other, add it all up.
+# Here it lies one row down and one column to the right:
 
 # %%
 window = x[1:4, 1:4]
@@ -58,8 +58,8 @@ answers = [conv2d(face[None], k[:, :, None, None].astype(np.float32))[0][0] for 
 show(face, *answers, titles=["a face", *kernels])
 
 # %% [markdown]
-# Nobody will choose kernels by hand from here on. A network *learns* them: it begins with random ones and changes them a
-# little whenever it was wrong.
+# Nobody will choose kernels by hand from here on. A network *learns* them: it begins with random ones and changes
+# them a little whenever it was wrong.
 #
 # ## Channels and filters
 #
@@ -72,9 +72,9 @@ show(face, *answers, titles=["a face", *kernels])
 #
 # ## Exercise: your first convolution
 #
-# `x` is `(N, H, W, C)`, `kernel` is `(KH, KW, C, F)`, and the output `(N, OH, OW, F)` with `OH = H - KH + 1`. A good way:
-# two loops, over the positions `kh, kw` **of the kernel**. At each of them, all windows at once meet the same weights: a
-# piece of the picture `(N, OH, OW, C)` times a matrix `(C, F)`.
+# `x` is `(N, H, W, C)`, `kernel` is `(KH, KW, C, F)`, and the output `(N, OH, OW, F)` with `OH = H - KH + 1`. A good
+# way: two loops, over the positions `kh, kw` **of the kernel**. At each of them, all windows at once meet the same
+# weights: a piece of the picture `(N, OH, OW, C)` times a matrix `(C, F)`.
 #
 # The function below is nearly right.
 
@@ -82,7 +82,7 @@ show(face, *answers, titles=["a face", *kernels])
 # %% tags=["exercise"]
 def convolution(x, kernel):
     """(N, H, W, C), (KH, KW, C, F) -> (N, OH, OW, F)"""
-    (KH, KW, C, F), (N, H, W, _) = kernel.shape, x.shape
+    (KH, KW, _, F), (N, H, W, _) = kernel.shape, x.shape
     OH, OW = H - KH + 1, W - KW + 1
     y = np.zeros((N, OH, OW, F))
     for kh in range(KH):
@@ -97,8 +97,8 @@ check_layer(convolution, "Conv2D")
 # %% [markdown]
 # ## Strides and padding
 #
-# With **strides** the window moves on by more than one pixel; the output is that much smaller. With **"same"** padding,
-# zeros are put round the picture so that the output has `ceil(H / stride)` rows. How many zeros?
+# With **strides** the window moves on by more than one pixel; the output is that much smaller. With **"same"**
+# padding, zeros are put round the picture so that the output has `ceil(H / stride)` rows. How many zeros?
 #
 # ```
 # total  = max((OH - 1) * stride + KH - H, 0)
@@ -108,8 +108,8 @@ check_layer(convolution, "Conv2D")
 #
 # ## Exercise: the whole thing
 #
-# Now with `bias` (one number per filter, added to every output), `strides` (a pair) and `padding` ("valid" or "same").
-# Pad first (you wrote that in notebook 1), then convolve with steps.
+# Now with `bias` (one number per filter, added to every output), `strides` (a pair) and `padding` ("valid" or
+# "same"). Pad first (you wrote that in notebook 1), then convolve with steps.
 
 
 # %% tags=["exercise"]
@@ -122,7 +122,8 @@ def full_convolution(x, kernel, bias=None, strides=(1, 1), padding="valid"):
 check_layer(full_convolution, "Conv2D")
 
 # %% [markdown]
-# When all is right, look at what `minicnn/ops/conv2d/loops.py` makes of it: seven loops, and the judge of every faster way.
+# When all is right, look at what `minicnn/ops/conv2d/loops.py` makes of it: seven loops, and the judge of every
+# faster way.
 #
 # ## What to take along
 #

@@ -10,8 +10,8 @@
 # # 3. ReLU and pooling
 #
 # A convolution says at each place how much the picture looks like its kernel: yes (positive), no (zero), the opposite
-# (negative). Two small steps follow it in nearly every network. **ReLU** keeps the yes and drops the rest. **Pooling**
-# keeps the loudest yes of a neighbourhood and forgets where exactly it was.
+# (negative). Two small steps follow it in nearly every network. **ReLU** keeps the yes and drops the rest.
+# **Pooling** keeps the loudest yes of a neighbourhood and forgets where exactly it was.
 
 # %%
 import numpy as np
@@ -30,8 +30,8 @@ show(face, found[0], kept[0], pooled[0], titles=["face", "convolved", "ReLU", "m
 # %% [markdown]
 # ## Why bend at all?
 #
-# Two convolutions in a row are again a convolution: adding up sums gives a sum. A hundred layers without anything between
-# them could do no more than one. ReLU, $y = \max(x, 0)$, is the smallest possible bend, and it is enough.
+# Two convolutions in a row are again a convolution: adding up sums gives a sum. A hundred layers without anything
+# between them could do no more than one. ReLU, $y = \max(x, 0)$, is the smallest possible bend, and it is enough.
 #
 # ## Exercise: ReLU
 
@@ -48,8 +48,8 @@ check_layer(relu, "ReLU")
 # %% [markdown]
 # ## Max pooling
 #
-# Cut every channel into windows of 2x2 that do not overlap, and keep the largest number of each. The picture is then half
-# as high and half as wide; what does not fill a window at the border is dropped: 25 becomes 12.
+# Cut every channel into windows of 2x2 that do not overlap, and keep the largest number of each. The picture is then
+# half as high and half as wide; what does not fill a window at the border is dropped: 25 becomes 12.
 
 # %%
 x = np.array([[1, 5, 2, 2], [3, 4, 0, 1], [6, 2, 7, 7], [1, 0, 3, 7]], np.float32)
@@ -58,8 +58,8 @@ numbers(x, MaxPooling2D()(x[None, :, :, None]), titles=["x", "y"])
 # %% [markdown]
 # ## Exercise: max pooling
 #
-# For windows of any `pool_size` that do not overlap. It can be done without a loop: reshape `(N, H, W, C)` so that every
-# window gets axes of its own, `(N, OH, KH, OW, KW, C)`, and take the maximum over two of them.
+# For windows of any `pool_size` that do not overlap. It can be done without a loop: reshape `(N, H, W, C)` so that
+# every window gets axes of its own, `(N, OH, KH, OW, KW, C)`, and take the maximum over two of them.
 
 
 # %% tags=["exercise"]
@@ -95,8 +95,9 @@ check_layer(average_pooling, "AveragePooling2D")
 # %% [markdown]
 # ## How far does a unit see?
 #
-# After one 3x3 convolution a number depends on 3x3 pixels; after a pooling and another convolution, on 8x8. Going back
-# layer by layer, a field of $r$ positions becomes $(r - 1) \cdot stride + kernel$. For the small network of this project:
+# After one 3x3 convolution a number depends on 3x3 pixels; after a pooling and another convolution, on 8x8. Going
+# back layer by layer, a field of $r$ positions becomes $(r - 1) \cdot stride + kernel$. For the small network of this
+# project:
 
 # %%
 from minicnn import face_cnn

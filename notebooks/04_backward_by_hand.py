@@ -9,17 +9,18 @@
 # %% [markdown]
 # # 4. Backward by hand
 #
-# A network makes numbers, a loss says how wrong they are. To get better, we must know for every number on the way: *if it
-# were a little larger, would the loss grow or shrink, and by how much?* That is its gradient. Finding it layer by layer,
-# from the end to the beginning, is backpropagation. You need one rule for it.
+# A network makes numbers, a loss says how wrong they are. To get better, we must know for every number on the way:
+# *if it were a little larger, would the loss grow or shrink, and by how much?* That is its gradient. Finding it layer
+# by layer, from the end to the beginning, is backpropagation. You need one rule for it.
 #
 # ## The rule
 #
-# A number that had a part in several results gets, from each of them, (how much the loss changes with that result) times
-# (how much that result changes with this number), and adds it all up.
+# A number that had a part in several results gets, from each of them, (how much the loss changes with that result)
+# times (how much that result changes with this number), and adds it all up.
 #
-# Take $y = a \cdot b + c$, and let somebody tell you $\mathrm{d}y = 5$: the loss grows five times as fast as $y$. Then $a$
-# moves $y$ by $b$, so $\mathrm{d}a = 5b$; likewise $\mathrm{d}b = 5a$; and $c$ moves $y$ as it is: $\mathrm{d}c = 5$.
+# Take $y = a \cdot b + c$, and let somebody tell you $\mathrm{d}y = 5$: the loss grows five times as fast as $y$.
+# Then $a$ moves $y$ by $b$, so $\mathrm{d}a = 5b$; likewise $\mathrm{d}b = 5a$; and $c$ moves $y$ as it is:
+# $\mathrm{d}c = 5$.
 #
 # It can always be **measured**: move the number a little, and look.
 
@@ -38,13 +39,13 @@ h = 1e-5
 print("measured:", (loss(2 + h) - loss(2 - h)) / (2 * h), "  by the rule: 5 * b =", 5 * 3.0)
 
 # %% [markdown]
-# Measuring costs two runs per number, and a network has millions of them. The rule gives all of them in one pass. So one
-# uses the rule, and measures a few numbers to see that the rule was applied rightly.
+# Measuring costs two runs per number, and a network has millions of them. The rule gives all of them in one pass. So
+# one uses the rule, and measures a few numbers to see that the rule was applied rightly.
 #
 # ## Exercise: back through a ReLU
 #
-# `dy` comes in, `dx` goes out. Where `x` was positive, $y = x$. Elsewhere $y = 0$, whatever $x$ does (and at exactly 0, says
-# Keras, too). The function below has a slip in it that does not show when all of `dy` is ones.
+# `dy` comes in, `dx` goes out. Where `x` was positive, $y = x$. Elsewhere $y = 0$, whatever $x$ does (and at exactly
+# 0, says Keras, too). The function below has a slip in it that does not show when all of `dy` is ones.
 
 
 # %% tags=["exercise"]
@@ -59,10 +60,10 @@ check_layer(relu_backward, "ReLU", backward=True)
 # %% [markdown]
 # ## Exercise: back through a dense layer
 #
-# $y = xK + b$ with `x` `(N, I)`, `kernel` `(I, U)`, `bias` `(U,)`. For one number,
-# $y_{n,u} = \sum_i x_{n,i}\, K_{i,u} + b_u$. Which results did $x_{n,i}$ have a part in, and with what weight? And
-# $K_{i,u}$? And $b_u$? Each answer is a sum, and two of the sums are matrix products. If you are lost, look at the shapes:
-# only one product fits.
+# $y = xK + b$ with `x` `(N, I)`, `kernel` `(I, U)`, `bias` `(U,)`. For one number, $y_{n,u} = \sum_i x_{n,i}\,
+# K_{i,u} + b_u$. Which results did $x_{n,i}$ have a part in, and with what weight? And $K_{i,u}$? And $b_u$? Each
+# answer is a sum, and two of the sums are matrix products. If you are lost, look at the shapes: only one product
+# fits.
 
 
 # %% tags=["exercise"]
@@ -83,8 +84,8 @@ check_layer(dense_backward, "Dense", backward=True)
 # dx = (x == y) * dy
 # ```
 #
-# and it is what most people write first. Run the check: which windows does it get wrong, and why do they occur in every
-# network with ReLUs?
+# and it is what most people write first. Run the check: which windows does it get wrong, and why do they occur in
+# every network with ReLUs?
 
 
 # %% tags=["exercise"]
@@ -122,8 +123,8 @@ numbers(dy, x, gradients["kernel"], titles=["dy", "x", "dkernel: its window"])
 # %% [markdown]
 # ## Exercise: the convolution
 #
-# Take your loop over `kh, kw` from notebook 2. Forward it was `y += piece @ kernel[kh, kw]`, a dense layer. So backward,
-# each turn of the loop is the backward pass of a dense layer, and pieces overlap: add.
+# Take your loop over `kh, kw` from notebook 2. Forward it was `y += piece @ kernel[kh, kw]`, a dense layer. So
+# backward, each turn of the loop is the backward pass of a dense layer, and pieces overlap: add.
 
 
 # %% tags=["exercise"]
@@ -138,8 +139,9 @@ check_layer(convolution_backward, "Conv2D", backward=True)
 # %% [markdown]
 # ## The gradient check
 #
-# Who checks the checker? Nobody needs to believe a reference. `check_gradient` measures the slope of *your* function and
-# compares it with *your* gradient; here for the length of a vector, once with the right gradient and once with a wrong one.
+# Who checks the checker? Nobody needs to believe a reference. `check_gradient` measures the slope of *your* function
+# and compares it with *your* gradient; here for the length of a vector, once with the right gradient and once with a
+# wrong one.
 
 # %%
 vector = np.array([3.0, 4.0, 12.0])
@@ -147,8 +149,8 @@ print(check_gradient(lambda v: float(np.sqrt((v**2).sum())), lambda v: v / np.sq
 print(check_gradient(lambda v: float(np.sqrt((v**2).sum())), lambda v: v, vector))
 
 # %% [markdown]
-# And a layer of minicnn, all its parameters included. `x` has to be float64: with seven digits, a difference of two nearly
-# equal numbers is mostly rounding.
+# And a layer of minicnn, all its parameters included. `x` has to be float64: with seven digits, a difference of two
+# nearly equal numbers is mostly rounding.
 
 # %%
 layer = Conv2D(3, 3, strides=2, padding="same")

@@ -9,8 +9,8 @@
 # %% [markdown]
 # # 5. The same sums, faster
 #
-# A convolution is defined by seven loops. Everything in this notebook computes the same numbers; only the time differs, by
-# a factor that you will measure on your own machine. Close what else is running.
+# A convolution is defined by seven loops. Everything in this notebook computes the same numbers; only the time
+# differs, by a factor that you will measure on your own machine. Close what else is running.
 
 # %%
 import time
@@ -38,8 +38,8 @@ def seconds(function, least=0.2):
 # %% [markdown]
 # ## First, count
 #
-# $N \cdot OH \cdot OW \cdot F \cdot KH \cdot KW \cdot C$ multiplications, and as many additions. For one 56x56 picture with 64
-# channels and 64 filters of 3x3, the third convolution of VGG-Face for a picture half as large:
+# $N \cdot OH \cdot OW \cdot F \cdot KH \cdot KW \cdot C$ multiplications, and as many additions. For one picture of
+# 56x56 pixels with 64 channels, and 64 filters of 3x3:
 
 # %%
 N, H, W, C, F = 1, 56, 56, 64, 64
@@ -51,8 +51,8 @@ print(f"{operations / 1e6:.0f} million operations")
 # %% [markdown]
 # ## The loops
 #
-# `algorithm="loops"` is the definition in Python. The whole picture would take minutes, so we take a corner of it, and
-# calculate.
+# `algorithm="loops"` is the definition in Python. The whole picture would take minutes, so we take a corner of it,
+# and calculate.
 
 # %%
 small, few = x[:, :6, :6, :8], kernel[:, :, :8, :8]
@@ -63,13 +63,13 @@ print(f"{per_operation * 1e9:.0f} ns for each operation; the whole picture: {per
 # %% [markdown]
 # ## im2col: one product of two matrices
 #
-# Write the numbers under every window as a row. Then all outputs together are one matrix product, and NumPy hands that to a
-# library that has been polished for decades.
+# Write the numbers under every window as a row. Then all outputs together are one matrix product, and NumPy hands
+# that to a library that has been polished for decades.
 #
 # ## Exercise: im2col
 #
-# Build the matrix `columns` `(N*OH*OW, KH*KW*C)` from slices of `x` (a loop over `kh, kw`, as before), multiply it by the
-# kernel as a matrix `(KH*KW*C, F)`, and reshape. The order within a row must be the order in which
+# Build the matrix `columns` `(N*OH*OW, KH*KW*C)` from slices of `x` (a loop over `kh, kw`, as before), multiply it by
+# the kernel as a matrix `(KH*KW*C, F)`, and reshape. The order within a row must be the order in which
 # `kernel.reshape(-1, F)` has its rows: `kh`, then `kw`, then `c`.
 
 
@@ -85,14 +85,14 @@ check_layer(im2col_convolution, "Conv2D")
 # %% [markdown]
 # ## Direct: no matrix at all
 #
-# The rows of that matrix already lie in the picture, one shifted by a pixel from the next. The **register kernel** reads
-# them where they are: it keeps a tile of sums (14 rows by 32 filters where the processor has AVX-512) in registers until
-# they are complete. `minicnn/ops/micro_kernel.py` tells how.
+# The rows of that matrix already lie in the picture, one shifted by a pixel from the next. The **register kernel**
+# reads them where they are: it keeps a tile of sums (14 rows by 32 filters where the processor has AVX-512) in
+# registers until they are complete. `minicnn/ops/micro_kernel.py` tells how.
 #
 # ## Winograd: fewer multiplications
 #
-# Neighbouring windows overlap, so they multiply the same pixels again and again. Winograd's algorithm makes 4 outputs of a
-# 3-tap filter from 6 products instead of 12. For two outputs of one row it fits into four lines:
+# Neighbouring windows overlap, so they multiply the same pixels again and again. Winograd's algorithm makes 4 outputs
+# of a 3-tap filter from 6 products instead of 12. For two outputs of one row it fits into four lines:
 
 # %%
 d, g = np.array([1.0, 4.0, 2.0, 5.0]), np.array([3.0, 1.0, 2.0])  # four pixels, three weights
@@ -104,8 +104,8 @@ print("four products:", m1 + m2 + m3, m2 - m3 - m4)
 print("six products: ", d[0:3] @ g, d[1:4] @ g)
 
 # %% [markdown]
-# What the weights need (the sums with $g$) is computed once per kernel, and what the pixels need once per tile, for all
-# filters.
+# What the weights need (the sums with $g$) is computed once per kernel, and what the pixels need once per tile, for
+# all filters.
 #
 # ## The race
 
@@ -133,8 +133,8 @@ for name in names:
 
 # %% [markdown]
 # Which one wins depends on the shape. Winograd wants 3x3 windows, stride 1 and many channels; with few channels its
-# transforms cost more than they save. `algorithm="auto"` knows; `minicnn bench --algorithms --layer conv` shows it for any
-# shape.
+# transforms cost more than they save. `algorithm="auto"` knows; `minicnn bench --algorithms --layer conv` shows it
+# for any shape.
 #
 # ## What to take along
 #

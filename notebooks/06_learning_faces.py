@@ -9,17 +9,18 @@
 # %% [markdown]
 # # 6. Learning faces
 #
-# All the pieces are there: layers forward, layers backward. Now a network looks at five pictures of each of 40 people and is
-# then asked about five others.
+# All the pieces are there: layers forward, layers backward. Now a network looks at five pictures of each of 40 people
+# and is then asked about five others.
 
 # %%
 import numpy as np
 from course import faces, show
 from matplotlib import pyplot as plt
 
-from minicnn import Adam, Augment, SparseCategoricalCrossentropy, check_layer, face_cnn
+from minicnn import Adam, Augment, AveragePooling2D, SparseCategoricalCrossentropy, check_layer, face_cnn
 
 x, persons = faces()
+x = AveragePooling2D()(x)  # half as high and half as wide: a quarter of the work
 shot = np.arange(400) % 10
 train, test = shot < 5, shot >= 5
 print(x[train].shape, "to learn from,", x[test].shape, "to be tested on")
@@ -28,8 +29,8 @@ print(x[train].shape, "to learn from,", x[test].shape, "to be tested on")
 # ## What is "wrong", as one number?
 #
 # The network gives 40 scores. Softmax makes probabilities of them, $p_i = e^{x_i} / \sum_j e^{x_j}$, and the loss is
-# $-\log p$ of the right person: 0 for "certain, and right"; for "certain, and wrong" it has no limit. A network that knows
-# nothing says 1/40 for everybody:
+# $-\log p$ of the right person: 0 for "certain, and right"; for "certain, and wrong" it has no limit. A network that
+# knows nothing says 1/40 for everybody:
 
 # %%
 print("loss of knowing nothing:", -np.log(1 / 40))
@@ -37,9 +38,9 @@ print("loss of knowing nothing:", -np.log(1 / 40))
 # %% [markdown]
 # ## Exercise: the gradient of it all
 #
-# Softmax and cross-entropy together have the simplest gradient of all: *what you said, minus what is true*, and divided by
-# the number of pictures, because the loss is a mean. `y_true` are rows with a 1 at the right person, `y_pred` the scores;
-# `from_logits=True` says that they are scores and no probabilities (here it always is).
+# Softmax and cross-entropy together have the simplest gradient of all: *what you said, minus what is true*, and
+# divided by the number of pictures, because the loss is a mean. `y_true` are rows with a 1 at the right person,
+# `y_pred` the scores; `from_logits=True` says that they are scores and no probabilities (here it always is).
 
 
 # %% tags=["exercise"]
@@ -64,16 +65,16 @@ check_layer(from_scores, "CategoricalCrossentropy", backward=True)
 # %% [markdown]
 # ## Exercise: the step
 #
-# An optimiser moves every weight against its gradient. With **momentum** it does so like a ball that rolls: it remembers its
-# last step. Keras writes it as $m \leftarrow \mu\, m - \eta\, g$ and then $p \leftarrow p + m$. (`momentum` is the memory
-# $m$, `mu` the setting.) Below is what one often sees instead. Is it the same?
+# An optimiser moves every weight against its gradient. With **momentum** it does so like a ball that rolls: it
+# remembers its last step. Keras writes it as $m \leftarrow \mu\, m - \eta\, g$ and then $p \leftarrow p + m$.
+# (`momentum` is the memory $m$, `mu` the setting.) Below is what other frameworks do. Is it the same?
 
 
 # %% tags=["exercise"]
 def sgd(variable, gradient, momentum, learning_rate, mu):
-    """The new variable, and the new momentum"""
-    momentum = mu * momentum + (1 - mu) * gradient
-    return variable - learning_rate * momentum, momentum
+    """The new variable"""
+    momentum = mu * momentum + gradient
+    return variable - learning_rate * momentum
 
 
 # %% tags=["check"]
@@ -82,12 +83,12 @@ check_layer(sgd, "SGD")
 # %% [markdown]
 # ## Train
 #
-# `face_cnn` has five convolutions, each followed by batch normalisation and ReLU, and one dense layer at the end. It is shown
-# all 200 pictures in each epoch, every time shifted, turned and mirrored a little: two hundred pictures are few, and a face
-# that moved is still the same face.
+# `face_cnn` has five convolutions, each followed by batch normalisation and ReLU, and one dense layer at the end. It
+# is shown all 200 pictures in each epoch, every time shifted, turned and mirrored a little: two hundred pictures are
+# few, and a face that moved is still the same face.
 
 # %%
-model = face_cnn(input_shape=(112, 92, 1), classes=40, softmax=False)
+model = face_cnn(input_shape=x.shape[1:], classes=40, softmax=False)
 model.compile(Adam(2e-3), SparseCategoricalCrossentropy(from_logits=True), ["accuracy"])
 history = model.fit(
     x[train],
@@ -140,6 +141,7 @@ show(*np.moveaxis(model.up_to("relu1").predict(x[:1])[0], -1, 0), columns=8)
 #
 # - Loss, gradient, step, again. There is no more to training.
 # - Only pictures that were never seen tell how good a network is.
-# - With crops instead of whole pictures, and in both engines: `minicnn demo`. Over many splits: `minicnn orl-protocol`.
+# - With crops instead of whole pictures, and in both engines: `minicnn demo`. Over many splits: `minicnn
+#   orl-protocol`.
 #
 # Next: a network with 16 layers, and Keras beside it.

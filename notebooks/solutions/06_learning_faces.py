@@ -11,6 +11,6 @@ def crossentropy_gradient(y_true, y_pred):
 
 
 def sgd(variable, gradient, momentum, learning_rate, mu):
-    """The new variable, and the new momentum"""
+    """The new variable"""
     momentum = mu * momentum - learning_rate * gradient
-    return variable + momentum, momentum
+    return variable + momentum
