@@ -15,6 +15,7 @@
 # The faces are the AT&T/ORL set: 40 people, 10 pictures of each, taken at the Olivetti Research Laboratory.
 
 # %%
+import numpy as np
 from course import faces, numbers, show
 
 from minicnn import check_layer
@@ -27,24 +28,24 @@ show(*pictures[::40][:6])
 # The shape says `(N, H, W, C)`: 400 pictures, 112 rows, 92 columns, 1 channel. Every array of pictures in this course
 # has its axes in this order.
 #
-# One picture, and the corner of its left eye, as what it is:
+# One picture, and one of its eyes, as what it is:
 
 # %%
 face = pictures[3]
-eye = face[44:52, 20:34]
-show(face, eye, titles=["112 x 92 numbers", "8 x 14 of them"])
+eye = face[37:48, 48:66]
+show(face, eye, titles=["112 x 92 numbers", "11 x 18 of them"])
 numbers(255 * eye, titles=["the same, from 0 (black) to 255 (white)"])
 
 # %% [markdown]
 # ## Arithmetic that you can see
 #
-# Twice as much contrast is a multiplication. A mirror is an index that runs backwards. What changes from one
-# photograph to the next is a subtraction.
+# Twice as much contrast is a multiplication by 2, seen from the middle grey. A mirror is an index that runs
+# backwards. What changes from one photograph to the next is a subtraction.
 
 # %%
 show(
     face,
-    0.5 + 2 * (face - 0.5),
+    np.clip(0.5 + 2 * (face - 0.5), 0, 1),
     face[:, ::-1],
     face[::2, ::2],
     pictures[4] - face,
@@ -59,8 +60,6 @@ show(
 # will have not 3 of them but hundreds.
 
 # %%
-import numpy as np
-
 sunset = np.stack([face[..., 0], face[..., 0] ** 2, face[..., 0] ** 3], axis=-1)  # (H, W) -> (H, W, 3)
 grey = sunset @ np.array([0.299, 0.587, 0.114])  # (H, W, 3) @ (3,) -> (H, W)
 show(sunset, *np.moveaxis(sunset, -1, 0), grey, titles=["three tables", "red", "green", "blue", "grey again"])

@@ -52,11 +52,11 @@ show(*pictures[:12], titles=[names[i] for i in who[:12]])
 # cut out and scaled. (A network that was trained on one kind of crop is lost with another.)
 
 # %%
-others, persons = crops(range(24), shots=6, size=SIZE)
+others, persons = crops(range(24), shots=5, size=SIZE)
 model = face_cnn((SIZE, SIZE, 1), classes=24, softmax=False)
 model.compile(Adam(2e-3), SparseCategoricalCrossentropy(from_logits=True), ["accuracy"])
 history = model.fit(
-    others, persons, epochs=30, batch_size=24, augment=Augment(shift=0.05, rotate=8, zoom=0.08), verbose=0
+    others, persons, epochs=25, batch_size=20, augment=Augment(shift=0.05, rotate=8, zoom=0.08), verbose=0
 )
 print(f"of its own people, while they move: {history.history['accuracy'][-1]:.0%} right")
 

@@ -31,8 +31,8 @@ def typeset(page: str) -> str:
 
 
 def displayed(latex: str) -> str:
-    """A formula on lines of its own, which scrolls where the screen is narrower than it."""
-    lines = [line.strip() for line in latex.split(r"\\")]
+    """A formula on lines of its own, with fractions in full size; it scrolls where the screen is narrower than it."""
+    lines = [line.strip().replace(r"\frac", r"\dfrac") for line in latex.split(r"\\")]
     return f'<div class="formula" tabindex="0">{"".join(f"<p>{svg(line)}</p>" for line in lines if line)}</div>'
 
 
