@@ -132,7 +132,7 @@ for name in names:
     print(f"{name:18} largest error {error:.1e}")
 
 # %% [markdown]
-# Which one wins depends on the shape. Winograd wants 3x3 windows, stride 1 and many channels; with few channels its
+# Which one wins depends on the shape. Winograd wants small windows, stride 1 and many channels; with few channels its
 # transforms cost more than they save. `algorithm="auto"` knows; `minicnn bench --algorithms --layer conv` shows it
 # for any shape.
 #
