@@ -54,7 +54,7 @@ peers: .venv/.dev ## install the other frameworks for `make bench`: PyTorch, ONN
 	$(INSTALL) -e '.[peers]'
 
 docs: .venv/.dev ## the documentation as a site in site/, built strictly: a warning is an error
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 course: .venv/.dev ## bring the notebooks of the course and their scripts together, whichever was changed last
 	$(BIN)/python -m jupytext --sync notebooks/0*.py

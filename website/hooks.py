@@ -30,10 +30,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """What a chapter's front matter says of it, below its title."""
-    place = page.file.src_uri
-    if place in pages.PAGES.values():
-        return markdown if place != "architecture.md" else pages.moved(markdown, "docs/architecture.md")
-    return chapters.headed(markdown, page.meta, place)
+    return chapters.headed(markdown, page.meta, page.file.src_uri)
 
 
 def on_page_content(html: str, page: Any, **_: Any) -> str:

@@ -23,11 +23,10 @@ def public_names() -> dict[str, tuple[str, ...]]:
 
 def modules() -> dict[str, list[str]]:
     """Titles of parts, and the modules of each in reading order."""
-    operations = [_module(path) for path in sorted((ROOT / OPERATIONS).glob("*.py")) if path.name != "__init__.py"]
-    algorithms = [_module(path) for path in sorted((ROOT / OPERATIONS / "conv2d").glob("*.py"))]
+    operations = [_module(path) for path in sorted((ROOT / OPERATIONS).rglob("*.py"))]
     return {
         "What you import": list(public_names()),
-        "Operations": [*algorithms, *(name for name in operations if name not in public_names())],
+        "Operations": [module for module in operations if module not in public_names()],
         "Beside minicnn": list(ELSEWHERE),
     }
 
@@ -46,11 +45,16 @@ def pages() -> dict[str, str]:
 def navigation() -> list[dict[str, object]]:
     """The reference's part of the table of contents."""
     parts: list[dict[str, object]] = [{"Names": "reference/index.md"}]
-    return parts + [{title: [{m: place(m)} for m in names]} for title, names in modules().items()]
+    return parts + [{title: [{_short(m): place(m)} for m in names]} for title, names in modules().items()]
 
 
 def _module(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _short(module: str) -> str:
+    """A module's name as the table of contents shows it, which is narrow."""
+    return module.removeprefix("minicnn.").removeprefix("ops.")
 
 
 def _page(module: str) -> str:

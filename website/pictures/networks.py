@@ -6,19 +6,21 @@ import numpy as np
 
 from minicnn.models import face_cnn
 from minicnn.report.plots import GOOD, INK, KERAS, MUTED, OURS
+from minicnn.shapes import Shape
 from website.pictures.sheet import arrow, box, sheet, words
 
-SHOWN = ("conv1", "conv2", "pool2", "conv3", "pool3", "conv4", "pool4", "conv5", "fc6")
+SHOWN = ("crop", "conv1", "conv2", "pool2", "conv3", "pool3", "conv4", "pool4", "conv5", "fc6")
 
 
 def face_cnn_strip() -> str:
     """face_cnn's layers: as high as their pictures, as wide as their channels are many."""
-    model = face_cnn()
-    shapes = {layer.name: layer.output_shape(shape) for layer, shape in _walk(model)}
-    drawn = [("crop", (200, 200, 1)), *((name, shapes[name]) for name in SHOWN)]
+    shape: Shape = (200, 200, 1)
+    shapes = {"crop": shape}
+    for layer in face_cnn(shape).layers:
+        shapes[layer.name] = shape = layer.output_shape(shape)
     with sheet(17.4, 6.9, "face-cnn-strip") as (axes, drawing):
         middle = 0.8
-        for name, shape in drawn:
+        for name, shape in ((name, shapes[name]) for name in SHOWN):
             height = 5.0 * np.sqrt(shape[0] / 200) if len(shape) == 3 else 1.2
             width = 0.3 + 0.09 * np.sqrt(shape[-1])
             colour = KERAS if name.startswith("pool") else GOOD if name.startswith("fc") else OURS
@@ -28,15 +30,6 @@ def face_cnn_strip() -> str:
                 words(axes, (middle, y), told, size=7.5, colour=INK if told == name else MUTED)
             middle += 1.75
     return drawing.svg
-
-
-def _walk(model: object) -> list[tuple[object, tuple[int, ...]]]:
-    """Each layer of a row with the shape that it is given."""
-    shape, pairs = model.input_shape, []  # type: ignore[attr-defined]
-    for layer in model.layers:  # type: ignore[attr-defined]
-        pairs.append((layer, shape))
-        shape = layer.output_shape(shape)
-    return pairs
 
 
 def chain() -> str:
