@@ -59,10 +59,15 @@ def versions() -> dict[str, str | None]:
 
 
 def cores() -> int:
-    """Processors this process may use: fewer than the machine has, in a container or under ``taskset``."""
+    """How many processors this process may use: fewer than the machine has, in a container or under ``taskset``."""
+    return len(core_numbers())
+
+
+def core_numbers() -> list[int]:
+    """The numbers of these processors, as ``os.sched_setaffinity`` takes them."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
 
 
 def processor() -> str:

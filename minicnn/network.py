@@ -125,12 +125,12 @@ class Network(NamedLayers):
 
     def forward(self, x: Tensors, context: Context = INFERENCE) -> tuple[Tensors, list[Cache]]:
         """The output, and one cache per use of a layer."""
-        outputs, caches = passes.forward(self.graph, self._as_inputs(x), context)
+        outputs, caches = passes.forward(self.graph, self.as_inputs(x), context)
         return one_or_all(outputs), caches
 
     def infer(self, x: Tensors) -> Tensors:
         """Inference on one batch; keeps no cache."""
-        return one_or_all(passes.infer(self.graph, self._as_inputs(x)))
+        return one_or_all(passes.infer(self.graph, self.as_inputs(x)))
 
     def backward(
         self, dy: Tensors, caches: list[Cache], *, input_gradient: bool = False
@@ -140,15 +140,7 @@ class Network(NamedLayers):
         dx, gradients = passes.backward(self.graph, dys, caches, input_gradient=input_gradient)
         return (None if dx is None else one_or_all(dx)), gradients
 
-    def set_weights(self, weights: Mapping[str, Array]) -> None:
-        self.require_built()
-        super().set_weights(weights)
-
-    def next_state(self, caches: list[Cache]) -> Params:
-        """Moving statistics after a training step, under their addresses."""
-        return passes.next_state(self.graph, caches)
-
-    def _as_inputs(self, x: Tensors) -> list[Array]:
+    def as_inputs(self, x: Tensors) -> list[Array]:
         """Numbers of any real type, in the network's dtype; anything else is an error that says what fits."""
         self.require_built()
         several = self._each(x, self.graph.inputs, "x")
@@ -156,6 +148,14 @@ class Network(NamedLayers):
         if len({len(array) for array in arrays}) > 1:
             raise ShapeError(explain("as many of every input", f"{[len(array) for array in arrays]}"))
         return arrays
+
+    def set_weights(self, weights: Mapping[str, Array]) -> None:
+        self.require_built()
+        super().set_weights(weights)
+
+    def next_state(self, caches: list[Cache]) -> Params:
+        """Moving statistics after a training step, under their addresses."""
+        return passes.next_state(self.graph, caches)
 
     def _each(self, x: Tensors, count: int, what: str) -> list[Any]:
         """``x`` as a list with one array for each of ``count`` inputs or outputs."""

@@ -35,6 +35,17 @@ def forward(graph: Graph, inputs: Sequence[Array], context: Context) -> tuple[li
     return _flow(graph, inputs, context, caches), caches
 
 
+def every_value(graph: Graph, inputs: Sequence[Array], context: Context) -> tuple[list[Array], list[Cache]]:
+    """(every value, one cache per node): a forward pass in which each layer is computed by itself, and nothing is let
+    go of. The same numbers as ``forward``, bit for bit, and those between layers that are otherwise fused."""
+    values, caches = list(inputs), []
+    for node in graph.nodes:
+        y, cache = node.layer.forward(node.pick(values), context)
+        values.append(y)
+        caches.append(cache)
+    return values, caches
+
+
 def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     """Every output; nothing is remembered."""
     return _flow(graph, inputs, INFERENCE, None)
@@ -61,9 +72,17 @@ def _flow(graph: Graph, inputs: Sequence[Array], context: Context, caches: list[
 
 
 def backward(
-    graph: Graph, dys: Sequence[Array], caches: Sequence[Cache], *, input_gradient: bool = False
+    graph: Graph,
+    dys: Sequence[Array],
+    caches: Sequence[Cache],
+    *,
+    input_gradient: bool = False,
+    dvalues: dict[int, Array] | None = None,
 ) -> tuple[list[Array] | None, Gradients]:
-    """(the gradient of every input or None, the gradient of every trainable parameter under its address)."""
+    """(the gradient of every input or None, the gradient of every trainable parameter under its address).
+
+    The gradient of every value that is visited is left in ``dvalues``, if that is given.
+    """
     wanted = _wanted(graph, input_gradient)
     arrived: dict[int, list[Array]] = {}  # value -> its gradients, one from each of its readers
     gradients: Gradients = {}
@@ -74,7 +93,10 @@ def backward(
         if not wanted[value]:  # nothing that learns stands before it
             continue
         below = any(wanted[source] for source in sources)
-        dx, own = layer.backward(_together(arrived.pop(value)), caches[place], input_gradient=below)
+        dy = _together(arrived.pop(value))
+        if dvalues is not None:
+            dvalues[value] = dy
+        dx, own = layer.backward(dy, caches[place], input_gradient=below)
         parts: Sequence[Any] = dx if layer.merges and dx is not None else [dx] * len(sources)
         for source, part in zip(sources, parts, strict=True):
             if wanted[source]:

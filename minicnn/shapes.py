@@ -119,6 +119,27 @@ class Window:
         rows, columns = (_same(n, span, s) for n, span, s in zip((height, width), self.span, self.strides, strict=True))
         return rows, columns
 
+    def reads(self, height: int, width: int) -> tuple[Array, Array]:
+        """Who reads what: for rows and for columns a table (K, 3) of (output, tap, position inside the picture).
+
+        Along each axis, position = output * stride + tap * dilation - padding before. Taps that fall on padding are
+        left out. One output's rows say where its taps lie, one position's rows which outputs see it. Raises as
+        ``output_size`` does.
+        """
+        rows, columns = (
+            _reads(n, outputs, k, s, d, pad[0])
+            for n, outputs, k, s, d, pad in zip(
+                (height, width),
+                self.output_size(height, width),
+                self.size,
+                self.strides,
+                self.dilation,
+                self.pads(height, width),
+                strict=True,
+            )
+        )
+        return rows, columns
+
     def output_size(self, height: int, width: int) -> Pair:
         """(OH, OW) for an input of height x width. Raises ShapeError when the window does not fit even once."""
         pads = self.pads(height, width)
@@ -135,6 +156,13 @@ class Window:
                 )
             )
         return oh, ow
+
+
+def _reads(n: int, outputs: int, size: int, stride: int, dilation: int, before: int) -> Array:
+    output, tap = np.indices((outputs, size)).reshape(2, -1)
+    position = output * stride + tap * dilation - before
+    inside = (position >= 0) & (position < n)
+    return np.stack([output, tap, position], axis=1)[inside]
 
 
 def _same(n: int, span: int, stride: int) -> Pair:

@@ -51,6 +51,11 @@ def keras_twin(model: Model, *, dtype: str | None = None) -> Any:
 
     Raises StateError for a model that is not built, OptionError for a layer that Keras does not have.
     """
+    return twin_and_values(model, dtype=dtype)[0]
+
+
+def twin_and_values(model: Model, *, dtype: str | None = None) -> tuple[Any, list[Any]]:
+    """``keras_twin``, and Keras's symbolic tensor for each value of ``model``, counted as in ``minicnn.graph``."""
     model.require_built()
     keras, dtype = load_keras(), dtype or str(model.dtype)
     layers = {layer.name: keras_layer(layer, dtype=dtype) for layer in model.layers}
@@ -64,7 +69,7 @@ def keras_twin(model: Model, *, dtype: str | None = None) -> Any:
     weights = model.weights
     for address, variable in keras_variables(twin).items():
         variable.assign(weights[address].astype(dtype))
-    return twin
+    return twin, values
 
 
 def keras_optimizer(optimizer: Any) -> Any:

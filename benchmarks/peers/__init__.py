@@ -7,8 +7,7 @@
     worker.py       the worker's side: pin the threads, build, compute, time
     rounds.py       the judge and the clock: agreement first, then rounds in turn, medians of ratios
     fresh.py        what needs a new process each time: start-up time and peak memory
-    roofline.py     measured peak and bandwidth, and where each layer of a network stands below them
-    plot.py         ... as a picture
+    plot.py         where each layer stands below the machine's limits, as a picture
     suite.py        all of it in a row, and the record of the machine
     tables.py       the results for a terminal and for a page of Markdown
     *_peer.py       one framework each; catalogue.py knows them all without importing any

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 
-from benchmarks.peers.roofline import Limits, intensity
 from benchmarks.peers.statistics import spread
 from benchmarks.peers.suite import Run
 from benchmarks.peers.work import MATMUL
+from minicnn.roofline import Limits
 
 Point = tuple[str, float, float, float | None, str]  # work, flops per byte, our GFLOP/s, theirs, whose
 
@@ -22,7 +22,7 @@ def points(run: Run) -> list[Point]:
         other = result.fastest()
         theirs = result.flops / spread(other.rounds).median / 1e9 if other else None
         rate = result.flops / spread(ours.rounds).median / 1e9
-        found.append((name, intensity(work), rate, theirs, other.peer if other else ""))
+        found.append((name, work.intensity(), rate, theirs, other.peer if other else ""))
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -23,12 +22,12 @@ from benchmarks.peers.claims import (
     verdict,
     works_of,
 )
-from benchmarks.peers.roofline import Limits, limits
 from benchmarks.peers.rounds import Pace, Team, measure
 from benchmarks.peers.statistics import Result
 from benchmarks.peers.work import FORWARD, Work
 from minicnn import environment
 from minicnn.errors import OptionError, explain
+from minicnn.roofline import Limits, limits
 
 SCHEMA = 1
 SUITES = ("must-show", "networks", "layers", "roofline", "all")
@@ -136,7 +135,7 @@ def roofline_works(network: str = "vgg224", batch: int = 8) -> list[Work]:
 
 def cores_to_use(threads: int | None) -> list[int]:
     """The first ``threads`` of the cores this process may use; all of them without a number. Raises OptionError."""
-    allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(environment.cores()))
+    allowed = environment.core_numbers()
     if threads is not None and not 1 <= threads <= len(allowed):
         raise OptionError(explain(f"--threads from 1 to {len(allowed)}, the cores there are", threads))
     return allowed[:threads]

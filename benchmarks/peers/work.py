@@ -72,6 +72,10 @@ class Work:
         per_picture = sum(layer.flops for layer in self.layers())
         return per_picture * self.batch * (1 if self.direction == FORWARD else 3)
 
+    def intensity(self) -> float:
+        """Flops per byte that must at least be moved: see ``minicnn.roofline``."""
+        return self.flops() / sum(size.bytes(self.batch) for size in self.layers())
+
     def layers(self) -> list[LayerSize]:
         """The size of every layer, found without allocating its weights."""
         from minicnn.layers import LAYERS

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import json
-import math
 import shlex
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from minicnn.errors import MinicnnError
+from minicnn.report.text import strict
 
 FAILED = 1  # exit code for what was refused, and for a comparison that does not hold; 2 is wrong usage, 0 only success
 
@@ -91,19 +91,6 @@ def print_json(data: Any) -> None:
 def to_json(data: Any) -> str:
     """``data`` as strict JSON."""
     return json.dumps(strict(data), indent=2, ensure_ascii=False, allow_nan=False)
-
-
-def strict(data: Any) -> Any:
-    """``data`` with everything JSON cannot say turned into something it can."""
-    if isinstance(data, dict):
-        return {str(key): strict(value) for key, value in data.items()}
-    if isinstance(data, (list, tuple)):
-        return [strict(value) for value in data]
-    if hasattr(data, "tolist"):  # NumPy's numbers and arrays
-        return strict(data.tolist())
-    if isinstance(data, float) and not math.isfinite(data):
-        return str(data)
-    return data if isinstance(data, (str, int, float, bool, type(None))) else str(data)
 
 
 class Column(NamedTuple):

@@ -20,6 +20,8 @@ from minicnn.cli import (
     detectors,
     doctor,
     evaluate,
+    explain,
+    explore,
     find,
     orl_protocol,
     parity,
@@ -57,6 +59,8 @@ app.command()(verify.verify)
 app.command()(find.find)
 app.command()(orl_protocol.orl_protocol)
 app.command()(compare.compare)
+app.command()(explain.explain)
+app.command()(explore.explore)
 app.command()(check.check)
 app.command()(parity.parity)
 app.command()(summary.summary)

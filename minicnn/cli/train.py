@@ -47,6 +47,9 @@ def train(
     settings: Settings = None,
     weights: Annotated[Path | None, typer.Option(help="Start from the weights of a network (.npz).")] = None,
     freeze: Annotated[str, typer.Option(help="Layers that do not learn: conv1,bn1 or conv*.")] = "",
+    snapshots: Annotated[
+        int, typer.Option(min=0, help="Keep the network every so many epochs, for `minicnn explore RUN`; 0: do not.")
+    ] = 0,
     seed: Annotated[int, typer.Option(min=0, help="All chance follows from it.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in RUN as it was begun.")] = False,
     json: console.Json = False,
@@ -89,7 +92,7 @@ def train(
             views=views,
         ).changed(settings or ())
         chosen = tuple(name.strip() for name in freeze.split(",") if name.strip())
-        choices = steps.Choices(model, backend, seed, weights, chosen)
+        choices = steps.Choices(model, backend, seed, weights, chosen, snapshots)
         run, network, notes = steps.begin(console.output_folder(out), faces, recipe, choices)
         for note in notes:
             console.note(note)

@@ -25,6 +25,7 @@ from minicnn.model import Model
 from minicnn.recognition.networks import embedding_layer, freeze, make_network, start_from
 from minicnn.recognition.recipe import Recipe, Samples
 from minicnn.recognition.run import HISTORY, PLOTS, Run, RunConfig
+from minicnn.recognition.snapshots import Snapshots
 from minicnn.recognition.train import Data, finish, read_history, train
 from minicnn.recognition.unknown import Threshold
 from minicnn.report.run_plots import run_plots
@@ -51,6 +52,7 @@ class Choices:
     seed: int
     weights: Path | None
     freeze: tuple[str, ...]
+    snapshots: int = 0  # epochs from one kept network to the next; 0: none is kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +120,7 @@ def begin(out: Path, dataset: Dataset, recipe: Recipe, choices: Choices) -> tupl
             "views": recipe.views,
             "weights": str(choices.weights) if choices.weights else None,
             "frozen": list(choices.freeze),
+            "snapshots": choices.snapshots,
             "data": dataset.fingerprint,
             "training_pictures": len(data.train.labels),
             "validation_pictures": 0 if data.validation is None else len(data.validation.labels),
@@ -149,10 +152,12 @@ def carry_out(
     callbacks: Sequence[Callback] = (),
     say: Callable[[str], None] = lambda what: None,
 ) -> Trained:
-    """Train to the end, then write gallery, thresholds and plots."""
+    """Train to the end, then write gallery, thresholds and plots. Networks are kept as the run's settings say."""
+    every = run.config.settings.get("snapshots", 0)
+    keeping = [Snapshots(run, model, every)] if every else []
     steps = len(recipe.batches(dataset.data.train, len(dataset.data.people), run.config.seed))
     trainer = make_trainer(run.config.backend, model, recipe, steps)
-    train(run, trainer, recipe, dataset.data, resume=resume, callbacks=callbacks)
+    train(run, trainer, recipe, dataset.data, resume=resume, callbacks=[*keeping, *callbacks])
     say("Embedding the known faces")
     best = Run.open(run.folder)  # its model is the best one, not the last
     thresholds = finish(best, make_engine(best, best.config.backend), dataset.data, dataset.paths)

@@ -136,13 +136,18 @@ def broadcast_shape(shapes: Sequence[Shape]) -> Shape:
     """The shape of a sum or product of arrays of these shapes (with the batch). Raises ShapeError."""
     rank = max(map(len, shapes))
     try:
-        found = np.broadcast_shapes(*(_align(shape, rank) for shape in shapes))
+        found = np.broadcast_shapes(*(align(shape, rank) for shape in shapes))
     except ValueError:
         found = ()
     if not found or any(shape[0] != shapes[0][0] for shape in shapes):
         expected = "arrays (N, ...) of one shape, or with 1 where they differ"
         raise ShapeError(explain(expected, f"shapes {_listed(shapes)}"))
     return found
+
+
+def align(shape: Shape, rank: int) -> Shape:
+    """(N, C) -> (N, 1, 1, C) for rank 4."""
+    return *shape[:1], *(1,) * (rank - len(shape)), *shape[1:]
 
 
 @turns
@@ -186,20 +191,15 @@ def _check_all(arrays: Sequence[Array]) -> None:
         raise DtypeError(explain("arrays of one dtype", ", ".join(str(array.dtype) for array in arrays)))
 
 
-def _align(shape: Shape, rank: int) -> Shape:
-    """(N, C) -> (N, 1, 1, C) for rank 4."""
-    return *shape[:1], *(1,) * (rank - len(shape)), *shape[1:]
-
-
 def _aligned(array: Array, rank: int) -> Array:
-    return array.reshape(_align(array.shape, rank))
+    return array.reshape(align(array.shape, rank))
 
 
 def _sum_to(dy: Array, shape: Shape) -> Array:
     """The sum of ``dy`` over all axes in which ``shape`` has 1, or which it lacks, taken in float64."""
     if dy.shape == shape:
         return dy
-    aligned = _align(shape, dy.ndim)
+    aligned = align(shape, dy.ndim)
     axes = tuple(axis for axis, size in enumerate(aligned) if size != dy.shape[axis])
     total: Array = dy.sum(axis=axes, keepdims=True, dtype=np.float64).astype(dy.dtype)
     return total.reshape(shape)

@@ -58,6 +58,13 @@ def check_interpolation(interpolation: str) -> str:
     return interpolation
 
 
+def neighbours(phase: int, factor: int) -> tuple[int, float]:
+    """(where the first of the two rows starts, in a picture with one row more on either side; the second's share)."""
+    middle = (phase + 0.5) / factor - 0.5
+    below = math.floor(middle)
+    return below + 1, middle - below
+
+
 def _repeat_backward(dy: Array, factor: int, axis: int) -> Array:
     # axis of n*S -> n, S; a block's sum is the gradient of what it repeats
     blocks = dy.reshape(*dy.shape[:axis], dy.shape[axis] // factor, factor, *dy.shape[axis + 1 :])
@@ -70,7 +77,7 @@ def _blend(x: Array, factor: int, axis: int) -> Array:
     length = x.shape[axis]
     y = np.empty((*x.shape[:axis], length * factor, *x.shape[axis + 1 :]), x.dtype)
     for phase in range(factor):
-        start, share = _neighbours(phase, factor)
+        start, share = neighbours(phase, factor)
         first, second = _part(padded, axis, start, start + length), _part(padded, axis, start + 1, start + 1 + length)
         # as first + share * (second - first): equal neighbours give exactly themselves
         _part(y, axis, phase, None, factor)[...] = first + x.dtype.type(share) * (second - first)
@@ -81,7 +88,7 @@ def _blend_backward(dy: Array, factor: int, axis: int) -> Array:
     length = dy.shape[axis] // factor
     padded = np.zeros((*dy.shape[:axis], length + 2, *dy.shape[axis + 1 :]), dy.dtype)
     for phase in range(factor):
-        start, share = _neighbours(phase, factor)
+        start, share = neighbours(phase, factor)
         gradient = _part(dy, axis, phase, None, factor)
         to_second = dy.dtype.type(share) * gradient
         _part(padded, axis, start, start + length)[...] += gradient - to_second
@@ -90,13 +97,6 @@ def _blend_backward(dy: Array, factor: int, axis: int) -> Array:
     _part(dx, axis, 0, 1)[...] += _part(padded, axis, 0, 1)  # what was read beyond the border was the border
     _part(dx, axis, -1, None)[...] += _part(padded, axis, -1, None)
     return dx
-
-
-def _neighbours(phase: int, factor: int) -> tuple[int, float]:
-    """(where the first of the two rows starts, in a picture with one row more on either side; the second's share)."""
-    middle = (phase + 0.5) / factor - 0.5
-    below = math.floor(middle)
-    return below + 1, middle - below
 
 
 def _part(x: Array, axis: int, start: int, stop: int | None, step: int = 1) -> Array:

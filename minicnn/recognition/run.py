@@ -7,6 +7,7 @@
     plots/           loss.svg, accuracy.svg
     gallery.npz      embeddings of the training faces: ``embedding``
     threshold.json   when to say "unknown": ``unknown``
+    snapshots/       networks of earlier epochs, if they were asked for: ``snapshots``
 
 Whichever engine trained, the files are the same. Each is written whole or not at all, and each is read as if an enemy
 had made it.

@@ -116,9 +116,9 @@ def centres(trainer: Trainer, known: Samples) -> Gallery:
     return Gallery(unit_normalization(means)[0], people)
 
 
-def write_weights(run: Run, model: Model) -> None:
-    """Make ``model`` the run's network, without what its optimiser remembers."""
-    write_model(run.path(MODEL), type(model).__name__, model.config(), model.weights, None)
+def write_weights(run: Run, model: Model, name: str = MODEL) -> None:
+    """Make ``model`` the run's network (or another file of the run), without what its optimiser remembers."""
+    write_model(run.path(name), type(model).__name__, model.config(), model.weights, None)
 
 
 def finish(run: Run, engine: Engine, data: Data, paths: Sequence[str], *, rate: float = RATE) -> dict[str, Threshold]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -44,9 +45,19 @@ def png_uri(array: Array, height: int | None = None) -> str:
     image = Image.fromarray(pixels)
     if height is not None and height < image.height:
         image = image.resize((max(1, round(image.width * height / image.height)), height), Image.Resampling.LANCZOS)
+    return data_uri(png_bytes(image, optimize=True))
+
+
+def png_bytes(image: Any, *, optimize: bool = False) -> bytes:
+    """A picture of Pillow's as a PNG file; ``optimize`` takes longer to make a smaller one."""
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    image.save(buffer, "PNG", optimize=optimize)
+    return buffer.getvalue()
+
+
+def data_uri(png: bytes) -> str:
+    """A PNG file as an address that holds it."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def _pixels(array: Array) -> Array:

@@ -1,8 +1,10 @@
-"""Numbers as people read them, short enough for a narrow table."""
+"""Numbers as people read them, short enough for a narrow table; and as programs do."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 
 def count(number: float) -> str:
@@ -71,3 +73,16 @@ def percent(share: float) -> str:
     '2.5 %'
     """
     return f"{100 * share:.1f} %"
+
+
+def strict(data: Any) -> Any:
+    """``data`` with everything JSON cannot say turned into something it can: NaN into "nan", arrays into lists."""
+    if isinstance(data, dict):
+        return {str(key): strict(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [strict(value) for value in data]
+    if hasattr(data, "tolist"):  # NumPy's numbers and arrays
+        return strict(data.tolist())
+    if isinstance(data, float) and not math.isfinite(data):
+        return str(data)
+    return data if isinstance(data, (str, int, float, bool, type(None))) else str(data)

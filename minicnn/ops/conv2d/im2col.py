@@ -50,11 +50,11 @@ def forward(
     channels, filters = kernel.shape[2:]
     out = window.output_size(*x.shape[1:3])
     y = np.empty((len(x), *out, filters), x.dtype)
-    padded = _pad(x, window)
+    padded = padded_pictures(x, window)
     for g, f in _groups(groups, channels, filters):
         weights = kernel[..., f].reshape(-1, filters // groups)  # (KH, KW, C, F) -> (KH*KW*C, F)
         for n, rows in _blocks(len(x), out, weights.shape[0] * x.itemsize):
-            columns = _columns(padded[n, :, :, g], rows, out[1], window)
+            columns = image_columns(padded[n, :, :, g], rows, out[1], window)
             y[n, rows, :, f] = (columns @ weights).reshape(-1, out[1], filters // groups)
     if bias is not None:
         y += bias
@@ -86,18 +86,19 @@ def kernel_gradient(dy: Array, x: Array, kernel_shape: Shape, window: Window, gr
     size_h, size_w, channels, filters = kernel_shape
     out: Pair = dy.shape[1:3]
     dkernel = np.empty(kernel_shape, dy.dtype)
-    padded = _pad(x, window)
+    padded = padded_pictures(x, window)
     for g, f in _groups(groups, channels, filters):
         # The blocks' sums are few but long: adding them up in float64 keeps float32 as exact as its products.
         total = np.zeros((size_h * size_w * channels, filters // groups))
         for n, rows in _blocks(len(x), out, total.shape[0] * x.itemsize):
             upstream = dy[n, rows, :, f].reshape(-1, filters // groups)  # (rows, OW, F) -> (rows*OW, F)
-            total += _columns(padded[n, :, :, g], rows, out[1], window).T @ upstream
+            total += image_columns(padded[n, :, :, g], rows, out[1], window).T @ upstream
         dkernel[..., f] = total.reshape(size_h, size_w, channels, -1)  # (KH*KW*C, F) -> (KH, KW, C, F)
     return dkernel
 
 
-def _pad(x: Array, window: Window) -> Array:
+def padded_pictures(x: Array, window: Window) -> Array:
+    """x with the zeros that its window reaches into, (N, H, W, C) -> (N, PH, PW, C)."""
     pads = window.pads(*x.shape[1:3])
     return np.pad(x, ((0, 0), *pads, (0, 0))) if np.any(pads) else x
 
@@ -125,8 +126,8 @@ def _tap(picture: Array, rows: slice, width: int, kh: int, kw: int, window: Wind
     return picture[top : last_row + 1 : stride_h, left : left + (width - 1) * stride_w + 1 : stride_w]
 
 
-def _columns(picture: Array, rows: slice, width: int, window: Window) -> Array:
-    """(PH, PW, C) -> (rows*OW, KH*KW*C)"""
+def image_columns(picture: Array, rows: slice, width: int, window: Window) -> Array:
+    """The matrix for some rows of outputs: a padded picture (PH, PW, C) -> (rows*OW, KH*KW*C)."""
     (stride_h, stride_w), (dilation_h, dilation_w) = window.strides, window.dilation
     everywhere = sliding_window_view(picture, window.span, axis=(0, 1))  # -> (*, *, C, span, span), a view
     top, last_row = rows.start * stride_h, (rows.stop - 1) * stride_h

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from benchmarks.peers.work import Work
+from minicnn.environment import simd
 
 CHAINS = 12  # independent accumulators: latency 4, two units ask for 8; 16 registers hold no more than 15
 PEAK_LOOPS = 2_000_000  # some milliseconds: short enough to be left alone by others now and then
@@ -44,30 +44,26 @@ class Limits:
         return asdict(self)
 
 
-def intensity(work: Work) -> float:
-    """Flops of the direct algorithm per byte that must at least be moved."""
-    return work.flops() / sum(size.bytes(work.batch) for size in work.layers())
-
-
-def limits(threads: int, cores: list[int]) -> Limits:
-    """Measure both; a few seconds."""
-    return Limits(peak(threads, cores), bandwidth(threads, cores))
+def limits(threads: int, cores: list[int], numbers: int = ARRAY) -> Limits:
+    """Measure both; a few seconds. ``numbers``: see ``bandwidth``."""
+    return Limits(peak(threads, cores), bandwidth(threads, cores, numbers))
 
 
 def peak(threads: int, cores: list[int]) -> float:
     """GFLOP/s."""
-    from minicnn.environment import simd
-
     width = max(128, simd()["width"]) // 32
     loop, _engine = _compiled_loop(width)
     flops = 2.0 * width * CHAINS * PEAK_LOOPS * threads
     return flops / _best(lambda: _on_all(threads, cores, lambda index: loop(PEAK_LOOPS)), PEAK_REPEATS) / 1e9
 
 
-def bandwidth(threads: int, cores: list[int]) -> float:
-    """GB/s: the better of finding the largest number (reads alone) and of adding two arrays (two read, one written)."""
-    a, b, c = (np.ones(ARRAY, np.float32) for _ in range(3))
-    pieces = [slice(i * ARRAY // threads, (i + 1) * ARRAY // threads) for i in range(threads)]
+def bandwidth(threads: int, cores: list[int], numbers: int = ARRAY) -> float:
+    """GB/s: the better of finding the largest number (reads alone) and of adding two arrays (two read, one written).
+
+    ``numbers`` is the size of each of the three arrays. They must not fit the caches.
+    """
+    a, b, c = (np.ones(numbers, np.float32) for _ in range(3))
+    pieces = [slice(i * numbers // threads, (i + 1) * numbers // threads) for i in range(threads)]
 
     def add(index: int) -> None:
         np.add(a[pieces[index]], b[pieces[index]], out=c[pieces[index]])

@@ -1,0 +1,82 @@
+"""``minicnn explore``: a local page on which a network can be looked into, down to one number."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from minicnn.cli import console
+from minicnn.cli.options import RunDetector, RunLandmarks, Upsample
+from minicnn.errors import OptionError, explain, missing
+
+
+def explore(
+    subject: Annotated[
+        str | None, typer.Argument(metavar="[RUN|MODEL]", help="A run, a file (.npz, .keras, .h5), or a network's name.")
+    ] = None,
+    photo: Annotated[Path | None, typer.Argument(metavar="[PHOTO]", help="Without it: an AT&T/ORL face.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With vgg-face: its published weights, in any format.")
+    ] = None,
+    keras: Annotated[bool, typer.Option("--keras/--no-keras", help="Keras's numbers beside minicnn's.")] = True,
+    export: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write one self-contained page instead of serving it.")
+    ] = None,
+    depth: Annotated[int, typer.Option(min=1, help="With --export: maps of each layer that the page holds.")] = 8,
+    layers: Annotated[
+        str, typer.Option(help="With --export: only these layers (conv1,pool2 or conv*); the input is always there.")
+    ] = "*",
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Without it, the first free one from 8765 on.")
+    ] = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
+    detector: RunDetector = None,
+    upsample: Upsample = 0,
+    landmarks: RunLandmarks = None,
+) -> None:
+    """Look into a network on a page of this machine: feature maps, gradients, and the arithmetic of every number.
+
+    Without arguments, face-cnn with random weights looks at a face of the AT&T/ORL set. The page can open other
+    photographs. Nothing leaves this machine, and no other can reach the page.
+
+    Examples:  minicnn explore photo.jpg        minicnn explore runs/friends photo.jpg --export page.html
+    """
+    from detection.images import SUFFIXES
+    from minicnn.cli import explore_steps as steps
+    from minicnn.explorer.explorer import Explorer
+
+    if subject is not None and photo is None and subject.lower().endswith(SUFFIXES):
+        subject, photo = None, Path(subject)
+    if export is not None and export.suffix.lower() not in (".html", ".htm"):
+        raise OptionError(explain("--export with a name that ends in .html", f"'{export}'"))
+    with console.working("Opening the network and finding the face"):
+        looking = steps.prepare_looking(subject or "face-cnn", weights, detector, upsample, landmarks)
+        explorer = Explorer(
+            looking.subject,
+            looking.first(photo),
+            looking.read,
+            beside=steps.keras_beside(keras),
+            replay=looking.replay,
+        )
+    if export is not None:
+        _export(explorer, export, depth, layers)
+        return
+    try:
+        from minicnn.explorer.serving import listen, serve
+    except ImportError as error:
+        raise missing(error.name or "starlette", "explore", "The explorer's page") from None
+    listening = listen(port)
+    serve(explorer, listening, browser=browser, say=lambda words: console.err().print(words, markup=False, soft_wrap=True))
+
+
+def _export(explorer: object, path: Path, depth: int, layers: str) -> None:
+    from minicnn.explorer.export import export_page
+    from minicnn.io.atomic import write_text
+
+    console.output_folder(path.parent)
+    with console.working("Computing what the page shows"):
+        page = export_page(explorer, depth=depth, layers=tuple(layers.split(",")))  # type: ignore[arg-type]
+    write_text(path, page)
+    console.err().print(f"Page: {path} ({len(page) / 2**20:.1f} MiB)", markup=False, soft_wrap=True)
