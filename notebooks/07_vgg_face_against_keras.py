@@ -101,6 +101,19 @@ print(f"scores of the whole network: rms error {network.ours_rms:.1e} in minicnn
 # %% [markdown]
 # `minicnn compare photo.jpg --model vgg-face --report out.html` does it at full size, on your photograph.
 #
+# ## One number, taken apart
+#
+# Deep inside such a network, a number is still a sum of products. Here is one of `conv1_2`, which sees 5x5 pixels of
+# the face: 576 products (the largest are shown), the bias, and what the network itself got. `minicnn explore
+# photo.jpg` opens a page on which you can click on any number and ask the same, forward and backward.
+
+# %%
+from minicnn.study import explain, receptive_field
+
+print(receptive_field(model, "conv1_2", (10, 12, 5)).box)
+print(explain(model, x, "conv1_2", (10, 12, 5)))
+
+# %% [markdown]
 # ## Exercise: softmax that survives
 #
 # The last layer turns scores into probabilities. The formula is short, and the function below is exactly the formula.

@@ -11,8 +11,7 @@ import minicnn
 
 ROOT = Path(__file__).resolve().parents[1]
 
-#: Modules that are read for their operations, beside those whose names ``minicnn`` exports.
-OPERATIONS = "minicnn/ops"
+#: Modules of the packages beside minicnn that people call from their own code.
 ELSEWHERE = ("reference_keras.parity", "detection.crop", "detection.orl")
 
 
@@ -23,10 +22,11 @@ def public_names() -> dict[str, tuple[str, ...]]:
 
 def modules() -> dict[str, list[str]]:
     """Titles of parts, and the modules of each in reading order."""
-    operations = [_module(path) for path in sorted((ROOT / OPERATIONS).rglob("*.py"))]
+    operations = [_module(path) for path in sorted((ROOT / "minicnn" / "ops").rglob("*.py"))]
     return {
         "What you import": list(public_names()),
         "Operations": [module for module in operations if module not in public_names()],
+        "See inside": [_module(path) for path in sorted((ROOT / "minicnn" / "study").glob("*.py"))],
         "Beside minicnn": list(ELSEWHERE),
     }
 
