@@ -35,12 +35,15 @@ def crops(people: Iterable[int], shots: int, size: int) -> tuple[Array, Array]:
 def own_crops(folder: Path, size: int) -> tuple[Array, Array, list[str]]:
     """The largest face of every photograph in ``folder``, which has a folder per person: as ``crops``, and the names.
 
-    Says which photographs could not be used, and why. Raises OptionError for fewer than two people with two faces each.
+    Prints which photographs could not be used, and why. Raises OptionError for fewer than two people with two faces
+    each, ImageError for a folder without any picture.
     """
     detector, settings, found = orl_detector(), CropSettings(size=size), {}
     for person in sorted(path for path in folder.iterdir() if path.is_dir()):
         searched = list(search_photos(find_photos(person), detector, settings))
-        print(*(search.problem for search in searched if search.problem), sep="\n", end="")
+        for search in searched:
+            if search.problem:
+                print(search.problem)
         own = [search.crops[0].crop for search in searched if search.crops]
         if len(own) > 1:
             found[person.name] = own
@@ -64,8 +67,8 @@ def show(*pictures: Any, titles: Sequence[str] = (), columns: int = 6) -> None:
     plt.show()
 
 
-def numbers(*matrices: Any, titles: Sequence[str] = (), digits: int = 0) -> None:
-    """Small matrices with their numbers written into them: blue is positive, red negative."""
+def numbers(*matrices: Any, titles: Sequence[str] = ()) -> None:
+    """Small matrices with their (whole) numbers written into them: blue is positive, red negative."""
     matrices = tuple(np.atleast_2d(np.squeeze(np.asarray(matrix, float))) for matrix in matrices)
     widths = [matrix.shape[1] for matrix in matrices]
     size = (0.5 * sum(widths) + 0.5 * len(matrices), 0.5 * max(matrix.shape[0] for matrix in matrices) + 0.4)
@@ -75,7 +78,7 @@ def numbers(*matrices: Any, titles: Sequence[str] = (), digits: int = 0) -> None
         most = 2 * np.abs(matrix).max() or 1
         axis.imshow(matrix, cmap="RdBu", vmin=-most, vmax=most)
         for (row, column), value in np.ndenumerate(matrix):
-            axis.text(column, row, f"{value:.{digits}f}", ha="center", va="center", fontsize=8)
+            axis.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=8)
         axis.set_title(titles[place] if place < len(titles) else "", fontsize=9)
         axis.set_xticks([])
         axis.set_yticks([])

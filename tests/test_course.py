@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ import nbclient
 import nbformat
 import pytest
 
+from detection.images import write_image
+from detection.orl import load_orl
 from minicnn.checking import CheckReport
+from minicnn.errors import OptionError
 from website import course
 
 SCRIPTS = course.scripts()
@@ -46,6 +50,29 @@ def test_it_runs_from_top_to_bottom(script: Path) -> None:
     for cell in notebook.cells:
         if "check" in cell.metadata.get("tags", ()):
             assert "wrong in" in cell.outputs[-1]["data"]["text/plain"]
+
+
+def test_ones_own_photographs_take_the_place_of_the_faces_that_come_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(course.NOTEBOOKS))
+    helpers = importlib.import_module("course")
+    for name, persons in (("Anna", (0, 1)), ("Ben", (10, 11))):
+        (tmp_path / name).mkdir()
+        for i in persons:
+            large = load_orl().images[i].repeat(2, axis=0).repeat(2, axis=1)
+            write_image(tmp_path / name / f"{i}.png", large)
+    (tmp_path / "Ben" / "wall.png").write_bytes((tmp_path / "Ben" / "10.png").read_bytes()[:100])
+    x, who, names = helpers.own_crops(tmp_path, 32)
+    assert x.shape == (4, 32, 32, 1)
+    assert 0 <= x.min() < x.max() <= 1
+    assert who.tolist() == [0, 0, 1, 1]
+    assert names == ["Anna", "Ben"]
+    assert "wall.png" in capsys.readouterr().out
+
+    (tmp_path / "Ben" / "10.png").unlink()
+    with pytest.raises(OptionError, match="at least two people with two faces each"):
+        helpers.own_crops(tmp_path, 32)
 
 
 EXERCISES = [

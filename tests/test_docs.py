@@ -111,9 +111,8 @@ def test_a_command_of_the_documentation_is_one(line: str) -> None:
     """Its name exists, its options exist and have values of their kind, and no argument is missing or too much."""
     words = shlex.split(line)
     length = next(n for n in (3, 2) if tuple(words[:n]) in COMMANDS)
-    COMMANDS[tuple(words[:length])].make_context(
-        " ".join(words[:length]), words[length:]
-    )  # raises what a terminal shows
+    command = COMMANDS[tuple(words[:length])]
+    command.make_context(" ".join(words[:length]), words[length:])  # raises what a terminal shows
 
 
 def test_every_command_is_on_its_page() -> None:

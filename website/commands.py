@@ -41,7 +41,7 @@ def page() -> str:
 
 
 def _section(words: Words, command: Any) -> str:
-    context = _context(words, command)
+    context = command.context_class(command, info_name=" ".join(words))
     call = " ".join([*words, *command.collect_usage_pieces(context)])
     lines = [f"## {' '.join(words)}", "", f"```text\n{call}\n```", "", _prose(command.help or ""), ""]
     for parameter in command.get_params(context):
@@ -50,10 +50,6 @@ def _section(words: Words, command: Any) -> str:
             name, text = record
             lines += [f"`{name.replace('  ', ' ')}`", f":   {_plain(text) or '(required)'}", ""]
     return "\n".join(lines)
-
-
-def _context(words: Words, command: Any) -> Any:
-    return command.context_class(command, info_name=" ".join(words))
 
 
 def _prose(text: str) -> str:
