@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench bench-pytest peers venv clean
+.PHONY: help demo test lint format bench bench-pytest peers docs course venv clean
 
 THREADS ?= 2
 ARGS    ?=
@@ -53,10 +53,16 @@ bench-pytest: .venv/.dev ## every layer and both networks against Keras, threads
 peers: .venv/.dev ## install the other frameworks for `make bench`: PyTorch, ONNX Runtime, OpenVINO, ncnn, MNN
 	$(INSTALL) -e '.[peers]'
 
+docs: .venv/.dev ## the documentation as a site in site/, built strictly: a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+course: .venv/.dev ## bring the notebooks of the course and their scripts together, whichever was changed last
+	$(BIN)/python -m jupytext --sync notebooks/0*.py
+
 venv: .venv/.dev ## only make .venv, with everything for development
 
 clean: ## remove .venv, caches and builds (runs/ stays)
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks
+	rm -rf .venv build dist site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp is newer than the files that say what to install, so a second `make` installs nothing.

@@ -151,7 +151,7 @@ def test_committed_files_are_small() -> None:
 # ------------------------------------------------------------------------------------------------------- readability
 
 
-@pytest.mark.parametrize("folder", [*PACKAGES, "benchmarks", "tests"])
+@pytest.mark.parametrize("folder", [*PACKAGES, "benchmarks", "tests", "website"])
 def test_every_module_says_what_it_is_for(folder: str) -> None:
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in modules(folder)}
     assert trees, f"{folder} has no modules"
@@ -159,7 +159,7 @@ def test_every_module_says_what_it_is_for(folder: str) -> None:
     assert not silent
 
 
-@pytest.mark.parametrize("folder", [*PACKAGES, "benchmarks"])
+@pytest.mark.parametrize("folder", [*PACKAGES, "benchmarks", "website"])
 def test_every_module_can_be_read_in_one_sitting(folder: str) -> None:
     lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in modules(folder)}
     assert not {str(path.relative_to(ROOT)): length for path, length in lengths.items() if length > 300}
