@@ -54,7 +54,7 @@ def peak(threads: int, cores: list[int]) -> float:
     width = max(128, simd()["width"]) // 32
     loop, _engine = _compiled_loop(width)
     flops = 2.0 * width * CHAINS * PEAK_LOOPS * threads
-    return flops / _best(lambda: _on_all(threads, cores, lambda index: loop(PEAK_LOOPS)), PEAK_REPEATS) / 1e9
+    return float(flops / _best(lambda: _on_all(threads, cores, lambda index: loop(PEAK_LOOPS)), PEAK_REPEATS) / 1e9)
 
 
 def bandwidth(threads: int, cores: list[int], numbers: int = ARRAY) -> float:

@@ -60,8 +60,8 @@ def _curve(use: Use) -> tuple[str, Curve, float]:
     if name in FORMULAS:
         option = float(getattr(use.cache, "negative_slope", getattr(use.cache, "alpha", 0.0)))
         return name, FORMULAS[name], option
-    value, slope = CURVES[name]
-    return name, Curve(f"{name}(x)", _scalar(value), _scalar(slope)), 0.0
+    value, gradient = CURVES[name]
+    return name, Curve(f"{name}(x)", _scalar(value), _scalar(lambda x: gradient(np.ones_like(x), x))), 0.0
 
 
 def _scalar(function: Callable[[Array], Array]) -> Callable[[float, float], float]:

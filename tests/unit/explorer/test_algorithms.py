@@ -42,6 +42,16 @@ def test_every_way_leads_to_the_layers_own_number(
         assert tile["multiplications"] < tile["directly"]
 
 
+def test_a_5x5_kernel_has_a_form_of_its_own(rng: np.random.Generator) -> None:
+    layer, x = Conv2D(2, 5, padding="same"), rng.normal(size=(7, 6, 3))
+    layer.build(x.shape, rng, np.float64)
+    found = ways(layer, x, (3, 4, 1))["winograd"]
+    assert found["reason"] is None
+    (tile,) = found["tiles"].values()
+    assert tile["outputs"][tile["row"]][tile["column"]] == pytest.approx(layer(x[None])[0, 3, 4, 1], abs=1e-12)
+    assert (tile["multiplications"], tile["directly"]) == (49, 100)
+
+
 @pytest.mark.parametrize("options", [{"strides": 2}, {"dilation_rate": 2}])
 def test_where_winograd_has_no_form_the_reason_is_said(options: dict[str, Any], rng: np.random.Generator) -> None:
     layer, x, y = made(rng, **options)
