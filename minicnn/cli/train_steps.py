@@ -192,8 +192,7 @@ def _trained(
 
 def _ask_about_left_out(config: RunConfig, data: Data, recipe: Recipe, say: Callable[[str], None]) -> Confidences:
     """Train a network without each group of people, in a folder that is thrown away; how sure it is of their faces."""
-    weights = config.settings["weights"]
-    frozen = tuple(config.settings["frozen"])
+    weights, frozen = config.settings.get("weights"), tuple(config.settings.get("frozen", ()))
     choices = Choices(config.model, config.backend, config.seed, Path(weights) if weights else None, frozen)
     found: list[Confidences] = []
     with tempfile.TemporaryDirectory() as folder:
