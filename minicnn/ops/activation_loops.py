@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from minicnn.ops.jit import prange
 from minicnn.ops.turns import turns
-from minicnn.ops.vectors import lanes, load, narrow, select, splat, store, widen
+from minicnn.ops.vectors import lanes, load, select, splat, store, widen
 from minicnn.shapes import Array
 
 BLOCK = 1 << 14  # numbers per turn
@@ -44,8 +44,7 @@ def leaky_relu(x: Array, slope: float, y: Array) -> None:
             left = x.size - i
             number = load(x, i, left)
             wide = widen(number)
-            leaked = narrow(wide * splat(slope, wide), number)
-            store(y, i, select(splat(0.0, number) < number, number, leaked), left)
+            store(y, i, select(splat(0.0, number) < number, wide, wide * splat(slope, wide)), left)
 
 
 @turns
@@ -56,8 +55,7 @@ def leaky_relu_backward(dy: Array, y: Array, slope: float, dx: Array) -> None:
             left = dy.size - i
             gradient = load(dy, i, left)
             wide = widen(gradient)
-            leaked = narrow(wide * splat(slope, wide), gradient)
-            store(dx, i, select(splat(0.0, gradient) < load(y, i, left), gradient, leaked), left)
+            store(dx, i, select(splat(0.0, gradient) < load(y, i, left), wide, wide * splat(slope, wide)), left)
 
 
 @turns

@@ -19,7 +19,7 @@ from minicnn.ops.jit import njit, prange
 from minicnn.ops.memory import empty
 from minicnn.ops.pooling import check_pooling, windows_over
 from minicnn.ops.turns import turns
-from minicnn.ops.vectors import lanes, load, narrow, splat, store, widen
+from minicnn.ops.vectors import lanes, load, splat, store, widen
 from minicnn.shapes import Array, Pair, Shape, Window
 
 
@@ -74,7 +74,7 @@ def _forward_row(x: Array, size: Pair, strides: Pair, top_left: Pair, y: Array, 
                 for w in range(left, right):
                     total = total + widen(load(x, ((n * H + h) * W + w) * C + c, C - c))
             count = splat(float((bottom - top) * (right - left)), total)
-            store(y, (row * OW + ow) * C + c, narrow(total / count, load(x, 0, 0)), C - c)
+            store(y, (row * OW + ow) * C + c, total / count, C - c)
 
 
 @turns

@@ -55,7 +55,7 @@ def _load(array: Array, at: int, count: int) -> Array:
 
 
 def _store(array: Array, at: int, vector: Array, count: int) -> None:
-    """Write the first ``count`` numbers of the vector, or all of them if it has no more."""
+    """Write the first ``count`` numbers, or all if there are no more; float64 is rounded to an array of float32."""
     count = max(0, min(len(vector), count))
     array.reshape(-1)[at : at + count] = vector[:count]
 
@@ -74,11 +74,6 @@ def _select(mask: Array, a: Array, b: Array) -> Array:
 def _widen(vector: Array) -> Array:
     """The same numbers as float64."""
     return vector.astype(np.float64)
-
-
-def _narrow(vector: Array, like: Array) -> Array:
-    """The same numbers, rounded to the type of ``like``."""
-    return vector.astype(like.dtype)
 
 
 def _add_up(vector: Array) -> Any:
@@ -185,16 +180,20 @@ def _load_like_intrinsic(typing: Any, array: Any, at: Any, count: Any, like: Any
 
 @intrinsic  # type: ignore[untyped-decorator]
 def _store_intrinsic(typing: Any, array: Any, at: Any, vector: Any, count: Any) -> Any:
+    kind = Vector(array.dtype, vector.lanes)
+
     def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
         array_value, at, value, count = arguments
-        pointer = _address(context, builder, sig.args[0], array_value, at, vector)
-        size = ir.Constant(ir.IntType(32), vector.dtype.bitwidth // 8)
+        if vector.dtype == types.float64 and array.dtype == types.float32:
+            value = builder.fptrunc(value, _llvm(kind))
+        pointer = _address(context, builder, sig.args[0], array_value, at, kind)
+        size = ir.Constant(ir.IntType(32), kind.dtype.bitwidth // 8)
         with builder.if_else(builder.icmp_signed(">=", count, count.type(vector.lanes))) as (whole, part):
             with whole:
                 builder.store(value, pointer, align=size.constant)
             with part:
                 operands = [value, pointer, size, _mask(builder, count, vector.lanes)]
-                _call(builder, "store", vector, ir.VoidType(), operands)
+                _call(builder, "store", kind, ir.VoidType(), operands)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, vector, types.intp), codegen
@@ -227,16 +226,6 @@ def _widen_intrinsic(typing: Any, vector: Any) -> Any:
         return arguments[0] if vector == wide else builder.fpext(arguments[0], _llvm(wide))
 
     return wide(vector), codegen
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _narrow_intrinsic(typing: Any, vector: Any, like: Any) -> Any:
-    narrow = Vector(like.dtype, vector.lanes)
-
-    def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        return arguments[0] if vector == narrow else builder.fptrunc(arguments[0], _llvm(narrow))
-
-    return narrow(vector, like), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -308,5 +297,4 @@ store: Any = _store if _PLAIN else _store_intrinsic
 splat: Any = _splat if _PLAIN else _splat_intrinsic
 select: Any = _select if _PLAIN else _select_intrinsic
 widen: Any = _widen if _PLAIN else _widen_intrinsic
-narrow: Any = _narrow if _PLAIN else _narrow_intrinsic
 add_up: Any = _add_up if _PLAIN else _add_up_intrinsic

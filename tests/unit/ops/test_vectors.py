@@ -8,7 +8,7 @@ import pytest
 from minicnn.ops import vectors
 from minicnn.ops.jit import njit, prange
 from minicnn.ops.turns import turns
-from minicnn.ops.vectors import add_up, lanes, load, load_like, narrow, select, splat, store, widen
+from minicnn.ops.vectors import add_up, lanes, load, load_like, select, splat, store, widen
 from minicnn.shapes import Array
 
 
@@ -20,7 +20,7 @@ def _everything(a, b, codes, out, wide, thirds, picked):  # type: ignore[no-unty
         larger = select((x <= y) | (x != x), y, x)
         store(out, i, (larger - x) * y + splat(2.0, x) / y, left)
         store(wide, i, widen(x) * splat(1.5, widen(x)), left)
-        store(thirds, i, narrow(widen(x) * splat(1 / 3, widen(x)), x), left)
+        store(thirds, i, widen(x) * splat(1 / 3, widen(x)), left)
         code = load_like(codes, i, left, x)
         store(picked, i, select(code == splat(np.uint8(1), x), x, splat(0.0, x)), left)
 
