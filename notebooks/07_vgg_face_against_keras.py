@@ -14,8 +14,8 @@
 # and wide ones. Here minicnn and Keras compute it side by side, and you will see who of the two is closer to the
 # truth.
 #
-# So that it does not take minutes, our pictures have 32x32 pixels here, and `fc6` is smaller for it. All other layers
-# are the real ones.
+# So that it does not take minutes, our pictures have 32x32 pixels here, `fc6` is smaller for it, and there are 100
+# people. All other layers are the real ones.
 
 # %%
 import time
@@ -27,7 +27,7 @@ from matplotlib import pyplot as plt
 from minicnn import check_layer, vgg_face
 
 x, _ = crops(range(2), shots=1, size=32)
-model = vgg_face((32, 32, 1))
+model = vgg_face((32, 32, 1), classes=100)
 model.summary()
 
 # %% [markdown]

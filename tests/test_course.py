@@ -45,7 +45,7 @@ def test_script_and_notebook_are_the_same(script: Path) -> None:
 def test_it_runs_from_top_to_bottom(script: Path) -> None:
     """With the blanks still in it: what a reader meets first. An exception in a cell fails."""
     notebook = jupytext.read(script)
-    client = nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(script.parent)}})
+    client = nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(script.parent)}})
     client.execute()
     for cell in notebook.cells:
         if "check" in cell.metadata.get("tags", ()):
