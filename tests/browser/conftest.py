@@ -50,7 +50,7 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of face_cnn as a training leaves it: its network is another one after every epoch, though nobody trained."""
+    """A run of face_cnn as a training leaves it. Nobody trained: its network is simply another one after every epoch."""
     folder = tmp_path_factory.mktemp("runs") / "people"
     config = RunConfig("face-cnn", (200, 200, 1), PEOPLE, "minicnn", "softmax", "flatten", 0)
     run = Run.create(folder, config)
@@ -90,7 +90,7 @@ def address(explorer: Explorer) -> Iterator[str]:
 
 @pytest.fixture
 def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
-    """``open_page(address, width=..., dark=...)``: a page on which ``ready`` is to be seen; nothing may go wrong in it."""
+    """``open_page(address, width=..., dark=...)``: a page on which ``ready`` is seen; nothing may go wrong."""
     contexts, problems = [], []
 
     def open_one(
