@@ -50,7 +50,7 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of face_cnn as a training leaves it. Nobody trained: its network is simply another one after every epoch."""
+    """A run of face_cnn as a training leaves it. Nobody trained: after every epoch its network is another one."""
     folder = tmp_path_factory.mktemp("runs") / "people"
     config = RunConfig("face-cnn", (200, 200, 1), PEOPLE, "minicnn", "softmax", "flatten", 0)
     run = Run.create(folder, config)
