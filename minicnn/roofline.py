@@ -51,7 +51,7 @@ def limits(threads: int, cores: list[int], numbers: int = ARRAY) -> Limits:
 
 def peak(threads: int, cores: list[int]) -> float:
     """GFLOP/s."""
-    width = max(128, simd()["width"]) // 32
+    width = max(128, int(simd()["width"])) // 32
     loop, _engine = _compiled_loop(width)
     flops = 2.0 * width * CHAINS * PEAK_LOOPS * threads
     return flops / _best(lambda: _on_all(threads, cores, lambda index: loop(PEAK_LOOPS)), PEAK_REPEATS) / 1e9

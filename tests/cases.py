@@ -49,7 +49,13 @@ from minicnn.layers import (
 from minicnn.layers.activations import ACTIVATIONS
 from minicnn.layers.base import Shapes, Tensors
 from minicnn.model import Model
+from minicnn.ops.conv2d import ALGORITHMS
 from minicnn.sequential import Sequential
+
+
+def kernel_size_for(algorithm: str) -> int:
+    """Rows and columns of a kernel that this convolution algorithm takes: 3, but for those made for another size."""
+    return int(getattr(ALGORITHMS[algorithm], "r", 3))
 
 
 @dataclass(frozen=True)
@@ -120,8 +126,11 @@ def _convolutions() -> Iterator[Case]:
     yield row(Conv2D, (1, 5, 5, 2), filters=2, kernel_size=5)
     yield row(Conv2D, (1, 1, 1, 3), filters=2, kernel_size=3, padding="same")
     yield row(Conv2D, (1, 13, 13, 3), filters=2, kernel_size=2, strides=3, padding="same")
-    for algorithm, padding in product(("loops", "im2col", "direct", "winograd", "winograd_2x2"), ("valid", "same")):
+    algorithms = ("loops", "im2col", "direct", "winograd", "winograd_2x2", "winograd_complex")
+    for algorithm, padding in product(algorithms, ("valid", "same")):
         yield row(Conv2D, (2, 7, 5, 3), filters=4, kernel_size=3, padding=padding, algorithm=algorithm)
+    for algorithm, padding in product(("direct", "winograd_5x5"), ("valid", "same")):
+        yield row(Conv2D, (2, 7, 6, 3), filters=4, kernel_size=5, padding=padding, algorithm=algorithm)
     shapes: tuple[dict[str, Any], ...] = (
         {"kernel_size": 3, "strides": 2},
         {"kernel_size": (2, 3), "strides": (1, 3)},
@@ -165,7 +174,7 @@ def _transposed_convolutions() -> Iterator[Case]:
         yield row(Conv2DTranspose, (2, 5, 4, 3), filters=2, kernel_size=(3, 2), dilation_rate=dilation, padding=padding)
     yield row(Conv2DTranspose, (1, 3, 4, 1), filters=1, kernel_size=3, use_bias=False)
     yield row(Conv2DTranspose, (1, 9, 7, 17), filters=16, kernel_size=3, padding="same")  # enough for Winograd
-    for algorithm in ("loops", "im2col", "direct", "winograd", "winograd_2x2"):
+    for algorithm in ("loops", "im2col", "direct", "winograd", "winograd_2x2", "winograd_complex"):
         yield row(Conv2DTranspose, (2, 5, 4, 3), filters=2, kernel_size=3, padding="same", algorithm=algorithm)
 
 

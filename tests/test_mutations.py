@@ -57,15 +57,21 @@ MUTATIONS = [
     ),
     convolution(
         "direct: dx with the kernel upside down",
-        "direct",
+        "direct_dx",
         "slice(*taps_w)][::-1, ::-1]",
         "slice(*taps_w)]",
     ),
     convolution(
         "direct: stride ignored in dx",
-        "direct",
+        "direct_dx",
         "first_h, first_w, stride_h, stride_w, start_h",
         "first_h, first_w, stride_h, 1, start_h",
+    ),
+    convolution(
+        "direct: phases of dx, computed together, exchanged",
+        "direct_dx",
+        "transpose(0, 2, 5, 1, 3, 4)",
+        "[:, ::-1].transpose(0, 2, 5, 1, 3, 4)",
     ),
     convolution(
         "direct: taps of dkernel exchanged",

@@ -57,7 +57,7 @@ class Algorithm:
 
 
 def multiplications(work: Work, name: str) -> float:
-    """Of one forward pass: N OH OW KH KW C F, or with Winograd's F(m x m, 3x3) Q^2 C F for each tile of m x m."""
+    """Of one forward pass: N OH OW KH KW C F, or with Winograd Q^2 C F for each tile of m x m outputs."""
     from minicnn.ops.conv2d import ALGORITHMS
     from minicnn.ops.conv2d.winograd import Winograd
 

@@ -106,34 +106,40 @@ def _show(found: Explanation, most: int) -> None:
         columns = [console.Column("channel", "right"), console.Column("sum", "right")]
         console.table(title, columns, [(channel, f"{channels[channel]:.6g}") for channel in shown])
     terms = sum(map(len, found.groups))
-    steps = [("sum of the products", found.sum)] * (terms > 1) + [(step.text, step.value) for step in found.steps]
+    steps = [(step.text, step.value) for step in found.steps]
+    if terms > 1:
+        steps.insert(0, ("sum of the terms", found.sum))
     if steps:
+        columns = [console.Column("step"), console.Column("result", "right")]
         rows = [(text, f"{value:.6g}") for text, value in steps]
-        console.table(
-            "added up" if terms > 1 else "and then", [console.Column("step"), console.Column("result", "right")], rows
-        )
+        console.table("added up" if terms > 1 else "and then", columns, rows)
     plain.print(f"explained {found.total:.9g}, network {found.value:.9g}", markup=False)
 
 
 def _show_terms(group: Terms, most: int) -> None:
-    """A table of the largest terms: for each factor the place it was read from and its value, then the product."""
+    """A table of the largest terms: for each factor the place it was read from and its value, then the term itself."""
     shown, others = group.largest(most)
-    columns = []
+    columns: list[console.Column] = []
     for factor in group.factors:
-        read_from = f"{factor.name}\n{factor.of}" if factor.of and factor.of != factor.name else factor.name
-        columns += [console.Column(read_from)] * bool(factor.of) + [
-            console.Column("" if factor.of else factor.name, "right")
-        ]
+        if factor.of:  # a place, and the value that was found there
+            columns.append(console.Column(factor.name if factor.of == factor.name else f"{factor.name}\n{factor.of}"))
+        columns.append(console.Column("" if factor.of else factor.name, "right"))
     rows = []
     for term in shown:
         cells: list[str] = []
         for number in term.factors:
-            cells += [",".join(map(str, number.position))] * bool(number.of) + [f"{number.value:.5g}"]
-        rows.append((*cells, f"{term.product:.5g}"))
+            if number.of:
+                cells.append(",".join(map(str, number.position)))
+            cells.append(_short(number.value))
+        rows.append((*cells, _short(term.product)))
     if len(group) > len(shown):
-        rows.append((f"{len(group) - len(shown):,} others", *[""] * (len(columns) - 1), f"{others:.5g}"))
+        rows.append((f"{len(group) - len(shown):,} others", *[""] * (len(columns) - 1), _short(others)))
     title = f"{_most(len(shown), len(group))} term{'s' * (len(group) != 1)}"
-    console.table(title, [*columns, console.Column("product", "right")], rows)
+    console.table(title, [*columns, console.Column("term", "right")], rows)
+
+
+def _short(value: float) -> str:
+    return f"{value + 0.0:.5g}"  # adding 0 turns -0 into 0
 
 
 def _most(shown: int, there: int) -> str:

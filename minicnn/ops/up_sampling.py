@@ -58,13 +58,6 @@ def check_interpolation(interpolation: str) -> str:
     return interpolation
 
 
-def neighbours(phase: int, factor: int) -> tuple[int, float]:
-    """(where the first of the two rows starts, in a picture with one row more on either side; the second's share)."""
-    middle = (phase + 0.5) / factor - 0.5
-    below = math.floor(middle)
-    return below + 1, middle - below
-
-
 def _repeat_backward(dy: Array, factor: int, axis: int) -> Array:
     # axis of n*S -> n, S; a block's sum is the gradient of what it repeats
     blocks = dy.reshape(*dy.shape[:axis], dy.shape[axis] // factor, factor, *dy.shape[axis + 1 :])
@@ -97,6 +90,13 @@ def _blend_backward(dy: Array, factor: int, axis: int) -> Array:
     _part(dx, axis, 0, 1)[...] += _part(padded, axis, 0, 1)  # what was read beyond the border was the border
     _part(dx, axis, -1, None)[...] += _part(padded, axis, -1, None)
     return dx
+
+
+def neighbours(phase: int, factor: int) -> tuple[int, float]:
+    """(where the first of the two rows starts, in a picture with one row more on either side; the second's share)."""
+    middle = (phase + 0.5) / factor - 0.5
+    below = math.floor(middle)
+    return below + 1, middle - below
 
 
 def _part(x: Array, axis: int, start: int, stop: int | None, step: int = 1) -> Array:

@@ -50,7 +50,8 @@ def asked(scores: Array, index: int | None) -> Array:
     if scores.ndim != 2:
         raise ShapeError(explain("a network that ends in scores (N, K)", f"an output of shape {scores.shape}"))
     if index is None:
-        dy: Array = np.eye(scores.shape[1], dtype=scores.dtype)[scores.argmax(axis=1)]
+        dy = np.zeros_like(scores)
+        np.put_along_axis(dy, scores.argmax(axis=1)[:, None], 1, axis=1)
         return dy
     if whole(index, "index", least=0) >= scores.shape[1]:
         raise OptionError(explain(f"a class from 0 to {scores.shape[1] - 1}", repr(index)))

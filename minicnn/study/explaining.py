@@ -13,7 +13,6 @@ How a layer explains itself is in ``study/rules``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from minicnn.errors import OptionError
 from minicnn.errors import explain as sentence
@@ -22,6 +21,7 @@ from minicnn.losses import Loss
 from minicnn.model import Model
 from minicnn.shapes import Array, Shape, whole
 from minicnn.study.explanation import Explanation, Index, Terms, Worked
+from minicnn.study.places import checked
 from minicnn.study.rules import RULES
 from minicnn.study.rules.curves import bend, softmax_axis
 from minicnn.study.rules.losses import explain_loss, explain_loss_gradient, explain_scores_gradient
@@ -214,15 +214,3 @@ def _place(shape: Shape, index: Sequence[int], sample: int, what: str) -> Index:
     if not 0 <= whole(sample, "sample", least=0) < shape[0]:
         raise OptionError(sentence(f"sample below {shape[0]}, the size of the batch", sample))
     return sample, *checked(shape[1:], index, what)
-
-
-def checked(shape: Shape, index: Any, what: str) -> Index:
-    """``index`` as a tuple of integers inside ``shape``. Raises OptionError that says the shape."""
-    several = tuple(index) if isinstance(index, (list, tuple)) else (index,)
-    fine = len(several) == len(shape) and all(
-        isinstance(i, int) and not isinstance(i, bool) and 0 <= i < size for i, size in zip(several, shape, strict=True)
-    )
-    if not fine:
-        last = ",".join(str(size - 1) for size in shape)
-        raise OptionError(sentence(f"an index into {what}, of shape {shape}", f"{index}", f"The last one is {last}."))
-    return several

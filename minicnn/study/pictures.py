@@ -14,7 +14,7 @@ from minicnn.augmentation import Augment, Choices, adjust_contrast, affine_maps,
 from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.model import Model
 from minicnn.shapes import Array, whole
-from minicnn.study.explaining import checked
+from minicnn.study.places import checked
 
 GREY = (0.299, 0.587, 0.114)  # what red, green and blue weigh in brightness: ITU-R BT.601, as OpenCV has it
 

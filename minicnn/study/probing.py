@@ -16,7 +16,7 @@ from minicnn.model import Model
 from minicnn.options import number
 from minicnn.shapes import Array, IntOrPair, Window, whole
 from minicnn.study.attribution import asked, frozen, scores_of, there_and_back
-from minicnn.study.explaining import checked
+from minicnn.study.places import checked
 from minicnn.study.trace import number_of
 
 

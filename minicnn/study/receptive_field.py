@@ -28,7 +28,7 @@ from minicnn.model import Model
 from minicnn.ops.merging import align
 from minicnn.ops.unit_normalization import check_axes
 from minicnn.shapes import Array, Shape
-from minicnn.study.explaining import checked
+from minicnn.study.places import checked
 from minicnn.study.rules.moving import shares
 from minicnn.study.trace import number_of
 

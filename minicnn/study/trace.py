@@ -104,7 +104,9 @@ class Trace:
         dvalues: dict[int, Array] = {}
         dx, found = passes.backward(graph, arrays, self.caches, input_gradient=True, dvalues=dvalues)
         assert dx is not None
-        start = dict(zip(graph.outputs, arrays, strict=True))
+        start: dict[int, Array] = {}
+        for value, array in zip(graph.outputs, arrays, strict=True):  # one value may be two outputs
+            start[value] = start[value] + array if value in start else array
         dvalues |= dict(enumerate(dx))
         return dataclasses.replace(self, dvalues=dvalues, parameter_gradients=found, start=start, loss=None)
 
@@ -143,7 +145,7 @@ def trace(model: Model, x: Tensors, *, context: Context = INFERENCE) -> Trace:
     """A forward pass of ``x`` (a batch, of several inputs a list) in which every layer's output is kept.
 
     ``context=Context(training=True)`` for what training computes: batch statistics, dropout. Raises what the model
-    raises for an input that does not fit. Memory: all outputs at once, 60 MB for a photograph in VGG-Face (float32).
+    raises for an input that does not fit. Memory: all outputs at once, 115 MB for a photograph in VGG-Face.
     """
     context = dataclasses.replace(context, factored=True)
     values, caches = passes.every_value(model.graph, model.as_inputs(x), context)

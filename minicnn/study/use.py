@@ -5,7 +5,7 @@ A rule picks places; the methods here read the numbers at these places, and note
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from minicnn.layers.base import Cache
 from minicnn.shapes import Array
 from minicnn.study.explanation import Factor, Index, Terms, Worked
+from minicnn.study.places import taken
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,33 +65,6 @@ class Rule:
     forward: Callable[[Use, Index], Worked]
     input_gradient: Callable[[Use, Index, int], Worked]
     parameters: Mapping[str, Callable[[Use, Index], Worked]] = field(default_factory=dict)
-
-
-def taken(array: Array, positions: Array) -> Array:
-    """(T, R) places -> the T numbers there, as float64."""
-    found: Array = array[tuple(positions.T)].astype(np.float64)
-    return found
-
-
-def at(*columns: Any) -> Array:
-    """Columns of places, each an array (T,) or one number for all -> (T, number of columns)."""
-    return np.stack(np.broadcast_arrays(*(np.atleast_1d(np.asarray(column, np.intp)) for column in columns)), axis=1)
-
-
-def combinations(*tables: Array | Sequence[int]) -> tuple[Array, ...]:
-    """All combinations of the rows of several tables, in reading order, as columns.
-
-    Tables (K1, R1), (K2, R2), ... (a list of numbers is a table with one column) -> R1 + R2 + ... columns, each
-    (K1 * K2 * ...,).
-    """
-    wide = [table if table.ndim == 2 else table[:, None] for table in (np.asarray(each, np.intp) for each in tables)]
-    picks = np.indices([len(table) for table in wide]).reshape(len(wide), -1)
-    return tuple(column[pick] for table, pick in zip(wide, picks, strict=True) for column in table.T)
-
-
-def place(index: Index) -> Array:
-    """One index as a table of places with one row."""
-    return np.asarray(index, np.intp)[None]
 
 
 def copied(use: Use, positions: Array, formula: str, source: int = 0) -> Worked:

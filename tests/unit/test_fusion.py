@@ -30,6 +30,7 @@ from minicnn.ops.dense import DenseCache
 from minicnn.sequential import Sequential
 from minicnn.shapes import Array
 from minicnn.summary import summarize
+from tests.cases import kernel_size_for
 
 
 def names(graph: Graph) -> list[str]:
@@ -139,7 +140,12 @@ MODELS: dict[str, Callable[[], Sequential]] = {
     "dense": lambda: Sequential([Dense(7), ReLU(), Dropout(0.5), Dense(40), ReLU()], input_shape=(11,)),
 } | {
     algorithm: lambda algorithm=algorithm: Sequential(  # type: ignore[misc]
-        [Conv2D(4, 3, algorithm=algorithm), ReLU(), Conv2D(3, 3, padding="same", algorithm=algorithm), ReLU()],
+        [
+            Conv2D(4, kernel_size_for(algorithm), algorithm=algorithm),
+            ReLU(),
+            Conv2D(3, kernel_size_for(algorithm), padding="same", algorithm=algorithm),
+            ReLU(),
+        ],
         input_shape=(6, 5, 2),
     )
     for algorithm in ALGORITHMS

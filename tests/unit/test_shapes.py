@@ -63,6 +63,24 @@ def test_same_padding_by_hand(n: int, k: int, s: int, pads: tuple[int, int]) -> 
     assert Window.of(k, s, "same").pads(n, n) == (pads, pads)
 
 
+@given(sizes, sizes, taps, taps, steps, st.integers(1, 3), st.sampled_from(["valid", "same", ((1, 2), (0, 3))]))
+def test_reads_lists_every_tap_that_meets_the_picture(
+    h: int, w: int, kh: int, kw: int, stride: int, dilation: int, padding: Any
+) -> None:
+    """A picture of its own row numbers, padded, and every window looked through."""
+    window = Window.of((kh, kw), stride, padding, dilation if stride == 1 else 1)
+    assume(all(slide(n, *pad, k, s, d) for n, pad, k, s, d in axes_of(window, h, w)))
+    for table, (n, pad, k, s, d) in zip(window.reads(h, w), axes_of(window, h, w), strict=True):
+        places = [-1] * pad[0] + list(range(n)) + [-1] * pad[1]
+        looked = [(o, tap, places[o * s + tap * d]) for o in range(slide(n, *pad, k, s, d)) for tap in range(k)]
+        assert [tuple(row) for row in table.tolist()] == [row for row in looked if row[2] >= 0]
+
+
+def axes_of(window: Window, h: int, w: int) -> list[tuple[int, tuple[int, int], int, int, int]]:
+    """For rows and columns: (length, padding, taps, stride, dilation)."""
+    return list(zip((h, w), window.pads(h, w), window.size, window.strides, window.dilation, strict=True))
+
+
 def test_axes_are_independent() -> None:
     window = Window.of((1, 4), (3, 2), "same")
     assert window.pads(7, 9) == ((0, 0), (1, 2))

@@ -55,6 +55,7 @@ ALGORITHMS: MappingProxyType[str, Algorithm] = MappingProxyType(
         "winograd": winograd.F4x4,
         "winograd_2x2": winograd.F2x2,
         "winograd_complex": winograd.F4x4_COMPLEX,
+        "winograd_5x5": winograd.F2x2_5x5,
     }
 )
 
@@ -212,10 +213,15 @@ def choose(kernel_shape: Shape, window: Window, groups: int, x_shape: Shape | No
       outputs instead of 144. Where its tiles hang so far over the border of small pictures (14x14 and less) that it
       needs no fewer than F(2x2), 16 for 2x2: that one, whose transformed kernels are a third as large. (F(4x4) at real
       points needs 36, but whole networks were then more than twice as far from the truth as Keras.)
+    - 5x5 likewise: Winograd at the same points, 49 multiplications for 2x2 outputs instead of 100.
     - all else: direct, which reads windows where they lie. (im2col copies every input KH*KW times.)
     """
     _, _, channels, filters = kernel_shape
-    if min(channels, filters) < 16 or winograd.F2x2.unsupported(kernel_shape, window, groups) is not None:
+    if min(channels, filters) < 16:
+        return "direct"
+    if winograd.F2x2_5x5.unsupported(kernel_shape, window, groups) is None:
+        return "winograd_5x5"
+    if winograd.F2x2.unsupported(kernel_shape, window, groups) is not None:
         return "direct"
     if x_shape is not None:
         size = window.output_size(*x_shape[1:3])

@@ -58,10 +58,10 @@ def correlate_rows(
     """y[n, h0 + i*dh, w0 + j*dw] = bias + window(n, i*sh, j*sw) @ kernel, for i, j below ``out``.
 
     ``pads``: zeros above and to the left of x, and height and width of x with all its zeros. ``steps`` holds sh, sw,
-    h0, w0, dh, dw, span: a window reaches over ``span`` rows. ``offsets`` (segments, 2): see ``direct._segments``. Rows
-    with zeros around them are put together in a small buffer, for some rows of outputs at a time. At most ``terms``
-    are added up at once: a sum of short sums rounds less than a long one. Where there are few rows to divide among the
-    cores, the panels are divided too.
+    h0, w0, dh, dw, span: a window reaches over ``span`` rows. ``offsets`` (segments, 2): see
+    ``direct_windows.segments``. Rows with zeros around them are put together in a small buffer, for some rows of
+    outputs at a time. At most ``terms`` are added up at once: a sum of short sums rounds less than a long one. Where
+    there are few rows to divide among the cores, the panels are divided too.
     """
     N, XH, XW, C = x.shape
     top, left, PH, PW = pads

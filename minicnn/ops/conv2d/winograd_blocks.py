@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minicnn.ops.conv2d.winograd_tiles import input_tile, output_tile, upstream_tile
+from minicnn.ops.conv2d.winograd_tiles import CHANNELS, input_tile, output_tile, upstream_tile
 from minicnn.ops.conv2d.winograd_transforms import outputs_of
 from minicnn.ops.gemm import even_rows
 from minicnn.ops.jit import njit, njit_parallel, prange
@@ -87,7 +87,7 @@ def parts_of(C: int, W: int, points: int) -> Array:
 
 @njit_parallel
 def in_cache(
-    Q: int,
+    form: int,
     x: Array,
     panels: Array,
     bias: Array,
@@ -100,7 +100,7 @@ def in_cache(
 ) -> None:
     """The whole layer. ``tiles`` (workers, Q*Q, T, C) and ``products`` (workers, Q*Q, T, width) are scratch."""
     N, OH, OW, _ = y.shape
-    m = outputs_of(Q)
+    m = outputs_of(form)
     workers, points, T, C = tiles.shape
     width = products.shape[3]
     total = N * ((OH + m - 1) // m) * ((OW + m - 1) // m)
@@ -114,26 +114,26 @@ def in_cache(
             count = min(T, total - first)
             for t in range(count):
                 picture, row, column = place_of(first + t, m, OH, OW)
-                input_tile(Q, x, picture, row - top, column - left, own_tiles, t, half, square)
+                input_tile(form, x, picture, row - top, column - left, own_tiles, t, half, square)
             for p in range(points):
                 for panel in range(panels.shape[1]):
                     multiply_rows(own_tiles, panels, own_products, nothing, offsets, p, 0, count, panel)
             for t in range(count):
                 picture, row, column = place_of(first + t, m, OH, OW)
-                output_tile(Q, own_products, t, bias, floor, y, picture, row, column, half, square)
+                output_tile(form, own_products, t, bias, floor, y, picture, row, column, half, square)
 
 
 @njit_parallel
 def all_input_tiles(
-    Q: int, x: Array, first: int, count: int, OH: int, OW: int, top: int, left: int, tiles: Array
+    form: int, x: Array, first: int, count: int, OH: int, OW: int, top: int, left: int, tiles: Array
 ) -> None:
     """tiles[:, :count] for the tiles from ``first`` on."""
-    m, points, C = outputs_of(Q), tiles.shape[0], x.shape[3]
+    m, points, C = outputs_of(form), tiles.shape[0], x.shape[3]
     for turn in prange((count + TILES_PER_TURN - 1) // TILES_PER_TURN):
         half, square = np.empty(points * C, x.dtype), np.empty(points * C, x.dtype)
         for t in range(turn * TILES_PER_TURN, min(count, (turn + 1) * TILES_PER_TURN)):
             picture, row, column = place_of(first + t, m, OH, OW)
-            input_tile(Q, x, picture, row - top, column - left, tiles, t, half, square)
+            input_tile(form, x, picture, row - top, column - left, tiles, t, half, square)
 
 
 @njit_parallel
@@ -149,54 +149,57 @@ def all_products(tiles: Array, panels: Array, products: Array, count: int) -> No
 
 
 @njit_parallel
-def all_output_tiles(Q: int, products: Array, bias: Array, floor: float, y: Array, first: int, count: int) -> None:
+def all_output_tiles(form: int, products: Array, bias: Array, floor: float, y: Array, first: int, count: int) -> None:
     """y for the tiles from ``first`` on."""
     points, _, width = products.shape
-    m, OH, OW = outputs_of(Q), y.shape[1], y.shape[2]
+    m, OH, OW = outputs_of(form), y.shape[1], y.shape[2]
     for turn in prange((count + TILES_PER_TURN - 1) // TILES_PER_TURN):
         half, square = np.empty(points * width, y.dtype), np.empty(points * width, y.dtype)
         for t in range(turn * TILES_PER_TURN, min(count, (turn + 1) * TILES_PER_TURN)):
             picture, row, column = place_of(first + t, m, OH, OW)
-            output_tile(Q, products, t, bias, floor, y, picture, row, column, half, square)
+            output_tile(form, products, t, bias, floor, y, picture, row, column, half, square)
 
 
 @njit_parallel
-def all_upstream_tiles(Q: int, dy: Array, first: int, count: int, panels: Array) -> None:
+def all_upstream_tiles(form: int, dy: Array, first: int, count: int, panels: Array) -> None:
     """panels[:, :, :count] for the output gradients of the tiles from ``first`` on."""
-    points, _, _, W = panels.shape
-    m, OH, OW = outputs_of(Q), dy.shape[1], dy.shape[2]
+    points = len(panels)
+    m, OH, OW = outputs_of(form), dy.shape[1], dy.shape[2]
     for turn in prange((count + TILES_PER_TURN - 1) // TILES_PER_TURN):
-        half, square = np.empty(points * W, dy.dtype), np.empty(points * dy.shape[3], dy.dtype)
+        half, square = np.empty(points * CHANNELS, dy.dtype), np.empty(points * dy.shape[3], dy.dtype)
         for t in range(turn * TILES_PER_TURN, min(count, (turn + 1) * TILES_PER_TURN)):
             picture, row, column = place_of(first + t, m, OH, OW)
-            upstream_tile(Q, dy, picture, row, column, panels, t, half, square)
+            upstream_tile(form, dy, picture, row, column, panels, t, half, square)
 
 
 @njit_parallel
-def add_kernel_products(tiles: Array, upstream: Array, total: Array, first: int, count: int, fresh: bool) -> None:
-    """total[p] (C, width) += tiles[p, first:first + count]^T @ upstream[p, ...], or = for ``fresh`` totals."""
+def add_kernel_products(tiles: Array, upstream: Array, total: Array, count: int, terms: int, fresh: bool) -> None:
+    """total[p] (C, width) += tiles[p, :count]^T @ upstream[p, :count], or = for ``fresh`` totals.
+
+    ``terms`` tiles are added up at once, and then such sums.
+    """
     points, T, C = tiles.shape
     _, P, _, W = upstream.shape
     width = total.shape[2]
     at_once = even_rows(C, ROWS)
+    floor = total.dtype.type(-np.inf)
+    whole, rest = count // terms, count % terms
+    offsets = np.empty(2 * (whole + 1), np.intp)
+    for part in range(whole + 1):
+        offsets[2 * part], offsets[2 * part + 1] = part * terms * C, part * terms * W
     for turn in prange(points * P):
         p, panel = turn // P, turn % P
-        nothing, offsets = np.zeros(W, tiles.dtype), np.zeros(2, np.intp)
+        vectors = 2 if width - panel * W >= W else 1
+        nothing = np.zeros(W, tiles.dtype)
+        b = pointer(upstream, (p * P + panel) * T * W)
         for c in range(0, C, at_once):
-            at = (p * C + c) * width + panel * W
-            tile(
-                min(at_once, C - c),
-                2 if width - panel * W >= W else 1,
-                pointer(tiles, (p * T + first) * C + c),
-                1,
-                C,
-                pointer(upstream, ((p * P + panel) * T + first) * W),
-                pointer(offsets, 0),
-                1,
-                count,
-                pointer(nothing, 0) if fresh else pointer(total, at),
-                0 if fresh else width,
-                pointer(total, at),
-                width,
-                total.dtype.type(-np.inf),
-            )
+            rows, a = min(at_once, C - c), pointer(tiles, p * T * C + c)
+            to = pointer(total, (p * C + c) * width + panel * W)
+            start, start_row = (pointer(nothing, 0), 0) if fresh else (to, width)
+            if whole:
+                at = pointer(offsets, 0)
+                tile_in_parts(rows, vectors, a, 1, C, b, at, whole, terms, start, start_row, to, width)
+                start, start_row = to, width
+            if rest:
+                at = pointer(offsets, 2 * whole)
+                tile(rows, vectors, a, 1, C, b, at, 1, rest, start, start_row, to, width, floor)

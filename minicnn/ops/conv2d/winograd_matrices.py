@@ -1,4 +1,4 @@
-"""The three small matrices of F(m x m, 3x3), from the points at which it evaluates its polynomials.
+"""The three small matrices of F(m x m, r x r), from the points at which it evaluates its polynomials.
 
 See ``winograd.py`` for what they do. They are built by the Cook-Toom construction, in exact fractions rounded once at
 the end, instead of being copied from a paper: another tile size or other points are one line here.
@@ -15,8 +15,6 @@ import numpy as np
 from minicnn.ops.simd import encode
 from minicnn.shapes import Array
 
-TAPS = 3
-
 
 class Imaginary:
     """The points i and -i, taken together: see ``COMPLEX``."""
@@ -26,11 +24,11 @@ I = Imaginary()  # noqa: E741  (its name in mathematics)
 Points = Sequence[Fraction | Imaginary]
 
 
-def cook_toom(outputs: int, points: Points) -> tuple[Array, Array, Array]:
-    """The matrices (A, B, G) of F(outputs, 3) that evaluate at ``points`` and at infinity, in float64.
+def cook_toom(outputs: int, taps: int, points: Points) -> tuple[Array, Array, Array]:
+    """The matrices (A, B, G) of F(outputs, taps) that evaluate at ``points`` and at infinity, in float64.
 
-    A (Q, outputs) and G (Q, 3) take the coefficients of polynomials to their values, Q of them; B (outputs + 2, Q) is
-    whatever turns products of values into the filter's outputs again,
+    A (Q, outputs) and G (Q, taps) take the coefficients of polynomials to their values, Q of them; B (outputs + taps
+    - 1, Q) is whatever turns products of values into the filter's outputs again,
 
         sum over q of  B[position, q] * G[q, tap] * A[q, output]  =  1 if position == tap + output else 0,
 
@@ -38,12 +36,12 @@ def cook_toom(outputs: int, points: Points) -> tuple[Array, Array, Array]:
     it; here its last entry is 1.
     """
     degrees = sum(2 if isinstance(point, Imaginary) else 1 for point in points)
-    if degrees != outputs + TAPS - 2:
-        raise ValueError(f"F({outputs},{TAPS}) needs {outputs + TAPS - 2} finite points, got {degrees}")
-    a, g = _values(points, outputs), _values(points, TAPS)
-    pairs = [(tap, output) for tap in range(TAPS) for output in range(outputs)]
+    if degrees != outputs + taps - 2:
+        raise ValueError(f"F({outputs},{taps}) needs {outputs + taps - 2} finite points, got {degrees}")
+    a, g = _values(points, outputs), _values(points, taps)
+    pairs = [(tap, output) for tap in range(taps) for output in range(outputs)]
     products = [[g_row[tap] * a_row[output] for g_row, a_row in zip(g, a, strict=True)] for tap, output in pairs]
-    wanted = [[Fraction(tap + output == n) for n in range(outputs + TAPS - 1)] for tap, output in pairs]
+    wanted = [[Fraction(tap + output == n) for n in range(outputs + taps - 1)] for tap, output in pairs]
     b_rows = _solve(products, wanted)  # (Q, n): B^T
     scales = [next(value for value in reversed(row) if value) for row in b_rows]
     b_rows = [[value / scale for value in row] for row, scale in zip(b_rows, scales, strict=True)]
@@ -94,22 +92,24 @@ class Texts(NamedTuple):
     kernel_gradient: str  # G^T, for gradients of transformed kernels
 
 
-def _texts(outputs: int, points: Points) -> Texts:
-    a, b, g = cook_toom(outputs, points)
+def _texts(outputs: int, taps: int, points: Points) -> Texts:
+    a, b, g = cook_toom(outputs, taps, points)
     return Texts(encode(b.T), encode(a.T), encode(a), encode(g), encode(g.T))
 
 
 # Points that keep rounding errors small. Of a sum over products, each with a random error, the standard deviation is
-# that of the result times  sum over q of |B_q|^2 |G_q|^2 mean(A_q^2) / 3,  in both dimensions together:
+# that of the result times  sum over q of |B_q|^2 |G_q|^2 mean(A_q^2) / r,  in both dimensions together:
 #
-#     F(2x2) at 0, 1, -1              1.67, with 4.0 multiplications per output
-#     F(4x4) at 0, 1, -1, 1/2, -2     6.94, with 2.25
-#     F(4x4) at 0, +-5/8, +-3/2       4.78, with 2.25; the least there is: 4.76, at +-2/3, +-3/2, which no float32 holds
-#     F(4x4) at 0, 1, -1, i, -i       1.83, with 3.06
+#     F(2x2,3x3) at 0, 1, -1              1.67, with 4.0 multiplications per output instead of 9
+#     F(4x4,3x3) at 0, 1, -1, 1/2, -2     6.94, with 2.25
+#     F(4x4,3x3) at 0, +-5/8, +-3/2       4.78, with 2.25; the least: 4.76, at +-2/3, +-3/2, which no float32 holds
+#     F(4x4,3x3) at 0, 1, -1, i, -i       1.83, with 3.06
+#     F(2x2,5x5) at 0, 1, -1, i, -i       1.90, with 12.25 instead of 25
 TWO = (Fraction(0), Fraction(1), Fraction(-1))
 FOUR = (Fraction(0), Fraction(5, 8), Fraction(-5, 8), Fraction(3, 2), Fraction(-3, 2))
 COMPLEX = (Fraction(0), Fraction(1), Fraction(-1), I)
 
-INPUT_2, OUTPUT_2, UPSTREAM_2, KERNEL_2, KERNEL_GRADIENT_2 = _texts(2, TWO)
-INPUT_4, OUTPUT_4, UPSTREAM_4, KERNEL_4, KERNEL_GRADIENT_4 = _texts(4, FOUR)
-INPUT_I, OUTPUT_I, UPSTREAM_I, KERNEL_I, KERNEL_GRADIENT_I = _texts(4, COMPLEX)
+TWO_3 = _texts(2, 3, TWO)
+FOUR_3 = _texts(4, 3, FOUR)
+COMPLEX_3 = _texts(4, 3, COMPLEX)
+COMPLEX_5 = _texts(2, 5, COMPLEX)  # a tile has six inputs too, so its ``input`` is the same

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from minicnn.ops.conv2d.winograd_matrices import TAPS
 from minicnn.ops.conv2d.winograd_transforms import (
+    inputs_of,
     outputs_of,
+    products_of,
     to_input,
     to_kernel,
     to_kernel_gradient,
@@ -46,11 +47,11 @@ def gather(x: Array, picture: int, row0: int, column0: int, size: int, square: A
 
 @njit
 def input_tile(
-    Q: int, x: Array, picture: int, row0: int, column0: int, tiles: Array, t: int, half: Array, square: Array
+    form: int, x: Array, picture: int, row0: int, column0: int, tiles: Array, t: int, half: Array, square: Array
 ) -> None:
     """tiles[:, t] = B^T d B for the n x n inputs d from (row0, column0) on."""
     _, H, W, C = x.shape
-    n, T = outputs_of(Q) + TAPS - 1, tiles.shape[1]
+    n, Q, T = inputs_of(form), products_of(form), tiles.shape[1]
     if row0 >= 0 and column0 >= 0 and row0 + n <= H and column0 + n <= W:
         source, row = pointer(x, ((picture * H + row0) * W + column0) * C), W * C
     else:
@@ -60,15 +61,15 @@ def input_tile(
         w = min(CHANNELS, C - c)
         together = n if w == C else 1  # the columns of few channels lie side by side: take all of them as one
         for j in range(0, n, together):
-            to_input(Q, offset(source, j * C + c), row, pointer(half, j * w), n * w, together * w)
+            to_input(form, offset(source, j * C + c), row, pointer(half, j * w), n * w, together * w)
         for i in range(Q):
             to = pointer(tiles, (i * Q * T + t) * C + c)
-            to_input(Q, pointer(half, i * n * w), w, to, T * C, w)
+            to_input(form, pointer(half, i * n * w), w, to, T * C, w)
 
 
 @njit
 def output_tile(
-    Q: int,
+    form: int,
     products: Array,
     t: int,
     bias: Array,
@@ -82,7 +83,7 @@ def output_tile(
 ) -> None:
     """The m x m outputs A^T M A + bias of tile t, where they belong; what hangs over the border is dropped."""
     _, OH, OW, F = y.shape
-    m, T, width = outputs_of(Q), products.shape[1], products.shape[2]
+    m, Q, T, width = outputs_of(form), products_of(form), products.shape[1], products.shape[2]
     inside = row0 + m <= OH and column0 + m <= OW
     if inside:
         result, row = pointer(y, ((picture * OH + row0) * OW + column0) * F), OW * F
@@ -92,10 +93,10 @@ def output_tile(
         w = min(CHANNELS, F - f)
         for j in range(Q):
             source = pointer(products, (j * T + t) * width + f)
-            to_output(Q, source, Q * T * width, pointer(half, j * w), Q * w, w)
+            to_output(form, source, Q * T * width, pointer(half, j * w), Q * w, w)
         for i in range(m):
             source, to = pointer(half, i * Q * w), offset(result, i * row + f)
-            to_output_add(Q, source, w, to, F, w, pointer(bias, f), floor)
+            to_output_add(form, source, w, to, F, w, pointer(bias, f), floor)
     if not inside:
         for i in range(min(m, OH - row0)):
             for j in range(min(m, OW - column0)):
@@ -105,73 +106,74 @@ def output_tile(
 
 @njit
 def upstream_tile(
-    Q: int, dy: Array, picture: int, row0: int, column0: int, panels: Array, t: int, half: Array, square: Array
+    form: int, dy: Array, picture: int, row0: int, column0: int, panels: Array, t: int, half: Array, square: Array
 ) -> None:
     """panels[:, :, t] = A dy A^T for the m x m gradients from (row0, column0) on: ``output_tile``, transposed."""
     _, OH, OW, F = dy.shape
     _, P, T, W = panels.shape
-    m = outputs_of(Q)
+    m, Q = outputs_of(form), products_of(form)
     if row0 + m <= OH and column0 + m <= OW:
         source, row = pointer(dy, ((picture * OH + row0) * OW + column0) * F), OW * F
     else:
         gather(dy, picture, row0, column0, m, square)
         source, row = pointer(square, 0), m * F
-    for p in range(P):
-        w = min(W, F - p * W)
+    for f in range(0, F, CHANNELS):  # a whole number of panels
+        w = min(CHANNELS, F - f)
         together = m if w == F else 1
         for j in range(0, m, together):
-            start = offset(source, j * F + p * W)
-            to_upstream(Q, start, row, pointer(half, j * w), m * w, together * w)
-        for i in range(Q):
-            to = pointer(panels, ((i * Q * P + p) * T + t) * W)
-            to_upstream(Q, pointer(half, i * m * w), w, to, P * T * W, w)
-            for j in range(Q):  # what fills up the last panel is multiplied too, and must not be NaN
-                for f in range(w, W):
-                    panels[i * Q + j, p, t, f] = 0.0
+            to_upstream(form, offset(source, j * F + f), row, pointer(half, j * w), m * w, together * w)
+        for p in range(f // W, (f + w + W - 1) // W):
+            inside = min(W, F - p * W)
+            for i in range(Q):
+                to = pointer(panels, ((i * Q * P + p) * T + t) * W)
+                to_upstream(form, pointer(half, i * m * w + p * W - f), w, to, P * T * W, inside)
+                for j in range(Q):  # what fills up the last panel is multiplied too, and must not be NaN
+                    for k in range(inside, W):
+                        panels[i * Q + j, p, t, k] = 0.0
 
 
 @njit_parallel
-def kernel_panels(Q: int, kernel: Array, panels: Array) -> None:
-    """panels (Q*Q, P, C, W) = G k G^T for the kernel (3, 3, C, F) of every pair of a channel and a filter.
+def kernel_panels(form: int, kernel: Array, panels: Array) -> None:
+    """panels (Q*Q, P, C, W) = G k G^T for the kernel (r, r, C, F) of every pair of a channel and a filter.
 
     Between the two steps in float64, whatever the dtype: nothing costs F(4x4) more digits than rounded kernels, and the
     time goes into writing the panels.
     """
-    _, _, C, F = kernel.shape
-    _, P, _, W = panels.shape
+    taps, _, C, F = kernel.shape
+    Q, (_, P, _, W) = products_of(form), panels.shape
     for c in prange(C):
-        half = np.empty(Q * TAPS * W, np.float64)
+        half = np.empty(Q * taps * W, np.float64)
         for p in range(P):
             w = min(W, F - p * W)
-            for j in range(TAPS):
+            for j in range(taps):
                 source = (j * C + c) * F + p * W
-                to_kernel(Q, pointer(kernel, source), TAPS * C * F, pointer(half, j * w), TAPS * w, w)
+                to_kernel(form, pointer(kernel, source), taps * C * F, pointer(half, j * w), taps * w, w)
             for i in range(Q):
                 into = ((i * Q * P + p) * C + c) * W
-                to_kernel(Q, pointer(half, i * TAPS * w), w, pointer(panels, into), P * C * W, w)
+                to_kernel(form, pointer(half, i * taps * w), w, pointer(panels, into), P * C * W, w)
                 for j in range(Q):
                     for f in range(w, W):
                         panels[i * Q + j, p, c, f] = 0.0
 
 
 @njit_parallel
-def kernel_gradients(Q: int, total: Array, dkernel: Array) -> None:
-    """dkernel (3, 3, C, F) = G^T dU G, for dU as ``total`` (Q*Q, C, width); in between in float64."""
-    _, _, C, F = dkernel.shape
-    width = total.shape[2]
+def kernel_gradients(form: int, total: Array, dkernel: Array) -> None:
+    """dkernel (r, r, C, F) = G^T dU G, for dU as ``total`` (Q*Q, C, width); in between in float64."""
+    taps, _, C, F = dkernel.shape
+    Q, width = products_of(form), total.shape[2]
     for c in prange(C):
-        half = np.empty(Q * TAPS * F, np.float64)
+        half = np.empty(Q * taps * F, np.float64)
         for j in range(Q):
             source = (j * C + c) * width
-            to_kernel_gradient(Q, pointer(total, source), Q * C * width, pointer(half, j * F), Q * F, F)
-        for i in range(TAPS):
-            into = (i * TAPS * C + c) * F
-            to_kernel_gradient(Q, pointer(half, i * Q * F), F, pointer(dkernel, into), C * F, F)
+            to_kernel_gradient(form, pointer(total, source), Q * C * width, pointer(half, j * F), Q * F, F)
+        for i in range(taps):
+            into = (i * taps * C + c) * F
+            to_kernel_gradient(form, pointer(half, i * Q * F), F, pointer(dkernel, into), C * F, F)
 
 
 @njit_parallel
 def turn(kernel: Array, turned: Array) -> None:
-    """turned (3, 3, F, C) = kernel (3, 3, C, F), rotated by 180 degrees, its last two axes exchanged."""
+    """turned (r, r, F, C) = kernel (r, r, C, F), rotated by 180 degrees, its last two axes exchanged."""
     size_h, size_w, C, F = kernel.shape
     blocks = (F + 15) // 16
     for block in prange(size_h * size_w * blocks):

@@ -11,7 +11,8 @@ from typing import Any
 from minicnn.layers import Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D
 from minicnn.shapes import Array
 from minicnn.study.explanation import Index, Step, Terms, Worked, total_of
-from minicnn.study.use import Rule, Use, at, combinations, handed_back
+from minicnn.study.places import at, combinations
+from minicnn.study.use import Rule, Use, handed_back
 
 OUTPUT, TAP, POSITION = range(3)  # columns of Window.reads
 

@@ -19,7 +19,8 @@ from minicnn.layers.base import Layer
 from minicnn.ops.curves import CURVES
 from minicnn.shapes import Array
 from minicnn.study.explanation import Index, Step, Terms, Worked, total_of
-from minicnn.study.use import Rule, Use, at, combinations, place, worked_out
+from minicnn.study.places import at, combinations, place
+from minicnn.study.use import Rule, Use, worked_out
 
 
 class Curve(NamedTuple):
@@ -118,12 +119,9 @@ def _softmax(use: Use, index: Index) -> Worked:
     x = use.x(row)
     exponentials = np.exp(x.values - x.values.max())
     terms = Terms((x,), exponentials)
-    total, mine = total_of((terms,)), float(exponentials[own])
-    steps = (
-        Step("S, the sum of e^(x[j] - largest)", total),
-        Step(f"e^(x[{own}] - largest) {mine:.6g} / S", mine / total),
-    )
-    return Worked("y[i] = e^(x[i] - largest) / sum over j of e^(x[j] - largest)", (terms,), steps)
+    mine = float(exponentials[own])
+    step = Step(f"e^(x[{own}] - largest) {mine:.6g} / this sum", mine / total_of((terms,)))
+    return Worked("y[i] = e^(x[i] - largest) / sum over j of e^(x[j] - largest)", (terms,), (step,))
 
 
 def _softmax_input(use: Use, index: Index) -> Worked:

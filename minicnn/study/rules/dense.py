@@ -6,7 +6,8 @@ import numpy as np
 
 from minicnn.layers import Dense
 from minicnn.study.explanation import Index, Step, Terms, Worked, total_of
-from minicnn.study.use import Rule, Use, at, combinations, handed_back
+from minicnn.study.places import at, combinations
+from minicnn.study.use import Rule, Use, handed_back
 
 
 def _forward(use: Use, index: Index) -> Worked:

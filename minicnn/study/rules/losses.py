@@ -29,7 +29,8 @@ from minicnn.ops.losses import EPSILON
 from minicnn.ops.targets import answers, class_indices, distributions, like
 from minicnn.shapes import Array
 from minicnn.study.explanation import Factor, Index, Terms, Worked
-from minicnn.study.use import at, worked_out
+from minicnn.study.places import at
+from minicnn.study.use import worked_out
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +89,7 @@ def _rule(loss: Loss) -> tuple[Rows, Entries]:
 
 def _row(loss: Any, targets: Array, predictions: Array, place: Index, of: str) -> Row:
     if isinstance(loss, SparseCategoricalCrossentropy):
-        t = np.eye(predictions.shape[-1])[class_indices(targets, predictions)[place]]
+        t = np.arange(predictions.shape[-1]) == class_indices(targets, predictions)[place]
     elif isinstance(loss, CategoricalCrossentropy):
         t = distributions(targets, predictions, loss.label_smoothing)[place]
     elif isinstance(loss, BinaryCrossentropy):

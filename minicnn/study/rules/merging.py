@@ -11,7 +11,8 @@ from minicnn.layers import Add, Concatenate, Multiply
 from minicnn.ops.merging import align
 from minicnn.shapes import Array, Shape
 from minicnn.study.explanation import Factor, Index, Terms, Worked
-from minicnn.study.use import Rule, Use, at, combinations, copied, handed_back, place
+from minicnn.study.places import at, combinations, place
+from minicnn.study.use import Rule, Use, copied, handed_back
 
 
 def _in_source(shape: Shape, positions: Array) -> Array:

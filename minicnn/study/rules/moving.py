@@ -14,7 +14,8 @@ from minicnn.layers import Dropout, Flatten, Permute, Reshape, UpSampling2D, Zer
 from minicnn.ops.up_sampling import BILINEAR, neighbours
 from minicnn.shapes import Array
 from minicnn.study.explanation import Index, Terms, Worked
-from minicnn.study.use import Rule, Use, at, combinations, copied, handed_back, place, worked_out
+from minicnn.study.places import at, combinations, place
+from minicnn.study.use import Rule, Use, copied, handed_back, worked_out
 
 COPY, BACK = "y = a copy of x", "dx = a copy of dy"
 

@@ -21,7 +21,8 @@ from minicnn.layers import BatchNormalization, LayerNormalization, UnitNormaliza
 from minicnn.ops.unit_normalization import EPSILON, check_axes
 from minicnn.shapes import Array
 from minicnn.study.explanation import Index, Step, Terms, Worked, total_of
-from minicnn.study.use import Rule, Use, at, combinations, handed_back, place, taken, worked_out
+from minicnn.study.places import at, combinations, place, taken
+from minicnn.study.use import Rule, Use, handed_back, worked_out
 
 NORMALISED = "y = gamma * (x - mean) / sqrt(variance + epsilon) + beta"
 

@@ -11,7 +11,8 @@ import numpy as np
 from minicnn.layers import AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D
 from minicnn.shapes import Array
 from minicnn.study.explanation import Index, Terms, Worked
-from minicnn.study.use import Rule, Use, at, combinations, taken, worked_out
+from minicnn.study.places import at, combinations, taken
+from minicnn.study.use import Rule, Use, worked_out
 
 WINNER = "winner"  # 1 or 0; of a tie in global max pooling backward, a share
 

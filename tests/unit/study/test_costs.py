@@ -8,8 +8,7 @@ import pytest
 from minicnn.errors import OptionError, ShapeError
 from minicnn.layers import Add, Conv2D, Dense, Flatten, Input, ReLU
 from minicnn.model import Model
-from minicnn.roofline import Limits
-from minicnn.study.costs import layer_costs, machine_limits
+from minicnn.study.costs import layer_costs
 from minicnn.summary import summarize
 
 
@@ -42,14 +41,3 @@ def test_what_does_not_fit_is_refused(model: Model) -> None:
         layer_costs(model, np.zeros((1, 12, 10, 3)), repeats=0)
     with pytest.raises(ShapeError):
         layer_costs(model, np.zeros((1, 12, 10, 4)))
-
-
-@pytest.mark.slow
-def test_the_machine_has_limits() -> None:
-    found = machine_limits()
-    assert found.peak_gflops > 1
-    assert found.bandwidth_gbytes > 0.1
-    knee = found.peak_gflops / found.bandwidth_gbytes
-    assert found.attainable(knee / 2) == pytest.approx(found.peak_gflops / 2)
-    assert found.attainable(2 * knee) == found.peak_gflops
-    assert Limits(**found.to_json()) == found

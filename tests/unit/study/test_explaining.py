@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from minicnn import losses
 from minicnn.errors import OptionError, StateError
@@ -27,6 +29,7 @@ from minicnn.study import (
     explain_scores_gradient_in,
     trace,
 )
+from tests.architectures import graphs, pictures, rows
 
 CLASSES = 5
 
@@ -78,6 +81,28 @@ def test_every_value_and_gradient_of_a_network_is_explained(training: bool, rng:
             assert_adds_up(explain_gradient_in(both, layer, index, of=key))
 
 
+@pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
+@pytest.mark.parametrize("kind", [rows, graphs], ids=["rows", "graphs"])
+def test_any_number_of_any_network_is_explained(kind: Any, training: bool) -> None:
+    @settings(max_examples=20)
+    @given(kind(), st.integers(0, 2**32 - 1))
+    def check(model: Model, seed: int) -> None:
+        rng, context = np.random.default_rng(seed), Context(training=training, seed=1)
+        forward = trace(model, pictures(model), context=context)
+        both = forward.backward(rng.standard_normal(forward.output.shape))
+        for value, name in enumerate(both.names):
+            sample, *index = (int(rng.integers(size)) for size in both.values[value].shape)
+            assert_adds_up(explain_gradient_in(both, name, index, of="output", sample=sample), rel=1e-9)
+            if value:
+                assert_adds_up(explain_in(both, name, index, sample=sample), rel=1e-9)
+        for address, array in model.parameters.items():
+            layer, key = address.split("/")
+            place = [int(rng.integers(size)) for size in array.shape]
+            assert_adds_up(explain_gradient_in(both, layer, place, of=key), rel=1e-9)
+
+    check()
+
+
 def test_a_shared_layer_gathers_its_gradient_from_every_use(rng: np.random.Generator) -> None:
     both = trace(residual(), photo(rng)).backward(rng.standard_normal((2, CLASSES)))
     found = explain_gradient_in(both, "conv", (1, 1, 2, 3), of="kernel")
@@ -94,6 +119,30 @@ def test_one_reader_among_several_sends_back_its_own_share(rng: np.random.Genera
     for share in shares:
         assert_adds_up(share)
     assert whole.value == pytest.approx(sum(share.value for share in shares), rel=1e-12)
+
+
+def test_a_value_that_is_an_output_twice_is_given_both_gradients(rng: np.random.Generator) -> None:
+    x = Input((3,))
+    y = Dense(2, name="y")(x)
+    model = Model(x, [y, ReLU(name="relu")(y), y], dtype="float64")
+    dys = [rng.standard_normal((1, 2)) for _ in range(3)]
+    both = trace(model, rng.standard_normal((1, 3))).backward(dys)
+    found = explain_gradient_in(both, "y", (np.int64(1),), of="output")
+    assert_adds_up(found)
+    passes = float(both.values[1][0, 1] > 0)
+    assert found.value == pytest.approx(dys[0][0, 1] + dys[2][0, 1] + passes * dys[1][0, 1])
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_explained_as_the_network_has_it(broken: float, rng: np.random.Generator) -> None:
+    layers = [MaxPooling2D(name="pool"), ReLU(name="relu"), Conv2D(1, 2, name="conv")]
+    model = Sequential(layers, input_shape=(4, 4, 1), dtype="float64")
+    x = rng.standard_normal((1, 4, 4, 1))
+    x[0, 1, 1, 0] = broken
+    both = trace(model, x).backward(np.ones((1, 1, 1, 1)))
+    for name, place in (("pool", (0, 0, 0)), ("relu", (0, 0, 0)), ("conv", (0, 0, 0))):
+        for found in (explain_in(both, name, place), explain_gradient_in(both, name, place)):
+            np.testing.assert_allclose(found.total, found.value, rtol=1e-12)
 
 
 def test_float32_networks_are_explained_to_their_own_rounding(rng: np.random.Generator) -> None:

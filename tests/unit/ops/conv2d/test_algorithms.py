@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from minicnn.ops.conv2d import ALGORITHMS, choose, conv2d, conv2d_backward, im2col, winograd
 from minicnn.shapes import Array, Pads, Shape, Window
+from tests.cases import kernel_size_for
 
 U = 2.0**-24  # half the distance from 1 to the next float32
 FAST = [name for name in ALGORITHMS if name != "loops"]
@@ -312,7 +313,8 @@ def _awkward(array: Array) -> Array:
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_results_are_new_arrays(name: str) -> None:
-    x, kernel = np.ones((1, 3, 3, 1)), np.ones((3, 3, 1, 1))
+    size = kernel_size_for(name)
+    x, kernel = np.ones((1, 5, 5, 1)), np.ones((size, size, 1, 1))
     y, cache = conv2d(x, kernel, algorithm=name)
     dx, dkernel, _ = conv2d_backward(np.ones_like(y), cache)
     assert not any(np.shares_memory(a, b) for a in (x, kernel) for b in (y, dx, dkernel) if b is not None)
@@ -343,7 +345,7 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(name: str, case: Case, 
 # -- what backward leaves out, and what "auto" chooses ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", [name for name in ALGORITHMS if kernel_size_for(name) == 3])
 def test_backward_leaves_out_what_nobody_asked_for(name: str) -> None:
     x, kernel, bias, dy = arrays(CASES[14])
     _, cache = conv2d(x, kernel, bias, algorithm=name, **CASES[14].options)
@@ -366,7 +368,10 @@ def test_backward_leaves_out_what_nobody_asked_for(name: str) -> None:
         ((3, 3, 64, 15), {}, 1, "direct"),
         ((3, 3, 64, 64), {"strides": 2}, 1, "direct"),
         ((3, 3, 64, 64), {"dilation": 2}, 1, "direct"),
-        ((5, 5, 64, 64), {}, 1, "direct"),
+        ((5, 5, 16, 64), {"padding": "same"}, 1, "winograd_5x5"),
+        ((5, 5, 15, 64), {}, 1, "direct"),
+        ((5, 5, 64, 64), {"strides": 2}, 1, "direct"),
+        ((5, 3, 64, 64), {}, 1, "direct"),
         ((1, 1, 64, 64), {}, 1, "direct"),
         ((3, 3, 64, 64), {}, 2, "direct"),
     ],

@@ -15,10 +15,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from minicnn.ops.conv2d import ALGORITHMS, conv2d, conv2d_backward, direct, winograd
+from minicnn.ops.conv2d import ALGORITHMS, conv2d, conv2d_backward, direct, direct_dx, winograd
 from minicnn.ops.conv2d import winograd_blocks as blocks
 from minicnn.ops.micro_kernel import ROWS, panel_width
 from minicnn.shapes import Array, Window
+from tests.cases import kernel_size_for
 
 U = 2.0**-24
 Options = dict[str, Any]
@@ -113,10 +114,11 @@ def test_padding_on_one_side_only(padding: Any, strides: int) -> None:
     assert_right((1, 4, 5, 2), (2, 4, 2, 2), padding=padding, strides=strides)
 
 
-@pytest.mark.parametrize("algorithm", ["winograd", "winograd_2x2", "winograd_complex"])
+@pytest.mark.parametrize("algorithm", ["winograd", "winograd_2x2", "winograd_complex", "winograd_5x5"])
 @pytest.mark.parametrize("padding", [side for side in SIDES if max(max(pair) for pair in side) < 3])
 def test_winograd_with_padding_on_one_side_only(algorithm: str, padding: Any) -> None:
-    arrays = made((2, 7, 6, 3), (3, 3, 3, 2), padding=padding)
+    size = kernel_size_for(algorithm)
+    arrays = made((2, 7, 6, 3), (size, size, 3, 2), padding=padding)
     expected = passes("loops", *arrays, padding=padding)
     for ours, theirs in zip(passes(algorithm, *arrays, padding=padding), expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
@@ -153,7 +155,7 @@ def test_1x1_kernels_on_rows_put_together(shape: tuple[int, ...]) -> None:
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("run", [30, 31, 100, direct.TERMS, direct.DX_TERMS, 289, 293, 320, 600])
+@pytest.mark.parametrize("run", [30, 31, 100, direct.TERMS, direct_dx.TERMS, 289, 293, 320, 600])
 def test_long_windows_are_summed_piece_by_piece(run: int) -> None:
     """A kernel row of ``run`` numbers, also where it cannot be divided evenly (293 is a prime)."""
     arrays = made((1, 3, 3, run), (2, 1, run, 3))
@@ -199,10 +201,10 @@ def test_any_geometry(case: tuple[tuple[int, ...], tuple[int, ...], Options]) ->
 
 # -- ReLU in the same pass ---------------------------------------------------------------------------------------------
 
-RELU_CASES: list[tuple[tuple[int, ...], tuple[int, ...], Options]] = [
-    ((2, 5, 6, 3), (3, 3, 3, 4), {}),
-    ((1, 6, 7, 20), (3, 3, 20, 17), {"padding": "same"}),
-    ((1, 9, 9, 2), (3, 3, 2, WIDTH + 3), {"padding": ((1, 0), (0, 2))}),
+RELU_CASES: list[tuple[tuple[int, ...], int, Options]] = [
+    ((2, 5, 6, 3), 4, {}),
+    ((1, 6, 7, 20), 17, {"padding": "same"}),
+    ((1, 9, 9, 2), WIDTH + 3, {"padding": ((1, 0), (0, 2))}),
 ]
 
 
@@ -211,9 +213,11 @@ RELU_CASES: list[tuple[tuple[int, ...], tuple[int, ...], Options]] = [
 @pytest.mark.parametrize("case", RELU_CASES, ids=str)
 @pytest.mark.parametrize("name", [name for name in ALGORITHMS if name != "loops"])
 def test_relu_cuts_off_at_zero(name: str, case: Any, with_bias: bool, dtype: Any) -> None:
-    x, kernel, bias, dy = made(*case[:2], dtype, **case[2])
-    plain, _ = conv2d(x, kernel, bias if with_bias else None, algorithm=name, **case[2])
-    y, cache = conv2d(x, kernel, bias if with_bias else None, algorithm=name, relu=True, **case[2])
+    shape, filters, options = case
+    size = kernel_size_for(name)
+    x, kernel, bias, dy = made(shape, (size, size, shape[3], filters), dtype, **options)
+    plain, _ = conv2d(x, kernel, bias if with_bias else None, algorithm=name, **options)
+    y, cache = conv2d(x, kernel, bias if with_bias else None, algorithm=name, relu=True, **options)
     assert (plain < 0).any()
     assert y.tobytes() == np.where(plain <= 0, dtype(0), plain).tobytes()
     masked = np.where(y > 0, dy, dtype(0))
@@ -226,7 +230,8 @@ def test_relu_cuts_off_at_zero(name: str, case: Any, with_bias: bool, dtype: Any
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_relu_of_the_definition(name: str) -> None:
-    x, kernel, bias, _ = made((1, 4, 5, 2), (3, 3, 2, 2))
+    size = kernel_size_for(name)
+    x, kernel, bias, _ = made((1, 6, 5, 2), (size, size, 2, 2))
     expected = np.maximum(conv2d(x, kernel, bias, algorithm="loops")[0], 0)
     np.testing.assert_allclose(conv2d(x, kernel, bias, algorithm=name, relu=True)[0], expected, atol=1e-13)
 
@@ -234,7 +239,8 @@ def test_relu_of_the_definition(name: str) -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_nan_stays_nan_and_infinity_infinity_through_relu(name: str, dtype: Any) -> None:
-    x, kernel, bias, _ = made((1, 5, 4, 2), (3, 3, 2, 3), dtype)
+    size = kernel_size_for(name)
+    x, kernel, bias, _ = made((1, size + 2, size + 1, 2), (size, size, 2, 3), dtype)
     x[0, 1, 1, 0] = np.nan
     with np.errstate(invalid="ignore"):
         plain, _ = conv2d(x, kernel, bias, algorithm=name)
@@ -252,8 +258,9 @@ def test_nan_stays_nan_and_infinity_infinity_through_relu(name: str, dtype: Any)
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_relu_leaves_no_negative_zeros(name: str) -> None:
     """Products too small for the dtype become -0.0, and a bias of -0.0 leaves them so."""
-    x = np.full((1, 4, 4, 1), np.finfo(np.float32).tiny)
-    kernel, bias = np.full((3, 3, 1, 1), -np.finfo(np.float32).tiny), np.full(1, -0.0, np.float32)
+    size = kernel_size_for(name)
+    x = np.full((1, 6, 6, 1), np.finfo(np.float32).tiny)
+    kernel, bias = np.full((size, size, 1, 1), -np.finfo(np.float32).tiny), np.full(1, -0.0, np.float32)
     y, _ = conv2d(x, kernel, bias, algorithm=name, relu=True)
     assert (y == 0).all()
     assert not np.signbit(y).any()
@@ -284,10 +291,12 @@ def variants(array: Array) -> Iterator[Array]:
         ("winograd", {"padding": "same"}),
         ("winograd_2x2", {}),
         ("winograd_complex", {"padding": "same"}),
+        ("winograd_5x5", {"padding": "same"}),
     ],
 )
 def test_read_only_and_strided_arrays_give_the_same_bits(name: str, options: Options, dtype: Any) -> None:
-    arrays = made((2, 7, 6, 3), (3, 3, 3, 5), dtype, **options)
+    size = kernel_size_for(name)
+    arrays = made((2, 7, 6, 3), (size, size, 3, 5), dtype, **options)
     expected = [a.tobytes() for a in passes(name, *arrays, **options)]
     for changed in zip(*(variants(array) for array in arrays), strict=True):
         assert [a.tobytes() for a in passes(name, *changed, **options)] == expected
@@ -321,6 +330,7 @@ SAME: list[tuple[str, tuple[int, ...], tuple[int, ...], Options]] = [
     ("winograd_2x2", (3, 21, 19, 17), (3, 3, 17, 37), {"padding": ((2, 0), (1, 2))}),
     ("winograd_2x2", (2, 12, 13, 100), (3, 3, 100, 40), {"padding": "same"}),
     ("winograd_complex", (2, 15, 13, 100), (3, 3, 100, 40), {"padding": "same"}),
+    ("winograd_5x5", (2, 15, 13, 100), (5, 5, 100, 40), {"padding": "same"}),
 ]
 
 
@@ -349,13 +359,15 @@ def test_the_bits_do_not_depend_on_threads(
 
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize(
-    "algorithm", [winograd.F2x2, winograd.F4x4, winograd.F4x4_COMPLEX], ids=["F2x2", "F4x4", "complex"]
+    "algorithm",
+    [winograd.F2x2, winograd.F4x4, winograd.F4x4_COMPLEX, winograd.F2x2_5x5],
+    ids=["F2x2", "F4x4", "complex", "5x5"],
 )
 def test_both_ways_of_winograd_are_taken_and_agree(
     algorithm: winograd.Winograd, relu: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    x, kernel, bias, _ = made((2, 13, 11, 20), (3, 3, 20, 21), np.float32)
-    window, taken = Window.of((3, 3), padding="same"), []
+    x, kernel, bias, _ = made((2, 13, 11, 20), (algorithm.r, algorithm.r, 20, 21), np.float32)
+    window, taken = Window.of(kernel.shape[:2], padding="same"), []
     for name in ("in_cache", "all_products"):
         real = getattr(blocks, name)
         monkeypatch.setattr(blocks, name, lambda *a, real=real, name=name: taken.append(name) or real(*a))
@@ -367,10 +379,11 @@ def test_both_ways_of_winograd_are_taken_and_agree(
     assert taken == ["in_cache", "all_products"]
 
 
-@pytest.mark.parametrize("name", ["winograd", "winograd_2x2", "winograd_complex"])
+@pytest.mark.parametrize("name", ["winograd", "winograd_2x2", "winograd_complex", "winograd_5x5"])
 def test_kernel_gradients_of_many_blocks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """So many tiles that they come in several blocks, and each block in several sums."""
-    arrays = made((3, 50, 46, 3), (3, 3, 3, 2), padding="same")
+    size = kernel_size_for(name)
+    arrays = made((3, 50, 46, 3), (size, size, 3, 2), padding="same")
     expected = passes("im2col", *arrays, padding="same")
     monkeypatch.setattr(winograd, "BLOCK_BYTES", 1)
     for size in (16, 64):
@@ -388,6 +401,7 @@ PLAIN: list[tuple[str, tuple[int, ...], tuple[int, ...], Options]] = [
     ("winograd", (1, 5, 4, 3), (3, 3, 3, 2), {"padding": "same"}),
     ("winograd_2x2", (1, 4, 5, 2), (3, 3, 2, 3), {}),
     ("winograd_complex", (1, 3, 4, 34), (3, 3, 34, 3), {}),
+    ("winograd_5x5", (1, 5, 6, 34), (5, 5, 34, 3), {}),
 ]
 SCRIPT = """
 import json, sys

@@ -12,6 +12,7 @@ from minicnn.errors import DtypeError, OptionError, ShapeError
 from minicnn.ops.conv2d import ALGORITHMS, conv2d, conv2d_backward
 from minicnn.ops.depthwise_conv2d import depthwise_conv2d, depthwise_conv2d_backward
 from minicnn.shapes import Array
+from tests.cases import kernel_size_for
 
 
 def zeros(*shape: int, dtype: Any = np.float32) -> Array:
@@ -74,7 +75,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "algorithm": (
         {"algorithm": "fast"},
         OptionError,
-        "one of auto, measured, loops, im2col, direct, winograd, winograd_2x2, winograd_complex.",
+        "one of auto, measured, loops, im2col, direct, winograd, winograd_2x2, winograd_complex, winograd_5x5.",
     ),
     "winograd strides": ({"algorithm": "winograd", "strides": 2}, OptionError, "strides=(2, 2)"),
     "winograd dilation": ({"algorithm": "winograd", "dilation_rate": 2}, OptionError, "Use algorithm='auto'."),
@@ -98,7 +99,7 @@ def test_winograd_names_the_kernel_it_cannot_take() -> None:
         conv2d(X, zeros(5, 3, 4, 8), algorithm="winograd")
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", [name for name in ALGORITHMS if kernel_size_for(name) == 3])
 @pytest.mark.parametrize(
     "dy, error, message",
     [

@@ -18,6 +18,7 @@ from minicnn.ops.conv2d import ALGORITHMS, conv2d
 from minicnn.ops.conv2d.prepared import Prepared, fingerprint
 from minicnn.sequential import Sequential
 from minicnn.shapes import Array
+from tests.cases import kernel_size_for
 
 # -- fingerprints ------------------------------------------------------------------------------------------------------
 
@@ -147,7 +148,8 @@ def test_copies_start_empty(duplicate: Callable[[Prepared], Prepared]) -> None:
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_a_prepared_kernel_gives_the_same_bits(name: str, rng: np.random.Generator) -> None:
-    x, kernel = rng.standard_normal((1, 5, 6, 3), np.float32), rng.standard_normal((3, 3, 3, 5), np.float32)
+    size = kernel_size_for(name)
+    x, kernel = rng.standard_normal((1, 5, 6, 3), np.float32), rng.standard_normal((size, size, 3, 5), np.float32)
     bias, prepared = rng.standard_normal(5, np.float32), Prepared()
     expected, _ = conv2d(x, kernel, bias, algorithm=name)
     for _ in range(2):

@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minicnn.ops.conv2d import conv2d, conv2d_backward
-from minicnn.ops.conv2d.winograd import TAPS, F2x2, F4x4, F4x4_COMPLEX, Winograd, cook_toom
+from minicnn.ops.conv2d.winograd import F2x2, F2x2_5x5, F4x4, F4x4_COMPLEX, Winograd, cook_toom
 from minicnn.ops.conv2d.winograd_matrices import I
 from minicnn.shapes import Array
 
 U = 2.0**-24
 HALF = Fraction(1, 2)
+ALGORITHMS = {"winograd": F4x4, "winograd_2x2": F2x2, "winograd_complex": F4x4_COMPLEX, "winograd_5x5": F2x2_5x5}
 POINTS = {
     2: [0, 1, -1],
     3: [0, 1, -1, 2],
@@ -32,36 +33,39 @@ def exact(matrix: Array) -> list[list[Fraction]]:
 
 
 def assert_convolves(a: Array, b: Array, g: Array) -> None:
-    """A^T [(G k) * (B^T d)] is the 3-tap filter, in fractions, for every pair of basis vectors k and d."""
-    m, products = a.shape[1], a.shape[0]
+    """A^T [(G k) * (B^T d)] is the filter, in fractions, for every pair of basis vectors k and d."""
+    (products, m), taps = a.shape, g.shape[1]
     fa, fb, fg = exact(a), exact(b), exact(g)
-    for tap, position, output in product(range(TAPS), range(m + TAPS - 1), range(m)):
+    for tap, position, output in product(range(taps), range(m + taps - 1), range(m)):
         result = sum(fa[p][output] * fg[p][tap] * fb[position][p] for p in range(products))
         assert result == (1 if position == output + tap else 0)
 
 
 @pytest.mark.parametrize("outputs", POINTS)
 def test_cook_toom_matrices_compute_a_filter_exactly(outputs: int) -> None:
-    a, b, g = cook_toom(outputs, [Fraction(point) for point in POINTS[outputs]])
-    n = outputs + TAPS - 1
-    assert (a.shape, b.shape, g.shape) == ((n, outputs), (n, n), (n, TAPS))
+    a, b, g = cook_toom(outputs, 3, [Fraction(point) for point in POINTS[outputs]])
+    n = outputs + 2
+    assert (a.shape, b.shape, g.shape) == ((n, outputs), (n, n), (n, 3))
     assert_convolves(a, b, g)
 
 
-@pytest.mark.parametrize("outputs, others", [(2, [0]), (3, [1, -2]), (4, [0, 1, -1]), (5, [0, 1, -1, HALF])])
-def test_the_points_i_and_minus_i_take_three_products(outputs: int, others: list[int]) -> None:
-    a, b, g = cook_toom(outputs, [*(Fraction(point) for point in others), I])
-    n = outputs + TAPS - 1
-    assert (a.shape, b.shape, g.shape) == ((n + 1, outputs), (n, n + 1), (n + 1, TAPS))
+@pytest.mark.parametrize(
+    "outputs, taps, others",
+    [(2, 3, [0]), (3, 3, [1, -2]), (4, 3, [0, 1, -1]), (5, 3, [0, 1, -1, HALF]), (2, 5, [0, 1, -1]), (2, 4, [0, 1])],
+)
+def test_the_points_i_and_minus_i_take_three_products(outputs: int, taps: int, others: list[int]) -> None:
+    a, b, g = cook_toom(outputs, taps, [*(Fraction(point) for point in others), I])
+    n = outputs + taps - 1
+    assert (a.shape, b.shape, g.shape) == ((n + 1, outputs), (n, n + 1), (n + 1, taps))
     assert_convolves(a, b, g)
 
 
-@given(st.lists(st.fractions(-3, 3, max_denominator=2), min_size=3, max_size=5, unique=True))
-def test_any_distinct_points_will_do(points: list[Fraction]) -> None:
-    assert_convolves(*cook_toom(len(points) - TAPS + 2, points))
+@given(st.lists(st.fractions(-3, 3, max_denominator=2), min_size=3, max_size=5, unique=True), st.integers(1, 4))
+def test_any_distinct_points_will_do(points: list[Fraction], taps: int) -> None:
+    assert_convolves(*cook_toom(len(points) - taps + 2, taps, points))
 
 
-@pytest.mark.parametrize("algorithm", [F2x2, F4x4, F4x4_COMPLEX], ids=["F2x2", "F4x4", "complex"])
+@pytest.mark.parametrize("algorithm", ALGORITHMS.values(), ids=ALGORITHMS)
 def test_the_matrices_in_use_are_exact_in_float32(algorithm: Winograd) -> None:
     """A and B hold small binary fractions, which float32 represents; only G has thirds and the like."""
     assert_convolves(algorithm.A, algorithm.B, algorithm.G)
@@ -69,8 +73,15 @@ def test_the_matrices_in_use_are_exact_in_float32(algorithm: Winograd) -> None:
         assert np.array_equal(matrix.astype(np.float32), matrix)
 
 
+def test_tiles_of_both_kernels_share_the_transform_of_the_input() -> None:
+    """``to_input`` multiplies with one matrix for both."""
+    assert np.array_equal(F4x4_COMPLEX.B, F2x2_5x5.B)
+
+
 @pytest.mark.parametrize(
-    "algorithm, growth", [(F2x2, 5 / 3), (F4x4, 4.78), (F4x4_COMPLEX, 11 / 6)], ids=["F2x2", "F4x4", "complex"]
+    "algorithm, growth",
+    [(F2x2, 5 / 3), (F4x4, 4.78), (F4x4_COMPLEX, 11 / 6), (F2x2_5x5, 1.9)],
+    ids=["F2x2", "F4x4", "complex", "5x5"],
 )
 def test_errors_grow_as_the_table_beside_the_points_says(algorithm: Winograd, growth: float) -> None:
     """Products with relative errors of variance 1: along one axis, that of the outputs is ``growth`` times their own.
@@ -78,37 +89,38 @@ def test_errors_grow_as_the_table_beside_the_points_says(algorithm: Winograd, gr
     By the formula beside the points, and by throwing dice.
     """
     a, b, g = algorithm.A, algorithm.B, algorithm.G
-    formula = float((np.square(b).sum(0) * np.square(g).sum(1) * np.square(a).mean(1)).sum() / TAPS)
+    formula = float((np.square(b).sum(0) * np.square(g).sum(1) * np.square(a).mean(1)).sum() / algorithm.r)
     assert formula == pytest.approx(growth, rel=1e-3)
     dice = np.random.default_rng(0)
-    d, k = dice.standard_normal((20_000, len(b))), dice.standard_normal((20_000, TAPS))
+    d, k = dice.standard_normal((20_000, len(b))), dice.standard_normal((20_000, algorithm.r))
     spoilt = (d @ b) * (k @ g.T) * dice.standard_normal((20_000, algorithm.Q))
-    assert np.square(spoilt @ a).mean() / TAPS == pytest.approx(growth, rel=0.05)
+    assert np.square(spoilt @ a).mean() / algorithm.r == pytest.approx(growth, rel=0.05)
 
 
 def test_complex_points_need_no_multiplications_in_the_transforms_of_data() -> None:
-    for matrix in (F4x4_COMPLEX.A, F4x4_COMPLEX.B):
+    for matrix in (F4x4_COMPLEX.A, F4x4_COMPLEX.B, F2x2_5x5.A, F2x2_5x5.B):
         assert set(np.unique(matrix)) == {-1, 0, 1}
 
 
 @pytest.mark.parametrize("points", [[0, 0, 1], [0, 1, 1]])
 def test_the_same_point_twice_is_refused(points: list[int]) -> None:
     with pytest.raises(ValueError, match="points must be distinct"):
-        cook_toom(2, [Fraction(point) for point in points])
+        cook_toom(2, 3, [Fraction(point) for point in points])
 
 
 @pytest.mark.parametrize("points", [[0, 1], [0, 1, -1, 2]])
 def test_a_wrong_number_of_points_is_refused(points: list[int]) -> None:
     with pytest.raises(ValueError, match=rf"F\(2,3\) needs 3 finite points, got {len(points)}"):
-        cook_toom(2, [Fraction(point) for point in points])
+        cook_toom(2, 3, [Fraction(point) for point in points])
 
 
-@pytest.mark.parametrize("name", ["winograd", "winograd_2x2", "winograd_complex"])
+@pytest.mark.parametrize("name", ALGORITHMS)
 @pytest.mark.parametrize("padding", ["valid", "same", ((2, 0), (1, 2))])
 def test_tiles_that_hang_over_the_border(name: str, padding: object, rng: np.random.Generator) -> None:
     """Every remainder of the output's size by the tile's, on both axes."""
-    kernel, bias = rng.standard_normal((3, 3, 2, 3)), rng.standard_normal(3)
-    for height, width in [(3 + i, 8 - i) for i in range(6)]:
+    size = ALGORITHMS[name].r
+    kernel, bias = rng.standard_normal((size, size, 2, 3)), rng.standard_normal(3)
+    for height, width in [(size + i, size + 5 - i) for i in range(6)]:
         x = rng.standard_normal((2, height, width, 2))
         expected, _ = conv2d(x, kernel, bias, padding=padding, algorithm="im2col")  # type: ignore[arg-type]
         y, cache = conv2d(x, kernel, bias, padding=padding, algorithm=name)  # type: ignore[arg-type]
@@ -118,6 +130,15 @@ def test_tiles_that_hang_over_the_border(name: str, padding: object, rng: np.ran
             conv2d_backward(dy, cache), conv2d_backward(dy, cache, algorithm="im2col"), strict=True
         ):
             np.testing.assert_allclose(ours, theirs, atol=1e-12)  # type: ignore[arg-type]
+
+
+def all_passes(x: Array, kernel: Array, dy: Array, name: str, dtype: type) -> list[Array]:
+    """y, dx and dkernel of a convolution with "same" padding."""
+    y, cache = conv2d(x.astype(dtype), kernel.astype(dtype), padding="same", algorithm=name)
+    dx, dkernel, _ = conv2d_backward(dy.astype(dtype), cache)
+    assert dx is not None
+    assert dkernel is not None
+    return [y, dx, dkernel]
 
 
 def test_larger_tiles_round_worse_and_both_within_the_rule(rng: np.random.Generator) -> None:
@@ -130,16 +151,11 @@ def test_larger_tiles_round_worse_and_both_within_the_rule(rng: np.random.Genera
     kernel = rng.standard_normal((3, 3, 64, 64), np.float32) * np.float32(np.sqrt(2 / (9 * 64)))
     dy = rng.standard_normal((2, 20, 20, 64), np.float32)
 
-    def passes(name: str, dtype: type) -> list[Array]:
-        y, cache = conv2d(x.astype(dtype), kernel.astype(dtype), padding="same", algorithm=name)
-        dx, dkernel, _ = conv2d_backward(dy.astype(dtype), cache)
-        assert dx is not None
-        assert dkernel is not None
-        return [y, dx, dkernel]
-
-    truth = passes("im2col", np.float64)
+    truth = all_passes(x, kernel, dy, "im2col", np.float64)
     errors = {
-        name: [(a - b) / np.abs(b).max() for a, b in zip(passes(name, np.float32), truth, strict=True)]
+        name: [
+            (a - b) / np.abs(b).max() for a, b in zip(all_passes(x, kernel, dy, name, np.float32), truth, strict=True)
+        ]
         for name in ("im2col", "winograd_2x2", "winograd_complex", "winograd")
     }
     for plain, small, middle, large in zip(*errors.values(), strict=True):
@@ -148,3 +164,16 @@ def test_larger_tiles_round_worse_and_both_within_the_rule(rng: np.random.Genera
         assert np.square(small).mean() < np.square(large).mean()
         assert np.abs(small).max() <= max(2 * np.abs(plain).max(), 8 * U)
         assert np.abs(large).max() <= max(8 * np.abs(plain).max(), 128 * U)
+
+
+HOW = (("winograd_5x5", np.float32), ("im2col", np.float32), ("im2col", np.float64))
+
+
+def test_5x5_kernels_round_like_the_definition(rng: np.random.Generator) -> None:
+    """im2col stands for Keras again: the narrow rule holds, forward and backward."""
+    x = np.maximum(rng.standard_normal((2, 16, 16, 64), np.float32), 0)
+    kernel = rng.standard_normal((5, 5, 64, 64), np.float32) * np.float32(np.sqrt(2 / (25 * 64)))
+    dy = rng.standard_normal((2, 16, 16, 64), np.float32)
+    for ours, plain, truth in zip(*(all_passes(x, kernel, dy, *how) for how in HOW), strict=True):
+        error, allowed = np.abs(ours - truth).max(), max(2 * np.abs(plain - truth).max(), 8 * U * np.abs(truth).max())
+        assert error <= allowed

@@ -1,4 +1,4 @@
-"""Grids, pictures as numbers, what augmentation does, and histograms."""
+"""Grids, pictures as numbers, what augmentation does, and maps as large as their picture."""
 
 from __future__ import annotations
 
@@ -6,21 +6,18 @@ import numpy as np
 import pytest
 
 from minicnn.augmentation import Augment
-from minicnn.errors import OptionError, ShapeError, StateError
-from minicnn.layers import Conv2D, Dense, DepthwiseConv2D, Flatten
+from minicnn.errors import OptionError, ShapeError
+from minicnn.layers import Conv2D, DepthwiseConv2D, Flatten
 from minicnn.sequential import Sequential
 from minicnn.study import (
     activation_grid,
     each_augmentation,
+    enlarged,
     filter_grid,
-    gradient_histograms,
     grey,
     grid,
-    histogram,
     matrix,
     stretched,
-    trace,
-    weight_histograms,
 )
 
 
@@ -93,26 +90,10 @@ def test_each_augmentation_alone() -> None:
         each_augmentation(x[None], Augment())
 
 
-def test_histograms_count_everything_once() -> None:
-    values = np.array([0.0, 0.1, 0.9, 1.0, np.nan, np.inf])
-    found = histogram(values, bins=2)
-    assert found.counts.tolist() == [2, 2]
-    assert found.edges.tolist() == [0, 0.5, 1]
-    assert (found.mean, found.broken) == (0.5, 2)
-    assert found.to_dict()["counts"] == [2, 2]
-    assert histogram(np.array([np.nan])).counts.sum() == 0
-    with pytest.raises(OptionError):
-        histogram(values, bins=0)
-
-
-def test_histograms_of_a_network() -> None:
-    model = Sequential([Flatten(name="flat"), Dense(3, name="scores")], input_shape=(2, 2, 1), dtype="float64")
-    weights = weight_histograms(model, bins=5)
-    assert weights.keys() == model.weights.keys()
-    assert weights["scores/kernel"].counts.sum() == 12
-    forward = trace(model, np.ones((4, 2, 2, 1)))
-    with pytest.raises(StateError):
-        gradient_histograms(forward)
-    found = gradient_histograms(forward.backward(np.ones((4, 3))))
-    assert found.keys() == {"scores/kernel", "scores/bias", "input_layer", "flat", "scores"}
-    assert found["scores/bias"].mean == 4
+def test_maps_are_enlarged_to_their_picture() -> None:
+    ramp = np.array([[[0.0, 1.0], [0.0, 1.0]]])
+    large = enlarged(ramp, 4, 8)
+    assert large.shape == (1, 4, 8)
+    np.testing.assert_allclose(large[0, 0], [0, 0, 0.125, 0.375, 0.625, 0.875, 1, 1])
+    with pytest.raises(ShapeError):
+        enlarged(ramp[0], 4, 8)

@@ -1,0 +1,70 @@
+"""A convolution as the register kernel sees it: panels of filters, and windows read where they lie.
+
+``pack_filters`` makes the right side of the product, ``segments`` says where a window's numbers are, and ``correlate``
+goes through the rows of outputs with both (``direct_rows.py``).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minicnn.ops import gemm
+from minicnn.ops.conv2d.direct_rows import correlate_rows
+from minicnn.ops.memory import empty
+from minicnn.shapes import Array, Shape, Window
+
+Offsets = Array  # (segments, 2): where each begins in the picture, and its factors in the panel
+
+SHORTEST_RUN = 32  # of numbers in a window that are read in one go: a longer run is divided, if that leaves this many
+LONG_ROW = 224  # pixels, for 1x1 kernels
+
+
+def pack_filters(kernel: Array, groups: int) -> Array:
+    """(KH, KW, C/groups, F) -> each group's filters in panels, (G, P, KH*KW*C/groups, W): see ``ops/gemm.py``."""
+    filters = kernel.shape[3] // groups
+    flat = np.ascontiguousarray(kernel).reshape(-1, kernel.shape[3])  # (KH, KW, C, F) -> (KH*KW*C, F)
+    parts = [gemm.pack(flat[:, g * filters : (g + 1) * filters]) for g in range(groups)]
+    return parts[0][None] if groups == 1 else np.stack(parts)
+
+
+def correlate(
+    x: Array, panels: Array, kernel_shape: Shape, bias: Array, window: Window, groups: int, floor: float, terms: int
+) -> Array:
+    """(N, H, W, C) -> (N, OH, OW, F) with the kernel in ``panels``; sums of at most about ``terms`` products at once.
+
+    The bias is added, and what is below ``floor`` is cut off.
+    """
+    filters, out, pads = kernel_shape[3], window.output_size(*x.shape[1:3]), window.pads(*x.shape[1:3])
+    shape = (len(x), *out, filters)
+    y = empty(shape, x.dtype)
+    x = np.ascontiguousarray(x)
+    (top, bottom), (left, right) = pads
+    if window.size == window.strides == (1, 1) and not np.any(pads):
+        # where a row ends does not matter: take longer ones
+        rows = next(d for d in range(out[0], 0, -1) if out[0] % d == 0 and (d * out[1] <= LONG_ROW or d == 1))
+        out = (out[0] // rows, rows * out[1])
+        x, y = x.reshape(-1, *out, x.shape[3]), y.reshape(-1, *out, filters)  # (N, H, W, C) -> (N, H/rows, rows*W, C)
+    size = (x.shape[1] + top + bottom, x.shape[2] + left + right)
+    offsets, run = segments(size[1], x.shape[3], kernel_shape, window, groups, terms)
+    steps = np.array([*window.strides, 0, 0, 1, 1, window.span[0]], np.intp)
+    correlate_rows(x, (top, left, *size), panels, offsets, run, steps, out, bias, floor, terms, y)
+    return y.reshape(shape)
+
+
+def segments(
+    width: int, all_channels: int, kernel: Shape, window: Window, groups: int, longest: int
+) -> tuple[Offsets, int]:
+    """The parts of a window that lie side by side: (where each begins, its first row in the panel), and how long."""
+    size_h, size_w, channels, _ = kernel
+    if window.dilation[1] == 1 and groups == 1:
+        at = np.arange(size_h) * window.dilation[0] * width * all_channels
+        run = size_w * channels
+    else:
+        kh, kw = np.divmod(np.arange(size_h * size_w), size_w)
+        at = (kh * window.dilation[0] * width + kw * window.dilation[1]) * all_channels
+        run = channels
+    pieces = next(p for p in range(-(-run // longest), run + 1) if run % p == 0)
+    if run // pieces >= SHORTEST_RUN:
+        run //= pieces
+        at = (at[:, None] + np.arange(pieces) * run).reshape(-1)
+    return np.stack([at, np.arange(len(at)) * run], axis=1).astype(np.intp), run
