@@ -17,12 +17,15 @@ import numpy as np
 from minicnn.errors import OptionError, explain
 from minicnn.layers import Conv2D
 from minicnn.ops.conv2d import im2col, winograd
-from minicnn.ops.conv2d.winograd_matrices import TAPS
 from minicnn.shapes import Array
 
 POSITIONS = 8  # outputs whose windows are shown as rows of the matrix
 MOST_COLUMNS = 512  # of the matrix that are shown
-TILES = {"F(2x2, 3x3)": winograd.F2x2, "F(4x4, 3x3) at complex points": winograd.F4x4_COMPLEX}
+TILES = {
+    "F(2x2, 3x3)": winograd.F2x2,
+    "F(4x4, 3x3) at complex points": winograd.F4x4_COMPLEX,
+    "F(2x2, 5x5) at complex points": winograd.F2x2_5x5,
+}
 
 
 def ways(layer: Any, x: Array, index: tuple[int, int, int]) -> dict[str, Any]:
@@ -98,7 +101,7 @@ def _winograd(
     """The tile in which the output lies: input, kernel and product of one channel, the sum of all, the outputs."""
     row, column, f = index
     top, left = row - row % form.m, column - column % form.m
-    side = form.m + TAPS - 1
+    side = form.m + form.r - 1
     padded = im2col.padded_pictures(x, layer.window)[0]
     d = np.zeros((side, side, x.shape[3]))
     part = padded[top : top + side, left : left + side]  # the last tiles hang over the border, into zeros
@@ -122,5 +125,5 @@ def _winograd(
         "sum": summed.tolist(),
         "outputs": outputs.tolist(),
         "multiplications": form.Q * form.Q,
-        "directly": form.m * form.m * TAPS * TAPS,
+        "directly": form.m * form.m * form.r * form.r,
     }

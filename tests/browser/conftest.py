@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from minicnn.cli.explore_steps import keras_beside, prepare_looking
+from minicnn.explorer import answers
 from minicnn.explorer.explorer import Explorer
 from minicnn.explorer.serving import listen, make_server
 from minicnn.models import face_cnn
@@ -69,9 +70,13 @@ def explorer(run_folder: Path) -> Explorer:
     """The explorer as the command makes it of this run, with Keras beside it."""
     load_keras()  # here, in the main thread, so that no test measures it
     looking = prepare_looking(str(run_folder), None, None, 0, None)
-    return Explorer(
+    made = Explorer(
         looking.subject, looking.first(None), looking.read, beside=keras_beside(True), replay=looking.replay
     )
+    made.ask_beside(None, None)  # both passes and the timing, once: on a fresh machine their code is compiled now
+    answers.costs(made)
+    made.beside.wait()
+    return made
 
 
 @pytest.fixture(scope="session")

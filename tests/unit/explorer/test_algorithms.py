@@ -70,3 +70,11 @@ def test_the_channel_that_is_shown_has_the_largest_part(rng: np.random.Generator
     layer, x, _ = made(rng)
     x[:, :, [0, 2]] *= 1e-6
     assert ways(layer, x, (4, 4, 0))["winograd"]["channel"] == 1
+
+
+def test_a_5x5_kernel_has_a_tile_of_its_own(rng: np.random.Generator) -> None:
+    layer, x = Conv2D(2, 5, padding="same"), rng.normal(size=(9, 8, 3))
+    layer.build(x.shape, rng, np.float64)
+    ((name, tile),) = ways(layer, x, (3, 4, 1))["winograd"]["tiles"].items()
+    assert name.startswith("F(2x2, 5x5)")
+    assert tile["outputs"][tile["row"]][tile["column"]] == pytest.approx(layer(x[None])[0, 3, 4, 1], abs=1e-12)
