@@ -153,7 +153,7 @@ def _page(recorded: dict[str, Any]) -> str:
             f'<script type="importmap">{import_map}</script>\n<script type="module">{start}</script>'
         ),
     }
-    page = re.sub('<link rel="modulepreload".*\n', "", (STATIC / "index.html").read_text(encoding="utf-8"))
+    page = re.sub('<link rel="(?:module)?preload".*\n', "", (STATIC / "index.html").read_text(encoding="utf-8"))
     for old, new in replacements.items():
         assert page.count(old) == 1, old
         page = page.replace(old, new)

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from minicnn.cli.explore_steps import keras_beside, prepare_looking
+from minicnn.explorer import answers
 from minicnn.explorer.explorer import Explorer
 from minicnn.explorer.serving import listen, make_server
 from minicnn.models import face_cnn
@@ -50,7 +51,7 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of face_cnn as a training leaves it: its network is another one after every epoch, though nobody trained."""
+    """A run of face_cnn as a training leaves it. Nobody trained: after every epoch its network is another one."""
     folder = tmp_path_factory.mktemp("runs") / "people"
     config = RunConfig("face-cnn", (200, 200, 1), PEOPLE, "minicnn", "softmax", "flatten", 0)
     run = Run.create(folder, config)
@@ -69,9 +70,13 @@ def explorer(run_folder: Path) -> Explorer:
     """The explorer as the command makes it of this run, with Keras beside it."""
     load_keras()  # here, in the main thread, so that no test measures it
     looking = prepare_looking(str(run_folder), None, None, 0, None)
-    return Explorer(
+    made = Explorer(
         looking.subject, looking.first(None), looking.read, beside=keras_beside(True), replay=looking.replay
     )
+    made.ask_beside(None, None)  # both passes and the timing, once: on a fresh machine their code is compiled now
+    answers.costs(made)
+    made.beside.wait()
+    return made
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +95,7 @@ def address(explorer: Explorer) -> Iterator[str]:
 
 @pytest.fixture
 def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
-    """``open_page(address, width=..., dark=...)``: a page on which ``ready`` is to be seen; nothing may go wrong in it."""
+    """``open_page(address, width=..., dark=...)``: a page on which ``ready`` is seen; nothing may go wrong."""
     contexts, problems = [], []
 
     def open_one(

@@ -82,7 +82,9 @@ def test_the_first_view_is_there_within_two_seconds(open_page: Any, address: str
     shoot(page, "1-first-view-light")
 
 
-def test_from_the_face_to_the_arithmetic_of_one_number_of_conv2(open_page: Any, address: str, explorer: Explorer) -> None:
+def test_from_the_face_to_the_arithmetic_of_one_number_of_conv2(
+    open_page: Any, address: str, explorer: Explorer
+) -> None:
     page = open_page(address)
     choose(page, "conv2")
     point(page, 0.51, 0.41)
@@ -105,7 +107,8 @@ def test_a_pixel_is_answered_within_a_tenth_of_a_second(open_page: Any, address:
       window.times = [];
       window.pointed = NaN;
       const readout = document.getElementById('readout');
-      document.getElementById('zoom').addEventListener('pointermove', () => { window.pointed = performance.now(); }, true);
+      const begin = () => { window.pointed = performance.now(); };
+      document.getElementById('zoom').addEventListener('pointermove', begin, true);
       const note = () => window.pointed > 0 && window.times.push(performance.now() - window.pointed);
       new MutationObserver(note).observe(readout, { childList: true });
     }""")
@@ -121,11 +124,15 @@ def test_a_pixel_is_answered_within_a_tenth_of_a_second(open_page: Any, address:
     shoot(page, "3-hover-light")
 
 
-def test_every_layer_from_the_input_to_the_scores_shows_its_maps(open_page: Any, address: str, explorer: Explorer) -> None:
+def test_every_layer_from_the_input_to_the_scores_shows_its_maps(
+    open_page: Any, address: str, explorer: Explorer
+) -> None:
     page = open_page(address)
     for name in explorer.scene().names:
         choose(page, name)
-        assert page.locator("#zoom img").evaluate("image => image.naturalWidth") == explorer.scene().planes(name).columns
+        assert (
+            page.locator("#zoom img").evaluate("image => image.naturalWidth") == explorer.scene().planes(name).columns
+        )
         if name != "input_layer":
             point(page, 0.1, 0.1, click=True)
             until(page, "name => document.getElementById('number-title').textContent.includes(` ${name}[`)", name)
@@ -247,7 +254,7 @@ def test_everything_can_be_reached_with_the_keyboard(open_page: Any, address: st
         )
         if seen[-1][0] == "zoom":
             break
-    assert [name for name, _ in seen][0] == "skip"
+    assert seen[0][0] == "skip"
     assert seen[-1][0] == "zoom"
     assert all(outlined for _, outlined in seen)
     page.keyboard.press("ArrowDown")
@@ -282,7 +289,8 @@ CONTRAST = """() => {
   const ground = (element) => {
     const layers = [];
     for (let at = element; at; at = at.parentElement) layers.push(rgb(getComputedStyle(at).backgroundColor));
-    return layers.reverse().reduce((below, [r, g, b, a]) => [r, g, b].map((v, i) => (v * a + below[i] * (255 - a)) / 255), [255, 255, 255]);
+    const over = (below, [r, g, b, a]) => [r, g, b].map((v, i) => (v * a + below[i] * (255 - a)) / 255);
+    return layers.reverse().reduce(over, [255, 255, 255]);
   };
   const weak = [];
   for (const element of document.querySelectorAll('body *')) {
@@ -333,7 +341,9 @@ def test_photographs_can_be_opened_and_bad_ones_say_why(open_page: Any, address:
 
 def test_an_exported_page_needs_no_server_and_no_network(open_page: Any, explorer: Explorer, tmp_path: Path) -> None:
     path = tmp_path / "page.html"
-    path.write_text(export_page(explorer, depth=3, layers=("conv1", "conv2", "relu2", "pool2", "fc6")), encoding="utf-8")
+    path.write_text(
+        export_page(explorer, depth=3, layers=("conv1", "conv2", "relu2", "pool2", "fc6")), encoding="utf-8"
+    )
     page = open_page(path.as_uri(), dark=True)
     choose(page, "conv2")
     assert page.locator("#open-photo").count() == 0
