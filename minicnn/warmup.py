@@ -23,7 +23,7 @@ from minicnn.models import face_cnn, residual_cnn, vgg_face
 from minicnn.ops import jit_cache
 from minicnn.ops.conv2d import ALGORITHMS
 from minicnn.sequential import Sequential
-from minicnn.shapes import Array, Shape
+from minicnn.shapes import Array, Shape, Window
 
 PICTURES = (1, 20)  # one, and as many as a training step takes: few and many may go different ways
 
@@ -108,11 +108,18 @@ def _train(model: Model, dtype: str, pictures: int = max(PICTURES)) -> None:
 # -- layers -----------------------------------------------------------------------------------------------------------
 
 
+def _for_3x3() -> list[str]:
+    """Algorithms that compute with a 3x3 kernel, but for the loops, which are not compiled."""
+    window = Window.of((3, 3))
+    able = [name for name, own in ALGORITHMS.items() if own.unsupported((3, 3, 32, 64), window, 1) is None]
+    return [name for name in able if name != "loops"]
+
+
 def _layers() -> list[tuple[Layer, Shapes]]:
     """Each layer in the ways that may go to different loops, and the shape of one sample for it."""
     picture = (13, 12, 32)
     found: list[tuple[Layer, Shapes]] = [
-        *((Conv2D(64, 3, padding="same", algorithm=name), picture) for name in ALGORITHMS if name != "loops"),
+        *((Conv2D(64, 3, padding="same", algorithm=name), picture) for name in _for_3x3()),
         *((Conv2D(64, size, padding=padding), picture) for size in (1, 3, 5, 7) for padding in ("valid", "same")),
         *((Conv2D(64, size, strides=2, padding="same"), picture) for size in (1, 3, 5, 7)),
         *((Conv2D(filters, 3, padding="same", use_bias=False), (13, 12, C)) for C, filters in ((1, 16), (3, 64))),

@@ -21,6 +21,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 VECTORS = "tests/unit/test_vectors.py"
 GRAPHS = "tests/unit/test_graph_model.py"
+STRIDED_DX = "tests/unit/ops/conv2d/test_direct_dx.py::test_together_is_the_definition"
 TESTS_FAILED = 1  # pytest's exit code; 2 to 5 mean that it could not run them
 
 
@@ -35,8 +36,8 @@ class Mutation:
     tests: str = VECTORS
 
 
-def convolution(name: str, file: str, original: str, mutated: str) -> Mutation:
-    return Mutation(f"convolution, {name}", f"minicnn/ops/conv2d/{file}.py", original, mutated)
+def convolution(name: str, file: str, original: str, mutated: str, tests: str = VECTORS) -> Mutation:
+    return Mutation(f"convolution, {name}", f"minicnn/ops/conv2d/{file}.py", original, mutated, tests)
 
 
 MUTATIONS = [
@@ -66,12 +67,14 @@ MUTATIONS = [
         "direct_dx",
         "first_h, first_w, stride_h, stride_w, start_h",
         "first_h, first_w, stride_h, 1, start_h",
+        STRIDED_DX,
     ),
     convolution(
         "direct: phases of dx, computed together, exchanged",
         "direct_dx",
-        "transpose(0, 2, 5, 1, 3, 4)",
-        "[:, ::-1].transpose(0, 2, 5, 1, 3, 4)",
+        "split.transpose(0, 2, 5, 1, 3, 4)",
+        "split[:, ::-1].transpose(0, 2, 5, 1, 3, 4)",
+        STRIDED_DX,
     ),
     convolution(
         "direct: taps of dkernel exchanged",
