@@ -39,11 +39,14 @@ EPOCHS = 4
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """The browser."""
+    missing = pytest.fail if os.environ.get("CI") else pytest.skip  # continuous integration installs both
     if CHROMIUM is None:
-        reason = "no browser: the command chromium is missing (on Debian and Ubuntu: apt-get install chromium)"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
-    with playwright.sync_playwright() as running:
+        missing("no browser: the command chromium is missing (on Debian and Ubuntu: apt-get install chromium)")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing("the package playwright is not installed (it comes with the dependency group dev)")
+    with sync_playwright() as running:
         browser = running.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
