@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minicnn.ops.depthwise_loops import meeting_places
+from minicnn.ops.depthwise_taps import meeting_places
 from minicnn.ops.jit import inline, njit, prange
 from minicnn.ops.turns import turns
 from minicnn.ops.vectors import lanes, load, load_like, splat, store, widen

@@ -6,29 +6,32 @@ computed side by side. Both directions are the same sum, and differ only in whic
     forward     result r, tap k:  place  r*S + k*D - padding  of x
     dx          result r, tap k:  place (r + padding - k*D) / S  of dy, where that is a whole number
 
-Rows and columns are two small tables of such places. With a stride, the columns of dx are taken in S turns: results S
-pixels apart share their taps, and meet neighbours in dy.
+Rows and columns are two small tables of such places (``depthwise_taps.py``). With a stride, the columns of dx are taken
+in S turns: results S pixels apart share their taps, and meet neighbours in dy.
 
-Six neighbouring results are added up at once, in registers (six sums, six pixels, a weight: AVX2 has 16): a weight is
-loaded once for six products, and no addition waits for the one before. Taps side by side meet the same pixels one
-result later, so these stay in registers too: a row of three taps reads eight pixels for six results, not eighteen. At
-the edges, where a tap would meet padding, results are computed one by one. Nothing is copied, padded or zeroed first.
+Three neighbouring results are added up at once, for two vectors of channels: six sums, six vectors of pixels and two of
+weights are what AVX2 has registers for. A weight is loaded once for three products, and no addition waits for the one
+before. Taps side by side meet the same pixels one result later, so these stay in registers too: a row of three taps
+reads five pixels for three results, not nine. At the edges, where a tap would meet padding, results are computed one by
+one. Nothing is copied, padded or zeroed first.
+
+There is little to compute, so memory decides, and it is asked in time: every three results request the pixels and the
+results ``AHEAD``. Processors do that by themselves where a loop walks along one array; here it walks along five.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from minicnn.ops.depthwise_taps import BETWEEN, END, FIELDS, FIRST, RUN, START, WEIGHT, meeting_places, taps_of_columns
 from minicnn.ops.jit import inline, njit, prange
 from minicnn.ops.memory import empty
 from minicnn.ops.turns import turns
-from minicnn.ops.vectors import lanes, load, store
+from minicnn.ops.vectors import lanes, load, prefetch, prefetch_to_write, store
 from minicnn.shapes import Array, Pair, Shape, Window
 
 ROWS = 4  # of the result, per turn
-# A tap: where its part in result 0 would lie in the source, its place in the kernel, the results it has a part in, and
-# how many taps from here on lie side by side.
-START, WEIGHT, FIRST, END, RUN = range(5)
+AHEAD = 2048  # numbers further on, in the last row that the taps meet and in the result, that are asked for
 
 
 def forward(x: Array, kernel: Array, bias: Array | None, window: Window) -> Array:
@@ -54,53 +57,11 @@ def _run(
     rows = meeting_places(result.shape[1], source.shape[1], KH, SH, DH, pads[0][0], backward)
     places = meeting_places(result.shape[2], source.shape[2], KW, SW, DW, pads[1][0], backward)
     step, result_step = (1, SW) if backward else (SW, 1)
-    columns, counts = _columns(places, step, min(result_step, result.shape[2]), backward)
+    columns, counts = taps_of_columns(places, step, min(result_step, result.shape[2]), backward)
     shapes = source.shape[1:3], result.shape[1:3]
     work = source.nbytes + result.nbytes
     flat = (np.ascontiguousarray(source).reshape(-1), np.ascontiguousarray(kernel).reshape(-1), bias)
     _correlate(work, *flat, rows, columns, counts, *shapes, (step * C, result_step * C), result.reshape(-1))
-
-
-@njit
-def meeting_places(
-    results: int, sources: int, taps: int, stride: int, dilation: int, padding: int, backward: bool
-) -> Array:
-    """(results, taps): the place in the source, along one axis, that each tap meets; -1 where there is none."""
-    places = np.full((results, taps), -1)
-    for r in range(results):
-        for k in range(taps):
-            if not backward:
-                place = r * stride + k * dilation - padding
-            elif (r + padding - k * dilation) % stride == 0:
-                place = (r + padding - k * dilation) // stride
-            else:
-                place = -1
-            if 0 <= place < sources:
-                places[r, k] = place
-    return places
-
-
-@njit
-def _columns(places: Array, step: int, phases: int, backward: bool) -> tuple[Array, Array]:
-    """The taps of each phase (results p, p + phases, ...), and how many there are; START in pixels, WEIGHT in taps."""
-    results, KW = places.shape
-    columns, counts = np.zeros((phases, KW, 5), np.intp), np.zeros(phases, np.intp)
-    for p in range(phases):
-        for k in range(KW):
-            kw = KW - 1 - k if backward else k  # so that places come in rising order
-            first = end = 0
-            for i in range((results - 1 - p) // phases + 1):
-                if places[p + i * phases, kw] >= 0:
-                    first, end = (first if end > 0 else i), i + 1
-            if end > 0:
-                tap = columns[p, counts[p]]
-                tap[START], tap[WEIGHT] = places[p + first * phases, kw] - first * step, kw
-                tap[FIRST], tap[END], tap[RUN] = first, end, 1
-                counts[p] += 1
-        for k in range(counts[p] - 2, -1, -1):
-            if columns[p, k + 1, START] == columns[p, k, START] + step:
-                columns[p, k, RUN] = columns[p, k + 1, RUN] + 1
-    return columns, counts
 
 
 @turns
@@ -140,7 +101,7 @@ def _some_rows(
 ) -> None:
     C, (height, width), (result_height, result_width) = len(bias), source_size, result_size
     phases, KW, _ = columns.shape
-    taps = np.empty((rows.shape[1] * KW, 5), np.intp)
+    taps = np.empty((rows.shape[1] * KW, FIELDS), np.intp)
     for row in range(first_row, end_row):
         n = row // result_height
         for p in range(phases):
@@ -155,52 +116,84 @@ def _some_rows(
                     tap[START] = ((n * height + place) * width + column[START]) * C
                     tap[WEIGHT] = (kh * KW + column[WEIGHT]) * C
                     tap[FIRST], tap[END], tap[RUN] = column[FIRST], column[END], column[RUN]
+                    tap[BETWEEN] = column[BETWEEN] * C
                     first, end = max(first, tap[FIRST]), min(end, tap[END])
                     count += 1
             at = (row * result_width + p) * C
-            if end - first < 6:
+            if end - first < 3:
                 first = end = results
             for i in range(first):
                 _one(source, kernel, bias, taps, count, i, steps, result, at)
             i = first
             while i < end:
-                i = min(i, end - 6)  # the last six may overlap the six before: computed twice, to the same bits
-                _six(source, kernel, bias, taps, count, i, steps, result, at)
-                i += 6
+                i = min(i, end - 3)  # the last three may overlap the three before: computed twice, to the same bits
+                _three(source, kernel, bias, taps, count, i, steps, result, at)
+                i += 3
             for i in range(end, results):
                 _one(source, kernel, bias, taps, count, i, steps, result, at)
 
 
 @inline
-def _six(
+def _three(
     source: Array, kernel: Array, bias: Array, taps: Array, count: int, i: int, steps: Pair, result: Array, at: int
 ) -> None:
-    """result[i + 0..6] = bias + sum over taps of source * weight: six neighbours that meet every tap."""
+    """result[i + 0..3] = bias + sum over taps of source * weight: three neighbours that meet every tap."""
+    width = lanes(bias)
+    whole = len(bias) // (2 * width) * 2 * width
+    for c in range(0, whole, 2 * width):
+        _two_vectors(source, kernel, bias, taps, count, i, steps, result, at, c, width, width)
+    if whole < len(bias):
+        left = len(bias) - whole
+        _two_vectors(source, kernel, bias, taps, count, i, steps, result, at, whole, left, left - width)
+
+
+@inline
+def _two_vectors(
+    source: Array,
+    kernel: Array,
+    bias: Array,
+    taps: Array,
+    count: int,
+    i: int,
+    steps: Pair,
+    result: Array,
+    at: int,
+    c: int,
+    left: int,
+    right: int,
+) -> None:
+    """``_three`` for the channels from c on: ``left`` in a first vector (a, sum_a, ...), ``right`` in a second (b)."""
     step, result_step = steps
-    for c in range(0, len(bias), lanes(bias)):
-        left = len(bias) - c
-        sum0 = load(bias, c, left)
-        sum1 = sum2 = sum3 = sum4 = sum5 = sum0
-        tap = 0
-        while tap < count:
-            here = taps[tap, START] + i * step + c
-            x0, x1 = load(source, here, left), load(source, here + step, left)
-            x2, x3 = load(source, here + 2 * step, left), load(source, here + 3 * step, left)
-            x4 = load(source, here + 4 * step, left)
-            for neighbour in range(taps[tap, RUN]):
-                x5 = load(source, here + (5 + neighbour) * step, left)
-                weight = load(kernel, taps[tap, WEIGHT] + c, left)
-                sum0, sum1, sum2 = x0 * weight + sum0, x1 * weight + sum1, x2 * weight + sum2
-                sum3, sum4, sum5 = x3 * weight + sum3, x4 * weight + sum4, x5 * weight + sum5
-                x0, x1, x2, x3, x4 = x1, x2, x3, x4, x5
-                tap += 1
-        into = at + i * result_step + c
-        store(result, into, sum0, left)
-        store(result, into + result_step, sum1, left)
-        store(result, into + 2 * result_step, sum2, left)
-        store(result, into + 3 * result_step, sum3, left)
-        store(result, into + 4 * result_step, sum4, left)
-        store(result, into + 5 * result_step, sum5, left)
+    width, into = lanes(bias), at + i * result_step + c
+    last = taps[count - 1, START] + i * step + c
+    for ahead in range(3):
+        prefetch(source, last + ahead * step + AHEAD)
+        prefetch_to_write(result, into + ahead * result_step + AHEAD)
+    sum_a0, sum_b0 = load(bias, c, left), load(bias, c + width, right)
+    sum_a1 = sum_a2 = sum_a0
+    sum_b1 = sum_b2 = sum_b0
+    tap = 0
+    while tap < count:
+        here, weight = taps[tap, START] + i * step + c, taps[tap, WEIGHT] + c
+        between, run = taps[tap, BETWEEN], taps[tap, RUN]
+        a0, b0 = load(source, here, left), load(source, here + width, right)
+        here += step
+        a1, b1 = load(source, here, left), load(source, here + width, right)
+        for _ in range(run):
+            here += step
+            a2, b2 = load(source, here, left), load(source, here + width, right)
+            weight_a, weight_b = load(kernel, weight, left), load(kernel, weight + width, right)
+            sum_a0, sum_a1, sum_a2 = a0 * weight_a + sum_a0, a1 * weight_a + sum_a1, a2 * weight_a + sum_a2
+            sum_b0, sum_b1, sum_b2 = b0 * weight_b + sum_b0, b1 * weight_b + sum_b1, b2 * weight_b + sum_b2
+            a0, a1, b0, b1 = a1, a2, b1, b2
+            weight += between
+        tap += run
+    store(result, into, sum_a0, left)
+    store(result, into + width, sum_b0, right)
+    store(result, into + result_step, sum_a1, left)
+    store(result, into + result_step + width, sum_b1, right)
+    store(result, into + 2 * result_step, sum_a2, left)
+    store(result, into + 2 * result_step + width, sum_b2, right)
 
 
 @njit

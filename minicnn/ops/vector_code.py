@@ -17,6 +17,7 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import intrinsic, models, register_model
 
 from minicnn.ops.simd import VECTOR_BYTES
+from minicnn.ops.simd import prefetch as emit_prefetch
 
 
 class Vector(types.Type):
@@ -133,6 +134,29 @@ def store(typing: Any, array: Any, at: Any, vector: Any, count: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.intp, vector, types.intp), codegen
+
+
+def _request(array: Any, write: bool) -> Any:
+    """Signature and code of ``prefetch`` or ``prefetch_to_write``."""
+
+    def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        start = context.make_array(sig.args[0])(context, builder, arguments[0]).data
+        emit_prefetch(builder, builder.gep(start, [arguments[1]]), write)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def prefetch(typing: Any, array: Any, at: Any) -> Any:
+    """See ``vectors._prefetch``."""
+    return _request(array, write=False)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def prefetch_to_write(typing: Any, array: Any, at: Any) -> Any:
+    """See ``vectors._prefetch``."""
+    return _request(array, write=True)
 
 
 @intrinsic  # type: ignore[untyped-decorator]

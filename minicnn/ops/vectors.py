@@ -51,6 +51,10 @@ def _store(array: Array, at: int, vector: Array, count: int) -> None:
     array.reshape(-1)[at : at + count] = vector[:count]
 
 
+def _prefetch(array: Array, at: int) -> None:
+    """Ask for the line of memory at ``at``, which may lie beyond the array; Python has no word for it."""
+
+
 def _splat(number: Any, like: Array) -> Array:
     """The same number in every lane: a float in the type of ``like``, an integer in its own."""
     kind = like.dtype if isinstance(number, (float, np.floating)) else np.asarray(number).dtype
@@ -83,3 +87,5 @@ splat: Any = _splat if _PLAIN else vector_code.splat
 select: Any = _select if _PLAIN else vector_code.select
 widen: Any = _widen if _PLAIN else vector_code.widen
 add_up: Any = _add_up if _PLAIN else vector_code.add_up
+prefetch: Any = _prefetch if _PLAIN else vector_code.prefetch
+prefetch_to_write: Any = _prefetch if _PLAIN else vector_code.prefetch_to_write
