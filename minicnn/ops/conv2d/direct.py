@@ -27,7 +27,7 @@ from minicnn.ops.conv2d.direct_dx import input_gradient
 from minicnn.ops.conv2d.direct_gradient import window_products
 from minicnn.ops.conv2d.direct_rows import pad_picture
 from minicnn.ops.conv2d.direct_windows import correlate, pack_filters
-from minicnn.ops.memory import scratch
+from minicnn.ops.memory import empty, scratch
 from minicnn.ops.micro_kernel import panel_width
 from minicnn.shapes import Array, Pads, Shape, Window
 
@@ -73,12 +73,14 @@ def kernel_gradient(dy: Array, x: Array, kernel_shape: Shape, window: Window, gr
     n, oh = np.divmod(np.arange(count * out_h), out_h)
     starts = (n * height + oh * window.strides[0]) * width * all_channels
     taps, rows = _kernel_rows(width, kernel_shape, window, groups, all_channels)
-    total = np.zeros((groups, len(taps) // groups * rows, -(-own // panel) * panel))  # float64: sums of many short sums
+    kernel_rows = len(taps) // groups * rows
+    # float64: sums of many short sums
+    total = scratch("kernel_sums", (groups, kernel_rows, -(-own // panel) * panel), np.dtype(np.float64))
+    dkernel = empty((kernel_rows, groups, own), dy.dtype)
     sizes = np.array([at_once, window.strides[1] * all_channels, own, panel, rows], np.intp)
     upstream = dy.reshape(count * out_h, out_w, filters)  # (N, OH, OW, F) -> (N*OH, OW, F)
-    window_products(numba.get_num_threads(), picture, upstream, starts.astype(np.intp), sizes, taps, total)
-    # (G, KH*KW*C, F/G) -> (KH*KW*C, G, F/G) -> (KH, KW, C, F)
-    return np.ascontiguousarray(total[:, :, :own].swapaxes(0, 1), dy.dtype).reshape(kernel_shape)
+    window_products(numba.get_num_threads(), picture, upstream, starts.astype(np.intp), sizes, taps, total, dkernel)
+    return dkernel.reshape(kernel_shape)  # (KH*KW*C, G, F/G) -> (KH, KW, C, F)
 
 
 def _padded(x: Array, pads: Pads | tuple[tuple[int, int], ...]) -> Array:

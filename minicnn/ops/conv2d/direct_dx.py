@@ -21,7 +21,7 @@ import numpy as np
 
 from minicnn.ops import gemm
 from minicnn.ops.conv2d.direct_rows import correlate_rows
-from minicnn.ops.conv2d.direct_windows import correlate, pack_filters, segments
+from minicnn.ops.conv2d.direct_windows import correlate, is_pointwise, pack_filters, segments
 from minicnn.ops.memory import empty
 from minicnn.ops.micro_kernel import VECTORS, panel_width
 from minicnn.shapes import Array, Shape, Window
@@ -31,6 +31,10 @@ TERMS = 64  # of a sum that are added up at once; twice as many put strided laye
 
 def input_gradient(dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int) -> Array:
     """(N, OH, OW, F), (KH, KW, C/groups, F) -> (N, H, W, C)"""
+    if is_pointwise(window, window.pads(*x_shape[1:3])):
+        turned = _turned(kernel, groups)
+        nothing, floor = np.zeros(x_shape[3], dy.dtype), gemm.floor_of(False, dy.dtype)
+        return correlate(dy, pack_filters(turned, groups), turned.shape, nothing, window, groups, floor, TERMS)
     if groups == 1 and window.dilation == (1, 1) and _fewer_vectors(kernel.shape, window.strides, dy.dtype):
         dx = together(dy, kernel, x_shape, window)
         if not np.isnan(dx).any():

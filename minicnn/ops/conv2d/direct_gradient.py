@@ -23,14 +23,21 @@ TERMS = 64  # positions that are added up at once: short sums round less
 
 @njit_parallel
 def window_products(
-    workers: int, picture: Array, upstream: Array, starts: Array, sizes: Array, taps: Array, total: Array
+    workers: int,
+    picture: Array,
+    upstream: Array,
+    starts: Array,
+    sizes: Array,
+    taps: Array,
+    total: Array,
+    dkernel: Array,
 ) -> None:
-    """total[g, k, f] += sum over positions of window[position, k] * dy[position, f].
+    """dkernel[k, g, f] = sum over positions of  window[position, k] * dy[position, f]  of group g.
 
     ``upstream`` (N*OH, OW, F); ``starts`` (N*OH,): where each row of outputs begins in the picture. ``taps``: where
     each run of kernel rows begins in a window. ``sizes``: how many rows of outputs are added up at once; the distance
     of two positions in the picture; filters per group; columns of a panel; kernel rows in a run. Each worker has its
-    own part of the sums, and goes through the positions block by block.
+    own part of the sums, ``total`` [g, k, f] in float64, and goes through the positions block by block.
     """
     groups, _, columns = total.shape
     run = upstream.shape[1]
@@ -44,15 +51,19 @@ def window_products(
         window, sums = np.empty(at_once * run * ROWS, picture.dtype), np.empty((ROWS, W), picture.dtype)
         nothing, offsets = np.zeros(W, picture.dtype), np.empty(2 * (at_once * run // TERMS + 1), np.intp)
         floor = picture.dtype.type(-np.inf)
+        for turn in range(begin, end):
+            g, tap, r = place_of(turn, per_group, parts)
+            first = tap * rows + r * height
+            total[g, first : first + min(height, rows - r * height)] = 0.0
         for s in range(0, len(starts), at_once):
             here, packed_group = min(at_once, len(starts) - s), -1
             for turn in range(begin, end):
-                g, tap, r = turn // (per_group * parts), turn // parts % per_group, turn % parts * height
-                own = min(height, rows - r)
+                g, tap, r = place_of(turn, per_group, parts)
+                own, first = min(height, rows - r * height), tap * rows + r * height
                 if g != packed_group:
                     pack_panels(upstream, s, here, g * filters, filters, packed)
                     packed_group = g
-                pack_window(picture, starts, s, here, run, taps[g * per_group + tap] + r, step, own, window)
+                pack_window(picture, starts, s, here, run, taps[g * per_group + tap] + r * height, step, own, window)
                 whole, rest = here * run // TERMS, here * run % TERMS
                 for part in range(whole + 1):
                     offsets[2 * part], offsets[2 * part + 1] = part * TERMS * own, part * TERMS * W
@@ -69,7 +80,18 @@ def window_products(
                         tile(own, vectors, a, 1, own, b, at, 1, rest, start, start_row, c_at, W, floor)
                     for i in range(own):
                         for c in range(vectors * (W // 2)):
-                            total[g, tap * rows + r + i, panel * W + c] += sums[i, c]
+                            total[g, first + i, panel * W + c] += sums[i, c]
+        for turn in range(begin, end):
+            g, tap, r = place_of(turn, per_group, parts)
+            for k in range(tap * rows + r * height, tap * rows + min(rows, (r + 1) * height)):
+                for f in range(filters):
+                    dkernel[k, g, f] = total[g, k, f]
+
+
+@njit
+def place_of(turn: int, per_group: int, parts: int) -> tuple[int, int, int]:
+    """The group of tile ``turn``, its run of kernel rows, and which of the run's ``parts`` it is."""
+    return turn // (per_group * parts), turn // parts % per_group, turn % parts
 
 
 @njit

@@ -6,6 +6,8 @@ goes through the rows of outputs with both (``direct_rows.py``).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minicnn.ops import gemm
@@ -15,8 +17,14 @@ from minicnn.shapes import Array, Shape, Window
 
 Offsets = Array  # (segments, 2): where each begins in the picture, and its factors in the panel
 
+POINTWISE_TERMS = 256  # of a 1x1 kernel's sum that are added up at once: as many as Keras does, to the same bits
 SHORTEST_RUN = 32  # of numbers in a window that are read in one go: a longer run is divided, if that leaves this many
 LONG_ROW = 224  # pixels, for 1x1 kernels
+
+
+def is_pointwise(window: Window, pads: Any) -> bool:
+    """Whether each output is a product with the channels of one pixel, and each pixel has one."""
+    return window.size == window.strides == (1, 1) and not np.any(pads)
 
 
 def pack_filters(kernel: Array, groups: int) -> Array:
@@ -32,15 +40,15 @@ def correlate(
 ) -> Array:
     """(N, H, W, C) -> (N, OH, OW, F) with the kernel in ``panels``; sums of at most about ``terms`` products at once.
 
-    The bias is added, and what is below ``floor`` is cut off.
+    1x1 kernels take POINTWISE_TERMS. The bias is added, and what is below ``floor`` is cut off.
     """
     filters, out, pads = kernel_shape[3], window.output_size(*x.shape[1:3]), window.pads(*x.shape[1:3])
     shape = (len(x), *out, filters)
     y = empty(shape, x.dtype)
     x = np.ascontiguousarray(x)
     (top, bottom), (left, right) = pads
-    if window.size == window.strides == (1, 1) and not np.any(pads):
-        # where a row ends does not matter: take longer ones
+    if is_pointwise(window, pads):  # where a row ends does not matter: take longer ones
+        terms = POINTWISE_TERMS
         rows = next(d for d in range(out[0], 0, -1) if out[0] % d == 0 and (d * out[1] <= LONG_ROW or d == 1))
         out = (out[0] // rows, rows * out[1])
         x, y = x.reshape(-1, *out, x.shape[3]), y.reshape(-1, *out, filters)  # (N, H, W, C) -> (N, H/rows, rows*W, C)
