@@ -6,23 +6,21 @@ goes through the rows of outputs with both (``direct_rows.py``).
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from minicnn.ops import gemm
 from minicnn.ops.conv2d.direct_rows import correlate_rows
 from minicnn.ops.memory import empty
-from minicnn.shapes import Array, Shape, Window
+from minicnn.shapes import Array, Pads, Shape, Window
 
 Offsets = Array  # (segments, 2): where each begins in the picture, and its factors in the panel
 
-POINTWISE_TERMS = 256  # of a 1x1 kernel's sum that are added up at once: as many as Keras does, to the same bits
+POINTWISE_TERMS = 256  # of a 1x1 kernel's sum that are added up at once; Keras takes as many (``benchmarks/NOTES.md``)
 SHORTEST_RUN = 32  # of numbers in a window that are read in one go: a longer run is divided, if that leaves this many
 LONG_ROW = 224  # pixels, for 1x1 kernels
 
 
-def is_pointwise(window: Window, pads: Any) -> bool:
+def is_pointwise(window: Window, pads: Pads) -> bool:
     """Whether each output is a product with the channels of one pixel, and each pixel has one."""
     return window.size == window.strides == (1, 1) and not np.any(pads)
 
