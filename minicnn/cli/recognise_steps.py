@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -20,6 +18,7 @@ from minicnn.cli import console
 from minicnn.cli.engines import make_engine
 from minicnn.cli.runs import Opened, recogniser
 from minicnn.io.atomic import write_text
+from minicnn.io.tables import write_table
 from minicnn.recognition.identifier import Identifier
 from minicnn.shapes import Array
 
@@ -118,9 +117,5 @@ def drawn(rgb: Array, named: Sequence[Named]) -> Array:
 def write_results(out: Path, found: dict[str, Any]) -> None:
     """``faces.json`` with everything, and ``faces.csv`` with a line per face."""
     write_text(out / "faces.json", console.to_json(found) + "\n")
-    table = io.StringIO(newline="")
-    if found["faces"]:
-        writer = csv.DictWriter(table, list(found["faces"][0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(found["faces"])
-    write_text(out / "faces.csv", table.getvalue())
+    rows = found["faces"]
+    write_table(out / "faces.csv", list(rows[0]) if rows else [], [list(row.values()) for row in rows])
