@@ -79,7 +79,7 @@ def show_check(found: Any) -> None:
         words = ["same file" if group.exact else "near-duplicates"]
         words += [f"under {len(group.people)} names"] if len(group.people) > 1 else []
         words += [f"in {' and '.join(group.parts)}"] if len(group.parts) > 1 else []
-        out.print(Text(f"{', '.join(words)}: {'  '.join(group.paths)}"))
+        out.print(Text(console.visible(f"{', '.join(words)}: {'  '.join(group.paths)}")))
     out.print(Text(f"Balance: the most crops of a person are {found.balance:.1f} times the fewest."))
     if found.few:
         console.note(f"Few crops: {', '.join(found.few)}")
