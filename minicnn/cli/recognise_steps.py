@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,30 +77,16 @@ def recognise_video(
     )
     first = list(itertools.islice(frames, 2))  # how far apart they are is the rate of the video
     looked = 0
-
-    def look() -> Iterator[Array]:
-        nonlocal looked
-        with suppress(KeyboardInterrupt):
-            for frame in itertools.chain(first, frames):
-                yield _named_frame(asked, frame, rows)
-                looked += 1
-
-    if out is None:
-        for _ in look():
-            pass
-    else:
-        with write_video(out / VIDEO, _rate(first)) as video:
-            for picture in look():
-                video.add(picture)
+    writing = write_video(out / VIDEO, _rate(first)) if out is not None else nullcontext()
+    with writing as video, suppress(KeyboardInterrupt):
+        for frame in itertools.chain(first, frames):
+            named, found = asked.faces(frame.rgb, asked.recogniser.detector.detect(frame.rgb))
+            rows += [{"frame": frame.index, "second": frame.second} | row for row in found]
+            looked += 1
+            if video is not None:
+                video.add(drawn(frame.rgb, named))
     nothing = f"No face in any of the {looked} frames looked at."
     return rows, [] if rows else [{"photo": str(source), "problem": nothing, "readable": True}]
-
-
-def _named_frame(asked: Asked, frame: Frame, rows: Rows) -> Array:
-    faces = asked.recogniser.detector.detect(frame.rgb)
-    named, found = asked.faces(frame.rgb, faces)
-    rows += [{"frame": frame.index, "second": frame.second} | row for row in found]
-    return drawn(frame.rgb, named)
 
 
 def _rate(first: Sequence[Frame]) -> float:
