@@ -38,7 +38,9 @@ def train(
     ] = 0,
     balance: Annotated[bool, typer.Option(help="Weigh people alike, however many pictures each has.")] = True,
     augment: Annotated[bool, typer.Option(help="Show moved, turned, zoomed, mirrored pictures.")] = True,
-    dropout: Annotated[float, typer.Option(help="Share that the network's dropout layers silence.")] = 0.0,
+    dropout: Annotated[
+        float, typer.Option(help="Share of numbers, 0 to 1, that the network's dropout layers silence.")
+    ] = 0.0,
     views: Annotated[bool, typer.Option(help="Predictions: mean of six views of each picture.")] = True,
     people: Annotated[int, typer.Option(min=2, help="People per step (triplet).")] = 10,
     pictures: Annotated[int, typer.Option(min=2, help="Pictures of each of them (triplet).")] = 4,
@@ -48,7 +50,9 @@ def train(
         int, typer.Option(min=0, help='Groups of people to train without, to calibrate "unknown" on them; 0: none.')
     ] = 0,
     settings: Settings = None,
-    weights: Annotated[Path | None, typer.Option(help="Start from the weights of a network (.npz).")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Start from the weights of a network (.npz, .keras, .h5).")
+    ] = None,
     freeze: Annotated[str, typer.Option(help="Layers that do not learn: conv1,bn1 or conv*.")] = "",
     snapshots: Annotated[
         int, typer.Option(min=0, help="Keep the network every so many epochs, for `minicnn explore RUN`; 0: do not.")

@@ -83,6 +83,7 @@ class TestBuild:
             (("--detector", "dlib-cnn", "--model", "no.dat"), "no such file"),
             (("--landmarks", "no.dat"), "no such file"),
             (("--processes", 99), "processes as an integer from 1 to 64"),
+            (("--processes", 0), "processes as an integer from 1 to 64"),
         ],
     )
     def test_what_is_refused(self, options, message, source, tmp_path) -> None:
