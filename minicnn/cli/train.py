@@ -70,6 +70,7 @@ def train(
     """
     from minicnn.cli import train_steps as steps
     from minicnn.recognition.recipe import AUGMENT, Recipe
+    from minicnn.recognition.run import MODEL
 
     check_backend(backend)
     if resume and (given := _given(context)):
@@ -112,7 +113,10 @@ def train(
         with _progress(recipe.epochs) as callback:
             done = steps.carry_out(run, network, faces, recipe, resume=resume, callbacks=[callback], say=console.note)
     except KeyboardInterrupt:
-        console.fail(f"Interrupted. Continue with: minicnn train '{dataset}' --out '{out}' --resume")
+        if not run.path(MODEL).exists():  # while the engine was loading
+            console.fail("Interrupted before the training began: the same command begins it.")
+        again = console.command_line(["minicnn", "train", str(dataset), "--out", str(out), "--resume"])
+        console.fail(f"Interrupted. Continue with: {again}")
     _show(done, time.perf_counter() - start, as_json=json)
 
 

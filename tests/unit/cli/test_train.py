@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from detection.images import write_image
 from minicnn.callbacks import Callback
 from minicnn.cli import train as command
+from minicnn.cli import train_steps
 from minicnn.recognition.embedding import load_gallery
 from minicnn.recognition.run import Run
 from minicnn.recognition.unknown import load_thresholds
@@ -73,7 +75,7 @@ def test_as_data(dataset: Path, tmp_path: Path) -> None:
 def test_interrupted_it_says_how_to_go_on_and_ends_the_same(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole, broken = tmp_path / "whole", tmp_path / "it's broken"
     assert run("train", dataset, "--out", whole, *QUICK).exit_code == 0
 
     class Interrupt(Callback):
@@ -87,10 +89,25 @@ def test_interrupted_it_says_how_to_go_on_and_ends_the_same(
 
     with monkeypatch.context() as patch:
         patch.setattr(command, "_progress", interrupting)
-        assert "--resume" in refused(run("train", dataset, "--out", broken, *QUICK))
-    assert run("train", dataset, "--out", broken, "--resume").exit_code == 0
+        message = refused(run("train", dataset, "--out", broken, *QUICK))
+    again = shlex.split(message.partition("Continue with: ")[2])
+    assert again == ["minicnn", "train", str(dataset), "--out", str(broken), "--resume"]
+    assert run(*again[1:]).exit_code == 0
     for name in ("model.npz", "checkpoint.npz", "history.csv", "gallery.npz", "threshold.json"):
         assert (broken / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_interrupted_before_it_began_there_is_nothing_to_resume(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_steps, "make_trainer", load)
+        message = refused(run("train", dataset, "--out", tmp_path / "run", *QUICK))
+    assert "the same command" in message
+    assert run("train", dataset, "--out", tmp_path / "run", *QUICK).exit_code == 0
 
 
 def test_triplets_and_weights_and_frozen_layers(dataset: Path, tmp_path: Path) -> None:
