@@ -20,9 +20,13 @@ SINGLE = ("conv", "depthwise", "dense", "pool")
 
 
 def bench(
-    suite: Annotated[str, typer.Argument(help="must-show, networks, layers, roofline, or all of them.")] = "must-show",
+    suite: Annotated[
+        str, typer.Argument(metavar="[SUITE]", help="must-show, networks, layers, roofline, or all of them.")
+    ] = "must-show",
     only: Annotated[list[str] | None, typer.Option(help="Only what has this in its name; may be repeated.")] = None,
-    peers: Annotated[str, typer.Option(help="Which frameworks, with commas: keras,torch. All installed ones.")] = "",
+    peers: Annotated[
+        str, typer.Option(help="Which frameworks, with commas: keras,torch; without it all installed ones.")
+    ] = "",
     layer: Annotated[str, typer.Option(help="One layer instead of a suite: conv, depthwise, dense or pool.")] = "",
     input: Annotated[str, typer.Option(help="Its input: 56,56,256 (rows,columns,channels); dense: 4096.")] = "",
     filters: Annotated[int, typer.Option(help="Its filters (conv) or units (dense).", min=1)] = 64,
@@ -31,7 +35,7 @@ def bench(
     padding: Annotated[str, typer.Option(help="same or valid.")] = "same",
     batch: Annotated[int, typer.Option(help="Its batch.", min=1)] = 8,
     algorithms: Annotated[bool, typer.Option("--algorithms", help="Only minicnn's algorithms for it.")] = False,
-    threads: Annotated[int | None, typer.Option(help="Threads, one per core. All cores.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads, one per core; without it all cores.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Few rounds: a first impression.")] = False,
     seconds: Annotated[float | None, typer.Option(help="Time for the rounds of each work.", min=0)] = None,
     list_names: Annotated[bool, typer.Option("--list", help="Only print the names.")] = False,

@@ -22,8 +22,10 @@ def compare(
     batch: Annotated[int, typer.Option(min=1, max=1024, help="Faces at once; fewer if there are fewer.")] = 8,
     backward: Annotated[bool, typer.Option("--backward/--no-backward", help="Compare gradients too.")] = True,
     timing: Annotated[bool, typer.Option("--time/--no-time", help="Time both engines.")] = True,
-    input: Annotated[str | None, typer.Option(help="Input shape: 224x224x3, 200x200x1, ...")] = None,
-    classes: Annotated[int | None, typer.Option(min=1, help="Number of classes.")] = None,
+    input: Annotated[
+        str | None, typer.Option(help="Input shape, 224x224x3 or 200x200x1; without it the network's own.")
+    ] = None,
+    classes: Annotated[int | None, typer.Option(min=1, help="Number of classes; without it the network's own.")] = None,
     top: Annotated[bool, typer.Option("--top/--no-top", help="With or without the dense layers (vgg-face).")] = True,
     detector: DetectorName = "dlib-hog",
     upsample: Upsample = 0,
