@@ -190,6 +190,13 @@ def test_runs_that_cannot_begin_or_go_on(dataset: Path, tmp_path: Path) -> None:
     assert "--resume" in refused(run("train", dataset, "--out", out, *QUICK))
     assert "--epochs" in refused(run("train", dataset, "--out", out, "--resume", "--epochs", 9))
     assert "--set" in refused(run("train", dataset, "--out", out, "--resume", "--set", "augment.rotate=9"))
+    sound = (out / "config.json").read_text()
+    for name, value in (("snapshots", "x"), ("weights", 5), ("frozen", None), ("recipe", {"epochs": "x"})):
+        config = json.loads(sound)
+        config["settings"][name] = value
+        (out / "config.json").write_text(json.dumps(config))
+        assert "its settings are damaged" in refused(run("train", dataset, "--out", out, "--resume"))
+    (out / "config.json").write_text(sound)
     write_image(dataset / "anna" / "0.png", np.full((SIDE, SIDE), 9, np.uint8))
     assert "the pictures that" in refused(run("train", dataset, "--out", out, "--resume"))
 
