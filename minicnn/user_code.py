@@ -49,6 +49,7 @@ def _executed(file: Path) -> Any:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # exit(0) in the file would say that all is well
+        del sys.modules[spec.name]
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(whole)]
         line = getattr(error, "lineno", None) or (lines[-1] if lines else "?")
         raise LoadError(f"{file}, line {line}: {type(error).__name__}: {error}") from error

@@ -67,7 +67,8 @@ def bench(
     plan = suites.plan(suite, tuple(only or ()), works)
     plan.roofline = plan.roofline or plot is not None
     if list_names:
-        console.out().print("\n".join([*(w.name for w in plan.works), *plan.fresh, *(c.name for c in plan.claims)]))
+        names = [*(work.name for work in plan.works), *plan.fresh, *(claim.name for claim in plan.claims)]
+        console.show("\n".join(names), fold=False)
         return
     _require_writable(json, markdown, plot)
     chosen = [name.strip() for name in peers.split(",") if name.strip()] if peers else None
@@ -148,7 +149,7 @@ def _show_algorithms(run: Run, name: str, reasons: list[str]) -> None:
     titles = (("Algorithm", "left"), ("Time", "right"), ("Mult.", "right"), ("GFLOP/s", "right"), ("Scratch", "right"))
     columns = [*(console.Column(*title) for title in titles), console.Column("Error (limit)")]
     console.table(name, columns, algorithm_rows(run.algorithms))
-    console.out().print("\n".join(["", *reasons, "", *header(run)]), markup=False)
+    console.show("\n".join(["", *reasons, "", *header(run)]))
 
 
 def _show_verdicts(run: Run) -> None:
@@ -162,7 +163,7 @@ def _show_verdicts(run: Run) -> None:
         ]
         titles = (("What", "left"), ("Ratio", "right"), ("Bar", "right"), ("Aim", "right"), ("Verdict", "left"))
         console.table("\nWhat was promised", [console.Column(*title) for title in titles], rows)
-    console.out().print("\n" + "\n".join(header(run)), markup=False)
+    console.show("\n" + "\n".join(header(run)))
 
 
 def _write(run: Run, json: Path | None, markdown: Path | None, plot: Path | None) -> None:

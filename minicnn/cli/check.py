@@ -38,7 +38,7 @@ def check(
     if json:
         console.print_json(report.to_dict())
     else:
-        console.out().print(str(report), markup=False, soft_wrap=True)
+        console.show(str(report), fold=False)
     if not report.ok:
         raise typer.Exit(console.FAILED)
 

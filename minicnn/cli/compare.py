@@ -108,11 +108,10 @@ def show_layers(found: dict[str, Any]) -> None:
     if layers[0]["times"]:
         _show_times(found)
     network, within = found["network"], sum(layer["ok"] for layer in layers)
-    console.out().print(
+    console.show(
         f"Network output, rms error: minicnn {network['ours_rms']:.2g}, Keras {network['keras_rms']:.2g}; "
         f"same class for {network['agreeing']} of {network['decided']} decided inputs.\n"
-        f"{within} of {len(layers)} layers within the rule; {text.duration(found['seconds'])} in all.",
-        markup=False,
+        f"{within} of {len(layers)} layers within the rule; {text.duration(found['seconds'])} in all."
     )
 
 

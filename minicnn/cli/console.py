@@ -38,12 +38,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print data for programs inst
 
 def out() -> Console:
     """For results. Made anew each time, because tests and pipes exchange ``sys.stdout``."""
-    return Console(highlight=False)
+    return Console(highlight=False, emoji=False)
 
 
 def err() -> Console:
     """For everything that is no result: progress, notes, errors."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, emoji=False)
 
 
 class Commands(TyperGroup):
@@ -87,6 +87,11 @@ def fail(message: str) -> None:
     """Print ``message`` on stderr and end the command with exit code 1."""
     err().print(Text.assemble(("Error: ", "bold red"), visible(message)), soft_wrap=True)
     raise typer.Exit(FAILED)
+
+
+def show(words: str, *, fold: bool = True) -> None:
+    """Lines of a result on stdout; ``fold`` breaks them at the terminal's edge."""
+    out().print(visible(words), markup=False, soft_wrap=not fold)
 
 
 def say(words: str) -> None:

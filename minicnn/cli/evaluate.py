@@ -142,7 +142,7 @@ def _show(found: dict[str, Any]) -> None:
             f"{text.percent(unknown['false_accept_rate'])} (95 % interval {text.percent(low)} to {text.percent(high)}; "
             f"asked for {text.percent(unknown['rate'])})."
         )
-    console.out().print("\n".join(lines), markup=False)
+    console.show("\n".join(lines))
 
 
 def _show_naming(named: dict[str, Any]) -> list[str]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Place = Annotated[Path, typer.Argument(metavar="PHOTO|FOLDER", help="A photograph, or a folder of them.")]
 DetectorName = Annotated[str, typer.Option("--detector", help="dlib-hog, opencv-haar or dlib-cnn.")]
 Upsample = Annotated[
-    int, typer.Option(help="How often dlib doubles the picture first, 0 to 3: faces half as large are found each time.")
+    int, typer.Option(help="How often dlib doubles the picture first, 0 to 3; each time it finds faces half as large.")
 ]
 DetectorModel = Annotated[Path | None, typer.Option("--model", metavar="FILE", help="The weights of dlib-cnn.")]
 

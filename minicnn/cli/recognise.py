@@ -115,4 +115,4 @@ def _judge(found: dict[str, Any], faces: int, quiet: bool) -> None:
     if found["agreement"] < AGREEMENT:
         console.fail(f"{words} They should about {100 * AGREEMENT:g} %.")
     if not quiet:
-        console.out().print(words, markup=False)
+        console.show(words)

@@ -45,4 +45,4 @@ def fetch(
     if json:
         console.print_json({"name": name, "file": str(path), "sha256": wanted.sha256})
     else:
-        typer.echo(path)
+        console.show(str(path), fold=False)

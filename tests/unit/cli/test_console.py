@@ -80,9 +80,18 @@ def test_names_cannot_command_a_terminal(capsys: pytest.CaptureFixture[str]) -> 
     with pytest.raises(typer.Exit):
         console.fail(f"two\nlines {HOSTILE}")
     console.table(HOSTILE, [console.Column("")], [[HOSTILE]])
+    console.show(HOSTILE)
     out, err = capsys.readouterr()
     assert err == f"{SHOWN}\n{SHOWN}\nError: two\nlines {SHOWN}\n"
-    assert [line.strip() for line in out.splitlines() if line.strip()] == [SHOWN, SHOWN]
+    assert [line.strip() for line in out.splitlines() if line.strip()] == [SHOWN, SHOWN, SHOWN]
+
+
+def test_names_stay_what_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    """To Rich, brackets are markup and words between colons are pictures."""
+    console.show("[red]:dog:.jpg")
+    console.say("[red]:dog:.jpg")
+    out, err = capsys.readouterr()
+    assert out.strip() == err.strip() == "[red]:dog:.jpg"
 
 
 def test_json_survives_every_encoding() -> None:
