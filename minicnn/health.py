@@ -16,6 +16,9 @@ PURPOSES = {
     "files": "Keras's files, ONNX, fetching weights (convert, weights)",
     "faces": "finding and cropping faces (detect, crop, compare, demo)",
     "report": "HTML reports (demo, compare --report)",
+    "recognise": "datasets and names (dataset, train, evaluate, recognise)",
+    "explore": "looking inside on a page (explore)",
+    "course": "the notebooks",
     "bench": "benchmarks (make bench)",
 }
 OPENCV = "opencv-python-headless"
