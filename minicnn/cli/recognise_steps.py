@@ -53,7 +53,7 @@ def recognise_photos(asked: Asked, place: Path, out: Path | None) -> tuple[Rows,
     """(faces, problems) of a photograph or a folder; with ``out``, every photograph with a face is written there."""
     rows: Rows = []
     problems: Rows = []
-    for searched in search_photos(find_photos(place), asked.recogniser.detector):
+    for searched in search_photos(find_photos(place, out), asked.recogniser.detector):
         if searched.problem or searched.rgb is None:
             problems.append(console.problem(searched))
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -86,6 +87,14 @@ def test_what_cannot_be_searched_is_one_error(
     outdir = [tmp_path / "out"] if command == "crop" else []
     assert message in refused(run(command, photos / str(place), *outdir, *options))
     assert not any((tmp_path / "out").glob("*"))
+
+
+def test_what_an_earlier_run_wrote_is_no_photograph(photos: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(photos, tmp_path / "photos")
+    for _ in range(2):
+        assert json.loads(run("crop", folder, folder / "crops", "--json").stdout)["photos"] == 5
+        assert json.loads(run("detect", folder, "--draw", folder / "crops", "--json").stdout)["photos"] == 5
+    assert "another folder" in refused(run("crop", folder, folder))
 
 
 def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
