@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -129,7 +130,7 @@ def _given(context: typer.Context) -> list[str]:
 
 def _show(done: Any, seconds: float, *, as_json: bool) -> None:
     history, config = done.history, done.run.config
-    kept = min(range(len(history)), key=lambda epoch: history[epoch].get("val_loss", -epoch))
+    kept = kept_epoch(history)
     if as_json:
         console.print_json(
             {
@@ -153,12 +154,17 @@ def _show(done: Any, seconds: float, *, as_json: bool) -> None:
     ]
     console.table(f"{len(config.people)} people, {config.backend}, {seconds:.0f} s: {done.run.folder}", columns, rows)
     for kind, threshold in done.thresholds.items():
-        console.out().print(
+        console.show(
             f'"unknown": {kind} {">=" if kind == "probability" else "<="} {threshold.value:.3g} is somebody known '
             f"({_promise(threshold)})",
-            markup=False,
-            soft_wrap=True,
+            fold=False,
         )
+
+
+def kept_epoch(history: Sequence[Mapping[str, float]]) -> int:
+    """The first epoch with the lowest validation loss, where NaN is never the lowest; without validation the last."""
+    losses = [row.get("val_loss", -epoch) for epoch, row in enumerate(history)]
+    return min(range(len(losses)), key=lambda epoch: (math.isnan(losses[epoch]), losses[epoch]))
 
 
 def _promise(threshold: Any) -> str:

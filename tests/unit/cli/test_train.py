@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,6 +71,11 @@ def test_as_data(dataset: Path, tmp_path: Path) -> None:
     assert data["epochs"] == len(data["history"]) == 3
     losses = [row["val_loss"] for row in data["history"]]
     assert losses[data["kept_epoch"] - 1] == min(losses)
+
+
+def test_a_loss_that_was_no_number_for_a_while_is_not_the_one_that_was_kept() -> None:
+    assert command.kept_epoch([{"val_loss": loss} for loss in (math.nan, 2.0, 1.0, 1.0, math.nan)]) == 2
+    assert command.kept_epoch([{"loss": 3.0}, {"loss": 5.0}]) == 1
 
 
 def test_interrupted_it_says_how_to_go_on_and_ends_the_same(
