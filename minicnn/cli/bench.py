@@ -21,7 +21,7 @@ SINGLE = ("conv", "depthwise", "dense", "pool")
 
 def bench(
     suite: Annotated[
-        str, typer.Argument(metavar="[SUITE]", help="must-show, networks, layers, roofline, or all of them.")
+        str, typer.Argument(metavar="SUITE", help="must-show, networks, layers, roofline, or all of them.")
     ] = "must-show",
     only: Annotated[list[str] | None, typer.Option(help="Only what has this in its name; may be repeated.")] = None,
     peers: Annotated[

@@ -17,7 +17,7 @@ from minicnn.report import text
 
 
 def compare(
-    place: Annotated[Path | None, typer.Argument(metavar="[PHOTO|FOLDER]", help="Without it: AT&T/ORL faces.")] = None,
+    place: Annotated[Path | None, typer.Argument(metavar="PHOTO|FOLDER", help="Without it: AT&T/ORL faces.")] = None,
     model: Annotated[str, typer.Option(help="face-cnn, residual-cnn or vgg-face.")] = "face-cnn",
     batch: Annotated[int, typer.Option(min=1, max=1024, help="Faces at once; fewer if there are fewer.")] = 8,
     backward: Annotated[bool, typer.Option("--backward/--no-backward", help="Compare gradients too.")] = True,

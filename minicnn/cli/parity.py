@@ -16,7 +16,7 @@ from minicnn.report import text
 
 
 def parity(
-    model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="face-cnn, residual-cnn or vgg-face.")] = None,
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="face-cnn, residual-cnn or vgg-face.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="layers, losses, optimizers, ...; may be repeated.")] = None,
     steps: Annotated[int, typer.Option(min=1, help="Training steps for each optimiser.")] = 100,
     batch: Annotated[int, typer.Option(min=1, max=1024, help="With MODEL: random pictures at once.")] = 4,

@@ -18,7 +18,7 @@ AGREEMENT = 0.995  # of the faces: what --both demands
 def recognise(
     folder: RunFolder,
     place: Annotated[
-        Path | None, typer.Argument(metavar="[PHOTO|FOLDER|VIDEO]", help="Where to look; or --camera.")
+        Path | None, typer.Argument(metavar="PHOTO|FOLDER|VIDEO", help="Where to look; or --camera.")
     ] = None,
     camera: Annotated[int | None, typer.Option(min=0, help="A camera's number, from 0. Stop with Ctrl-C.")] = None,
     out: Annotated[

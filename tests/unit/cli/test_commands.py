@@ -165,11 +165,12 @@ def test_help_names_every_command_and_fits() -> None:
     assert result.exit_code == 0
     assert max(map(len, result.stdout.splitlines())) <= 60
     assert "..." not in result.stdout.partition("Commands:")[2]  # no sentence is cut off
-    for command in ("demo", "detect", "crop", "compare", "summary", "doctor"):
+    for command in ("demo", "detect", "crop", "compare", "explore", "recognise", "parity", "summary", "doctor"):
         assert command in result.stdout
         helped = run(command, "--help")
         assert helped.exit_code == 0
         assert "Example" in helped.stdout
+        assert "[[" not in helped.stdout  # one pair of brackets says that an argument may be left out
 
 
 @pytest.mark.parametrize("command", ["train", "dataset build", "evaluate", "recognise"])
