@@ -14,6 +14,7 @@ from pathlib import Path
 from detection.boxes import Face
 from detection.crop import CropSettings, FaceCrop, faces_to_crops
 from detection.detectors.base import Detector
+from detection.headers import refuse
 from detection.images import list_images, read_image
 from minicnn.errors import ImageError, explain
 from minicnn.shapes import Array
@@ -40,13 +41,21 @@ ADVICE = (
 )
 
 
-def find_photos(place: str | os.PathLike[str]) -> list[Path]:
+def find_photos(place: str | os.PathLike[str], results: Path | None = None) -> list[Path]:
     """A photograph -> itself; a folder -> every picture in it and below, sorted. Raises ImageError for an empty folder.
 
-    Whether a file *is* a photograph shows when it is read.
+    Pictures in the folder ``results`` are left out, should that lie in ``place``: an earlier run wrote them. Whether a
+    file *is* a photograph shows when it is read.
     """
     path = Path(place)
-    return list_images(path) if path.is_dir() else [path]
+    if not path.is_dir():
+        return [path]
+    photos, own = list_images(path), results.resolve() if results else None
+    left = [photo for photo in photos if own is None or not photo.resolve().is_relative_to(own)]
+    if not left:
+        fix = "Write results into another folder."
+        raise refuse(str(path), "pictures besides those where results go", f"only those in '{results}'", fix)
+    return left
 
 
 def search_photos(

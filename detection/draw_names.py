@@ -32,7 +32,7 @@ def draw_names(rgb: Array, boxes: Sequence[Box], labels: Sequence[str], known: S
     no room, below; and always within the picture as far as it fits.
     """
     check_rgb(rgb)
-    Image, ImageDraw = _pillow()
+    Image, ImageDraw = pillow()
     image = Image.fromarray(np.ascontiguousarray(rgb))
     drawing = ImageDraw.Draw(image)
     for box, label, is_known in reversed(list(zip(boxes, labels, known, strict=True))):  # the largest last: on top
@@ -66,18 +66,19 @@ def drawable(label: str) -> str:
 def _write(
     drawing: Any, size: tuple[int, int], frame: tuple[int, int, int, int], label: str, height: int, colour: Any
 ) -> None:
-    font = _font(height)
-    left, top, right, bottom = drawing.textbbox((0, 0), label, font=font)
+    letters = font(height)
+    left, top, right, bottom = drawing.textbbox((0, 0), label, font=letters)
     pad = max(2, height // 6)
     wide, high = right - left + 2 * pad, bottom - top + 2 * pad
     x = max(0, min(frame[0], size[0] - wide))
     y = frame[1] - high if frame[1] >= high else min(frame[3] + 1, max(0, size[1] - high))
     drawing.rectangle((x, y, x + wide - 1, y + high - 1), fill=colour)
-    drawing.text((x + pad - left, y + pad - top), label, font=font, fill=INK)
+    drawing.text((x + pad - left, y + pad - top), label, font=letters, fill=INK)
 
 
 @cache
-def _font(height: int) -> Any:
+def font(height: int) -> Any:
+    """DejaVu Sans, for Pillow, of ``height`` pixels. Raises MissingDependencyError."""
     from PIL import ImageFont
 
     return ImageFont.truetype(_font_file(), height)
@@ -100,7 +101,8 @@ def _font_file() -> str:
     return str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"))
 
 
-def _pillow() -> Any:
+def pillow() -> Any:
+    """Pillow's modules ``Image`` and ``ImageDraw``. Raises MissingDependencyError."""
     try:
         from PIL import Image, ImageDraw
     except ImportError:

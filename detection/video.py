@@ -174,13 +174,16 @@ class VideoWriter:
             self._writer.release()
 
     def is_whole(self) -> bool:
-        """Does the finished file have every frame? OpenCV says nothing when the disk refuses some of it."""
+        """Does the finished file have every frame? OpenCV says nothing when the disk refuses some of it.
+
+        It has one more when Ctrl-C came after a frame was written and before it was counted.
+        """
         cv2 = load_cv2("Writing a video")
         with _quiet(cv2):
             written = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
             frames = int(written.get(cv2.CAP_PROP_FRAME_COUNT)) if written.isOpened() else 0
             written.release()
-        return frames == self.frames
+        return frames >= self.frames
 
 
 @contextmanager

@@ -97,8 +97,9 @@ check_layer(convolution, "Conv2D")
 # %% [markdown]
 # ## Strides and padding
 #
-# With **strides** the window moves on by more than one pixel; the output is that much smaller. With **"same"**
-# padding, zeros are put round the picture so that the output has `ceil(H / stride)` rows. How many zeros?
+# With **strides** the window moves on by more than one pixel; the output is that much smaller: without padding
+# ("valid") it has `OH = (H - KH) // stride + 1` rows. With **"same"** padding, zeros are put round the picture so that
+# it has `OH = ceil(H / stride)` rows. How many zeros?
 #
 # ```
 # total  = max((OH - 1) * stride + KH - H, 0)

@@ -45,7 +45,8 @@ print("measured:", (loss(2 + h) - loss(2 - h)) / (2 * h), "  by the rule: 5 * b 
 # ## Exercise: back through a ReLU
 #
 # `dy` comes in, `dx` goes out. Where `x` was positive, $y = x$. Elsewhere $y = 0$, whatever $x$ does (and at exactly
-# 0, says Keras, too). The function below has a slip in it that does not show when all of `dy` is ones.
+# 0, says Keras, too). The function below has a slip in it. Try it on `x = 1, -1` with `dy = 1, 1`, then with
+# `dy = -1, -1`, before you ask the check.
 
 
 # %% tags=["exercise"]

@@ -125,13 +125,14 @@ for i in wrong[:3]:
 # %% [markdown]
 # ## What did it learn?
 #
-# The 16 kernels of the first layer, 7x7 each. They began as noise.
+# The 16 kernels of the first layer, 7x7 each. They began as noise, and after 25 epochs on 200 faces they still look
+# much like it.
 
 # %%
 show(*np.moveaxis(model.get_layer("conv1").params["kernel"][:, :, 0], -1, 0), columns=8)
 
 # %% [markdown]
-# And a face on its way through: the 16 channels that these kernels make of it.
+# What they do says more than how they look. A face on its way through: the 16 channels that these kernels make of it.
 
 # %%
 show(*np.moveaxis(model.up_to("relu1").predict(x[:1])[0], -1, 0), columns=8)

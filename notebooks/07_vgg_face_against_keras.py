@@ -150,12 +150,14 @@ check_layer(softmax_backward, "Softmax", backward=True)
 # %% [markdown]
 # ## With the real weights
 #
-# `minicnn weights fetch vgg-face` downloads what the authors published (580 MB). Then, in Python:
+# `minicnn weights fetch vgg-face` downloads the weights that its authors published (580 MB), and prints where they lie.
+# Then, in Python:
 #
 # ```python
 # from minicnn import load_vgg_face
 #
-# model, preprocess_input = load_vgg_face("vgg-face.mat", (224, 224, 1))   # for grey pictures
+# model, preprocess_input = load_vgg_face("vgg_face_weights.h5", (224, 224, 1))   # the path that was printed; grey
+# x, _ = crops(range(2), shots=1, size=224)
 # scores = model.predict(preprocess_input(255 * x))
 # ```
 #

@@ -39,7 +39,7 @@ def own_crops(folder: Path, size: int) -> tuple[Array, Array, list[str]]:
     each, ImageError for a folder without any picture.
     """
     detector, settings, found = orl_detector(), CropSettings(size=size), {}
-    for person in sorted(path for path in folder.iterdir() if path.is_dir()):
+    for person in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
         searched = list(search_photos(find_photos(person), detector, settings))
         for search in searched:
             if search.problem:
@@ -78,7 +78,7 @@ def numbers(*matrices: Any, titles: Sequence[str] = ()) -> None:
         most = 2 * np.abs(matrix).max() or 1
         axis.imshow(matrix, cmap="RdBu", vmin=-most, vmax=most)
         for (row, column), value in np.ndenumerate(matrix):
-            axis.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=8)
+            axis.text(column, row, f"{value + 0.0:.0f}", ha="center", va="center", fontsize=8)  # adding 0 makes -0 a 0
         axis.set_title(titles[place] if place < len(titles) else "", fontsize=9)
         axis.set_xticks([])
         axis.set_yticks([])

@@ -62,6 +62,7 @@ def test_ones_own_photographs_take_the_place_of_the_faces_that_come_along(
         for i in persons:
             large = load_orl().images[i].repeat(2, axis=0).repeat(2, axis=1)
             write_image(tmp_path / name / f"{i}.png", large)
+    (tmp_path / ".ipynb_checkpoints").mkdir()  # as Jupyter leaves them
     (tmp_path / "Ben" / "wall.png").write_bytes((tmp_path / "Ben" / "10.png").read_bytes()[:100])
     x, who, names = helpers.own_crops(tmp_path, 32)
     assert x.shape == (4, 32, 32, 1)

@@ -9,11 +9,14 @@ import re
 import shlex
 from html.parser import HTMLParser
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 
+import detection
+import detection.dataset
 import minicnn
 from website import chapters, commands, formulas, pages, pictures, reference
 
@@ -182,6 +185,15 @@ def test_pictures_are_used_and_known() -> None:
         pictures.drawn('<p><img alt="words" src="picture:nobody" /></p>')
     with pytest.raises(ValueError, match="needs words"):
         pictures.drawn('<p><img alt="" src="picture:taps" /></p>')
+
+
+@pytest.mark.parametrize("package", [detection, detection.dataset], ids=lambda package: package.__name__)
+def test_the_reference_has_what_the_packages_of_faces_offer(package: ModuleType) -> None:
+    places = {module for part in reference.modules().values() for module in part}
+    homes = {
+        getattr(package, name).__module__ for name in package.__all__ if hasattr(getattr(package, name), "__module__")
+    }
+    assert {home if home in places else home.rpartition(".")[0] for home in homes} <= places
 
 
 def test_the_reference_has_every_public_name() -> None:

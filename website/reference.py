@@ -11,8 +11,18 @@ import minicnn
 
 ROOT = Path(__file__).resolve().parents[1]
 
-#: Modules of the packages beside minicnn that people call from their own code.
-ELSEWHERE = ("reference_keras.parity", "detection.crop", "detection.orl")
+#: What people call from their own code and ``import minicnn`` does not bring: titles of parts, and modules.
+ELSEWHERE = {
+    "Faces": [f"detection.{name}" for name in ("images", "boxes", "detectors", "crop", "align", "orl", "split")],
+    "Datasets": [
+        f"detection.dataset.{name}" for name in ("settings", "build", "ready_made", "check", "split", "load", "sheet")
+    ],
+    "Recognition": [
+        f"minicnn.recognition.{name}"
+        for name in ("recipe", "run", "engine", "identifier", "identify", "unknown", "evaluation", "verification")
+    ],
+    "Against Keras": ["reference_keras.parity"],
+}
 
 
 def public_names() -> dict[str, tuple[str, ...]]:
@@ -27,7 +37,7 @@ def modules() -> dict[str, list[str]]:
         "What you import": list(public_names()),
         "Operations": [module for module in operations if module not in public_names()],
         "See inside": [_module(path) for path in sorted((ROOT / "minicnn" / "study").glob("*.py"))],
-        "Beside minicnn": list(ELSEWHERE),
+        **ELSEWHERE,
     }
 
 
@@ -54,7 +64,9 @@ def _module(path: Path) -> str:
 
 def _short(module: str) -> str:
     """A module's name as the table of contents shows it, which is narrow."""
-    return module.removeprefix("minicnn.").removeprefix("ops.")
+    for prefix in ("minicnn.", "ops.", "recognition.", "detection.", "dataset."):
+        module = module.removeprefix(prefix)
+    return module
 
 
 def _page(module: str) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -154,7 +154,7 @@ def _record(data: dict[str, Any], path: Path, number: int) -> Record:
         finds = tuple(Find(**find | {"box": tuple(find["box"])}) for find in data.pop("finds"))
         record = Record(**data, finds=finds)
         crops = [find.crop for find in finds]
-        if not all(isinstance(text, str) for text in (record.source, record.person, record.reason, *crops)):
+        if not all(_has_its_kinds(part) for part in (record, *finds)):
             raise TypeError
         if any(Path(text).is_absolute() or ".." in Path(text).parts for text in (record.source, *crops)):
             raise ValueError
@@ -162,6 +162,13 @@ def _record(data: dict[str, Any], path: Path, number: int) -> Record:
         received = f"something else in line {number}"
         raise LoadError(f"'{path}': {explain('what became of a photograph', received, _AFRESH)}") from None
     return record
+
+
+def _has_its_kinds(part: Record | Find) -> bool:
+    """Is every field what its annotation says? The annotations are texts here, and JSON knows these kinds alone."""
+    kinds: dict[Any, Any] = {"str": str, "int": int, "float": int | float}
+    whole = not isinstance(part, Find) or (len(part.box) == 4 and all(isinstance(edge, int) for edge in part.box))
+    return whole and all(isinstance(getattr(part, field.name), kinds.get(field.type, tuple)) for field in fields(part))
 
 
 def _compare(found: dict[str, Any], header: dict[str, Any], path: Path) -> None:

@@ -12,7 +12,6 @@ files, byte by byte, however often the run was interrupted.
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,9 +21,11 @@ from typing import Any
 from detection.dataset.journal import Find, Record
 from minicnn.errors import LoadError, explain
 from minicnn.io.atomic import write_text
+from minicnn.io.tables import plain, write_table
 
 NAME, REJECTED = "manifest.json", "rejected.csv"
 FORMAT = "minicnn dataset 1"
+COLUMNS = ("source", "person", "reason")  # of rejected.csv
 MAX_BYTES = 1 << 30
 
 
@@ -69,11 +70,7 @@ def write_manifest(
     folder: Path, source: str, settings: dict[str, Any], entries: Sequence[dict[str, Any]], rejected: Sequence[Rejected]
 ) -> None:
     """Write both files, the manifest last: where there is one, everything else is there."""
-    table = io.StringIO(newline="")
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["source", "person", "reason"])
-    writer.writerows([row.source, row.person, row.reason] for row in sorted(rejected))
-    write_text(folder / REJECTED, table.getvalue())
+    write_table(folder / REJECTED, COLUMNS, [(row.source, row.person, row.reason) for row in sorted(rejected)])
     ordered = sorted(entries, key=lambda item: item["source"])
     head = {"format": FORMAT, "source": source, "settings": settings}
     lines = ",\n".join(json.dumps(item, ensure_ascii=False) for item in ordered)  # a line each: easy to compare
@@ -108,6 +105,6 @@ def read_rejected(folder: Path) -> list[Rejected]:
         return []
     try:
         with open(path, encoding="utf-8", newline="") as file:
-            return [Rejected(row["source"], row["person"], row["reason"]) for row in csv.DictReader(file)]
-    except (ValueError, KeyError, csv.Error):
+            return [Rejected(*(plain(row[name]) for name in COLUMNS)) for row in csv.DictReader(file)]
+    except (ValueError, KeyError, AttributeError, csv.Error):  # AttributeError: a row that is too short
         raise LoadError(f"'{path}': {explain('the list of rejected photographs', 'something else')}") from None

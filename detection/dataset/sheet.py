@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from detection.dataset.load import crop_files
+from detection.draw_names import drawable, font, pillow
 from detection.images import read_image, write_image
 from detection.optional import load_cv2
-from minicnn.errors import OptionError, explain, missing
+from minicnn.errors import OptionError, explain
 from minicnn.shapes import Array
 
 SIDE, GAP, FRAME = 80, 4, 3  # pixels: a crop on the sheet, the space between two, the width of a frame
@@ -60,18 +61,13 @@ def _thumbnail(rgb: Array, is_framed: bool) -> Array:
 
 
 def _with_names(sheet: Array, names: Sequence[str], step: int) -> Array:
-    """The names at the left. By Pillow with Matplotlib's font: OpenCV's own letters end with ASCII."""
-    try:
-        from matplotlib import get_data_path
-        from PIL import Image, ImageDraw, ImageFont
-    except ModuleNotFoundError as error:
-        raise missing(str(error.name), "recognise", "The picture sheet") from None
-    font = ImageFont.truetype(str(Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), 14)
-    image = Image.fromarray(sheet)
+    """The names at the left, in letters as ``draw_names`` has them."""
+    Image, ImageDraw = pillow()
+    letters, image = font(14), Image.fromarray(sheet)
     draw = ImageDraw.Draw(image)
     for row, name in enumerate(names):
-        shown = name
-        while len(shown) > 1 and draw.textlength(shown, font=font) > NAMES - 2 * GAP:
+        shown = drawable(name)
+        while len(shown) > 1 and draw.textlength(shown, font=letters) > NAMES - 2 * GAP:
             shown = shown[:-2] + "…"
-        draw.text((GAP, GAP + row * step + SIDE // 2), shown, fill=(0, 0, 0), font=font, anchor="lm")
+        draw.text((GAP, GAP + row * step + SIDE // 2), shown, fill=(0, 0, 0), font=letters, anchor="lm")
     return np.asarray(image)

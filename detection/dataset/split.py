@@ -75,7 +75,7 @@ def divide(similar: Similar, validation: float, test: float, seed: int, min_imag
             notes.append(f"{person}: left out, {len(own)} of at least {min_images} crops")
             continue
         wanted = _wanted(person, len(own), validation, test)
-        _deal(own, wanted, similar, parts, np.random.default_rng([seed, *person.encode("utf-8")]))
+        _deal(own, wanted, similar, parts, np.random.default_rng([seed, *person.encode("utf-8", "surrogateescape")]))
         got = [int(np.sum(parts[own] == part)) for part in range(3)]
         short = [f"{got[p]} instead of {wanted[p]} for {PARTS[p]}" for p in (VALIDATION, TEST) if got[p] != wanted[p]]
         if short:

@@ -20,9 +20,13 @@ SINGLE = ("conv", "depthwise", "dense", "pool")
 
 
 def bench(
-    suite: Annotated[str, typer.Argument(help="must-show, networks, layers, roofline, or all of them.")] = "must-show",
+    suite: Annotated[
+        str, typer.Argument(metavar="SUITE", help="must-show, networks, layers, roofline, or all of them.")
+    ] = "must-show",
     only: Annotated[list[str] | None, typer.Option(help="Only what has this in its name; may be repeated.")] = None,
-    peers: Annotated[str, typer.Option(help="Which frameworks, with commas: keras,torch. All installed ones.")] = "",
+    peers: Annotated[
+        str, typer.Option(help="Which frameworks, with commas: keras,torch; without it all installed ones.")
+    ] = "",
     layer: Annotated[str, typer.Option(help="One layer instead of a suite: conv, depthwise, dense or pool.")] = "",
     input: Annotated[str, typer.Option(help="Its input: 56,56,256 (rows,columns,channels); dense: 4096.")] = "",
     filters: Annotated[int, typer.Option(help="Its filters (conv) or units (dense).", min=1)] = 64,
@@ -31,7 +35,7 @@ def bench(
     padding: Annotated[str, typer.Option(help="same or valid.")] = "same",
     batch: Annotated[int, typer.Option(help="Its batch.", min=1)] = 8,
     algorithms: Annotated[bool, typer.Option("--algorithms", help="Only minicnn's algorithms for it.")] = False,
-    threads: Annotated[int | None, typer.Option(help="Threads, one per core. All cores.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads, one per core; without it all cores.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Few rounds: a first impression.")] = False,
     seconds: Annotated[float | None, typer.Option(help="Time for the rounds of each work.", min=0)] = None,
     list_names: Annotated[bool, typer.Option("--list", help="Only print the names.")] = False,
@@ -63,7 +67,8 @@ def bench(
     plan = suites.plan(suite, tuple(only or ()), works)
     plan.roofline = plan.roofline or plot is not None
     if list_names:
-        console.out().print("\n".join([*(w.name for w in plan.works), *plan.fresh, *(c.name for c in plan.claims)]))
+        names = [*(work.name for work in plan.works), *plan.fresh, *(claim.name for claim in plan.claims)]
+        console.show("\n".join(names), fold=False)
         return
     _require_writable(json, markdown, plot)
     chosen = [name.strip() for name in peers.split(",") if name.strip()] if peers else None
@@ -144,7 +149,7 @@ def _show_algorithms(run: Run, name: str, reasons: list[str]) -> None:
     titles = (("Algorithm", "left"), ("Time", "right"), ("Mult.", "right"), ("GFLOP/s", "right"), ("Scratch", "right"))
     columns = [*(console.Column(*title) for title in titles), console.Column("Error (limit)")]
     console.table(name, columns, algorithm_rows(run.algorithms))
-    console.out().print("\n".join(["", *reasons, "", *header(run)]), markup=False)
+    console.show("\n".join(["", *reasons, "", *header(run)]))
 
 
 def _show_verdicts(run: Run) -> None:
@@ -158,7 +163,7 @@ def _show_verdicts(run: Run) -> None:
         ]
         titles = (("What", "left"), ("Ratio", "right"), ("Bar", "right"), ("Aim", "right"), ("Verdict", "left"))
         console.table("\nWhat was promised", [console.Column(*title) for title in titles], rows)
-    console.out().print("\n" + "\n".join(header(run)), markup=False)
+    console.show("\n" + "\n".join(header(run)))
 
 
 def _write(run: Run, json: Path | None, markdown: Path | None, plot: Path | None) -> None:

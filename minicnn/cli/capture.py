@@ -65,7 +65,7 @@ def capture(
         console.print_json({"crops": crops, "frames": captured.frames, "without": captured.without})
     elif captured.paths:
         message = f"{len(captured.paths)} crops from {captured.frames} frames, in {captured.paths[0].parent}"
-        typer.echo(message)
+        console.show(message, fold=False)
     if captured.without:
         console.note(f"{captured.without} frames had no face to use.")
     if not captured.paths:

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
-import importlib.util
 import sys
-import traceback
-from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from minicnn.cli import console
-from minicnn.errors import LoadError, MissingDependencyError, explain
+from minicnn.errors import MissingDependencyError
 
 
 def check(
@@ -35,46 +30,17 @@ def check(
     Examples:  minicnn check my_conv.py:conv        minicnn check pool.py:grad --layer MaxPooling2D --backward
     """
     from minicnn.checking import check_layer
+    from minicnn.user_code import load_function
 
     with contextlib.redirect_stdout(sys.stderr):  # what the file prints is no result of ours
-        checked = load(function)
+        checked = load_function(function)
         report = check_layer(checked, layer, backward=backward, keras=_keras() if keras else None, seconds=seconds)
     if json:
         console.print_json(report.to_dict())
     else:
-        console.out().print(str(report), markup=False, soft_wrap=True)
+        console.show(str(report), fold=False)
     if not report.ok:
         raise typer.Exit(console.FAILED)
-
-
-def load(place: str) -> Callable[..., Any]:
-    """The function behind "FILE.py:FUNCTION". The file is executed. Raises LoadError with the file and the reason."""
-    path, colon, name = place.rpartition(":")
-    file = Path(path)
-    if not colon or not name.isidentifier():
-        raise LoadError(explain("FILE.py:FUNCTION", repr(place), "For example my_conv.py:conv."))
-    if file.suffix != ".py" or not file.is_file():
-        raise LoadError(explain(f"a Python file {file}", "another kind of file" if file.exists() else "no such file"))
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(file.parent.resolve()))  # so that it can import its neighbours
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # exit(0) in the file would say that all is well
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == file]
-        line = getattr(error, "lineno", None) or (lines[-1] if lines else "?")
-        raise LoadError(f"{file}, line {line}: {type(error).__name__}: {error}") from error
-    finally:
-        sys.path.remove(str(file.parent.resolve()))
-    found = getattr(module, name, None)
-    if not callable(found):
-        functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        near = difflib.get_close_matches(name, functions, 1)
-        fix = f"Did you mean {near[0]}?" if near else f"It has: {', '.join(functions) or 'no functions'}."
-        raise LoadError(explain(f"a function {name} in {file}", "none of that name", fix))
-    return found  # type: ignore[no-any-return]
 
 
 def _keras() -> Any:

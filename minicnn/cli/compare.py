@@ -17,13 +17,15 @@ from minicnn.report import text
 
 
 def compare(
-    place: Annotated[Path | None, typer.Argument(metavar="[PHOTO|FOLDER]", help="Without it: AT&T/ORL faces.")] = None,
+    place: Annotated[Path | None, typer.Argument(metavar="PHOTO|FOLDER", help="Without it: AT&T/ORL faces.")] = None,
     model: Annotated[str, typer.Option(help="face-cnn, residual-cnn or vgg-face.")] = "face-cnn",
     batch: Annotated[int, typer.Option(min=1, max=1024, help="Faces at once; fewer if there are fewer.")] = 8,
     backward: Annotated[bool, typer.Option("--backward/--no-backward", help="Compare gradients too.")] = True,
     timing: Annotated[bool, typer.Option("--time/--no-time", help="Time both engines.")] = True,
-    input: Annotated[str | None, typer.Option(help="Input shape: 224x224x3, 200x200x1, ...")] = None,
-    classes: Annotated[int | None, typer.Option(min=1, help="Number of classes.")] = None,
+    input: Annotated[
+        str | None, typer.Option(help="Input shape, 224x224x3 or 200x200x1; without it the network's own.")
+    ] = None,
+    classes: Annotated[int | None, typer.Option(min=1, help="Number of classes; without it the network's own.")] = None,
     top: Annotated[bool, typer.Option("--top/--no-top", help="With or without the dense layers (vgg-face).")] = True,
     detector: DetectorName = "dlib-hog",
     upsample: Upsample = 0,
@@ -106,11 +108,10 @@ def show_layers(found: dict[str, Any]) -> None:
     if layers[0]["times"]:
         _show_times(found)
     network, within = found["network"], sum(layer["ok"] for layer in layers)
-    console.out().print(
+    console.show(
         f"Network output, rms error: minicnn {network['ours_rms']:.2g}, Keras {network['keras_rms']:.2g}; "
         f"same class for {network['agreeing']} of {network['decided']} decided inputs.\n"
-        f"{within} of {len(layers)} layers within the rule; {text.duration(found['seconds'])} in all.",
-        markup=False,
+        f"{within} of {len(layers)} layers within the rule; {text.duration(found['seconds'])} in all."
     )
 
 

@@ -2,6 +2,9 @@
 
 So ``minicnn compare --json > out.json`` gives a clean file whatever happens on the way: progress, notes and errors go
 to the other stream. Where stdout is no terminal, there are no colours either; that much Rich sees for itself.
+
+Names of files may hold anything: bytes that are no UTF-8, codes that repaint a terminal. Both are shown as ``\\udce9``
+and ``\\x1b``, and JSON is plain ASCII, so no encoding of a stream can break it.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import errno
 import json
 import shlex
 import tempfile
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,12 +38,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print data for programs inst
 
 def out() -> Console:
     """For results. Made anew each time, because tests and pipes exchange ``sys.stdout``."""
-    return Console(highlight=False)
+    return Console(highlight=False, emoji=False)
 
 
 def err() -> Console:
     """For everything that is no result: progress, notes, errors."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, emoji=False)
 
 
 class Commands(TyperGroup):
@@ -70,20 +74,34 @@ class Commands(TyperGroup):
             formatter.write_dl([(name, each.get_short_help_str(WHOLE)) for name, each in commands if each])
 
 
+def visible(words: str) -> str:
+    """``words`` on their lines, but what would command a terminal, and what is no character at all, written out.
+
+    >>> print(visible("red\\x1b[31m.jpg"))
+    red\\x1b[31m.jpg
+    """
+    return "".join(c if c == "\n" or unicodedata.category(c) not in ("Cc", "Cs") else ascii(c)[1:-1] for c in words)
+
+
 def fail(message: str) -> None:
     """Print ``message`` on stderr and end the command with exit code 1."""
-    err().print(Text.assemble(("Error: ", "bold red"), message), soft_wrap=True)
+    err().print(Text.assemble(("Error: ", "bold red"), visible(message)), soft_wrap=True)
     raise typer.Exit(FAILED)
+
+
+def show(words: str, *, fold: bool = True) -> None:
+    """Lines of a result on stdout; ``fold`` breaks them at the terminal's edge."""
+    out().print(visible(words), markup=False, soft_wrap=not fold)
 
 
 def say(words: str) -> None:
     """A line on stderr, as it is."""
-    err().print(words, markup=False, soft_wrap=True)
+    err().print(visible(words), markup=False, soft_wrap=True)
 
 
 def note(message: str) -> None:
     """Something worth knowing that is no result."""
-    err().print(Text(message, style="yellow"), soft_wrap=True)
+    err().print(Text(visible(message), style="yellow"), soft_wrap=True)
 
 
 def print_json(data: Any) -> None:
@@ -94,8 +112,8 @@ def print_json(data: Any) -> None:
 
 
 def to_json(data: Any) -> str:
-    """``data`` as strict JSON."""
-    return json.dumps(strict(data), indent=2, ensure_ascii=False, allow_nan=False)
+    """``data`` as strict JSON, in ASCII."""
+    return json.dumps(strict(data), indent=2, allow_nan=False)
 
 
 class Column(NamedTuple):
@@ -114,12 +132,12 @@ def table(title: str, columns: Sequence[Column], rows: Iterable[Sequence[object]
     """
     console = out()
     shown = [index for index, column in enumerate(columns) if console.width >= column.least_width]
-    grid = Table(title=escape(title), title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    grid = Table(title=escape(visible(title)), title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for index in shown:
         grid.add_column(columns[index].title, justify=columns[index].justify, overflow="fold")  # type: ignore[arg-type]
     for row in rows:
         cells = [row[i] for i in shown]
-        grid.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in cells))
+        grid.add_row(*(cell if isinstance(cell, Text) else Text(visible(str(cell))) for cell in cells))
     console.print(grid)
 
 

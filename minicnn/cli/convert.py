@@ -50,6 +50,8 @@ def convert(
     if json:
         console.print_json({"in": str(source), "out": str(target), **about, "preprocessing": wants or None})
         return
-    typer.echo(f"{target}: {model.name}, {len(model.layers)} layers, {model.parameter_count:,} parameters")
+    console.show(
+        f"{target}: {model.name}, {len(model.layers)} layers, {model.parameter_count:,} parameters", fold=False
+    )
     if wants:
         console.note(f"Give it pictures in the order {wants['order']}, 0 to 255, less the mean {wants['mean']}.")

@@ -27,8 +27,8 @@ app = typer.Typer(cls=console.Commands, no_args_is_help=True, help="Make, check 
 
 Source = Annotated[Path, typer.Argument(metavar="SOURCE", help="A folder with a folder of photographs per person.")]
 Dest = Annotated[Path, typer.Argument(metavar="DEST", help="Folder of the dataset; it is made if need be.")]
-Processes = Annotated[int | None, typer.Option(help="How many work at a time; one per core, at least two.")]
-Distance = Annotated[int | None, typer.Option(help="Bits of 256 in which near-duplicates may differ.")]
+Processes = Annotated[int | None, typer.Option(help="How many work at a time; without it one per core, at least two.")]
+Distance = Annotated[int | None, typer.Option(help="Bits of 256 in which near-duplicates may differ; without it 20.")]
 
 
 @app.command()
@@ -158,9 +158,9 @@ def check(
 def split(
     folder: DatasetFolder,
     test: Annotated[
-        float, typer.Option(help="For the test: a share of everybody's crops, or a number of them.")
+        float, typer.Option(help="For the test: a share of everybody's crops (0.25), or from 1 on how many (2).")
     ] = 0.25,
-    validation: Annotated[float, typer.Option(help="For validation: a share, or a number.")] = 0.15,
+    validation: Annotated[float, typer.Option(help="For validation: likewise; 0: none.")] = 0.15,
     seed: Annotated[int, typer.Option(help="Another seed, another split.", min=0)] = 0,
     distance: Distance = None,
     min_images: Annotated[int, typer.Option(help="Leave out people with fewer crops.", min=1)] = 1,
@@ -193,4 +193,4 @@ def _workers(processes: int | None) -> int:
     from detection.dataset.build import MAX_PROCESSES
     from minicnn.environment import cores
 
-    return processes or min(max(2, cores()), MAX_PROCESSES)
+    return min(max(2, cores()), MAX_PROCESSES) if processes is None else processes

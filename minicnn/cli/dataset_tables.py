@@ -44,11 +44,11 @@ def show_built(built: Any, json: bool) -> None:
         rejected = Counter(row.person for row in built.rejected)
         rows = [(name, built.people.get(name, 0), rejected[name]) for name in sorted(built.people | rejected)]
         columns = [console.Column("person"), console.Column("crops", "right"), console.Column("rejected", "right")]
-        console.out().print(Text(f"{built.crops} crops from {built.photographs} photographs"))
+        console.show(f"{built.crops} crops from {built.photographs} photographs")
         console.table("", columns, rows)
-        console.out().print(Text(f"Eyes levelled: {_alignments(built.alignments)}."))
+        console.show(f"Eyes levelled: {_alignments(built.alignments)}.")
         if built.several:
-            console.out().print(Text(f"Several faces in {built.several} of the photographs."))
+            console.show(f"Several faces in {built.several} of the photographs.")
     if built.done_before:
         console.note(f"{built.done_before} photographs were done before.")
     if built.rejected:
@@ -72,14 +72,13 @@ def show_check(found: Any) -> None:
     columns += [console.Column(title, "right") for title in ("train", "val.", "test") if is_split]
     rows = [(p.name, p.crops, p.rejected, p.repeated, *(p.parts or ())) for p in found.people]
     total = sum(person.crops for person in found.people)
-    out = console.out()
-    out.print(Text(f"{total} crops of {len(found.people)} people; 'again': pictures that are there twice or more."))
+    console.show(f"{total} crops of {len(found.people)} people; 'again': pictures that are there twice or more.")
     console.table("", columns, rows)
     for group in found.groups:
         words = ["same file" if group.exact else "near-duplicates"]
         words += [f"under {len(group.people)} names"] if len(group.people) > 1 else []
         words += [f"in {' and '.join(group.parts)}"] if len(group.parts) > 1 else []
-        out.print(Text(f"{', '.join(words)}: {'  '.join(group.paths)}"))
-    out.print(Text(f"Balance: the most crops of a person are {found.balance:.1f} times the fewest."))
+        console.show(f"{', '.join(words)}: {'  '.join(group.paths)}")
+    console.show(f"Balance: the most crops of a person are {found.balance:.1f} times the fewest.")
     if found.few:
         console.note(f"Few crops: {', '.join(found.few)}")

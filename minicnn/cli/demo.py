@@ -92,12 +92,11 @@ def _show(data: dict[str, Any]) -> None:
     ]
     console.table(f"{test['pictures']} faces never seen, {data['settings']['people']} people", columns, rows)
     within = sum(layer["ok"] for layer in parity["layers"])
-    console.out().print(
+    console.show(
         f"Both name the same person for {text.percent(training['agreement'])} of them; "
         f"losses differ by at most {text.error(training['loss_difference'])}.\n"
         f"{within} of {len(parity['layers'])} layers within the rule; "
-        f"{text.duration(data['seconds']['total'])} in all.",
-        markup=False,
+        f"{text.duration(data['seconds']['total'])} in all."
     )
 
 

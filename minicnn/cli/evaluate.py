@@ -25,15 +25,19 @@ def evaluate(
     strangers: Annotated[
         Path | None, typer.Option(metavar="DATASET", help="People who were not trained on: are they called unknown?")
     ] = None,
-    rate: Annotated[float, typer.Option(help="At which strangers may pass, for --calibrate.")] = 0.05,
+    rate: Annotated[float, typer.Option(help="Share of strangers that may pass, 0 to 1, for --calibrate.")] = 0.05,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Calibrate on the validation part, and keep it in the run.")
     ] = False,
-    far: Annotated[float, typer.Option(help="False accept rate at which VAL is measured.")] = 1e-3,
-    baseline: Annotated[bool, typer.Option("--baseline/--no-baseline", help="Eigenfaces and a linear SVM.")] = True,
+    far: Annotated[float, typer.Option(help="False accept rate, 0 to 1, at which VAL is measured.")] = 1e-3,
+    baseline: Annotated[
+        bool, typer.Option("--baseline/--no-baseline", help="Compare with eigenfaces and a linear SVM.")
+    ] = True,
     backend: Backend = "minicnn",
     seed: Annotated[int, typer.Option(min=0, help="For the baseline, and the choice of pairs if there are many.")] = 0,
-    report: Annotated[Path | None, typer.Option(metavar="FILE", help="The HTML page; RUN/evaluation.html.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The HTML page; without it RUN/evaluation.html.")
+    ] = None,
     json: console.Json = False,
 ) -> None:
     """Measure a run: accuracy beside a baseline, verification by pairs, and how strangers fare. Writes a page.
@@ -138,7 +142,7 @@ def _show(found: dict[str, Any]) -> None:
             f"{text.percent(unknown['false_accept_rate'])} (95 % interval {text.percent(low)} to {text.percent(high)}; "
             f"asked for {text.percent(unknown['rate'])})."
         )
-    console.out().print("\n".join(lines), markup=False)
+    console.show("\n".join(lines))
 
 
 def _show_naming(named: dict[str, Any]) -> list[str]:

@@ -81,7 +81,7 @@ def explain(
     lines = [f"then {after.name}, {after.steps[-1].text} = {after.value:.6g}"] if after else []
     if field:
         lines.append(_seen(field.box, network.shapes[0]))
-    console.out().print("\n".join(lines), markup=False)
+    console.show("\n".join(lines))
 
 
 def parse_place(text: str) -> tuple[int, ...]:
@@ -94,9 +94,8 @@ def parse_place(text: str) -> tuple[int, ...]:
 
 
 def _show(found: Explanation, most: int) -> None:
-    plain = console.out()
-    plain.print(f"{found.name}[{', '.join(map(str, found.index))}] = {found.value:.6g}   ({found.kind})", markup=False)
-    plain.print(found.formula, markup=False)
+    console.show(f"{found.name}[{', '.join(map(str, found.index))}] = {found.value:.6g}   ({found.kind})")
+    console.show(found.formula)
     for group in found.groups:
         _show_terms(group, most)
     channels = found.per_channel()
@@ -113,7 +112,7 @@ def _show(found: Explanation, most: int) -> None:
         columns = [console.Column("step"), console.Column("result", "right")]
         rows = [(text, f"{value:.6g}") for text, value in steps]
         console.table("added up" if terms > 1 else "and then", columns, rows)
-    plain.print(f"explained {found.total:.9g}, network {found.value:.9g}", markup=False)
+    console.show(f"explained {found.total:.9g}, network {found.value:.9g}")
 
 
 def _show_terms(group: Terms, most: int) -> None:

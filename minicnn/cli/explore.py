@@ -15,9 +15,9 @@ from minicnn.errors import OptionError, explain, missing
 def explore(
     subject: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN|MODEL]", help="A run, a file (.npz, .keras, .h5), or a network's name."),
+        typer.Argument(metavar="RUN|MODEL", help="A run, a file (.npz, .keras, .h5), or a network's name."),
     ] = None,
-    photo: Annotated[Path | None, typer.Argument(metavar="[PHOTO]", help="Without it: an AT&T/ORL face.")] = None,
+    photo: Annotated[Path | None, typer.Argument(metavar="PHOTO", help="Without it: an AT&T/ORL face.")] = None,
     weights: Annotated[
         Path | None, typer.Option(metavar="FILE", help="With vgg-face: its published weights, in any format.")
     ] = None,

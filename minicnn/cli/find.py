@@ -85,7 +85,8 @@ def find(
             )
             for match in matches[:top]
         ]
-        console.table(f"{len(rows)} of {len(matches)} photographs with faces; {known} known before", columns, rows)
+        title = f"The nearest {len(rows)} of {len(matches)} photographs with faces; {known} known before"
+        console.table(title, columns, rows)
     for problem in problems:
         console.note(problem["problem"])
     if not matches:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Annotated
 
 import typer
@@ -88,4 +90,6 @@ def _options(
 
 def main() -> None:
     """What the installed command ``minicnn`` calls."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a letter that its encoding lacks is no reason to fail
+        sys.stdout.reconfigure(errors="backslashreplace")
     app()

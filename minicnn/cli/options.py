@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 Place = Annotated[Path, typer.Argument(metavar="PHOTO|FOLDER", help="A photograph, or a folder of them.")]
 DetectorName = Annotated[str, typer.Option("--detector", help="dlib-hog, opencv-haar or dlib-cnn.")]
-Upsample = Annotated[int, typer.Option(help="How often dlib doubles the picture first: finds smaller faces.")]
+Upsample = Annotated[
+    int, typer.Option(help="How often dlib doubles the picture first, 0 to 3; each time it finds faces half as large.")
+]
 DetectorModel = Annotated[Path | None, typer.Option("--model", metavar="FILE", help="The weights of dlib-cnn.")]
 
 # -- how faces are cut out --------------------------------------------------------------------------------------------
@@ -26,7 +28,9 @@ Size = Annotated[int, typer.Option(help="Rows and columns of a crop, in pixels."
 Colour = Annotated[str, typer.Option(help="grey or rgb.")]
 Margin = Annotated[float, typer.Option(help="Added on each side, as a fraction of the face.")]
 Align = Annotated[str, typer.Option(help="Level the eyes: eyes or none.")]
-Landmarks = Annotated[Path | None, typer.Option(metavar="FILE", help="dlib's shape predictor, to find eyes with.")]
+Landmarks = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="dlib's shape predictor (.dat), to find eyes with.")
+]
 
 # -- datasets and runs ------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from minicnn.report import text
 
 
 def parity(
-    model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="face-cnn, residual-cnn or vgg-face.")] = None,
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="face-cnn, residual-cnn or vgg-face.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="layers, losses, optimizers, ...; may be repeated.")] = None,
     steps: Annotated[int, typer.Option(min=1, help="Training steps for each optimiser.")] = 100,
     batch: Annotated[int, typer.Option(min=1, max=1024, help="With MODEL: random pictures at once.")] = 4,
@@ -115,11 +115,10 @@ def show_lab(found: dict[str, Any]) -> None:
     console.table(f"minicnn {versions['minicnn']} and Keras {versions['keras']}: largest differences", columns, rows)
     show_ulps(found["edges"], found["ulps"])
     ok = sum(row["ok"] for row in found["rows"])
-    console.out().print(
+    console.show(
         f"Closer to float64: {closer_text(found['closer']) or 'not compared'}.\n"
         f"{shares_text(found['closer'])}"
-        f"{ok} of {len(found['rows'])} cases within the rule; {text.duration(found['seconds'])} in all.",
-        markup=False,
+        f"{ok} of {len(found['rows'])} cases within the rule; {text.duration(found['seconds'])} in all."
     )
     for name, reason in found["left_out"].items():
         console.note(f"Not compared: {name}. {reason}")
@@ -178,10 +177,9 @@ def show_network(found: dict[str, Any]) -> None:
         element = f"{worst['name']}{list(worst['ulps']['worst'])}"
         rows.append((layer["name"], *numbers, layer["closer"], element, console.verdict(layer["ok"])))
     console.table(f"{found['model']}, batch {found['batch']}: error against float64", columns, rows)
-    console.out().print(
+    console.show(
         f"First layer that diverges: {found['first_divergence'] or 'none'}. "
         f"Closer to float64: {closer_text(found['closer'])}.\n"
         f"Whole network, rms error: minicnn {found['network']['ours_rms']:.2g}, "
-        f"Keras {found['network']['keras_rms']:.2g}; {text.duration(found['seconds'])} in all.",
-        markup=False,
+        f"Keras {found['network']['keras_rms']:.2g}; {text.duration(found['seconds'])} in all."
     )

@@ -18,7 +18,7 @@ AGREEMENT = 0.995  # of the faces: what --both demands
 def recognise(
     folder: RunFolder,
     place: Annotated[
-        Path | None, typer.Argument(metavar="[PHOTO|FOLDER|VIDEO]", help="Where to look; or --camera.")
+        Path | None, typer.Argument(metavar="PHOTO|FOLDER|VIDEO", help="Where to look; or --camera.")
     ] = None,
     camera: Annotated[int | None, typer.Option(min=0, help="A camera's number, from 0. Stop with Ctrl-C.")] = None,
     out: Annotated[
@@ -115,4 +115,4 @@ def _judge(found: dict[str, Any], faces: int, quiet: bool) -> None:
     if found["agreement"] < AGREEMENT:
         console.fail(f"{words} They should about {100 * AGREEMENT:g} %.")
     if not quiet:
-        console.out().print(words, markup=False)
+        console.show(words)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from minicnn.cli import console
 from minicnn.cli.engines import make_engine
 from minicnn.cli.runs import Opened, recogniser
 from minicnn.io.atomic import write_text
+from minicnn.io.tables import write_table
 from minicnn.recognition.identifier import Identifier
 from minicnn.shapes import Array
 
@@ -54,7 +53,7 @@ def recognise_photos(asked: Asked, place: Path, out: Path | None) -> tuple[Rows,
     """(faces, problems) of a photograph or a folder; with ``out``, every photograph with a face is written there."""
     rows: Rows = []
     problems: Rows = []
-    for searched in search_photos(find_photos(place), asked.recogniser.detector):
+    for searched in search_photos(find_photos(place, out), asked.recogniser.detector):
         if searched.problem or searched.rgb is None:
             problems.append(console.problem(searched))
             continue
@@ -78,30 +77,16 @@ def recognise_video(
     )
     first = list(itertools.islice(frames, 2))  # how far apart they are is the rate of the video
     looked = 0
-
-    def look() -> Iterator[Array]:
-        nonlocal looked
-        with suppress(KeyboardInterrupt):
-            for frame in itertools.chain(first, frames):
-                yield _named_frame(asked, frame, rows)
-                looked += 1
-
-    if out is None:
-        for _ in look():
-            pass
-    else:
-        with write_video(out / VIDEO, _rate(first)) as video:
-            for picture in look():
-                video.add(picture)
+    writing = write_video(out / VIDEO, _rate(first)) if out is not None else nullcontext()
+    with writing as video, suppress(KeyboardInterrupt):
+        for frame in itertools.chain(first, frames):
+            named, found = asked.faces(frame.rgb, asked.recogniser.detector.detect(frame.rgb))
+            rows += [{"frame": frame.index, "second": frame.second} | row for row in found]
+            looked += 1
+            if video is not None:
+                video.add(drawn(frame.rgb, named))
     nothing = f"No face in any of the {looked} frames looked at."
     return rows, [] if rows else [{"photo": str(source), "problem": nothing, "readable": True}]
-
-
-def _named_frame(asked: Asked, frame: Frame, rows: Rows) -> Array:
-    faces = asked.recogniser.detector.detect(frame.rgb)
-    named, found = asked.faces(frame.rgb, faces)
-    rows += [{"frame": frame.index, "second": frame.second} | row for row in found]
-    return drawn(frame.rgb, named)
 
 
 def _rate(first: Sequence[Frame]) -> float:
@@ -118,9 +103,5 @@ def drawn(rgb: Array, named: Sequence[Named]) -> Array:
 def write_results(out: Path, found: dict[str, Any]) -> None:
     """``faces.json`` with everything, and ``faces.csv`` with a line per face."""
     write_text(out / "faces.json", console.to_json(found) + "\n")
-    table = io.StringIO(newline="")
-    if found["faces"]:
-        writer = csv.DictWriter(table, list(found["faces"][0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(found["faces"])
-    write_text(out / "faces.csv", table.getvalue())
+    rows = found["faces"]
+    write_table(out / "faces.csv", list(rows[0]) if rows else [], [list(row.values()) for row in rows])

@@ -15,10 +15,15 @@ from minicnn.report import text
 
 def summary(
     model: Annotated[
-        str, typer.Argument(help="vgg-face, face-cnn, residual-cnn, or a file with a network (.npz, .keras, .h5).")
+        str,
+        typer.Argument(
+            metavar="MODEL", help="vgg-face, face-cnn, residual-cnn, or a file with a network (.npz, .keras, .h5)."
+        ),
     ],
-    input: Annotated[str | None, typer.Option(help="Input shape ROWSxCOLUMNSxCHANNELS.")] = None,
-    classes: Annotated[int | None, typer.Option(min=1, help="Number of classes.")] = None,
+    input: Annotated[
+        str | None, typer.Option(help="Input shape ROWSxCOLUMNSxCHANNELS; without it the network's own.")
+    ] = None,
+    classes: Annotated[int | None, typer.Option(min=1, help="Number of classes; without it the network's own.")] = None,
     top: Annotated[bool, typer.Option("--top/--no-top", help="With or without the dense layers (vgg-face).")] = True,
     json: console.Json = False,
 ) -> None:

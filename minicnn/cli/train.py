@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -38,7 +39,9 @@ def train(
     ] = 0,
     balance: Annotated[bool, typer.Option(help="Weigh people alike, however many pictures each has.")] = True,
     augment: Annotated[bool, typer.Option(help="Show moved, turned, zoomed, mirrored pictures.")] = True,
-    dropout: Annotated[float, typer.Option(help="Share that the network's dropout layers silence.")] = 0.0,
+    dropout: Annotated[
+        float, typer.Option(help="Share of numbers, 0 to 1, that the network's dropout layers silence.")
+    ] = 0.0,
     views: Annotated[bool, typer.Option(help="Predictions: mean of six views of each picture.")] = True,
     people: Annotated[int, typer.Option(min=2, help="People per step (triplet).")] = 10,
     pictures: Annotated[int, typer.Option(min=2, help="Pictures of each of them (triplet).")] = 4,
@@ -48,7 +51,9 @@ def train(
         int, typer.Option(min=0, help='Groups of people to train without, to calibrate "unknown" on them; 0: none.')
     ] = 0,
     settings: Settings = None,
-    weights: Annotated[Path | None, typer.Option(help="Start from the weights of a network (.npz).")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Start from the weights of a network (.npz, .keras, .h5).")
+    ] = None,
     freeze: Annotated[str, typer.Option(help="Layers that do not learn: conv1,bn1 or conv*.")] = "",
     snapshots: Annotated[
         int, typer.Option(min=0, help="Keep the network every so many epochs, for `minicnn explore RUN`; 0: do not.")
@@ -66,6 +71,7 @@ def train(
     """
     from minicnn.cli import train_steps as steps
     from minicnn.recognition.recipe import AUGMENT, Recipe
+    from minicnn.recognition.run import MODEL
 
     check_backend(backend)
     if resume and (given := _given(context)):
@@ -108,7 +114,10 @@ def train(
         with _progress(recipe.epochs) as callback:
             done = steps.carry_out(run, network, faces, recipe, resume=resume, callbacks=[callback], say=console.note)
     except KeyboardInterrupt:
-        console.fail(f"Interrupted. Continue with: minicnn train '{dataset}' --out '{out}' --resume")
+        if not run.path(MODEL).exists():  # while the engine was loading
+            console.fail("Interrupted before the training began: the same command begins it.")
+        again = console.command_line(["minicnn", "train", str(dataset), "--out", str(out), "--resume"])
+        console.fail(f"Interrupted. Continue with: {again}")
     _show(done, time.perf_counter() - start, as_json=json)
 
 
@@ -121,7 +130,7 @@ def _given(context: typer.Context) -> list[str]:
 
 def _show(done: Any, seconds: float, *, as_json: bool) -> None:
     history, config = done.history, done.run.config
-    kept = min(range(len(history)), key=lambda epoch: history[epoch].get("val_loss", -epoch))
+    kept = kept_epoch(history)
     if as_json:
         console.print_json(
             {
@@ -145,12 +154,17 @@ def _show(done: Any, seconds: float, *, as_json: bool) -> None:
     ]
     console.table(f"{len(config.people)} people, {config.backend}, {seconds:.0f} s: {done.run.folder}", columns, rows)
     for kind, threshold in done.thresholds.items():
-        console.out().print(
+        console.show(
             f'"unknown": {kind} {">=" if kind == "probability" else "<="} {threshold.value:.3g} is somebody known '
             f"({_promise(threshold)})",
-            markup=False,
-            soft_wrap=True,
+            fold=False,
         )
+
+
+def kept_epoch(history: Sequence[Mapping[str, float]]) -> int:
+    """The first epoch with the lowest validation loss, where NaN is never the lowest; without validation the last."""
+    losses = [row.get("val_loss", -epoch) for epoch, row in enumerate(history)]
+    return min(range(len(losses)), key=lambda epoch: (math.isnan(losses[epoch]), losses[epoch]))
 
 
 def _promise(threshold: Any) -> str:

@@ -33,6 +33,7 @@ from minicnn.recognition.snapshots import Snapshots
 from minicnn.recognition.train import Data, finish, read_history, train
 from minicnn.recognition.unknown import Threshold
 from minicnn.report.run_plots import run_plots
+from minicnn.shapes import whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,13 +148,23 @@ def reopen(out: Path, dataset: Dataset) -> tuple[Run, Model, Recipe]:
     """A run to continue. Raises OptionError when it was begun with other pictures, LoadError for a damaged one."""
     run = Run.open(out)
     try:
-        recipe = Recipe(**run.config.settings["recipe"])
+        recipe, _ = Recipe(**run.config.settings["recipe"]), choices_of(run.config)
     except (LookupError, TypeError, OptionError) as error:
-        raise LoadError(f"Cannot load '{out}': its recipe is damaged ({error}).") from error
+        raise LoadError(f"Cannot load '{out}': its settings are damaged ({error}).") from error
     if run.config.settings.get("data") != dataset.fingerprint or run.config.people != dataset.data.people:
         fix = "Continue with the dataset as it was, or begin a new run."
         raise OptionError(explain(f"the pictures that '{out}' was begun with", "others, or another split", fix))
     return run, run.model(), recipe
+
+
+def choices_of(config: RunConfig) -> Choices:
+    """What a run was begun with, besides its recipe. Raises TypeError or OptionError for what cannot be it."""
+    weights, frozen = config.settings.get("weights"), config.settings.get("frozen", [])
+    if not all(isinstance(text, str) for text in ([] if weights is None else [weights]) + list(frozen)):
+        raise TypeError("weights and frozen are no texts")
+    snapshots = whole(config.settings.get("snapshots", 0), "snapshots", least=0)
+    place = Path(weights) if weights else None
+    return Choices(config.model, config.backend, config.seed, place, tuple(frozen), snapshots)
 
 
 def carry_out(
@@ -167,7 +178,7 @@ def carry_out(
     say: Callable[[str], None] = lambda what: None,
 ) -> Trained:
     """Train to the end, then write gallery, thresholds and plots. Networks are kept as the run's settings say."""
-    every = run.config.settings.get("snapshots", 0)
+    every = choices_of(run.config).snapshots
     keeping = [Snapshots(run, model, every)] if every else []
     best, engine = _trained(run, model, dataset.data, recipe, resume=resume, callbacks=[*keeping, *callbacks])
     strangers = _ask_about_left_out(run.config, dataset.data, recipe, say) if recipe.left_out else None
@@ -192,8 +203,7 @@ def _trained(
 
 def _ask_about_left_out(config: RunConfig, data: Data, recipe: Recipe, say: Callable[[str], None]) -> Confidences:
     """Train a network without each group of people, in a folder that is thrown away; how sure it is of their faces."""
-    weights, frozen = config.settings.get("weights"), tuple(config.settings.get("frozen", ()))
-    choices = Choices(config.model, config.backend, config.seed, Path(weights) if weights else None, frozen)
+    choices = choices_of(config)
     found: list[Confidences] = []
     with tempfile.TemporaryDirectory() as folder:
         for fold in folds(data, recipe.left_out, config.seed):

@@ -53,12 +53,9 @@ def verify(
         )
         return
     answer = {True: "The same person", False: "Different people", None: "No answer without a threshold"}[same]
-    console.out().print(f"{answer}: distance {distance:.3f}.", markup=False)
+    console.show(f"{answer}: distance {distance:.3f}.")
     if threshold is None:
         console.note("The run has no threshold: minicnn evaluate RUN DATASET --calibrate.")
         return
     of = "two people" if threshold.kind == "pair" else "a stranger and the nearest known face"
-    console.out().print(
-        f"The same up to {threshold.value:.3f}, where {100 * threshold.rate:g} % of pairs of {of} would pass.",
-        markup=False,
-    )
+    console.show(f"The same up to {threshold.value:.3f}, where {100 * threshold.rate:g} % of pairs of {of} would pass.")

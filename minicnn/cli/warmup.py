@@ -76,7 +76,7 @@ def _table(done: list[Warmed], cache: dict[str, Any], check: bool) -> None:
     total = sum(s.loaded for s in done), compiled, text.duration(sum(s.seconds for s in done))
     console.table("minicnn warmup" + (" --check" if check else ""), columns, [*rows, ("total", *total)])
     kept = f"{cache['functions']} compiled functions, {cache['bytes'] / 1e6:.1f} MB, in {cache['folder']}"
-    console.out().print(kept, markup=False, soft_wrap=True)
+    console.show(kept, fold=False)
 
 
 def _clear(json: bool) -> None:
@@ -88,7 +88,7 @@ def _clear(json: bool) -> None:
     if json:
         console.print_json({"removed": removed, "bytes": size, "left": left})
     else:
-        console.out().print(f"{len(removed)} files removed, {size / 1e6:.1f} MB.")
+        console.show(f"{len(removed)} files removed, {size / 1e6:.1f} MB.")
     if left:
         console.fail(f"{len(left)} files could not be removed, such as {left[0]}.")
 

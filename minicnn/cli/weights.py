@@ -20,9 +20,10 @@ def _weights() -> None:
 
 @app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="vgg-face.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose: vgg-face.")],
     folder: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Where to keep it; $MINICNN_WEIGHTS, or the user's cache.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where to keep it; without it in $MINICNN_WEIGHTS, or the user's cache."),
     ] = None,
     json: console.Json = False,
 ) -> None:
@@ -44,4 +45,4 @@ def fetch(
     if json:
         console.print_json({"name": name, "file": str(path), "sha256": wanted.sha256})
     else:
-        typer.echo(path)
+        console.show(str(path), fold=False)

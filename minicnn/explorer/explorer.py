@@ -6,6 +6,7 @@ for two callers. So everything here that computes is asked under ``lock``.
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,7 +50,9 @@ class Explorer:
         self.beside = beside or Beside(None, "No other framework was asked.")
         self.replay = replay or Replay()
         self.lock = threading.RLock()
-        self.number = 0  # of photographs so far
+        # Of the photograph, in the addresses of its pictures. From anywhere: a browser keeps pictures for a while, and
+        # the explorer that ran before this one had the same port.
+        self.number = secrets.randbelow(2**31)
         self._scene = Scene(subject.model, photo)
         self._past: tuple[tuple[int, int], Scene] | None = None
 

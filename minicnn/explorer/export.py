@@ -75,7 +75,7 @@ def _record(explorer: Explorer, names: list[str], depth: int) -> Iterator[tuple[
     for layer in kept:
         layer["planes"]["count"] = min(layer["planes"]["count"], depth)
     training = state["training"] | {"epochs": []}  # the networks of earlier epochs stay behind
-    yield "state", state | {"layers": kept, "kernels": list(KERNELS), "training": training}
+    yield "state", state | {"number": 0, "layers": kept, "kernels": list(KERNELS), "training": training}
     yield "photo.png", answers.photo(explorer)
     yield "crop.png", answers.crop(explorer)
     yield "costs", answers.costs(explorer)
@@ -141,7 +141,8 @@ def _page(recorded: dict[str, Any]) -> str:
         f"default-src 'none'; img-src data:; style-src {_hash(style)}; "
         f"script-src data: {_hash(import_map)} {_hash(start)}; base-uri 'none'; form-action 'none'"
     )
-    data = json.dumps(recorded, ensure_ascii=False, allow_nan=False).replace("</", "<\\/")  # no end of a script inside
+    # No "<": neither an end of the script, nor "<!--<script", after which a parser would not see the real end.
+    data = json.dumps(recorded, allow_nan=False).replace("<", "\\u003c")
     replacements = {
         '<meta charset="utf-8">': (
             f'<meta charset="utf-8">\n<meta http-equiv="Content-Security-Policy" content="{policy}">'

@@ -43,6 +43,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 TOKEN = "token"  # its name in the address
+HTTP_PORT = 80  # browsers leave it out of the address
 
 
 class Guard:
@@ -51,7 +52,8 @@ class Guard:
     def __init__(self, app: ASGIApp, port: int, token: str | None = None) -> None:
         self.app = app
         self.token = token or secrets.token_urlsafe(24)
-        self.hosts = [f"127.0.0.1:{port}", f"localhost:{port}"]
+        shown = "" if port == HTTP_PORT else f":{port}"
+        self.hosts = [f"127.0.0.1{shown}", f"localhost{shown}"]
         self.cookie = f"minicnn-{port}"  # cookies do not know of ports: two explorers must not take each other's
 
     @property

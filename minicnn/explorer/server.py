@@ -31,6 +31,7 @@ from minicnn.report.text import strict
 MAX_UPLOAD = 32 * 2**20  # bytes; a photograph of 50 megapixels from a camera is smaller
 UNCHANGING = {"Cache-Control": "private, max-age=3600"}  # pictures have the photograph's number in their address
 LIVE = {"Cache-Control": "no-store"}
+ASK_AGAIN = {"Cache-Control": "no-cache"}  # kept, but after an update of minicnn it is another file
 
 
 def application(explorer: Explorer) -> Starlette:
@@ -40,10 +41,19 @@ def application(explorer: Explorer) -> Starlette:
         routes=[
             *answers,
             Route("/photo", functools.partial(_upload, explorer), methods=["POST"]),
-            Mount("/", StaticFiles(directory=STATIC, html=True)),
+            Mount("/", _PageFiles(directory=STATIC, html=True)),
         ],
         exception_handlers={MinicnnError: _refused, HTTPException: _http_error, Exception: _bug},
     )
+
+
+class _PageFiles(StaticFiles):
+    """The page's own files."""
+
+    def file_response(self, *arguments: Any, **words: Any) -> Response:
+        response = super().file_response(*arguments, **words)
+        response.headers.update(ASK_AGAIN)
+        return response
 
 
 def _endpoint(explorer: Explorer, answer: Callable[..., Answer]) -> Callable[[Request], Awaitable[Response]]:

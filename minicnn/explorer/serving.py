@@ -12,6 +12,7 @@ import socket
 import threading
 import webbrowser
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -57,12 +58,15 @@ def make_server(explorer: Explorer, listening: socket.socket) -> tuple[uvicorn.S
 
 
 def serve(explorer: Explorer, listening: socket.socket, *, browser: bool, say: Callable[[str], None]) -> None:
-    """Answer until Ctrl-C. ``say`` is told the address, and that no browser could be opened where that is so."""
+    """Answer until Ctrl-C, which is the good end.
+
+    ``say`` is told the address, and that no browser could be opened where that is so.
+    """
     server, address = make_server(explorer, listening)
     say(f"The explorer is at {address}\nStop it with Ctrl-C.")
     if browser:
         threading.Thread(target=_open, args=(address, say), daemon=True).start()
-    with listening:
+    with listening, suppress(KeyboardInterrupt):  # uvicorn ends in order, then raises it again
         server.run(sockets=[listening])
     explorer.beside.close()
 

@@ -52,9 +52,12 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write ``text`` as UTF-8, atomically: reports, tables, settings."""
+    """Write ``text`` as UTF-8, atomically: reports, tables, settings.
+
+    A file's name that is no UTF-8 has letters that UTF-8 cannot say; they are written out, as ``\\udce9``.
+    """
     with atomic_write(path) as file:
-        file.write(text.encode("utf-8"))
+        file.write(text.encode("utf-8", "backslashreplace"))
 
 
 def _sync_folder(folder: Path) -> None:

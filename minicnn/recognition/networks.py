@@ -10,7 +10,6 @@ docs/architecture.md.
 from __future__ import annotations
 
 import fnmatch
-import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from minicnn.model import Model
 from minicnn.models import face_cnn, residual_cnn, vgg_face
 from minicnn.saving import load_model
 from minicnn.shapes import Shape
+from minicnn.user_code import load_function
 
 NETWORKS: dict[str, Callable[..., Model]] = {"face-cnn": face_cnn, "residual-cnn": residual_cnn, "vgg-face": vgg_face}
 EMBEDDING, UNIT = "embedding", "unit"  # names of the two last layers of a triplet network
@@ -29,7 +29,7 @@ EMBEDDING, UNIT = "embedding", "unit"  # names of the two last layers of a tripl
 def make_network(
     name: str, input_shape: Shape, classes: int, *, objective: str, dimensions: int, dropout: float, seed: int
 ) -> Model:
-    """The network to train, its initial weights from ``seed``. Raises OptionError or ShapeError.
+    """The network to train, its initial weights from ``seed``. Raises OptionError, ShapeError or LoadError.
 
     ``name`` is one of NETWORKS or FILE.py:function. The function is called with (input_shape, classes), and returns
     a Model that ends in one score per class; running somebody's file is running their program. ``dropout`` is
@@ -39,7 +39,7 @@ def make_network(
     if name in NETWORKS:
         model = NETWORKS[name](input_shape, classes, softmax=False, dropout=dropout, seed=seed)
     elif ":" in name:
-        model = _from_file(name)(input_shape, classes)
+        model = load_function(name)(input_shape, classes)
         _check(model, name, input_shape, classes)
         model = _anew(model, seed)
     else:
@@ -109,22 +109,6 @@ def _anew(model: Model, seed: int) -> Model:
     fresh = type(model).from_config(model.config() | {"seed": seed})
     fresh.build(model.input_shape)
     return fresh
-
-
-def _from_file(name: str) -> Callable[[Shape, int], Any]:
-    file, _, function = name.rpartition(":")
-    path = Path(file)
-    if path.suffix != ".py" or not path.is_file():
-        raise OptionError(explain("FILE.py:function with a file that is there", repr(name)))
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    made: Any = getattr(module, function, None)
-    if not callable(made):
-        raise OptionError(explain(f"a function '{function}(input_shape, classes)' in '{file}'", "none of that name"))
-    return made  # type: ignore[no-any-return]
 
 
 def _check(model: Any, name: str, input_shape: Shape, classes: int) -> None:

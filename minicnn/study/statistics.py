@@ -44,9 +44,20 @@ def histogram(values: Array, bins: int = 50) -> Histogram:
     whole(bins, "bins")
     flat = np.asarray(values, np.float64).reshape(-1)
     fine = flat[np.isfinite(flat)]
-    counts, edges = np.histogram(fine, bins)
+    counts, edges = np.histogram(fine, bins, _range(fine, bins))
     mean, deviation = (float(fine.mean()), float(fine.std())) if fine.size else (float("nan"), float("nan"))
     return Histogram(counts, edges, mean, deviation, int(flat.size - fine.size))
+
+
+def _range(values: Array, bins: int) -> tuple[float, float]:
+    """From the smallest to the largest; wider where so many edges could not be told apart between them."""
+    if not values.size:
+        return 0.0, 1.0
+    low, high = float(values.min()), float(values.max())
+    room = bins * float(np.spacing(max(-low, high)))
+    if high - low >= 2 * room and high > low:
+        return low, high
+    return low - max(0.5, room), high + max(0.5, room)
 
 
 def weight_histograms(model: Model, bins: int = 50) -> dict[str, Histogram]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,16 @@ def test_keras_is_asked(file: Path) -> None:
     assert data["example"]["keras"] == data["example"]["truth"]
 
 
+def test_a_file_may_hold_what_modules_hold(tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text(  # a name that a module of Python's own has
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+        "@dataclass\nclass Options:\n    size: int = 1\n"
+        "def right(x, kernel, bias):\n    return x @ kernel + bias\n"
+    )
+    assert run(f"{tmp_path}/json.py:right", "--layer", "Dense", "--no-keras", "--json").exit_code == 0
+    assert sys.modules["json"] is json
+
+
 @pytest.mark.parametrize(
     ("place", "words"),
     [
@@ -79,9 +90,11 @@ def test_keras_is_asked(file: Path) -> None:
         ("{folder}/broken.py:f", "broken.py, line 2: SyntaxError"),
         ("{folder}/failing.py:f", "failing.py, line 3: ZeroDivisionError"),
         ("{folder}/leaving.py:f", "leaving.py, line 1: SystemExit"),
+        ("failing.py:f", "failing.py, line 3: ZeroDivisionError"),  # as most people type it
     ],
 )
-def test_what_is_refused(file: Path, place: str, words: str | None) -> None:
+def test_what_is_refused(file: Path, place: str, words: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(file.parent)
     (file.parent / "broken.py").write_text("x = 1\ndef f(:\n")
     (file.parent / "failing.py").write_text("\n\n1 / 0\n")
     (file.parent / "leaving.py").write_text("raise SystemExit(0)\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -88,6 +89,14 @@ def test_what_cannot_be_searched_is_one_error(
     assert not any((tmp_path / "out").glob("*"))
 
 
+def test_what_an_earlier_run_wrote_is_no_photograph(photos: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(photos, tmp_path / "photos")
+    for _ in range(2):
+        assert json.loads(run("crop", folder, folder / "crops", "--json").stdout)["photos"] == 5
+        assert json.loads(run("detect", folder, "--draw", folder / "crops", "--json").stdout)["photos"] == 5
+    assert "another folder" in refused(run("crop", folder, folder))
+
+
 def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
     assert "a folder with at least one picture" in refused(run("detect", tmp_path))
 
@@ -156,11 +165,12 @@ def test_help_names_every_command_and_fits() -> None:
     assert result.exit_code == 0
     assert max(map(len, result.stdout.splitlines())) <= 60
     assert "..." not in result.stdout.partition("Commands:")[2]  # no sentence is cut off
-    for command in ("demo", "detect", "crop", "compare", "summary", "doctor"):
+    for command in ("demo", "detect", "crop", "compare", "explore", "recognise", "parity", "summary", "doctor"):
         assert command in result.stdout
         helped = run(command, "--help")
         assert helped.exit_code == 0
         assert "Example" in helped.stdout
+        assert "[[" not in helped.stdout  # one pair of brackets says that an argument may be left out
 
 
 @pytest.mark.parametrize("command", ["train", "dataset build", "evaluate", "recognise"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from minicnn.cli import console
+from minicnn.cli import console, main
 from minicnn.cli.networks import architecture, parse_shape
 from minicnn.errors import OptionError, ShapeError
 
@@ -66,6 +68,47 @@ def test_json_is_strict() -> None:
     text = console.to_json(data)
     parsed = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert parsed == {"nan": "nan", "inf": "-inf", "array": [0, 1, 2], "1": ["a", True, None]}
+
+
+HOSTILE = "red\x1b[31m\udce9.jpg"  # repaints a terminal; and its name on the disk is no UTF-8
+SHOWN = r"red\x1b[31m\udce9.jpg"
+
+
+def test_names_cannot_command_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    console.say(HOSTILE)
+    console.note(HOSTILE)
+    with pytest.raises(typer.Exit):
+        console.fail(f"two\nlines {HOSTILE}")
+    console.table(HOSTILE, [console.Column("")], [[HOSTILE]])
+    console.show(HOSTILE)
+    out, err = capsys.readouterr()
+    assert err == f"{SHOWN}\n{SHOWN}\nError: two\nlines {SHOWN}\n"
+    assert [line.strip() for line in out.splitlines() if line.strip()] == [SHOWN, SHOWN, SHOWN]
+
+
+def test_names_stay_what_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    """To Rich, brackets are markup and words between colons are pictures."""
+    console.show("[red]:dog:.jpg")
+    console.say("[red]:dog:.jpg")
+    out, err = capsys.readouterr()
+    assert out.strip() == err.strip() == "[red]:dog:.jpg"
+
+
+def test_json_survives_every_encoding() -> None:
+    text = console.to_json({"photo": HOSTILE, "person": "林"})
+    assert text.isascii()
+    assert json.loads(text) == {"photo": HOSTILE, "person": "林"}
+
+
+def test_a_stream_without_the_letters_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(sys, "argv", ["minicnn", "--version"])
+    with pytest.raises(SystemExit):
+        main.main()
+    print("Zoë")
+    stream.flush()
+    assert stream.buffer.getvalue().splitlines()[1] == rb"Zo\xeb"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("width", [40, 60, 120])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +32,19 @@ def built(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = run("dataset", "build", source, folder, "--size", 60, "--processes", 1)
     assert result.exit_code == 0
     return folder
+
+
+@pytest.mark.parametrize("name", ["two\nlines", os.fsdecode(b"no utf-8 \xe9"), "=1+1", "<b>", "x\x1b[31m"])
+def test_people_may_be_called_anything(name: str, built: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    shutil.copytree(built / "p0", folder / "somebody")
+    shutil.copytree(built / "p1", folder / name)
+    assert run("dataset", "split", folder).exit_code == 0
+    checked = run("dataset", "check", folder, "--json", "--sheet", tmp_path / "sheet.png")
+    assert checked.exit_code == 0
+    assert {person["name"] for person in json.loads(checked.stdout)["people"]} == {"somebody", name}
+    assert sum(json.loads(checked.stdout)["people"][0]["parts"]) > 0  # the split is read again
+    assert run("dataset", "check", folder).exit_code == 0
 
 
 class TestBuild:
@@ -68,6 +83,7 @@ class TestBuild:
             (("--detector", "dlib-cnn", "--model", "no.dat"), "no such file"),
             (("--landmarks", "no.dat"), "no such file"),
             (("--processes", 99), "processes as an integer from 1 to 64"),
+            (("--processes", 0), "processes as an integer from 1 to 64"),
         ],
     )
     def test_what_is_refused(self, options, message, source, tmp_path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from detection import video
 from detection.images import read_image, write_image
 from detection.video import read_frames, write_video
 from minicnn.recognition.unknown import load_thresholds
@@ -211,6 +212,27 @@ def test_recognise_a_video(calibrated: Path, tmp_path: Path) -> None:
     assert written[4].second == pytest.approx(0.4)
     result = run("recognise", calibrated, tmp_path / "film.mp4", "--seconds", 0.15, "--json")
     assert {face["frame"] for face in json.loads(result.stdout)["faces"]} == {0, 1}
+
+
+def test_ctrl_c_ends_a_video_and_keeps_what_was_seen(
+    calibrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with write_video(tmp_path / "film.mp4", rate=10) as film:
+        for shot in (8, 8, 9, 9, 9):
+            film.add(np.repeat(photo(3, shot)[:, :, None], 3, axis=2))
+
+    class Interrupted(video.VideoWriter):
+        def add(self, rgb: np.ndarray) -> None:
+            super().add(rgb)
+            if self.frames == 3:
+                self.frames = 2  # the worst moment: it is written, and not yet counted
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(video, "VideoWriter", Interrupted)
+    result = run("recognise", calibrated, tmp_path / "film.mp4", "--out", tmp_path / "out", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert {face["frame"] for face in json.loads(result.stdout)["faces"]} == {0, 1, 2}
+    assert len(list(read_frames(tmp_path / "out" / "named.mp4"))) == 3
 
 
 def test_a_triplet_run_says_distances(places: dict[str, Path], photos: Path) -> None:

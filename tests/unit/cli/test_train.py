@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from detection.images import write_image
 from minicnn.callbacks import Callback
 from minicnn.cli import train as command
+from minicnn.cli import train_steps
 from minicnn.recognition.embedding import load_gallery
 from minicnn.recognition.run import Run
 from minicnn.recognition.unknown import load_thresholds
@@ -70,10 +73,15 @@ def test_as_data(dataset: Path, tmp_path: Path) -> None:
     assert losses[data["kept_epoch"] - 1] == min(losses)
 
 
+def test_a_loss_that_was_no_number_for_a_while_is_not_the_one_that_was_kept() -> None:
+    assert command.kept_epoch([{"val_loss": loss} for loss in (math.nan, 2.0, 1.0, 1.0, math.nan)]) == 2
+    assert command.kept_epoch([{"loss": 3.0}, {"loss": 5.0}]) == 1
+
+
 def test_interrupted_it_says_how_to_go_on_and_ends_the_same(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole, broken = tmp_path / "whole", tmp_path / "it's broken"
     assert run("train", dataset, "--out", whole, *QUICK).exit_code == 0
 
     class Interrupt(Callback):
@@ -87,10 +95,25 @@ def test_interrupted_it_says_how_to_go_on_and_ends_the_same(
 
     with monkeypatch.context() as patch:
         patch.setattr(command, "_progress", interrupting)
-        assert "--resume" in refused(run("train", dataset, "--out", broken, *QUICK))
-    assert run("train", dataset, "--out", broken, "--resume").exit_code == 0
+        message = refused(run("train", dataset, "--out", broken, *QUICK))
+    again = shlex.split(message.partition("Continue with: ")[2])
+    assert again == ["minicnn", "train", str(dataset), "--out", str(broken), "--resume"]
+    assert run(*again[1:]).exit_code == 0
     for name in ("model.npz", "checkpoint.npz", "history.csv", "gallery.npz", "threshold.json"):
         assert (broken / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_interrupted_before_it_began_there_is_nothing_to_resume(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_steps, "make_trainer", load)
+        message = refused(run("train", dataset, "--out", tmp_path / "run", *QUICK))
+    assert "the same command" in message
+    assert run("train", dataset, "--out", tmp_path / "run", *QUICK).exit_code == 0
 
 
 def test_triplets_and_weights_and_frozen_layers(dataset: Path, tmp_path: Path) -> None:
@@ -173,6 +196,13 @@ def test_runs_that_cannot_begin_or_go_on(dataset: Path, tmp_path: Path) -> None:
     assert "--resume" in refused(run("train", dataset, "--out", out, *QUICK))
     assert "--epochs" in refused(run("train", dataset, "--out", out, "--resume", "--epochs", 9))
     assert "--set" in refused(run("train", dataset, "--out", out, "--resume", "--set", "augment.rotate=9"))
+    sound = (out / "config.json").read_text()
+    for name, value in (("snapshots", "x"), ("weights", 5), ("frozen", None), ("recipe", {"epochs": "x"})):
+        config = json.loads(sound)
+        config["settings"][name] = value
+        (out / "config.json").write_text(json.dumps(config))
+        assert "its settings are damaged" in refused(run("train", dataset, "--out", out, "--resume"))
+    (out / "config.json").write_text(sound)
     write_image(dataset / "anna" / "0.png", np.full((SIDE, SIDE), 9, np.uint8))
     assert "the pictures that" in refused(run("train", dataset, "--out", out, "--resume"))
 

@@ -45,6 +45,14 @@ def test_the_token_in_the_address_becomes_a_cookie_and_disappears(client: TestCl
     assert client.get("/").text == "inside"  # the client keeps cookies
 
 
+def test_a_browser_does_not_name_port_80() -> None:
+    guard = Guard(PlainTextResponse("inside"), 80, TOKEN)
+    assert guard.address == f"http://127.0.0.1/?token={TOKEN}"
+    client = TestClient(guard, base_url="http://127.0.0.1:80", follow_redirects=False)
+    assert client.get(f"/?token={TOKEN}").status_code == 303
+    assert client.get("/", headers={"Origin": "http://127.0.0.1"}).text == "inside"
+
+
 @pytest.mark.parametrize("path", ["/", "/?token=wrong", "/?token="])
 def test_without_the_token_nothing_is_shown(client: TestClient, reached: list[str], path: str) -> None:
     answer = client.get(path)

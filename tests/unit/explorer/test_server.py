@@ -13,9 +13,11 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from detection.orl import load_orl
+from minicnn.cli.explore_steps import Looking
 from minicnn.explorer import server
 from minicnn.explorer.answers import ROUTES
 from minicnn.explorer.explorer import Explorer
+from minicnn.explorer.photo import Photo
 from minicnn.explorer.server import MAX_UPLOAD, application
 from tests.unit.detection.pictures import encode, png_promising
 from tests.unit.explorer.conftest import plain_picture
@@ -205,6 +207,19 @@ def test_other_methods_are_refused(client: TestClient, method: str, path: str) -
     assert answer.json()["error"]
 
 
+def test_a_browser_shows_no_pictures_of_an_earlier_explorer(client: TestClient, looking: Looking, face: Photo) -> None:
+    """The next one has the same port, so what it may keep has to have another address."""
+    assert "max-age" in client.get("crop.png").headers["cache-control"]
+    assert len({Explorer(looking.subject, face, looking.read).number for _ in range(3)}) == 3
+
+
+def test_a_browser_asks_whether_a_script_has_changed(client: TestClient) -> None:
+    first = client.get("main.js")
+    assert first.headers["cache-control"] == "no-cache"
+    again = client.get("main.js", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.headers["cache-control"]) == (304, "no-cache")
+
+
 # -- another photograph ------------------------------------------------------------------------------------------------
 
 
@@ -216,9 +231,9 @@ def photograph(person: int = 10) -> bytes:
 def test_another_photograph_takes_the_place_of_the_first(client: TestClient) -> None:
     before = client.get("state").json(), client.get("values/forward/conv1/0").content
     answer = client.post("photo", content=photograph(), headers={"X-Name": "a%20%3Cb%3E.png"})
-    assert answer.json() == {"photo": 1}
+    assert answer.json() == {"photo": before[0]["number"] + 1}
     after = client.get("state").json()
-    assert (after["number"], after["photo"]["name"]) == (1, "a <b>.png")
+    assert (after["number"], after["photo"]["name"]) == (before[0]["number"] + 1, "a <b>.png")
     assert after["photo"]["face"] != before[0]["photo"]["face"]
     assert client.get("values/forward/conv1/0").content != before[1]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import signal
 import socket
 import threading
 import time
@@ -116,3 +117,13 @@ def test_a_browser_that_is_not_wanted_is_not_opened(explorer: Explorer, monkeypa
     said: list[str] = []
     serve(explorer, listen(), browser=False, say=said.append)
     assert len(said) == 1
+
+
+def test_ctrl_c_is_a_good_end(explorer: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real server and a real signal: uvicorn raises it once more after its own end."""
+    closed: list[bool] = []
+    monkeypatch.setattr(explorer.beside, "close", lambda: closed.append(True))
+    started = threading.Timer(1.0, signal.raise_signal, [signal.SIGINT])
+    started.start()
+    serve(explorer, listen(), browser=False, say=lambda words: None)
+    assert closed

@@ -24,6 +24,17 @@ def test_histograms_count_everything_once() -> None:
         histogram(values, bins=0)
 
 
+@pytest.mark.parametrize("value", [0.0, 1.0, -7.0, 1e20, -3e-300])
+@pytest.mark.parametrize("steps", [0, 1, 30])
+def test_numbers_that_hardly_differ_are_counted_too(value: float, steps: int) -> None:
+    """The gradients of a bias are often equal but for rounding: there is no room for 50 edges between them."""
+    values = np.array([value, value + steps * np.spacing(value)])
+    found = histogram(values)
+    assert found.counts.sum() == 2
+    assert found.edges[0] <= values.min() <= values.max() <= found.edges[-1]
+    assert (np.diff(found.edges) > 0).all()
+
+
 def test_histograms_of_a_network() -> None:
     model = Sequential([Flatten(name="flat"), Dense(3, name="scores")], input_shape=(2, 2, 1), dtype="float64")
     weights = weight_histograms(model, bins=5)

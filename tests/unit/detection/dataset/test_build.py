@@ -20,7 +20,7 @@ from detection.boxes import Face
 from detection.crop import CropSettings
 from detection.dataset import BuildSettings, build_dataset
 from detection.dataset import work as work_module
-from detection.dataset.journal import Journal
+from detection.dataset.journal import Journal, parse_journal
 from detection.dataset.manifest import read_manifest, read_rejected
 from detection.detectors import make_detector
 from detection.images import read_image, write_image
@@ -348,6 +348,21 @@ class TestEndedInTheMiddle:
         journal.write_text("\n".join([*lines[:2], line, *lines[3:]]) + "\n")
         with pytest.raises(LoadError, match="line 3"):
             build_dataset(source, tmp_path / "out", HOG, PLAIN)
+
+    @pytest.mark.parametrize(
+        "field, value",
+        [("faces", "3"), ("size", None), ("person", 1), ("sha256", []), ("width", 1.5)]
+        + [(f"finds.{field}", value) for field, value in (("score", "1"), ("box", [1, 2, 3]), ("look", 5))]
+        + [("finds.box", [1, 2, 3, "4"]), ("finds.angle", None)],
+    )
+    def test_a_field_of_another_kind_is_damage(self, field, value, whole) -> None:
+        lines = (whole / "journal.jsonl").read_bytes().splitlines(keepends=True)
+        record = json.loads(lines[1])
+        assert parse_journal(lines[0] + lines[1], whole).records[0].source == record["source"]
+        group, _, name = field.rpartition(".")
+        (record["finds"][0] if group else record)[name] = value
+        with pytest.raises(LoadError, match="line 2"):
+            parse_journal(lines[0] + json.dumps(record).encode() + b"\n", whole)
 
     def test_a_journal_that_leads_out_of_the_folder_is_refused(self, source, tmp_path) -> None:
         build_dataset(source, tmp_path / "out", HOG, PLAIN)
