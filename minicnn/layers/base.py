@@ -40,19 +40,21 @@ Shapes = Any  # the Shape of one; of several, a tuple of Shapes
 class Context:
     """What a forward pass must know beyond its input: is this training, and where does chance come from?
 
-    Every random choice is a function of ``(seed, step, layer name)``. So two runs from one seed agree, and a run that
-    was interrupted at step 700 continues as if it had not been.
+    Every random choice is a function of ``(seed, step, layer name, use)``. So two runs from one seed agree, and a run
+    that was interrupted at step 700 continues as if it had not been.
     """
 
     training: bool = False
     seed: int = 0
     step: int = 0
+    #: how often the layer was used before in this pass: in two places, it draws twice
+    use: int = 0
     #: backward may return a gradient as its factors (``ops/gradients.py``): whoever asks for that can multiply them out
     factored: bool = False
 
     def rng(self, name: str) -> np.random.Generator:
-        """A generator for one layer in one step, independent of the order in which layers ask."""
-        return np.random.default_rng([self.seed, self.step, zlib.crc32(name.encode())])
+        """A generator for one use of a layer in one step, independent of the order in which layers ask."""
+        return np.random.default_rng([self.seed, self.step, zlib.crc32(name.encode()), self.use])
 
 
 INFERENCE = Context()
