@@ -172,10 +172,10 @@ class Layer(ABC):
     def multiplications(self, input_shape: Shapes) -> int:
         """Of the definition, for one picture, forward: every entry of a kernel once per position of the output.
 
-        H*W of them after a convolution, one after a dense layer; none without a kernel.
+        H*W of them after a convolution, one after a dense layer; none without a kernel. The layer need not be built.
         """
-        kernel = self.params.get("kernel")
-        return kernel.size * math.prod(self.output_shape(input_shape)[:-1]) if kernel is not None else 0
+        kernel = self.parameter_specs(input_shape).get("kernel")
+        return math.prod(kernel.shape) * math.prod(self.output_shape(input_shape)[:-1]) if kernel else 0
 
     def require_built(self) -> None:
         if not self.built:
