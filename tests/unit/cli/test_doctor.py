@@ -61,6 +61,8 @@ def test_as_data() -> None:
 def test_packages_are_those_of_pyproject() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = {"": project["dependencies"], **project["optional-dependencies"]}
+    # all repeats the others, gui is faces with windows, and whose peers are there is what `minicnn bench` says
+    assert environment.PACKAGES.keys() == health.PURPOSES.keys() == extras.keys() - {"all", "gui", "peers"}
     for extra, packages in environment.PACKAGES.items():
         named = {Requirement(line).name for line in extras[extra]} - {"minicnn"}
         assert named <= set(packages) <= named | {"llvmlite"}
