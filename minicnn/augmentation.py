@@ -28,7 +28,7 @@ import numpy as np
 
 from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.ops import jit
-from minicnn.options import number
+from minicnn.options import flag, number
 from minicnn.shapes import Array, check_array
 
 FILLS = ("nearest", "reflect", "constant")
@@ -75,6 +75,7 @@ class Augment:
     def __post_init__(self) -> None:
         for name, limit in (("shift", 1), ("rotate", 180), ("zoom", 0.99), ("contrast", 1)):
             number(name, getattr(self, name), least=0, most=limit)
+        flag("flip", self.flip)
         _check_fill(self.fill)
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:
@@ -110,9 +111,8 @@ def affine_maps(choices: Choices, height: int, width: int) -> Array:
     angle, scale = np.radians(choices.rotate), 1 + choices.zoom
     cos, sin = scale * np.cos(angle), scale * np.sin(angle)
     a = np.stack([np.stack([cos, sin], 1), np.stack([-sin, cos], 1)], 1)  # two (N, 2) rows -> (N, 2, 2)
-    a[:, 1] *= np.where(choices.flip, -1.0, 1.0)[
-        :, None
-    ]  # mirrored about the centre: the column's distance changes sign
+    # mirrored about the centre: the column's distance from it changes sign
+    a[:, 1] *= np.where(choices.flip, -1.0, 1.0)[:, None]
     moved = centre + choices.shift * [height, width]  # where the old centre is found in the new picture
     b = centre - np.einsum("nij,nj->ni", a, moved)
     return np.concatenate([a, b[:, :, None]], axis=2)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.errors import LabelError, OptionError, ShapeError, explain
-from minicnn.options import number
+from minicnn.options import flag, number
 from minicnn.shapes import FLOATS, Array, whole
 
 Batch = tuple[Array, Array | None, Array | None]  # x, y, weight
@@ -58,7 +58,7 @@ class Batches:
         self.y = None if y is None else np.asarray(y)
         self.batch_size = whole(batch_size, "batch_size")
         self.seed = whole(seed, "seed", least=0)
-        self.shuffle = bool(shuffle)
+        self.shuffle = flag("shuffle", shuffle)
         self.augment = augment
         if self.x.ndim < 1 or len(self.x) == 0:
             raise ShapeError(explain("at least one input (N, ...)", f"shape {self.x.shape}"))

@@ -27,6 +27,7 @@ import numpy as np
 from minicnn.errors import MinicnnError, OptionError, ShapeError, StateError, explain
 from minicnn.initializers import Initializer
 from minicnn.layers import symbolic
+from minicnn.options import flag, label
 from minicnn.shapes import Array, Shape
 
 Params = dict[str, Array]
@@ -85,13 +86,9 @@ class Layer(ABC):
                 setattr(cls, method, _naming(cls.__dict__[method]))
 
     def __init__(self, *, name: str | None = None, trainable: bool = True) -> None:
-        if name is not None and (not isinstance(name, str) or not name or "/" in name):
-            raise OptionError(
-                explain("a layer name without '/'", repr(name), "'/' separates layer from parameter: 'conv1/kernel'.")
-            )
         self.has_default_name = name is None
-        self.name = name or snake_case(type(self).__name__)
-        self.trainable = trainable
+        self.name = snake_case(type(self).__name__) if name is None else label("a layer name", name)
+        self.trainable = flag("trainable", trainable)
         self.params: Params = {}  # learned by gradient descent
         self.state: Params = {}  # learned by watching: the moving statistics of BatchNormalization
         self.input_shape: Shapes | None = None  # without the batch axis; None until built
@@ -218,3 +215,10 @@ def require_rank(shape: Shape, axes: str, layer: Layer, fix: str = "") -> None:
     rank = axes.count(",") + 1
     if len(shape) != rank or min(shape) < 1:
         raise ShapeError(explain(f"inputs {axes} for layer '{layer.name}'", f"shape {tuple(shape)}", fix))
+
+
+def require_named_padding(padding: object) -> None:
+    """Layers pad by name, as Keras's do; explicit paddings are for operations. Raises OptionError."""
+    if not isinstance(padding, str):
+        fix = "For other paddings put a ZeroPadding2D in front."
+        raise OptionError(explain("padding 'valid' or 'same'", repr(padding), fix))

@@ -9,8 +9,15 @@ import numpy as np
 from minicnn.errors import OptionError, explain
 from minicnn.initializers import Ones, Zeros
 from minicnn.layers.base import INFERENCE, Context, Layer, Params, Weight
-from minicnn.ops.batch_norm import BatchNormCache, batch_norm_backward, batch_norm_inference, batch_norm_training
-from minicnn.shapes import Array, Shape
+from minicnn.ops.batch_norm import (
+    BatchNormCache,
+    batch_norm_backward,
+    batch_norm_inference,
+    batch_norm_training,
+    check_epsilon,
+)
+from minicnn.options import flag, number
+from minicnn.shapes import Array, Shape, whole
 
 
 class BatchNormalization(Layer):
@@ -43,17 +50,10 @@ class BatchNormalization(Layer):
         trainable: bool = True,
     ) -> None:
         super().__init__(name=name, trainable=trainable)
-        if not 0 <= momentum <= 1:
-            raise OptionError(explain("momentum between 0 and 1", repr(momentum), "It is the weight of the old value."))
-        if not epsilon > 0:
-            raise OptionError(
-                explain("epsilon > 0", repr(epsilon), "It keeps constant channels from dividing by zero.")
-            )
-        self.axis = axis
-        self.momentum = float(momentum)
-        self.epsilon = float(epsilon)
-        self.center = center
-        self.scale = scale
+        self.axis = whole(axis, "axis", least=-1)
+        self.momentum = number("momentum", momentum, least=0, most=1, fix="It is the weight of the old value.")
+        self.epsilon = check_epsilon(epsilon)
+        self.center, self.scale = flag("center", center), flag("scale", scale)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         rank = len(input_shape) + 1

@@ -109,6 +109,7 @@ def test_a_class_may_have_a_weight_and_no_pictures() -> None:
         ({"batch_size": 2.0}, OptionError, "batch_size"),
         ({"batch_size": True}, OptionError, "batch_size"),
         ({"seed": -1}, OptionError, "seed"),
+        ({"shuffle": "no"}, OptionError, "shuffle to be True or False"),
         ({"sample_weight": np.ones(3)}, ShapeError, "sample_weight"),
         ({"sample_weight": np.ones((4, 1))}, ShapeError, "sample_weight"),
         ({"sample_weight": np.array([1, np.inf, 1, 1])}, OptionError, "finite"),

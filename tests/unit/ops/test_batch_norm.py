@@ -151,7 +151,7 @@ def test_errors() -> None:
         batch_norm_training(x, np.ones(3), one)
     with pytest.raises(DtypeError, match="beta and x of the same dtype"):
         batch_norm_training(x, one, one.astype(np.float32))
-    with pytest.raises(OptionError, match="epsilon > 0"):
+    with pytest.raises(OptionError, match="epsilon as a finite number > 0"):
         batch_norm_training(x, one, one, 0.0)
     with pytest.raises(ShapeError, match=r"variance of shape \(2,\)"):
         batch_norm_inference(x, one, one, one, np.ones(1))
@@ -159,7 +159,11 @@ def test_errors() -> None:
         batch_norm_training(np.ones(4), np.ones(1), np.ones(1))
     with pytest.raises(OptionError, match=r"'bn'.*axis -1 or 3"):
         BatchNormalization(axis=1, name="bn").output_shape((5, 5, 2))
-    with pytest.raises(OptionError, match="momentum between 0 and 1"):
-        BatchNormalization(momentum=1.5)
-    with pytest.raises(OptionError, match="epsilon > 0"):
-        BatchNormalization(epsilon=0)
+    for momentum in (1.5, "0.9", True, float("nan")):
+        with pytest.raises(OptionError, match="momentum as a finite number >= 0 and <= 1"):
+            BatchNormalization(momentum=momentum)  # type: ignore[arg-type]
+    for epsilon in (0, float("inf")):
+        with pytest.raises(OptionError, match="epsilon as a finite number > 0"):
+            BatchNormalization(epsilon=epsilon)
+    with pytest.raises(OptionError, match="center to be True or False"):
+        BatchNormalization(center="no")  # type: ignore[arg-type]
