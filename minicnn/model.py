@@ -73,8 +73,8 @@ class Model(Network):
         loss: str | Any = "sparse_categorical_crossentropy",
         metrics: Sequence[str | Any] | None = None,
     ) -> None:
-        """Choose how to train. Names are Keras's; instances allow options: ``SGD(0.01, momentum=0.9)``. Give ``metrics``
-        by its name, for in Keras the weights of several losses stand third. Raises OptionError.
+        """Choose how to train. Names are Keras's; instances allow options: ``SGD(0.01, momentum=0.9)``. Give
+        ``metrics`` by its name, for in Keras the weights of several losses stand third. Raises OptionError.
         """
         if len(self.graph.outputs) > 1:
             fix = "Train a Model that ends in one of them, on the same layers."
