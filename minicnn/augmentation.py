@@ -28,7 +28,7 @@ import numpy as np
 
 from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.ops import jit
-from minicnn.options import flag, number
+from minicnn.options import number
 from minicnn.shapes import Array, check_array
 
 FILLS = ("nearest", "reflect", "constant")
@@ -75,7 +75,6 @@ class Augment:
     def __post_init__(self) -> None:
         for name, limit in (("shift", 1), ("rotate", 180), ("zoom", 0.99), ("contrast", 1)):
             number(name, getattr(self, name), least=0, most=limit)
-        flag("flip", self.flip)
         _check_fill(self.fill)
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:

@@ -165,7 +165,6 @@ def test_contrast_keeps_each_channels_mean_and_scales_what_surrounds_it() -> Non
 @pytest.mark.parametrize(
     "options",
     [
-        {"flip": "no"},
         {"shift": -0.1},
         {"shift": 1.5},
         {"shift": True},
