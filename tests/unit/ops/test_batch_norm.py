@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minicnn.errors import DtypeError, OptionError, ShapeError
+from minicnn.initializers import Constant
 from minicnn.layers import BatchNormalization, Context
 from minicnn.ops.batch_norm import batch_norm_backward, batch_norm_inference, batch_norm_training
 from minicnn.ops.column_sums import BLOCK
@@ -134,6 +135,19 @@ def test_momentum_is_the_weight_of_the_old_statistics(rng: np.random.Generator) 
     np.testing.assert_allclose(moved["moving_variance"], 0.9 * 1 + 0.1 * x.var(axis=0), rtol=1e-12)
     np.testing.assert_array_equal(layer.state["moving_mean"], 0)  # nothing moved by itself
     assert layer.next_state(layer.forward(x)[1]) == {}
+
+
+def test_each_array_starts_as_asked(rng: np.random.Generator) -> None:
+    layer = BatchNormalization(
+        beta_initializer=Constant(0.5),
+        gamma_initializer="zeros",
+        moving_mean_initializer=Constant(-1),
+        moving_variance_initializer=Constant(4),
+    )
+    layer.build((2,), rng)
+    found = {name: set(array.tolist()) for name, array in (layer.params | layer.state).items()}
+    assert found == {"gamma": {0.0}, "beta": {0.5}, "moving_mean": {-1.0}, "moving_variance": {4.0}}
+    assert BatchNormalization(**layer.config()).config() == layer.config()
 
 
 def test_a_frozen_layer_rests_in_training(rng: np.random.Generator) -> None:
