@@ -6,7 +6,7 @@
         [Conv2D(16, 3, padding="same"), ReLU(), MaxPooling2D(), Flatten(), Dense(10), Softmax()],
         input_shape=(28, 28, 1),
     )
-    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(x, y, epochs=5)
 
 The names below stand in the order in which the code is best read: from one operation to a trained network. They are

@@ -110,9 +110,8 @@ def affine_maps(choices: Choices, height: int, width: int) -> Array:
     angle, scale = np.radians(choices.rotate), 1 + choices.zoom
     cos, sin = scale * np.cos(angle), scale * np.sin(angle)
     a = np.stack([np.stack([cos, sin], 1), np.stack([-sin, cos], 1)], 1)  # two (N, 2) rows -> (N, 2, 2)
-    a[:, 1] *= np.where(choices.flip, -1.0, 1.0)[
-        :, None
-    ]  # mirrored about the centre: the column's distance changes sign
+    # mirrored about the centre: the column's distance from it changes sign
+    a[:, 1] *= np.where(choices.flip, -1.0, 1.0)[:, None]
     moved = centre + choices.shift * [height, width]  # where the old centre is found in the new picture
     b = centre - np.einsum("nij,nj->ni", a, moved)
     return np.concatenate([a, b[:, :, None]], axis=2)

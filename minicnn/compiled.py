@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from minicnn import losses, metrics, optimizers
+from minicnn.errors import OptionError, explain
 from minicnn.io.models import TrainingState
 from minicnn.layers.base import Params
 from minicnn.losses import Loss
@@ -25,7 +26,9 @@ class Compiled:
 
     @classmethod
     def of(cls, optimizer: Any, loss: Any, chosen: Sequence[Any] = ()) -> Self:
-        """Raises OptionError, listing the names there are, for an unknown one."""
+        """Raises OptionError, listing the names there are, for an unknown one, and for metrics that are no list."""
+        if not isinstance(chosen, (list, tuple)):
+            raise OptionError(explain("metrics as a list", repr(chosen), "A single one is a list too: ['accuracy']."))
         return cls(optimizers.get(optimizer), losses.get(loss), [metrics.get(metric) for metric in chosen])
 
     def state(self) -> TrainingState:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.errors import LabelError, OptionError, ShapeError, explain
+from minicnn.options import flag, number
 from minicnn.shapes import FLOATS, Array, whole
 
 Batch = tuple[Array, Array | None, Array | None]  # x, y, weight
@@ -33,8 +34,9 @@ class Batches:
 
     ``shuffle`` draws a new order for each epoch. ``sample_weight`` (N,) says what each picture counts in the loss;
     ``class_weight`` {class: weight} says it for whole classes, in integer or one-hot labels: classes it does not name
-    count 1, and the two exclude each other, both as in Keras. ``augment(x, rng)`` changes each batch's pictures, see
-    ``minicnn.augmentation``; its chance too follows from seed, epoch and the number of the batch.
+    count 1, it may name classes of which there are no pictures, and the two exclude each other, all as in Keras.
+    ``augment(x, rng)`` changes each batch's pictures, see ``minicnn.augmentation``; its chance too follows from seed,
+    epoch and the number of the batch.
 
     Raises ShapeError for lengths that differ and for no data, LabelError for labels that cannot be, OptionError for the
     rest. Cost: a shuffled batch is a copy of its pictures, an unshuffled one a view.
@@ -56,7 +58,7 @@ class Batches:
         self.y = None if y is None else np.asarray(y)
         self.batch_size = whole(batch_size, "batch_size")
         self.seed = whole(seed, "seed", least=0)
-        self.shuffle = bool(shuffle)
+        self.shuffle = flag("shuffle", shuffle)
         self.augment = augment
         if self.x.ndim < 1 or len(self.x) == 0:
             raise ShapeError(explain("at least one input (N, ...)", f"shape {self.x.shape}"))
@@ -82,17 +84,17 @@ class Batches:
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """(x, y, weight) of every batch; y and weight are None where there are none."""
         epoch = whole(epoch, "epoch", least=0)
-        for number, chosen in enumerate(self.choose(epoch)):
+        for batch, chosen in enumerate(self.choose(epoch)):
             x = self.x[chosen]
             if self.augment is not None:
-                x = self._augmented(x, np.random.default_rng([self.seed, epoch, _AUGMENT, number]))
+                x = self._augmented(x, np.random.default_rng([self.seed, epoch, _AUGMENT, batch]))
             yield x, None if self.y is None else self.y[chosen], None if self.weight is None else self.weight[chosen]
 
     def choose(self, epoch: int) -> Iterator[Any]:
         """Which pictures make up each batch: indices, or a slice."""
         order = np.random.default_rng([self.seed, epoch, _ORDER]).permutation(len(self.x)) if self.shuffle else None
-        for number in range(len(self)):
-            part = slice(number * self.batch_size, (number + 1) * self.batch_size)
+        for batch in range(len(self)):
+            part = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
             yield part if order is None else order[part]
 
     def _augmented(self, x: Array, rng: np.random.Generator) -> Array:
@@ -210,17 +212,20 @@ def _sample_weights(sample_weight: Array, length: int, dtype: np.dtype[Any]) -> 
 
 def _class_weights(y: Array, class_weight: Mapping[int, float], dtype: np.dtype[Any]) -> Array:
     """One weight per sample. A label is the position of the largest entry in a one-hot row, or the number itself."""
-    labels = y.argmax(axis=-1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(len(y), -1)[:, 0]
+    if not isinstance(class_weight, Mapping):
+        raise OptionError(explain("class_weight as {class: weight}", repr(class_weight)))
+    one_hot = y.ndim == 2 and y.shape[1] > 1
+    labels = y.argmax(axis=-1) if one_hot else y.reshape(len(y), -1)[:, 0]
     indices = np.round(labels).astype(np.int64)
     if y.ndim > 2 or not np.array_equal(indices, labels) or indices.min() < 0:
         raise LabelError(explain("class indices (N,) or one-hot rows (N, classes) to weigh by class", f"y {y.shape}"))
-    classes = y.shape[1] if y.ndim == 2 and y.shape[1] > 1 else int(indices.max()) + 1
+    classes = y.shape[1] if one_hot else int(indices.max()) + 1
     table = np.ones(classes, dtype)
     for key, value in class_weight.items():
         index = whole(key, "a class in class_weight", least=0)
-        if index >= classes:
+        weight = number(f"the weight of class {index}", value, least=0)
+        if index < classes:
+            table[index] = weight
+        elif one_hot:  # indices do not say how many classes there are: the largest may be in the validation data alone
             raise OptionError(explain(f"classes 0 to {classes - 1} in class_weight", f"class {index}"))
-        if isinstance(value, bool) or not math.isfinite(value) or value < 0:
-            raise OptionError(explain(f"a finite weight of at least 0 for class {index}", repr(value)))
-        table[index] = value
     return table[indices]

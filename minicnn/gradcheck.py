@@ -1,26 +1,9 @@
 """Gradient checking: is ``backward`` really the derivative of ``forward``?
 
 A backward pass is a derivative somebody worked out by hand. The forward pass says what the right answer is, because a
-derivative can be measured. Push one number of the input by +h and by -h and see how far the output moves:
-
-    C(h) = (f(x + h) - f(x - h)) / 2h  =  f'(x) + h**2/6 f'''(x) + ...         central difference
-
-**Why central.** The one-sided (f(x + h) - f(x)) / h is wrong by h/2 f''; in the central form the even terms cancel, and
-the error falls with h**2. **Which step.** A small h does not help for ever: f is known to eps = 2.2e-16 of itself, so
-C(h) carries a rounding error of about eps |f| / h. Together O(h**2) + O(eps/h), smallest near h = eps**(1/3) = 6e-6,
-where about ten digits are right. Two step sizes do better: (4 C(h) - C(2h)) / 3 cancels the h**2 term as well
-(Richardson), the best step grows to about 1e-4, and twelve digits are right. In float32 eps is 1.2e-7 and two or three
-digits remain, which cannot tell a wrong gradient from a rounded one. Hence float64 only.
-
-**Kinks.** ReLU at 0 and a max-pool with two equal maxima have no derivative, and a difference quotient across such a
-place is not one. Two quantities vanish with h where f is smooth, and stay where a kink lies between x - 2h and x + 2h:
-
-    C(2h) - C(h)                                  smooth: h**2/2 f'''
-    D(2h) - 2 D(h)                                smooth: O(h**3) f''''.  D = right slope minus left slope
-
-An entry that fails this test is measured again with smaller steps, which leave a nearby kink outside. What still fails
-is a kink: it is left out of the comparison and **reported**, never dropped silently. The test sees ``forward`` alone,
-so a mistake in ``backward`` cannot hide behind it.
+derivative can be measured: ``gradslopes.py`` says how, with which step, and how a place without a derivative shows.
+Here it is measured entry by entry. An entry on a kink is left out of the comparison and **reported**, never dropped
+silently. What is measured sees ``forward`` alone, so a mistake in ``backward`` cannot hide behind it.
 
 **The error** of an entry is |a - n| / max(|a|, |n|, scale), a analytic, n numeric. ``scale`` is 1e-3 of the largest
 gradient in the check (or what rounding lets us see, where that is more): entries far below the others are judged
@@ -30,19 +13,17 @@ against it rather than against their own rounding. A right layer shows 1e-7 to 1
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from minicnn.errors import DtypeError, OptionError, ShapeError, explain
+from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.gradreport import ArrayCheck, Entry, GradientReport, Index
+from minicnn.gradslopes import EPS, STEPS, Slope, copied, float64_array, is_smooth, measure_slope, named_inputs
 from minicnn.layers.base import INFERENCE, Context, Layer, Tensors
 from minicnn.shapes import Array
 
-STEPS = (1e-4, 1e-5, 1e-6)  # for numbers of order one; the smaller where a larger one meets a kink or sharp bend
-KINK = 1e-6  # slopes that disagree by more than this share of the gradient are no rounding
 FLOOR = 1e-3  # entries below this share of the largest gradient are compared with that share of it
-EPS = float(np.finfo(np.float64).eps)
 
 
 class Network(Protocol):
@@ -75,7 +56,7 @@ def check_layer_gradient(
     layer. Cost: 4 forward passes per entry, up to 12 where the function bends sharply.
     """
     layer.require_built()
-    x = _copied(x)
+    x = copied(x)
     y, cache = layer.forward(x, context)
     dy = np.random.default_rng(seed).standard_normal(y.shape)
     dx, gradients = layer.backward(dy, cache)
@@ -83,7 +64,7 @@ def check_layer_gradient(
         raise ShapeError(
             explain(f"a gradient for each of {sorted(layer.params)} from layer '{layer.name}'", sorted(gradients))
         )
-    pairs = _inputs(x, dx) | {name: (layer.params[name], gradient) for name, gradient in gradients.items()}
+    pairs = named_inputs(x, dx) | {name: (layer.params[name], gradient) for name, gradient in gradients.items()}
     return _check(lambda: layer.forward(x, context)[0], dy, pairs, seed, limit, set(layer.params) - set(gradients))
 
 
@@ -96,7 +77,7 @@ def check_gradient(
     >>> report.checked, report.passed(1e-9)
     (3, True)
     """
-    x = _float64(x, "x").copy()
+    x = float64_array(x, "x").copy()
     return _check(lambda: np.float64(f(x)), np.float64(1.0), {"x": (x, df(x.copy()))}, seed, limit)
 
 
@@ -116,33 +97,16 @@ def check_model_gradient(
     ``context=Context(training=True)`` checks what training does (batch statistics, dropout: its mask depends on the
     context alone and stays the same). Otherwise as ``check_layer_gradient``; a pass goes through the whole network.
     """
-    x = _copied(x)
+    x = copied(x)
     predictions, caches = model.forward(x, context)
     dx, gradients = model.backward(loss.backward(loss.forward(y, predictions)[1]), caches, input_gradient=True)
     parameters = model.parameters
-    pairs = _inputs(x, dx) | {name: (parameters[name], gradient) for name, gradient in gradients.items()}
+    pairs = named_inputs(x, dx) | {name: (parameters[name], gradient) for name, gradient in gradients.items()}
 
     def value() -> Array:
         return np.asarray(loss.forward(y, model.forward(x, context)[0])[0], dtype=np.float64)
 
     return _check(value, np.float64(1.0), pairs, seed, limit, set(parameters) - set(gradients))
-
-
-def _copied(x: Tensors) -> Tensors:
-    """Arrays that the check may move, one or a list of them."""
-    return [_float64(part, "x").copy() for part in x] if isinstance(x, list) else _float64(x, "x").copy()
-
-
-def _inputs(x: Tensors, dx: Any) -> dict[str, tuple[Array, Any]]:
-    """{"x": (x, dx)}; of several inputs {"x0": ..., "x1": ...}."""
-    if not isinstance(x, list):
-        return {"x": (x, dx)}
-    return {f"x{i}": pair for i, pair in enumerate(zip(x, dx, strict=True))}
-
-
-class _Slope(NamedTuple):
-    numeric: float  # (4 C(h) - C(2h)) / 3
-    doubt: float  # 0 where f is smooth; the size of the jump in slope where a kink is near
 
 
 def _check(
@@ -161,14 +125,14 @@ def _check(
         return np.array(evaluate())  # a copy: what Flatten returns is a view of x, which is about to move
 
     y = output()
-    measured: dict[str, dict[Index, _Slope]] = {}
+    measured: dict[str, dict[Index, Slope]] = {}
     for position, (name, (array, gradient)) in enumerate(pairs.items()):
-        _float64(array, name)
+        float64_array(array, name)
         if not isinstance(gradient, np.ndarray) or gradient.shape != array.shape:
             received = f"shape {gradient.shape}" if isinstance(gradient, np.ndarray) else type(gradient).__name__
             raise ShapeError(explain(f"the gradient of {name} with its shape {array.shape}", received))
         indices = _sample(array, limit, np.random.default_rng([seed, position]))
-        measured[name] = {index: _slope(output, dy, y, _entry(array, index), STEPS[0]) for index in indices}
+        measured[name] = {index: measure_slope(output, dy, y, _entry(array, index), STEPS[0]) for index in indices}
 
     largest = max((abs(s.numeric) for slopes in measured.values() for s in slopes.values()), default=0.0)
     noise = EPS * float(np.max(np.abs(dy * y), initial=0.0)) / STEPS[0]
@@ -178,11 +142,11 @@ def _check(
         entries, kinks = [], []
         for index, slope in measured[name].items():
             for step in STEPS[1:]:
-                if _smooth(slope, scale):
+                if is_smooth(slope, scale):
                     break
-                slope = _slope(output, dy, y, _entry(array, index), step)
+                slope = measure_slope(output, dy, y, _entry(array, index), step)
             analytic, numeric = float(gradient[index]), slope.numeric
-            if not np.isfinite(numeric) or _smooth(slope, scale):
+            if not np.isfinite(numeric) or is_smooth(slope, scale):
                 error = abs(analytic - numeric) / max(abs(analytic), abs(numeric), scale)
                 entries.append(Entry(name, index, analytic, numeric, error if np.isfinite(error) else float("inf")))
             else:
@@ -192,10 +156,6 @@ def _check(
 
     arrays = tuple(judge(name, array, gradient) for name, (array, gradient) in pairs.items() if gradient is not None)
     return GradientReport(arrays, scale, tuple(sorted(without_gradient)))
-
-
-def _smooth(slope: _Slope, scale: float) -> bool:
-    return slope.doubt <= KINK * max(abs(slope.numeric), scale)
 
 
 def _entry(array: Array, index: Index) -> Callable[[float], None]:
@@ -208,38 +168,7 @@ def _entry(array: Array, index: Index) -> Callable[[float], None]:
     return move
 
 
-def _slope(evaluate: Callable[[], Any], dy: Any, y: Any, move: Callable[[float], None], h: float) -> _Slope:
-    """Slope of sum(dy * y) along the line on which ``move`` moves, from four evaluations. Afterwards it is back at 0.
-
-    Outputs are subtracted before they are summed: those that the entry does not touch cancel exactly, instead of
-    burying the difference under their own rounding.
-    """
-
-    def at(offset: float) -> Any:
-        move(offset)
-        return evaluate()
-
-    try:
-        right, left, far_right, far_left = at(h), at(-h), at(2 * h), at(-2 * h)
-    finally:
-        move(0.0)
-    with np.errstate(invalid="ignore", over="ignore"):
-        near = float(np.sum(dy * (right - left))) / (2 * h)
-        far = float(np.sum(dy * (far_right - far_left))) / (4 * h)
-        bend_near = float(np.sum(dy * ((right - y) - (y - left)))) / h
-        bend_far = float(np.sum(dy * ((far_right - y) - (y - far_left)))) / (2 * h)
-        return _Slope((4 * near - far) / 3, max(abs(far - near), abs(bend_far - 2 * bend_near)))
-
-
 def _sample(array: Array, limit: int | None, rng: np.random.Generator) -> list[Index]:
     size = array.size
     flat = np.arange(size) if limit is None or limit >= size else np.sort(rng.choice(size, limit, replace=False))
     return [tuple(int(i) for i in np.unravel_index(position, array.shape)) for position in flat]
-
-
-def _float64(array: Array, name: str) -> Array:
-    if not isinstance(array, np.ndarray) or array.dtype != np.float64:
-        received = f"dtype {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
-        fix = "Build with dtype=np.float64 and convert the input: float32 keeps too few digits to judge a gradient."
-        raise DtypeError(explain(f"{name} as a float64 array", received, fix))
-    return array

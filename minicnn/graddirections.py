@@ -17,8 +17,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from minicnn.gradcheck import EPS, STEPS, Criterion, Network, _copied, _float64, _inputs, _slope, _smooth
+from minicnn.gradcheck import Criterion, Network
 from minicnn.gradreport import ArrayCheck, Entry, GradientReport
+from minicnn.gradslopes import EPS, STEPS, copied, float64_array, is_smooth, measure_slope, named_inputs
 from minicnn.layers.base import INFERENCE, Context, Tensors
 from minicnn.shapes import Array, whole
 
@@ -40,11 +41,13 @@ def check_directions(
     entries are numbered directions. Raises DtypeError and OptionError. Memory: one copy of all parameters.
     """
     whole(directions, "directions")
-    x = _copied(x)
+    x = copied(x)
     predictions, caches = model.forward(x, context)
     value, cache = loss.forward(y, predictions)
     dx, gradients = model.backward(loss.backward(cache), caches, input_gradient=True)
-    pairs = _inputs(x, dx) | {name: (_float64(model.parameters[name], name), own) for name, own in gradients.items()}
+    pairs = named_inputs(x, dx) | {
+        name: (float64_array(model.parameters[name], name), own) for name, own in gradients.items()
+    }
     arrays, slopes = ({name: pair[which] for name, pair in pairs.items()} for which in (0, 1))
     kept = {name: array.copy() for name, array in arrays.items()}
 
@@ -64,10 +67,10 @@ def check_directions(
         size = float(np.sqrt(sum(np.sum(np.square(slopes[name] * line[name])) for name in arrays)))
         scale = max(size, abs(analytic), 1e7 * EPS * abs(value) / STEPS[0])
         for step in STEPS:
-            slope = _slope(evaluate, np.float64(1.0), np.float64(value), move, step)
-            if _smooth(slope, scale) or not np.isfinite(slope.numeric):
+            slope = measure_slope(evaluate, np.float64(1.0), np.float64(value), move, step)
+            if is_smooth(slope, scale) or not np.isfinite(slope.numeric):
                 break
-        if _smooth(slope, scale) or not np.isfinite(slope.numeric):
+        if is_smooth(slope, scale) or not np.isfinite(slope.numeric):
             error = abs(analytic - slope.numeric) / scale
             error = error if np.isfinite(error) else float("inf")
             entries.append(Entry("direction", (number,), analytic, slope.numeric, error))

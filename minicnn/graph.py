@@ -115,6 +115,16 @@ class Graph:
         """How often each value is read, by nodes or as an output."""
         return Counter([source for node in self.nodes for source in node.sources] + list(self.outputs))
 
+    @property
+    def uses(self) -> list[int]:
+        """For each node, how often its layer was used before it."""
+        seen: Counter[str] = Counter()
+        found = []
+        for node in self.nodes:
+            found.append(seen[node.layer.name])
+            seen[node.layer.name] += 1
+        return found
+
     def shapes(self, input_shapes: Sequence[Shape]) -> list[Shape]:
         """The shape of every value (no batch axis). Raises ShapeError where a layer cannot take what it reads."""
         shapes = list(input_shapes)

@@ -11,7 +11,6 @@ outputs. For layers in a row there is ``Sequential``, which is a Model too.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -26,13 +25,11 @@ from minicnn.errors import LoadError, MinicnnError, OptionError, ShapeError, Sta
 from minicnn.graph import Graph, reach
 from minicnn.io.models import read_config, read_weights, write_model
 from minicnn.layers.base import Tensors
-from minicnn.layers.symbolic import SymbolicTensor, is_symbolic
-from minicnn.network import DEFAULT_INPUT, Network, one_or_all
+from minicnn.layers.symbolic import Symbols, as_tensors, input_names, is_symbolic
+from minicnn.network import Network, one_or_all
 from minicnn.optimizers import Optimizer
 from minicnn.shapes import Array, whole
 from minicnn.summary import summary_text
-
-Symbols = SymbolicTensor | Sequence[SymbolicTensor]
 
 
 class Model(Network):
@@ -48,8 +45,8 @@ class Model(Network):
     def __init__(
         self, inputs: Symbols, outputs: Symbols, *, name: str = "functional", dtype: str = "float32", seed: int = 0
     ) -> None:
-        given, made = _tensors(inputs, "inputs"), _tensors(outputs, "outputs")
-        super().__init__(Graph.of(given, made), _input_names(given), name=name, dtype=dtype, seed=seed)
+        given, made = as_tensors(inputs, "inputs"), as_tensors(outputs, "outputs")
+        super().__init__(Graph.of(given, made), input_names(given), name=name, dtype=dtype, seed=seed)
         self.build(one_or_all([tensor.shape for tensor in given]))
 
     def __call__(self, x: Tensors) -> Any:
@@ -76,7 +73,9 @@ class Model(Network):
         loss: str | Any = "sparse_categorical_crossentropy",
         metrics: Sequence[str | Any] | None = None,
     ) -> None:
-        """Choose how to train. Names are Keras's; instances allow options: ``SGD(0.01, momentum=0.9)``."""
+        """Choose how to train. Names are Keras's; instances allow options: ``SGD(0.01, momentum=0.9)``. Give
+        ``metrics`` by its name, for in Keras the weights of several losses stand third. Raises OptionError.
+        """
         if len(self.graph.outputs) > 1:
             fix = "Train a Model that ends in one of them, on the same layers."
             raise OptionError(explain(f"one output to take the loss of, '{self.name}'", f"{self.output_shape}", fix))
@@ -84,9 +83,7 @@ class Model(Network):
 
     @property
     def compiled(self) -> Compiled:
-        return self.require_compiled()
-
-    def require_compiled(self) -> Compiled:
+        """What ``compile`` chose. Raises StateError before it has."""
         if self._compiled is None:
             raise StateError(
                 explain(f"'{self.name}' to be compiled", "a model without optimizer and loss", "Call compile() first.")
@@ -105,7 +102,7 @@ class Model(Network):
         batch_size: int = 32,
         epochs: int = 1,
         verbose: int | str = "auto",
-        callbacks: Sequence[Callback] | None = None,
+        callbacks: Callback | Sequence[Callback] | None = None,
         validation_split: float = 0.0,
         validation_data: training.Data | None = None,
         shuffle: bool = True,
@@ -124,7 +121,7 @@ class Model(Network):
         self._require_one_input()
         whole(epochs, "epochs")
         whole(initial_epoch, "initial_epoch", least=0)
-        self.require_compiled()
+        _ = self.compiled  # raises before data are cut up and anything is built
         batches, validation = training.prepare(
             x,
             y,
@@ -138,6 +135,7 @@ class Model(Network):
             augment=augment,
         )
         self._build_from(batches.x)
+        listeners = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
         bar = [] if verbose == 0 else [ProgressBar(verbose)]
         return training.fit(
             self,
@@ -145,7 +143,7 @@ class Model(Network):
             epochs=epochs,
             initial_epoch=initial_epoch,
             validation=validation,
-            callbacks=[*(callbacks or ()), *bar],
+            callbacks=[*listeners, *bar],
         )
 
     def evaluate(
@@ -158,22 +156,16 @@ class Model(Network):
 
     def train_on_batch(self, x: Array, y: Array, sample_weight: Array | None = None) -> dict[str, float]:
         """One step of gradient descent; the loss and metrics of this batch, before the step."""
-        self.require_compiled()
+        metrics = self.compiled.metrics  # raises before anything is built
         self._build_from(x)
         step = training.train_step(self, x, y, sample_weight)
-        return {"loss": step.loss, **self._measure(y, step.predictions)}
+        return {"loss": step.loss, **training.measure(metrics, y, step.predictions)}
 
     def test_on_batch(self, x: Array, y: Array, sample_weight: Array | None = None) -> dict[str, float]:
         """Loss and metrics of one batch in inference mode."""
         predictions = self(x)
         loss, _ = self.compiled.loss.forward(y, predictions, sample_weight)
-        return {"loss": loss, **self._measure(y, predictions)}
-
-    def _measure(self, y: Array, predictions: Array) -> dict[str, float]:
-        metrics = training.fresh(self.compiled.metrics)
-        for metric in metrics:
-            metric.update(y, predictions)
-        return {metric.name: metric.result() for metric in metrics}
+        return {"loss": loss, **training.measure(self.compiled.metrics, y, predictions)}
 
     def _require_one_input(self) -> None:
         if self.graph.inputs > 1:
@@ -210,10 +202,9 @@ class Model(Network):
     def save(self, path: str | Path) -> None:
         """Write architecture and weights to one file. The ending of its name says how: see ``minicnn.io.models``.
 
-        ``.npz`` is our own format and the only one that also keeps how training went so far; ``.keras``, ``.h5``,
-        ``.safetensors`` and ``.onnx`` are for others, ``.weights.h5`` holds weights alone. The file appears complete or
-        not at all. ``minicnn.load_model`` is the way back. Raises OptionError for another ending, or a layer that the
-        format does not know.
+        ``.npz`` alone also keeps how training went so far. The file appears complete or not at all.
+        ``minicnn.load_model`` is the way back. Raises OptionError for another ending, or a layer that the format does
+        not know.
         """
         self.require_built()
         training = None if self._compiled is None else self._compiled.state()
@@ -256,19 +247,3 @@ class Model(Network):
         except (MinicnnError, LookupError, TypeError, ValueError, AttributeError) as error:
             raise LoadError(f"Cannot load '{path}': its training cannot be resumed ({error}).") from error
         return model
-
-
-def _input_names(tensors: Sequence[SymbolicTensor]) -> list[str]:
-    """The names that were given, and Keras's numbering for the others: input_layer, input_layer_1, ..."""
-    given = [tensor.name for tensor in tensors if tensor.name]
-    numbered = (f"{DEFAULT_INPUT}_{i}" if i else DEFAULT_INPUT for i in itertools.count())
-    free = (name for name in numbered if name not in given)
-    return [tensor.name or next(free) for tensor in tensors]
-
-
-def _tensors(given: Symbols, what: str) -> list[SymbolicTensor]:
-    tensors: list[Any] = list(given) if isinstance(given, (list, tuple)) else [given]
-    if not tensors or not all(isinstance(tensor, SymbolicTensor) for tensor in tensors):
-        fix = "Start with Input(shape) and call layers on it."
-        raise OptionError(explain(f"{what} as symbolic tensors", repr(given), fix))
-    return tensors

@@ -23,6 +23,8 @@ class NamedLayers:
     """
 
     def __init__(self, name: str, taken: Sequence[str] = ()) -> None:
+        if not isinstance(name, str) or not name or not name.isprintable():
+            raise OptionError(explain("a name for the network that can be seen", repr(name)))
         self.name = name
         self.layers: list[Layer] = []
         self._owner: dict[str, Layer | None] = dict.fromkeys(taken)  # of every name

@@ -19,9 +19,7 @@ from minicnn.graph import Graph
 from minicnn.layers.base import INFERENCE, Cache, Context, Gradients, Layer, Params, Shapes, Tensors
 from minicnn.layers.symbolic import Input, SymbolicTensor
 from minicnn.named_layers import NamedLayers
-from minicnn.shapes import Array, Shape, float_dtype, whole
-
-DEFAULT_INPUT = "input_layer"  # Keras's name for it
+from minicnn.shapes import Array, Shape, float_dtype, sizes, whole
 
 
 class Network(NamedLayers):
@@ -92,7 +90,7 @@ class Network(NamedLayers):
 
     def _as_shapes(self, input_shape: Shapes) -> tuple[Shape, ...]:
         several = self._each(input_shape, self.graph.inputs, "input_shape")
-        return tuple(tuple(whole(size, "a size in input_shape") for size in shape) for shape in several)
+        return tuple(sizes(shape, "input_shape") for shape in several)
 
     def require_built(self) -> None:
         if not self.shapes:

@@ -27,8 +27,11 @@ def number(
     most: float = math.inf,
     above: float = -math.inf,
     below: float = math.inf,
+    fix: str = "",
 ) -> float:
     """``value`` as a float, if it is a finite number in [least, most] and in (above, below); else an OptionError.
+
+    ``fix`` is what the message says last.
 
     >>> number("momentum", 1, least=0, most=1)
     1.0
@@ -43,7 +46,19 @@ def number(
     limits = {f">= {least:g}": least, f"> {above:g}": above, f"<= {most:g}": most, f"< {below:g}": below}
     bounds = [text for text, limit in limits.items() if math.isfinite(limit)]
     expected = " ".join([f"{name} as a finite number", " and ".join(bounds)]).strip()
-    raise OptionError(explain(expected, repr(value)))
+    raise OptionError(explain(expected, repr(value), fix))
+
+
+def label(what: str, name: object) -> str:
+    """``name``, if it can be part of an address such as "conv1/kernel", which is a path in files; else an OptionError.
+
+    >>> label("a layer name", "conv1")
+    'conv1'
+    """
+    if not isinstance(name, str) or not name.isprintable() or "/" in name or name in ("", ".", ".."):
+        fix = "Weights have addresses like 'conv1/kernel', in files too."
+        raise OptionError(explain(f"{what} without '/', one that can be seen and is no folder", repr(name), fix))
+    return name
 
 
 def flag(name: str, value: object) -> bool:

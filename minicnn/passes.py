@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from minicnn.fusion import fuse
@@ -39,8 +40,8 @@ def every_value(graph: Graph, inputs: Sequence[Array], context: Context) -> tupl
     """(every value, one cache per node): a forward pass in which each layer is computed by itself, and nothing is let
     go of. The same numbers as ``forward``, bit for bit, and those between layers that are otherwise fused."""
     values, caches = list(inputs), []
-    for node in graph.nodes:
-        y, cache = node.layer.forward(node.pick(values), context)
+    for node, use in zip(graph.nodes, graph.uses, strict=True):
+        y, cache = node.layer.forward(node.pick(values), replace(context, use=use))
         values.append(y)
         caches.append(cache)
     return values, caches
@@ -53,13 +54,13 @@ def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
 
 def _flow(graph: Graph, inputs: Sequence[Array], context: Context, caches: list[Cache] | None) -> list[Array]:
     values = dict(enumerate(inputs))
-    readers = graph.readers
+    readers, uses = graph.readers, graph.uses
     for stage in fuse(graph):
         read = stage.node.pick(values)
         if caches is None:
             y = stage.infer(read)
         else:
-            y, own = stage.forward(read, context)
+            y, own = stage.forward(read, replace(context, use=uses[stage.places[0]]))
             for place, cache in zip(stage.places, own, strict=True):
                 caches[place] = cache
         values[graph.inputs + stage.places[-1]] = y

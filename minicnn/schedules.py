@@ -36,36 +36,35 @@ class LearningRateSchedule(ABC):
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.config().items())})"
 
 
-class ExponentialDecay(LearningRateSchedule):
+class _Decay(LearningRateSchedule):
+    """What the next two share: how often ``decay_steps`` have gone by, which ``staircase`` rounds down."""
+
+    def __init__(
+        self, initial_learning_rate: float, decay_steps: float, decay_rate: float, staircase: bool = False
+    ) -> None:
+        self.initial_learning_rate = number("initial_learning_rate", initial_learning_rate, least=0)
+        self.decay_steps = number("decay_steps", decay_steps, above=0)
+        self.decay_rate = number("decay_rate", decay_rate, least=0)
+        self.staircase = flag("staircase", staircase)
+
+    def times(self, step: float) -> float:
+        """step / decay_steps, in whole steps of the staircase if there is one."""
+        times = step / self.decay_steps
+        return math.floor(times) if self.staircase else times
+
+
+class ExponentialDecay(_Decay):
     """initial * decay_rate ** (step / decay_steps); with ``staircase`` the exponent is rounded down."""
 
-    def __init__(
-        self, initial_learning_rate: float, decay_steps: float, decay_rate: float, staircase: bool = False
-    ) -> None:
-        self.initial_learning_rate = number("initial_learning_rate", initial_learning_rate, least=0)
-        self.decay_steps = number("decay_steps", decay_steps, above=0)
-        self.decay_rate = number("decay_rate", decay_rate, least=0)
-        self.staircase = flag("staircase", staircase)
-
     def __call__(self, step: float) -> float:
-        times = step / self.decay_steps
-        return float(self.initial_learning_rate * self.decay_rate ** (math.floor(times) if self.staircase else times))
+        return float(self.initial_learning_rate * self.decay_rate ** self.times(step))
 
 
-class InverseTimeDecay(LearningRateSchedule):
+class InverseTimeDecay(_Decay):
     """initial / (1 + decay_rate * step / decay_steps); with ``staircase`` the fraction is rounded down."""
 
-    def __init__(
-        self, initial_learning_rate: float, decay_steps: float, decay_rate: float, staircase: bool = False
-    ) -> None:
-        self.initial_learning_rate = number("initial_learning_rate", initial_learning_rate, least=0)
-        self.decay_steps = number("decay_steps", decay_steps, above=0)
-        self.decay_rate = number("decay_rate", decay_rate, least=0)
-        self.staircase = flag("staircase", staircase)
-
     def __call__(self, step: float) -> float:
-        times = step / self.decay_steps
-        return self.initial_learning_rate / (1 + self.decay_rate * (math.floor(times) if self.staircase else times))
+        return self.initial_learning_rate / (1 + self.decay_rate * self.times(step))
 
 
 class PolynomialDecay(LearningRateSchedule):

@@ -7,30 +7,31 @@ Most networks are that. How the data walk through the layers, and the gradients 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from minicnn.errors import OptionError, explain
 from minicnn.graph import Graph, Node
 from minicnn.layers import layers_from
 from minicnn.layers.base import Layer, Shapes
+from minicnn.layers.symbolic import DEFAULT_INPUT, SymbolicTensor
 from minicnn.model import Model
-from minicnn.network import DEFAULT_INPUT, Network
+from minicnn.network import Network
 from minicnn.shapes import Array, Shape
 
 
 class Sequential(Model):
     """A network whose layers stand in a row.
 
-    ``input_shape`` has no batch axis: ``(200, 200, 1)``. Without it, the parameters are made when the first data
-    arrive. Initial weights follow from ``seed`` and each layer's name alone. Layers that have only their default name
-    get Keras's numbering: conv2d, conv2d_1, ... One layer object may stand in several places: it then shares its
-    weights, and its gradients add up.
+    ``input_shape`` has no batch axis: ``(200, 200, 1)``. An ``Input`` at the head of ``layers`` says the same, as in
+    Keras. Without either, the parameters are made when the first data arrive. Initial weights follow from ``seed`` and
+    each layer's name alone. Layers that have only their default name get Keras's numbering: conv2d, conv2d_1, ... One
+    layer object may stand in several places: it then shares its weights, and its gradients add up.
     """
 
     def __init__(
         self,
-        layers: Sequence[Layer] = (),
+        layers: Iterable[Layer | SymbolicTensor] = (),
         *,
         input_shape: Shape | None = None,
         name: str = "sequential",
@@ -38,10 +39,15 @@ class Sequential(Model):
         seed: int = 0,
     ) -> None:
         Network.__init__(self, Graph.row(()), (DEFAULT_INPUT,), name=name, dtype=dtype, seed=seed)
-        for layer in layers:
+        if not isinstance(layers, Iterable):
+            raise OptionError(explain("a list of layers", repr(layers), "A single one is a list too: [layer]."))
+        rows: list[Any] = list(layers)
+        if input_shape is None and rows and isinstance(rows[0], SymbolicTensor) and rows[0].layer is None:
+            input_shape = rows.pop(0).shape
+        for layer in rows:
             self.add(layer)
         if input_shape is not None:
-            self.build(tuple(input_shape))
+            self.build(input_shape)
 
     def add(self, layer: Layer) -> None:
         """Put a layer at the end."""

@@ -14,7 +14,7 @@ right))`` are what the backward passes of a convolution need.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,17 @@ def whole(value: Any, name: str, *, least: int = 1) -> int:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < least:
         raise OptionError(explain(f"{name} as an integer of at least {least}", repr(value)))
     return int(value)
+
+
+def sizes(shape: Any, name: str) -> Shape:
+    """A shape, without its batch axis, as a tuple of sizes of at least 1. Anything else is an OptionError.
+
+    >>> sizes([200, 200, 1], "input_shape")
+    (200, 200, 1)
+    """
+    if not isinstance(shape, Iterable) or isinstance(shape, str):
+        raise OptionError(explain(f"{name} as sizes without the batch axis, such as (200, 200, 1)", repr(shape)))
+    return tuple(whole(size, f"a size in {name}") for size in shape)
 
 
 def float_dtype(dtype: Any) -> np.dtype[Any]:

@@ -94,6 +94,14 @@ def fresh(metrics: Sequence[Metric]) -> list[Metric]:
     return copies
 
 
+def measure(metrics: Sequence[Metric], y: Array, predictions: Array) -> dict[str, float]:
+    """What the metrics, each under its name, say of one batch alone."""
+    own = fresh(metrics)
+    for metric in own:
+        metric.update(y, predictions)
+    return {metric.name: metric.result() for metric in own}
+
+
 def train_epoch(model: Model, batches: Batches, epoch: int, callbacks: Sequence[Callback] = ()) -> dict[str, float]:
     """All batches once. Returns the epoch's mean loss and metrics, each as seen *while* the weights were changing.
 

@@ -163,7 +163,8 @@ def _run_layers(kind: str, dtype: str) -> None:
 def _run_layer(layer: Layer, x: Tensors) -> None:
     for context in (INFERENCE, Context(training=True)):
         y, cache = layer.forward(x, context)
-        layer.next_state(cache) if context.training else None
+        if context.training:
+            layer.next_state(cache)
         for input_gradient in (True, False):
             layer.backward(np.ones_like(y), cache, input_gradient=input_gradient)
     for array in x if layer.merges else [x]:

@@ -89,7 +89,7 @@ check_layer(sgd, "SGD")
 
 # %%
 model = face_cnn(input_shape=x.shape[1:], classes=40, softmax=False)
-model.compile(Adam(2e-3), SparseCategoricalCrossentropy(from_logits=True), ["accuracy"])
+model.compile(Adam(2e-3), SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
 history = model.fit(
     x[train],
     persons[train],

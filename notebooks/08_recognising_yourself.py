@@ -54,7 +54,7 @@ show(*pictures[:12], titles=[names[i] for i in who[:12]])
 # %%
 others, persons = crops(range(24), shots=5, size=SIZE)
 model = face_cnn((SIZE, SIZE, 1), classes=24, softmax=False)
-model.compile(Adam(2e-3), SparseCategoricalCrossentropy(from_logits=True), ["accuracy"])
+model.compile(Adam(2e-3), SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
 history = model.fit(
     others, persons, epochs=25, batch_size=20, augment=Augment(shift=0.05, rotate=8, zoom=0.08), verbose=0
 )

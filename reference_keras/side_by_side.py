@@ -26,7 +26,7 @@ from minicnn.losses import CategoricalCrossentropy
 from minicnn.model import Model
 from minicnn.ops.activations import softmax
 from minicnn.optimizers import Optimizer
-from minicnn.shapes import Array
+from minicnn.shapes import Array, whole
 from reference_keras.tolerance import max_error
 from reference_keras.training import require_no_dropout
 from reference_keras.twins import keras_loss, keras_optimizer, keras_twin
@@ -129,8 +129,7 @@ def train_side_by_side(
     ``on_epoch(number, epoch)`` hears of every epoch, counted from 1. Raises OptionError for a model with active dropout
     or a final Softmax, for a ``label_smoothing`` outside 0..1 and for less than one epoch.
     """
-    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
-        raise OptionError(explain("epochs as an integer of at least 1", repr(epochs)))
+    whole(epochs, "epochs")
     require_no_dropout(model)
     if isinstance(model.path[-1], Softmax):
         fix = "Build the network with softmax=False."

@@ -224,6 +224,7 @@ def _others() -> Iterator[Case]:
         yield row(BatchNormalization, (3, 5, 7, 4), center=center, scale=scale)
     yield row(BatchNormalization, (9, 6), momentum=0.6, epsilon=1e-5)
     yield row(BatchNormalization, (2, 5, 3), axis=2)
+    yield row(BatchNormalization, (2, 5, 3), gamma_initializer="zeros", moving_mean_initializer="random_normal")
     for center, scale in product((True, False), (True, False)):
         yield row(LayerNormalization, (3, 5, 2, 14), center=center, scale=scale)
     yield row(LayerNormalization, (9, 6), epsilon=1e-5)

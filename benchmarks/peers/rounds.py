@@ -102,7 +102,8 @@ def measure(
         result.referee = referee_way(work)
         files = team.files(work)
         say(f"{work.name}: the referee computes")
-        truth, algorithms = _truth(team, work, files, result.referee, pace)
+        truth = _truth(team, work, files, result.referee, pace)
+        algorithms: dict[str, str] = {}
         for entry in entries:
             say(f"{work.name}: {entry.title} prepares")
             described = _prepare(team, entry, work, files, truth, result, pace, ways.get(entry.name))
@@ -115,20 +116,18 @@ def measure(
     return result
 
 
-def _truth(
-    team: Team, work: Work, files: list[str], way: str, pace: Pace
-) -> tuple[dict[str, Any] | None, dict[str, str]]:
+def _truth(team: Team, work: Work, files: list[str], way: str, pace: Pace) -> dict[str, Any] | None:
     """The referee's arrays, or None when minicnn itself fails; then nobody can be judged."""
     entry = next((entry for entry in team.entries if entry.name == MINICNN), None)
     if entry is None:
-        return None, {}
+        return None
     try:
         answer = _ask_to_prepare(team, entry, work, files, pace, "result-referee", [way])
         found = answer["ways"][way]
         team.worker(entry).ask(60, "clear")
     except WorkerError:
-        return None, {}
-    return (_load(found["file"]) if "file" in found else None), {}
+        return None
+    return _load(found["file"]) if "file" in found else None
 
 
 def _prepare(

@@ -85,10 +85,7 @@ class Work:
             layer = LAYERS[kind](name=name, **options)
             output = tuple(layer.output_shape(shape))
             weights = sum(int(np.prod(spec.shape)) for spec in layer.parameter_specs(shape).values())
-            kernel = layer.parameter_specs(shape).get("kernel")
-            # each entry is multiplied once per output position: OH*OW of them in a convolution, 1 in a dense layer
-            products = int(np.prod(kernel.shape)) * int(np.prod(output[:-1])) if kernel is not None else 0
-            found.append(LayerSize(kind, name, tuple(shape), output, weights, 2.0 * products))
+            found.append(LayerSize(kind, name, tuple(shape), output, weights, 2.0 * layer.multiplications(shape)))
             shape = output
         return found
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from minicnn.callbacks.base import Callback, Logs
 from minicnn.errors import OptionError, explain
-from minicnn.shapes import Array
+from minicnn.options import flag, number
+from minicnn.shapes import Array, whole
 
 
 class _Monitor(Callback):
@@ -21,11 +22,11 @@ class _Monitor(Callback):
             raise OptionError(explain("mode 'auto', 'min' or 'max'", repr(mode)))
         self.monitor = monitor
         self.mode = _direction(monitor) if mode == "auto" else mode
-        self.min_delta = abs(min_delta)
+        self.min_delta = abs(number("min_delta", min_delta))
         self.best: float | None = None
 
     def improves(self, value: float, reference: float | None) -> bool:
-        """Better than ``reference`` by more than ``min_delta``. NaN never is; any number beats None."""
+        """Better than ``reference`` by more than ``min_delta``. NaN is not; but whatever comes first beats None."""
         if reference is None:
             return True
         return value + self.min_delta < reference if self.mode == "min" else value - self.min_delta > reference
@@ -72,8 +73,10 @@ class EarlyStopping(_Monitor):
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        self.patience, self.baseline, self.start_from_epoch = patience, baseline, start_from_epoch
-        self.restore_best_weights = restore_best_weights
+        self.patience = whole(patience, "patience", least=0)
+        self.start_from_epoch = whole(start_from_epoch, "start_from_epoch", least=0)
+        self.baseline = None if baseline is None else number("baseline", baseline)
+        self.restore_best_weights = flag("restore_best_weights", restore_best_weights)
         self.on_train_begin()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -112,8 +115,8 @@ class ModelCheckpoint(_Monitor):
     def __init__(
         self, path: str | Path, monitor: str = "val_loss", *, save_best_only: bool = False, mode: str = "auto"
     ) -> None:
-        super().__init__(monitor, mode if save_best_only else "min")
-        self.path, self.save_best_only = str(path), save_best_only
+        self.path, self.save_best_only = str(path), flag("save_best_only", save_best_only)
+        super().__init__(monitor, "min" if mode == "auto" and not save_best_only else mode)  # else nothing is compared
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self.save_best_only:

@@ -46,9 +46,8 @@ FORGOTTEN = (
     *("dtype", "batch_input_shape", "input_shape", "input_dtype", "seed", "build_config"),
     *("kernel_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint", "bias_constraint"),
     *("depthwise_regularizer", "depthwise_constraint", "pointwise_regularizer", "pointwise_constraint"),
-    *("beta_regularizer", "gamma_regularizer", "beta_constraint", "gamma_constraint", "beta_initializer"),
-    *("gamma_initializer", "moving_mean_initializer", "moving_variance_initializer", "renorm_clipping"),
-    "renorm_momentum",
+    *("beta_regularizer", "gamma_regularizer", "beta_constraint", "gamma_constraint"),
+    *("renorm_clipping", "renorm_momentum"),
 )
 
 #: Options that minicnn does not have: the values that mean what it computes.

@@ -171,7 +171,7 @@ def read_weights(
         with reading(path, "a .safetensors file") as file:
             return read_stored(read_header(file)[0], expected, allow_nan=allow_nan), {}
     remembered = {f"{SLOTS}{address}": (shape, dtype) for address, shape in (slots or {}).items()}
-    arrays, _ = read_arrays(path, {**expected, **remembered}, leave_out=SLOTS if slots is None else None)
+    arrays, _ = read_arrays(path, {**expected, **remembered}, leave_out=lambda name: slots is None and _is_slot(name))
     with reading(path, "an .npz file"):
         for address in () if allow_nan else expected:
             require_finite(address, arrays[address])
@@ -179,6 +179,11 @@ def read_weights(
         {address: arrays[address] for address in shapes},
         {address: arrays[f"{SLOTS}{address}"] for address in slots or {}},
     )
+
+
+def _is_slot(name: str) -> bool:
+    """Whether an array is an optimiser's; a layer may be called "optimizer" too, and its weights are not."""
+    return name.startswith(SLOTS) and name.count("/") > 1
 
 
 def classes_of(config: Mapping[str, Any]) -> dict[str, str]:

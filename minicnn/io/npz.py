@@ -24,7 +24,7 @@ import json
 import math
 import struct
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -64,13 +64,13 @@ def write_arrays(path: str | Path, arrays: Mapping[str, Array], metadata: Mappin
 
 
 def read_arrays(
-    path: str | Path, expected: Expected | None = None, *, leave_out: str | None = None
+    path: str | Path, expected: Expected | None = None, *, leave_out: Callable[[str], bool] = lambda name: False
 ) -> tuple[dict[str, Array], dict[str, Any]]:
     """(arrays, metadata) of a file that ``write_arrays`` made.
 
     With ``expected``, {name: (shape, dtype)}, the file must hold exactly these arrays; it is compared before anything
-    is allocated. Without it, the arrays take at most as much memory as the file has bytes. Arrays whose names start
-    with ``leave_out`` are not looked at.
+    is allocated. Without it, the arrays take at most as much memory as the file has bytes. Arrays for whose names
+    ``leave_out`` holds are not looked at.
 
     Raises LoadError, naming the file and the reason, for anything that is not a whole, undamaged file of that kind.
     """
@@ -79,7 +79,7 @@ def read_arrays(
         headers = {
             info.filename.removesuffix(".npy"): _header(archive, info)
             for info in archive.infolist()
-            if info.filename != METADATA and not (leave_out and info.filename.startswith(leave_out))
+            if info.filename != METADATA and not leave_out(info.filename)
         }
         if expected is not None:
             compare(headers, expected)

@@ -11,6 +11,7 @@ from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.layers.base import INFERENCE, Context, Layer, Params
 from minicnn.ops import activations as ops
 from minicnn.ops.curves import CURVES, curve, curve_backward
+from minicnn.options import number
 from minicnn.shapes import Array, Shape
 
 
@@ -40,7 +41,7 @@ class LeakyReLU(_Activation):
 
     def __init__(self, negative_slope: float = 0.3, *, name: str | None = None, trainable: bool = True) -> None:
         super().__init__(name=name, trainable=trainable)
-        self.negative_slope = ops.check_not_negative("negative_slope", negative_slope)
+        self.negative_slope = number("negative_slope", negative_slope, least=0)
 
     def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, ops.LeakyReluCache]:
         return ops.leaky_relu(x, self.negative_slope)
@@ -59,7 +60,7 @@ class ELU(_Activation):
 
     def __init__(self, alpha: float = 1.0, *, name: str | None = None, trainable: bool = True) -> None:
         super().__init__(name=name, trainable=trainable)
-        self.alpha = ops.check_not_negative("alpha", alpha)
+        self.alpha = number("alpha", alpha, least=0)
 
     def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, ops.EluCache]:
         return ops.elu(x, self.alpha)

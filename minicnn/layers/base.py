@@ -27,6 +27,7 @@ import numpy as np
 from minicnn.errors import MinicnnError, OptionError, ShapeError, StateError, explain
 from minicnn.initializers import Initializer
 from minicnn.layers import symbolic
+from minicnn.options import flag, label
 from minicnn.shapes import Array, Shape
 
 Params = dict[str, Array]
@@ -40,19 +41,21 @@ Shapes = Any  # the Shape of one; of several, a tuple of Shapes
 class Context:
     """What a forward pass must know beyond its input: is this training, and where does chance come from?
 
-    Every random choice is a function of ``(seed, step, layer name)``. So two runs from one seed agree, and a run that
-    was interrupted at step 700 continues as if it had not been.
+    Every random choice is a function of ``(seed, step, layer name, use)``. So two runs from one seed agree, and a run
+    that was interrupted at step 700 continues as if it had not been.
     """
 
     training: bool = False
     seed: int = 0
     step: int = 0
+    #: how often the layer was used before in this pass: in two places, it draws twice
+    use: int = 0
     #: backward may return a gradient as its factors (``ops/gradients.py``): whoever asks for that can multiply them out
     factored: bool = False
 
     def rng(self, name: str) -> np.random.Generator:
-        """A generator for one layer in one step, independent of the order in which layers ask."""
-        return np.random.default_rng([self.seed, self.step, zlib.crc32(name.encode())])
+        """A generator for one use of a layer in one step, independent of the order in which layers ask."""
+        return np.random.default_rng([self.seed, self.step, zlib.crc32(name.encode()), self.use])
 
 
 INFERENCE = Context()
@@ -83,13 +86,9 @@ class Layer(ABC):
                 setattr(cls, method, _naming(cls.__dict__[method]))
 
     def __init__(self, *, name: str | None = None, trainable: bool = True) -> None:
-        if name is not None and (not isinstance(name, str) or not name or "/" in name):
-            raise OptionError(
-                explain("a layer name without '/'", repr(name), "'/' separates layer from parameter: 'conv1/kernel'.")
-            )
         self.has_default_name = name is None
-        self.name = name or snake_case(type(self).__name__)
-        self.trainable = trainable
+        self.name = snake_case(type(self).__name__) if name is None else label("a layer name", name)
+        self.trainable = flag("trainable", trainable)
         self.params: Params = {}  # learned by gradient descent
         self.state: Params = {}  # learned by watching: the moving statistics of BatchNormalization
         self.input_shape: Shapes | None = None  # without the batch axis; None until built
@@ -170,10 +169,10 @@ class Layer(ABC):
     def multiplications(self, input_shape: Shapes) -> int:
         """Of the definition, for one picture, forward: every entry of a kernel once per position of the output.
 
-        H*W of them after a convolution, one after a dense layer; none without a kernel.
+        H*W of them after a convolution, one after a dense layer; none without a kernel. The layer need not be built.
         """
-        kernel = self.params.get("kernel")
-        return kernel.size * math.prod(self.output_shape(input_shape)[:-1]) if kernel is not None else 0
+        kernel = self.parameter_specs(input_shape).get("kernel")
+        return math.prod(kernel.shape) * math.prod(self.output_shape(input_shape)[:-1]) if kernel else 0
 
     def require_built(self) -> None:
         if not self.built:
@@ -216,3 +215,10 @@ def require_rank(shape: Shape, axes: str, layer: Layer, fix: str = "") -> None:
     rank = axes.count(",") + 1
     if len(shape) != rank or min(shape) < 1:
         raise ShapeError(explain(f"inputs {axes} for layer '{layer.name}'", f"shape {tuple(shape)}", fix))
+
+
+def require_named_padding(padding: object) -> None:
+    """Layers pad by name, as Keras's do; explicit paddings are for operations. Raises OptionError."""
+    if not isinstance(padding, str):
+        fix = "For other paddings put a ZeroPadding2D in front."
+        raise OptionError(explain("padding 'valid' or 'same'", repr(padding), fix))

@@ -6,11 +6,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from minicnn import initializers
 from minicnn.errors import OptionError, explain
-from minicnn.initializers import Ones, Zeros
+from minicnn.initializers import Initializer
 from minicnn.layers.base import INFERENCE, Context, Layer, Params, Weight
-from minicnn.ops.batch_norm import BatchNormCache, batch_norm_backward, batch_norm_inference, batch_norm_training
-from minicnn.shapes import Array, Shape
+from minicnn.ops.batch_norm import (
+    BatchNormCache,
+    batch_norm_backward,
+    batch_norm_inference,
+    batch_norm_training,
+    check_epsilon,
+)
+from minicnn.options import flag, number
+from minicnn.shapes import Array, Shape, whole
 
 
 class BatchNormalization(Layer):
@@ -24,8 +32,8 @@ class BatchNormalization(Layer):
     so ``momentum`` is the weight of the **old** value. Inference uses the moving statistics. A frozen layer
     (``trainable=False``) is in inference mode even during training, and its statistics rest, as in Keras.
 
-    ``center=False`` leaves out beta, ``scale=False`` gamma. Channels are the last axis, the only one that ``axis``
-    may name.
+    ``center=False`` leaves out beta, ``scale=False`` gamma. With ``gamma_initializer="zeros"`` a branch that is added
+    to another begins as nothing. Channels are the last axis, the only one that ``axis`` may name.
     """
 
     acts_differently_in_training: ClassVar[bool] = True
@@ -38,22 +46,23 @@ class BatchNormalization(Layer):
         epsilon: float = 1e-3,
         center: bool = True,
         scale: bool = True,
+        beta_initializer: str | Initializer = "zeros",
+        gamma_initializer: str | Initializer = "ones",
+        moving_mean_initializer: str | Initializer = "zeros",
+        moving_variance_initializer: str | Initializer = "ones",
         *,
         name: str | None = None,
         trainable: bool = True,
     ) -> None:
         super().__init__(name=name, trainable=trainable)
-        if not 0 <= momentum <= 1:
-            raise OptionError(explain("momentum between 0 and 1", repr(momentum), "It is the weight of the old value."))
-        if not epsilon > 0:
-            raise OptionError(
-                explain("epsilon > 0", repr(epsilon), "It keeps constant channels from dividing by zero.")
-            )
-        self.axis = axis
-        self.momentum = float(momentum)
-        self.epsilon = float(epsilon)
-        self.center = center
-        self.scale = scale
+        self.axis = whole(axis, "axis", least=-1)
+        self.momentum = number("momentum", momentum, least=0, most=1, fix="It is the weight of the old value.")
+        self.epsilon = check_epsilon(epsilon)
+        self.center, self.scale = flag("center", center), flag("scale", scale)
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.moving_mean_initializer = initializers.get(moving_mean_initializer)
+        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         rank = len(input_shape) + 1
@@ -69,13 +78,14 @@ class BatchNormalization(Layer):
 
     def parameter_specs(self, input_shape: Shape) -> dict[str, Weight]:
         channels = input_shape[-1:]
-        gamma = {"gamma": Weight(channels, Ones())} if self.scale else {}
-        beta = {"beta": Weight(channels, Zeros())} if self.center else {}
+        gamma = {"gamma": Weight(channels, self.gamma_initializer)} if self.scale else {}
+        beta = {"beta": Weight(channels, self.beta_initializer)} if self.center else {}
         return gamma | beta
 
     def state_specs(self, input_shape: Shape) -> dict[str, Weight]:
         channels = input_shape[-1:]
-        return {"moving_mean": Weight(channels, Zeros()), "moving_variance": Weight(channels, Ones())}
+        mean = Weight(channels, self.moving_mean_initializer)
+        return {"moving_mean": mean, "moving_variance": Weight(channels, self.moving_variance_initializer)}
 
     def forward(self, x: Array, context: Context = INFERENCE, *, relu: bool = False) -> tuple[Array, BatchNormCache]:
         self.require_built()
@@ -107,4 +117,8 @@ class BatchNormalization(Layer):
             "epsilon": self.epsilon,
             "center": self.center,
             "scale": self.scale,
+            "beta_initializer": self.beta_initializer.config(),
+            "gamma_initializer": self.gamma_initializer.config(),
+            "moving_mean_initializer": self.moving_mean_initializer.config(),
+            "moving_variance_initializer": self.moving_variance_initializer.config(),
         }

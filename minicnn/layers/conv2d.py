@@ -6,10 +6,11 @@ from typing import Any
 
 from minicnn import initializers
 from minicnn.errors import OptionError, explain
-from minicnn.layers.base import INFERENCE, Context, Layer, Params, Weight, require_rank
+from minicnn.layers.base import INFERENCE, Context, Layer, Params, Weight, require_named_padding, require_rank
 from minicnn.ops.conv2d import ALGORITHMS, MEASURED, Conv2DCache, check_groups, conv2d, conv2d_backward, resolve
 from minicnn.ops.conv2d.prepared import Prepared
 from minicnn.ops.depthwise_conv2d import depthwise_conv2d, depthwise_conv2d_backward
+from minicnn.options import flag
 from minicnn.shapes import Array, IntOrPair, Shape, Window, whole
 
 Initializer = str | initializers.Initializer
@@ -33,15 +34,12 @@ class Convolution(Layer):
         trainable: bool,
     ) -> None:
         super().__init__(name=name, trainable=trainable)
+        require_named_padding(padding)
         self.window = Window.of(kernel_size, strides, padding, dilation_rate)
-        if not isinstance(padding, str):
-            raise OptionError(
-                explain("padding 'valid' or 'same'", repr(padding), "For other paddings put a ZeroPadding2D in front.")
-            )
         names = (*self.choices, *ALGORITHMS)
         if algorithm not in names:
             raise OptionError(explain(f"algorithm to be one of {', '.join(names)}", repr(algorithm)))
-        self.use_bias = use_bias
+        self.use_bias = flag("use_bias", use_bias)
         self.bias_initializer = initializers.get(bias_initializer)
         self.algorithm = algorithm
 

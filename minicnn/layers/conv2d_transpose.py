@@ -66,7 +66,7 @@ class Conv2DTranspose(Convolution):
 
     def multiplications(self, input_shape: Shape) -> int:
         """Every entry of the kernel once per position of the input."""
-        return self.params["kernel"].size * math.prod(input_shape[:2])
+        return math.prod(self.parameter_specs(input_shape)["kernel"].shape) * math.prod(input_shape[:2])
 
     def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, Conv2DTransposeCache]:
         self.require_built()

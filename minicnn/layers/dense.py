@@ -8,6 +8,7 @@ from minicnn import initializers
 from minicnn.errors import ShapeError, explain
 from minicnn.layers.base import INFERENCE, Context, Gradients, Layer, Weight
 from minicnn.ops.dense import DenseCache, dense, dense_backward
+from minicnn.options import flag
 from minicnn.shapes import Array, Shape, whole
 
 Initializer = str | initializers.Initializer
@@ -33,7 +34,7 @@ class Dense(Layer):
     ) -> None:
         super().__init__(name=name, trainable=trainable)
         self.units = whole(units, "units")
-        self.use_bias = use_bias
+        self.use_bias = flag("use_bias", use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
 

@@ -13,8 +13,8 @@ class Dropout(Layer):
     """Silence numbers with probability ``rate`` in training; the others grow by 1 / (1 - rate). (N, ...) -> (N, ...).
 
     In inference, and at rate 0, x passes as it is. Which numbers are dropped follows from the context's seed and step
-    and from the layer's name. ``trainable=False`` does not switch it off: there is nothing to train here, as in
-    Keras.
+    and from the layer's name; in two places of a network, one layer drops other numbers in each, as in Keras.
+    ``trainable=False`` does not switch it off: there is nothing to train here, as in Keras too.
     """
 
     acts_differently_in_training: ClassVar[bool] = True

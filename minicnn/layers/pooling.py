@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minicnn.errors import OptionError, explain
-from minicnn.layers.base import INFERENCE, Context, Layer, Params, require_rank
+from minicnn.layers.base import INFERENCE, Context, Layer, Params, require_named_padding, require_rank
 from minicnn.ops.average_pooling import AveragePool2DCache, average_pool2d, average_pool2d_backward
 from minicnn.ops.global_pooling import (
     GlobalAveragePool2DCache,
@@ -16,6 +15,7 @@ from minicnn.ops.global_pooling import (
     global_max_pool2d_backward,
 )
 from minicnn.ops.max_pooling import MaxPool2DCache, max_pool2d, max_pool2d_backward, max_pool2d_inference
+from minicnn.options import flag
 from minicnn.shapes import Array, IntOrPair, Shape, Window
 
 
@@ -32,10 +32,7 @@ class _Pooling2D(Layer):
         trainable: bool = True,
     ) -> None:
         super().__init__(name=name, trainable=trainable)
-        if not isinstance(padding, str):
-            raise OptionError(
-                explain("padding 'valid' or 'same'", repr(padding), "For other paddings put a ZeroPadding2D in front.")
-            )
+        require_named_padding(padding)
         self.window = Window.of(pool_size, pool_size if strides is None else strides, padding)
 
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -83,9 +80,7 @@ class _GlobalPooling2D(Layer):
 
     def __init__(self, keepdims: bool = False, *, name: str | None = None, trainable: bool = True) -> None:
         super().__init__(name=name, trainable=trainable)
-        if not isinstance(keepdims, bool):
-            raise OptionError(explain("keepdims True or False", repr(keepdims)))
-        self.keepdims = keepdims
+        self.keepdims = flag("keepdims", keepdims)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         require_rank(input_shape, "(H, W, C)", self)

@@ -62,7 +62,8 @@ class SeparableConv2D(Convolution):
 
     def multiplications(self, input_shape: Shape) -> int:
         """Every entry of both kernels once per position of the output."""
-        entries = self.params["depthwise_kernel"].size + self.params["pointwise_kernel"].size
+        specs = self.parameter_specs(input_shape)
+        entries = sum(math.prod(specs[name].shape) for name in ("depthwise_kernel", "pointwise_kernel"))
         return entries * math.prod(self.output_shape(input_shape)[:2])
 
     def forward(

@@ -11,15 +11,18 @@ its input; so a mistake shows in the line that makes it.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from minicnn.errors import OptionError, explain
-from minicnn.shapes import Shape, whole
+from minicnn.options import label
+from minicnn.shapes import Shape, sizes
 
 if TYPE_CHECKING:  # a type for readers and checkers only: a layer knows its symbols, not the other way round
     from minicnn.layers.base import Layer
+
+DEFAULT_INPUT = "input_layer"  # Keras's name for it
 
 _serial = itertools.count()
 
@@ -43,11 +46,29 @@ class SymbolicTensor:
         return f"<symbolic tensor (N, {', '.join(map(str, self.shape))}), {origin}>"
 
 
+Symbols = SymbolicTensor | Sequence[SymbolicTensor]
+
+
 def Input(shape: Iterable[int], *, name: str | None = None) -> SymbolicTensor:  # noqa: N802  (Keras's name)
     """Where data will enter: a tensor of ``shape`` (no batch axis), ``Input((200, 200, 1))``. Raises OptionError."""
-    if name is not None and (not isinstance(name, str) or not name or "/" in name):
-        raise OptionError(explain("a name without '/' for an input", repr(name)))
-    return SymbolicTensor(tuple(whole(size, "a size in shape") for size in shape), name=name)
+    return SymbolicTensor(sizes(shape, "shape"), name=None if name is None else label("a name", name))
+
+
+def as_tensors(given: Symbols, what: str) -> list[SymbolicTensor]:
+    """One symbolic tensor or several as a list. Raises OptionError, naming ``what`` they were to be."""
+    tensors: list[Any] = list(given) if isinstance(given, (list, tuple)) else [given]
+    if not tensors or not all(isinstance(tensor, SymbolicTensor) for tensor in tensors):
+        fix = "Start with Input(shape) and call layers on it."
+        raise OptionError(explain(f"{what} as symbolic tensors", repr(given), fix))
+    return tensors
+
+
+def input_names(inputs: Sequence[SymbolicTensor]) -> list[str]:
+    """The names that were given, and Keras's numbering for the others: input_layer, input_layer_1, ..."""
+    given = [tensor.name for tensor in inputs if tensor.name]
+    numbered = (f"{DEFAULT_INPUT}_{i}" if i else DEFAULT_INPUT for i in itertools.count())
+    free = (name for name in numbered if name not in given)
+    return [tensor.name or next(free) for tensor in inputs]
 
 
 def is_symbolic(x: Any) -> bool:

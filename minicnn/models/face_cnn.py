@@ -2,7 +2,7 @@
 
 Two ideas keep it cheap. The first convolution takes strides of 4, so that the many channels come where few pixels are
 left: a 200x200 crop of a face has been enlarged anyway. And every further convolution is 3x3 at stride 1 on at least
-16 channels, where Winograd's algorithm needs a quarter of the multiplications.
+16 channels, where Winograd's algorithm needs a third of the multiplications (``ops/conv2d/winograd.py``).
 
     200x200x1 -> conv1 50x50x16 -> conv2 50x50x32 -> pool2 25x25x32 -> conv3 25x25x64 -> pool3 12x12x64
               -> conv4 12x12x96 -> pool4 6x6x96 -> conv5 6x6x128 -> flatten 4608 -> dropout -> fc6 40 people

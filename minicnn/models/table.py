@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.layers import LAYERS
+from minicnn.layers.symbolic import DEFAULT_INPUT
 from minicnn.model import Model
-from minicnn.network import DEFAULT_INPUT
 from minicnn.sequential import Sequential
 from minicnn.shapes import IntOrPair, Shape
 

@@ -1,4 +1,21 @@
 """What a network computes: pure functions of arrays, one file per operation, no state.
 
-Every operation comes as ``y, cache = op(x, ...)`` with ``op_backward(dy, cache)`` beside it.
+Every operation comes as ``y, cache = op(x, ...)`` with ``op_backward(dy, cache)`` beside it. Read them in this order:
+
+    flatten, padding, reshaping, merging        nothing is computed, or a sum: what forward and backward are
+    dense                                       a product, and the two products of its gradients
+    activations, curves, dropout                one formula for every number
+    conv2d/loops, conv2d/im2col                 the definition, and the same as one matrix product
+    max_pooling, average_pooling, global_pooling, up_sampling
+    depthwise_conv2d, separable_conv2d, conv2d_transpose            conv2d in other forms
+    batch_norm, layer_norm, unit_normalization, local_response_normalization
+    losses (targets says what they are compared with), triplet      where the first gradient comes from
+
+and then how it becomes fast, from the outside in:
+
+    checks, memory, pieces                      what every operation asks of its arrays; where these come from
+    jit, turns, vectors, column_sums, moments   compiled loops, on one core or all, a vector at a time
+    micro_kernel, gemm, dense_products, gradients, conv2d/direct    the tile in registers that products are made of
+    conv2d/winograd, simd, conv2d/prepared, conv2d/measured         fewer multiplications; kernels prepared once
+    tile_code, vector_code, jit_cache, jit_files                    LLVM's own language; compiled code on disk
 """

@@ -25,6 +25,7 @@ from minicnn.ops import activation_loops as loops
 from minicnn.ops.checks import check_batch, check_upstream
 from minicnn.ops.memory import empty
 from minicnn.ops.pieces import by_pieces
+from minicnn.options import number
 from minicnn.shapes import Array
 
 
@@ -86,7 +87,7 @@ def relu_backward_(dy: Array, y: Array) -> Array:
 def leaky_relu(x: Array, negative_slope: float = 0.3) -> tuple[Array, LeakyReluCache]:
     """x where positive, negative_slope * x elsewhere: what ReLU would silence still learns."""
     x = check_batch(x)
-    check_not_negative("negative_slope", negative_slope)
+    number("negative_slope", negative_slope, least=0)
     y = empty(x.shape, x.dtype)
     loops.leaky_relu(2 * x.nbytes, x.reshape(-1), float(negative_slope), y.reshape(-1))
     return y, LeakyReluCache(y, negative_slope)
@@ -108,7 +109,7 @@ def elu(x: Array, alpha: float = 1.0) -> tuple[Array, EluCache]:
     wanted.
     """
     x = check_batch(x)
-    check_not_negative("alpha", alpha)
+    number("alpha", alpha, least=0)
     y = np.minimum(x, 0)
     np.expm1(y, out=y)
     loops.elu(3 * x.nbytes, x.reshape(-1), x.dtype.type(alpha), y.reshape(-1))
@@ -204,14 +205,6 @@ def linear(x: Array) -> tuple[Array, ActivationCache]:
 def linear_backward(dy: Array, cache: ActivationCache) -> Array:
     """dy itself."""
     return check_upstream(dy, cache.y.shape, cache.y.dtype)
-
-
-def check_not_negative(name: str, value: float) -> float:
-    """A finite number of at least 0, as a float. Raises OptionError."""
-    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not number or not 0 <= value < float("inf"):
-        raise OptionError(explain(f"{name} as a finite number of at least 0", repr(value)))
-    return float(value)
 
 
 def check_softmax_axis(rank: int, axis: int) -> None:

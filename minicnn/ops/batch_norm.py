@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minicnn.errors import OptionError, ShapeError, explain
+from minicnn.errors import ShapeError, explain
 from minicnn.ops.checks import check_batch, check_upstream
 from minicnn.ops.column_sums import column_products
 from minicnn.ops.gemm import floor_of
@@ -34,6 +34,7 @@ from minicnn.ops.memory import empty
 from minicnn.ops.moments import channel_moments
 from minicnn.ops.turns import turns
 from minicnn.ops.vectors import lanes, load, select, splat, store
+from minicnn.options import number
 from minicnn.shapes import Array, check_array, check_same_dtype
 
 ROWS = 64  # per turn of a loop over rows
@@ -183,6 +184,10 @@ def _checked(x: Array, epsilon: float, **per_channel: Array) -> Array:
             raise ShapeError(
                 explain(f"{name} of shape ({x.shape[-1]},), one number per channel of x", f"shape {array.shape}")
             )
-    if not epsilon > 0:
-        raise OptionError(explain("epsilon > 0", repr(epsilon), "It keeps a constant channel from dividing by zero."))
+    check_epsilon(epsilon)
     return x
+
+
+def check_epsilon(epsilon: float) -> float:
+    """A number above 0, as a float. Raises OptionError."""
+    return number("epsilon", epsilon, above=0, fix="It keeps a constant channel from dividing by zero.")

@@ -25,7 +25,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from minicnn.errors import OptionError, ShapeError, explain
-from minicnn.ops.conv2d import ALGORITHMS, bias_gradient, resolve
+from minicnn.ops.conv2d import ALGORITHMS, MEASURED, bias_gradient, resolve
 from minicnn.shapes import Array, IntOrPair, Pair, Shape, Window, check_array, check_same_dtype, pair
 
 
@@ -71,6 +71,9 @@ def conv2d_transpose(
         *output_size(x.shape[1:3], window, check_output_padding(output_padding, window)),
         kernel.shape[2],
     )
+    if algorithm == MEASURED:
+        fix = "Forward passes are measured, and this is the input gradient of one."
+        raise OptionError(explain("'auto' or the name of an algorithm", repr(algorithm), fix))
     name = resolve(algorithm, kernel.shape, window, 1)
     y = ALGORITHMS[name].input_gradient(x, kernel, y_shape, window, 1)
     if bias is not None:

@@ -77,7 +77,7 @@ def _selu(x: Array) -> Array:
 
 def _selu_slope(x: Array) -> Array:
     bent = x.dtype.type(SELU_SCALE * SELU_ALPHA) * np.exp(np.minimum(x, 0))
-    slope: Array = np.where(x > 0, x.dtype.type(SELU_SCALE), bent)
+    slope: Array = np.where(x >= 0, x.dtype.type(SELU_SCALE), bent)  # at 0 the right side's, as in TensorFlow
     return slope
 
 

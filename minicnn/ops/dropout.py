@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minicnn.errors import OptionError, explain
 from minicnn.ops.checks import check_batch, check_upstream
 from minicnn.ops.jit import prange
 from minicnn.ops.memory import empty
 from minicnn.ops.turns import turns
 from minicnn.ops.vectors import lanes, load, load_like, select, splat, store
+from minicnn.options import number
 from minicnn.shapes import Array
 
 BLOCK = 1 << 14  # numbers per turn of a loop
@@ -64,14 +64,11 @@ def _scale_kept(x: Array, keep: Array, scale: float, y: Array) -> None:
     """x * scale where ``keep`` is 1, else 0, without a branch: no processor foresees a random one."""
     for block in prange(-(-x.size // BLOCK)):
         for i in range(block * BLOCK, min(x.size, (block + 1) * BLOCK), lanes(x)):
-            number = load(x, i, x.size - i)
-            kept = load_like(keep, i, x.size - i, number) == splat(np.uint8(1), number)
-            store(y, i, select(kept, number * splat(scale, number), splat(0.0, number)), x.size - i)
+            value = load(x, i, x.size - i)
+            kept = load_like(keep, i, x.size - i, value) == splat(np.uint8(1), value)
+            store(y, i, select(kept, value * splat(scale, value), splat(0.0, value)), x.size - i)
 
 
 def check_rate(rate: float) -> float:
     """A probability, as a float. Raises OptionError."""
-    number = isinstance(rate, (int, float, np.integer, np.floating)) and not isinstance(rate, bool)
-    if not number or not 0 <= rate <= 1:
-        raise OptionError(explain("rate as a share between 0 and 1", repr(rate), "0.5 drops half of the numbers."))
-    return float(rate)
+    return number("rate", rate, least=0, most=1, fix="0.5 drops half of the numbers.")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -87,7 +87,9 @@ def filled(target: Sequence[int], shape: Shape) -> Shape:
 
 def check_dims(dims: Sequence[int], rank: int | None = None) -> tuple[int, ...]:
     """Each of 1 to ``rank`` once (None: as many as there are). Raises OptionError."""
-    rank = len(dims) if rank is None and isinstance(dims, (list, tuple)) else rank
-    if not isinstance(dims, (list, tuple)) or sorted(dims) != list(range(1, (rank or 0) + 1)):
+    axes: list[Any] = list(dims) if isinstance(dims, (list, tuple)) else [None]
+    numbers = all(isinstance(axis, (int, np.integer)) and not isinstance(axis, bool) for axis in axes)
+    rank = len(axes) if rank is None else rank
+    if not numbers or sorted(axes) != list(range(1, rank + 1)):
         raise OptionError(explain(f"dims with each of 1 to {rank} once", repr(dims), "The batch is not among them."))
-    return tuple(whole(axis, "an axis in dims") for axis in dims)
+    return tuple(int(axis) for axis in axes)

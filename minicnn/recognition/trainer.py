@@ -47,7 +47,7 @@ class MinicnnTrainer:
 
     def __init__(self, model: Model, recipe: Recipe, steps: int) -> None:
         self.model = model
-        model.compile(recipe.optimizer(steps), recipe.loss(), recipe.metrics())
+        model.compile(recipe.optimizer(steps), recipe.loss(), metrics=recipe.metrics())
 
     def run_epoch(self, batches: Batches, epoch: int, callbacks: Sequence[Callback]) -> dict[str, float]:
         return training.train_epoch(self.model, batches, epoch, callbacks)

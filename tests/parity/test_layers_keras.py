@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from minicnn.layers import Conv2D, Conv2DTranspose, Layer
+from minicnn.layers import Activation, Conv2D, Conv2DTranspose, Layer
+from minicnn.layers.activations import ACTIVATIONS
 from tests.cases import CASES, Case
 
 pytest.importorskip("keras", reason="parity needs Keras: pip install 'minicnn[keras]'")
@@ -77,3 +78,13 @@ def test_strided_layers_with_long_sums_stay_within_the_rule(
         x = np.random.default_rng(seed).standard_normal((pictures, size, size, channels), dtype=np.float32)
         report = compare_layer(Conv2D(filters, kernel, strides=2, padding="same"), x, seed=seed)
         assert report.ok, "\n".join(report.failures())
+
+
+# Where the curves have corners: 0, and the ends of relu6, of hard_sigmoid and of saturation.
+CORNERS = np.array([[0.0, -0.0, 3.0, -3.0, 6.0, -6.0, 1.0, -1.0, 30.0, -30.0]], np.float32)
+
+
+@pytest.mark.parametrize("name", [name for name in ACTIVATIONS if name != "softmax"])  # which looks at whole rows
+def test_activations_agree_at_their_corners(name: str) -> None:
+    report = compare_layer(Activation(name), CORNERS)
+    assert report.ok, "\n".join(report.failures())

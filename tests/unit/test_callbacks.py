@@ -97,6 +97,28 @@ def test_unknown_directions_and_modes_are_refused() -> None:
     assert EarlyStopping("val_curvature", mode="max").mode == "max"
 
 
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"patience": -1}, "patience as an integer of at least 0"),
+        ({"patience": "3"}, "patience as an integer of at least 0"),
+        ({"start_from_epoch": 0.5}, "start_from_epoch as an integer"),
+        ({"min_delta": float("nan")}, "min_delta as a finite number"),
+        ({"baseline": "0.5"}, "baseline as a finite number"),
+        ({"restore_best_weights": None}, "restore_best_weights to be True or False"),
+    ],
+)
+def test_what_cannot_be_watched_is_refused_before_training(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        EarlyStopping(**options)
+
+
+def test_a_checkpoint_of_every_epoch_compares_nothing_but_knows_its_modes() -> None:
+    assert ModelCheckpoint("model.npz", "val_curvature").mode == "min"
+    with pytest.raises(OptionError, match="'auto', 'min' or 'max'"):
+        ModelCheckpoint("model.npz", mode="smallest")
+
+
 def test_a_missing_number_is_a_warning_that_lists_the_others() -> None:
     with pytest.warns(UserWarning, match="'val_loss'.*Received: accuracy, loss.*validation data"):
         model = train(EarlyStopping(), [{"accuracy": 1.0, "loss": 0.0}])

@@ -91,6 +91,13 @@ def test_class_weights_for_every_way_to_write_labels() -> None:
     assert epoch(Batches(np.ones((4, 2), np.float32), labels, class_weight={1: 3}))[2].dtype == np.float32
 
 
+def test_a_class_may_have_a_weight_and_no_pictures() -> None:
+    """As in Keras: which classes there are does not follow from the labels that happen to be there."""
+    x, labels = np.ones((3, 2)), np.array([0, 1, 1])
+    _, _, weight = epoch(Batches(x, labels, shuffle=False, class_weight={0: 2.0, 1: 0.5, 10**12: 9.0}))
+    assert weight.tolist() == [2.0, 0.5, 0.5]
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
@@ -102,15 +109,17 @@ def test_class_weights_for_every_way_to_write_labels() -> None:
         ({"batch_size": 2.0}, OptionError, "batch_size"),
         ({"batch_size": True}, OptionError, "batch_size"),
         ({"seed": -1}, OptionError, "seed"),
+        ({"shuffle": "no"}, OptionError, "shuffle to be True or False"),
         ({"sample_weight": np.ones(3)}, ShapeError, "sample_weight"),
         ({"sample_weight": np.ones((4, 1))}, ShapeError, "sample_weight"),
         ({"sample_weight": np.array([1, np.inf, 1, 1])}, OptionError, "finite"),
         ({"sample_weight": np.array([1, -1, 1, 1])}, OptionError, "at least 0"),
         ({"class_weight": {0: 1.0}}, OptionError, "y=None"),
-        ({"y": np.arange(4), "class_weight": {4: 1.0}}, OptionError, "class 4"),
         ({"y": np.eye(4), "class_weight": {4: 1.0}}, OptionError, "class 4"),
         ({"y": np.arange(4), "class_weight": {"0": 1.0}}, OptionError, "class"),
         ({"y": np.arange(4), "class_weight": {0: float("nan")}}, OptionError, "class 0"),
+        ({"y": np.arange(4), "class_weight": {0: "heavy"}}, OptionError, "class 0"),
+        ({"y": np.arange(4), "class_weight": [1.0, 2.0]}, OptionError, "{class: weight}"),
         ({"y": np.arange(4) + 0.5, "class_weight": {0: 1.0}}, LabelError, "class indices"),
         ({"y": np.ones((4, 2, 2)), "class_weight": {0: 1.0}}, LabelError, "class indices"),
         ({"y": np.arange(4), "class_weight": {0: 1.0}, "sample_weight": np.ones(4)}, OptionError, "both"),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from minicnn import passes
 from minicnn.errors import DtypeError, LoadError, OptionError, ShapeError, StateError
 from minicnn.fusion import fuse
 from minicnn.gradcheck import check_model_gradient
@@ -438,3 +439,19 @@ def test_dropout_in_a_graph_follows_from_its_name(rng: np.random.Generator) -> N
     other = Model(x, Concatenate()([b, a])).forward(numbers, TRAINING)[0]
     np.testing.assert_array_equal(one[:, :20], other[:, 20:])
     assert (one[:, :20] != one[:, 20:]).any()
+
+
+def test_dropout_in_two_places_drops_other_numbers_in_each(rng: np.random.Generator) -> None:
+    """As in Keras. In a network that compares two pictures, both halves would otherwise miss the same features."""
+    x = Input((200,))
+    shared = Dropout(0.5)
+    model = Model(x, [shared(x), shared(x)])
+    numbers = np.ones((1, 200), np.float32)
+    (first, second), caches = model.forward(numbers, TRAINING)
+    assert (first != second).any()
+    dx, _ = model.backward([numbers, 10 * numbers], caches, input_gradient=True)
+    np.testing.assert_array_equal(dx, first + 10 * second)  # the gradient takes the ways that were open, each its own
+    again, _ = model.forward(numbers, TRAINING)
+    np.testing.assert_array_equal(again, [first, second])
+    values, _ = passes.every_value(model.graph, [numbers], TRAINING)
+    np.testing.assert_array_equal(values[1:], [first, second])

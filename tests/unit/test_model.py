@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from minicnn.callbacks import EarlyStopping
 from minicnn.data import Batches
 from minicnn.errors import MinicnnError, OptionError, ShapeError, StateError
 from minicnn.layers import BatchNormalization, Dense, ReLU
@@ -143,7 +144,13 @@ def test_compile_takes_names_and_objects() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("adm", "mean_squared_error"), ("adam", "mse2"), ("adam", "mean_squared_error", ["nope"])]
+    "arguments",
+    [
+        ("adm", "mean_squared_error"),
+        ("adam", "mse2"),
+        ("adam", "mean_squared_error", ["nope"]),
+        ("adam", "mean_squared_error", "accuracy"),
+    ],
 )
 def test_compile_knows_only_what_there_is(arguments: tuple[Any, ...]) -> None:
     model = classifier()
@@ -234,6 +241,13 @@ def test_batches_come_complete(arguments: dict[str, Any], names: str, rng: np.ra
     model.compile("sgd", LOGITS)
     with pytest.raises(OptionError, match=rf"Batches alone\. Received: also {names}\. Give them to Batches"):
         model.fit(Batches(x, y), verbose=0, **arguments)
+
+
+def test_one_callback_needs_no_list(rng: np.random.Generator) -> None:
+    """As in Keras."""
+    model, (x, y) = classifier(), data(rng)
+    model.compile("sgd", LOGITS)
+    assert len(model.fit(x, y, epochs=3, verbose=0, callbacks=EarlyStopping("loss", min_delta=100.0)).epoch) == 2
 
 
 def test_batches_without_targets_cannot_train(rng: np.random.Generator) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minicnn.errors import OptionError
-from minicnn.options import arguments_of, flag, from_identifier, number
+from minicnn.options import arguments_of, flag, from_identifier, label, number
 
 
 class Thing:
@@ -40,6 +40,18 @@ def test_bounds_are_named_and_kept() -> None:
     for value in (0, 1):
         with pytest.raises(OptionError, match="> 0 and < 1"):
             number("rate", value, above=0, below=1)
+
+
+def test_the_message_ends_with_the_way_to_mend_it() -> None:
+    with pytest.raises(OptionError, match=r"Received: 2\. 0\.5 drops half\."):
+        number("rate", 2, most=1, fix="0.5 drops half.")
+
+
+def test_labels() -> None:
+    assert label("a layer name", "conv 1, für ü") == "conv 1, für ü"
+    for name in ("", "a/b", ".", "..", "a\0b", None, 3):
+        with pytest.raises(OptionError, match="a layer name without '/'"):
+            label("a layer name", name)
 
 
 def test_flags() -> None:

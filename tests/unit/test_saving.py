@@ -158,3 +158,16 @@ def test_every_truncation_is_refused(tmp_path: Path) -> None:
         (tmp_path / "cut.npz").write_bytes(whole[:length])
         with pytest.raises(LoadError, match=r"cut\.npz"):
             Sequential.load(tmp_path / "cut.npz")
+
+
+def test_a_layer_may_be_called_optimizer(tmp_path: Path) -> None:
+    """Its weights stand beside what the optimiser remembers, and are not mistaken for it."""
+    model, twin = (Sequential([Dense(3, name="optimizer")], input_shape=(4,), seed=seed) for seed in (0, 1))
+    model.compile("adam", "mse")
+    model.train_on_batch(np.ones((2, 4)), np.ones((2, 3)))
+    model.save(tmp_path / "model.npz")
+    twin.load_weights(tmp_path / "model.npz")
+    loaded = Sequential.load(tmp_path / "model.npz")
+    for other in (twin, loaded):
+        np.testing.assert_array_equal(other.weights["optimizer/kernel"], model.weights["optimizer/kernel"])
+    assert loaded.optimizer.slots.keys() == model.optimizer.slots.keys()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from minicnn.errors import DtypeError, OptionError, ShapeError, StateError
-from minicnn.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, Layer, MaxPooling2D, ReLU
+from minicnn.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, Input, Layer, MaxPooling2D, ReLU
 from minicnn.layers.base import INFERENCE, Context
 from minicnn.sequential import Sequential
 from minicnn.shapes import Array
@@ -53,6 +53,17 @@ def test_a_name_once_given_is_kept_in_a_second_model() -> None:
 def test_only_layers_can_be_added(thing: Any) -> None:
     with pytest.raises(OptionError, match=r"Expected a minicnn layer\. Received: "):
         Sequential([thing])
+
+
+def test_layers_come_in_a_list() -> None:
+    with pytest.raises(OptionError, match=r"a list of layers\. Received: Dense"):
+        Sequential(Dense(3))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["", None, 3, "a\0b"])
+def test_a_network_has_a_name(name: Any) -> None:
+    with pytest.raises(OptionError, match="a name for the network"):
+        Sequential([Dense(3)], name=name)
 
 
 # -- building ----------------------------------------------------------------------------------------------------------
@@ -124,6 +135,27 @@ def test_a_layer_built_for_something_else_is_refused() -> None:
 def test_sizes_that_are_none(shape: Any) -> None:
     with pytest.raises(OptionError, match="a size in input_shape as an integer of at least 1"):
         Sequential([Flatten()], input_shape=shape)
+
+
+def test_an_input_at_the_head_is_the_input_shape() -> None:
+    """As in Keras: Sequential([Input((8, 8, 2)), ...])."""
+    drawn = Sequential([Input((4,)), Dense(3), Dense(2)])
+    told = Sequential([Dense(3), Dense(2)], input_shape=(4,))
+    assert drawn.config() == told.config()
+    np.testing.assert_array_equal(drawn(np.ones((1, 4))), told(np.ones((1, 4))))
+
+
+@pytest.mark.parametrize(
+    "layers, options", [([Dense(3), Input((4,))], {}), ([Input((4,)), Dense(3)], {"input_shape": (4,)})]
+)
+def test_an_input_elsewhere_is_refused(layers: list[Any], options: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match=r"a minicnn layer\. Received: <symbolic tensor"):
+        Sequential(layers, **options)
+
+
+def test_a_shape_is_no_number() -> None:
+    with pytest.raises(OptionError, match=r"input_shape as sizes without the batch axis.*Received: 5"):
+        Sequential([Dense(3)], input_shape=5)  # type: ignore[arg-type]
 
 
 def test_an_empty_model_cannot_be_built() -> None:

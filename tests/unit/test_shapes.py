@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from minicnn.errors import DtypeError, OptionError, ShapeError
 from minicnn.shapes import Window, check_array, check_same_dtype, float_dtype, pair, whole
+from minicnn.shapes import sizes as as_sizes
 
 sizes = st.integers(1, 40)
 taps = st.integers(1, 7)
@@ -195,3 +196,14 @@ def test_float_dtype_takes_names_and_types(dtype: Any) -> None:
 def test_float_dtype_refuses_the_rest(dtype: Any) -> None:
     with pytest.raises(OptionError, match=r"dtype 'float32' or 'float64'\. Received: "):
         float_dtype(dtype)
+
+
+def test_sizes_are_a_tuple_of_whole_numbers() -> None:
+    assert as_sizes([np.int64(3), 2], "shape") == (3, 2)
+    assert as_sizes((), "shape") == ()
+    for shape in (5, "55", None):
+        with pytest.raises(OptionError, match=r"shape as sizes without the batch axis.*Received"):
+            as_sizes(shape, "shape")
+    for shape in ((0, 3), (None, 3), (2.0,)):
+        with pytest.raises(OptionError, match="a size in shape as an integer of at least 1"):
+            as_sizes(shape, "shape")

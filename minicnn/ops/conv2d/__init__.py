@@ -91,10 +91,10 @@ def conv2d(
 
     ``padding`` is "valid", "same" or ((top, bottom), (left, right)). ``algorithm`` is "auto" (see ``choose``),
     "measured" (see ``measured.py``) or a name from ``ALGORITHMS``; a name that cannot take this shape is an OptionError
-    that says why. ``relu`` cuts the
-    result off at 0 while it is written, which is cheaper than a pass of its own; ``conv2d_backward`` then expects the
-    gradient that ``relu_backward`` returned. ``prepared`` keeps the kernel in the algorithm's form between calls. Costs
-    N*OH*OW*F*KH*KW*C/groups multiplications (Winograd: fewer). Raises ShapeError, DtypeError, OptionError.
+    that says why. ``relu`` cuts the result off at 0 while it is written, which is cheaper than a pass of its own;
+    ``conv2d_backward`` then expects the gradient that ``relu_backward`` returned. ``prepared`` keeps the kernel in the
+    algorithm's form between calls. Costs N*OH*OW*F*KH*KW*C/groups multiplications (Winograd: fewer). Raises ShapeError,
+    DtypeError, OptionError.
     """
     check_array(x, "x", 4, "(N, H, W, C)")
     check_array(kernel, "kernel", 4, "(KH, KW, C/groups, F)")

@@ -7,20 +7,22 @@ tries every algorithm that can take the shape, forward, on random numbers, and r
 
 A single picture and many are told apart, since few tiles ask for another algorithm than many. Costs some forward
 passes at the first meeting with a shape, then a look into a dictionary. Which algorithm wins may differ from machine to
-machine, and with it the last bits of a result: that is why "auto" does not measure.
+machine, and with it the last bits of a result: that is why "auto" does not measure. F(4x4) at real points may win too,
+which rounds worse than the others (``winograd.py``).
 
-The answers lie beside the compiled code (``ops/jit_files.py``), one small file per shape and processor; where no folder
+The answers lie beside the compiled code (``ops/jit_files.py``), one small file per shape, processor and number of
+threads; where no folder
 can be written to, they last as long as the process. A damaged file counts as none.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numba
 import numpy as np
 from llvmlite import binding
 
@@ -42,8 +44,8 @@ def fastest(names: Sequence[str], run: Run, x_shape: Shape, kernel_shape: Shape,
     N counts as 1 or ``MANY``. ``options`` is what else makes the convolution: strides, padding and so on.
     """
     x_shape = (MANY if x_shape[0] >= MANY else 1, *x_shape[1:])
-    threads = os.environ.get("NUMBA_NUM_THREADS", os.cpu_count())
-    case = (*names, x_shape, kernel_shape, options, np.dtype(dtype).str, binding.get_host_cpu_name(), threads)
+    processor = binding.get_host_cpu_name(), numba.get_num_threads()
+    case = (*names, x_shape, kernel_shape, options, np.dtype(dtype).str, *processor)
     key = hashlib.sha256(repr(case).encode()).hexdigest()
     if key not in _known:
         _known[key] = _kept(key, names) or _keep(key, _measure(names, run, x_shape, kernel_shape, dtype))

@@ -54,23 +54,25 @@ def fingerprint(array: Array) -> tuple[Any, ...]:
 
 
 class Prepared:
-    """One prepared kernel, and the fingerprint of what it was made from. Copies start empty."""
+    """One prepared kernel, and the fingerprint of what it was made from. Copies start empty.
+
+    Several threads may ask at once: the two are one tuple, which is taken and put in one piece.
+    """
 
     def __init__(self) -> None:
-        self._made_from: tuple[Any, ...] | None = None
-        self._value: Array | None = None
+        self._held: tuple[tuple[Any, ...], Array | None] | None = None
 
     def of(self, kernel: Array, form: str, prepare: Callable[[], Array | None]) -> Array | None:
         """What ``prepare`` returns for this kernel; called only when the kernel or the ``form`` is another one."""
-        now = (form, *fingerprint(kernel))
-        if now != self._made_from:
-            self._value = None  # let go of the old one first
-            self._value, self._made_from = prepare(), now
-        return self._value
+        now, held = (form, *fingerprint(kernel)), self._held
+        if held is None or held[0] != now:
+            held = self._held = None  # let go of the old one first
+            held = self._held = now, prepare()
+        return held[1]
 
     def clear(self) -> None:
         """Let go of it, as training does: the next step changes the kernel."""
-        self._made_from = self._value = None
+        self._held = None
 
     def __deepcopy__(self, memo: Any) -> Prepared:
         return Prepared()

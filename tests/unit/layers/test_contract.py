@@ -69,6 +69,14 @@ def test_shapes_and_dtypes_are_as_promised(case: Case, dtype: type) -> None:
 
 
 @every_case
+def test_multiplications_are_counted_without_weights(case: Case) -> None:
+    new, built = case.layer(), case.built()
+    kernels = [array for name, array in built.params.items() if name.endswith("kernel")]
+    assert new.multiplications(case.shape) == built.multiplications(case.shape) >= sum(k.size for k in kernels)
+    assert new.params == {}
+
+
+@every_case
 def test_both_passes_are_pure_and_repeatable(case: Case) -> None:
     layer, x = case.built(), case.x()
     for context in contexts(layer):

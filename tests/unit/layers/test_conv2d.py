@@ -167,6 +167,11 @@ BAD_ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
     "algorithm": ({"algorithm": "fast"}, "algorithm to be one of auto, measured, loops, im2col"),
     "initializer": ({"kernel_initializer": "glorot"}, "Received: 'glorot'"),
     "name": ({"name": "a/b"}, "a layer name without '/'"),
+    "name empty": ({"name": ""}, "a layer name without '/'"),
+    "name of a folder": ({"name": ".."}, "no folder. Received: '..'."),
+    "name unseen": ({"name": "a\nb"}, r"one that can be seen and is no folder. Received: 'a\nb'."),
+    "use_bias": ({"use_bias": "no"}, "use_bias to be True or False. Received: 'no'."),
+    "trainable": ({"trainable": 1}, "trainable to be True or False. Received: 1."),
 }
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minicnn.errors import DtypeError, OptionError, ShapeError
+from minicnn.initializers import Constant
 from minicnn.layers import BatchNormalization, Context
 from minicnn.ops.batch_norm import batch_norm_backward, batch_norm_inference, batch_norm_training
 from minicnn.ops.column_sums import BLOCK
@@ -136,6 +137,19 @@ def test_momentum_is_the_weight_of_the_old_statistics(rng: np.random.Generator) 
     assert layer.next_state(layer.forward(x)[1]) == {}
 
 
+def test_each_array_starts_as_asked(rng: np.random.Generator) -> None:
+    layer = BatchNormalization(
+        beta_initializer=Constant(0.5),
+        gamma_initializer="zeros",
+        moving_mean_initializer=Constant(-1),
+        moving_variance_initializer=Constant(4),
+    )
+    layer.build((2,), rng)
+    found = {name: set(array.tolist()) for name, array in (layer.params | layer.state).items()}
+    assert found == {"gamma": {0.0}, "beta": {0.5}, "moving_mean": {-1.0}, "moving_variance": {4.0}}
+    assert BatchNormalization(**layer.config()).config() == layer.config()
+
+
 def test_a_frozen_layer_rests_in_training(rng: np.random.Generator) -> None:
     layer = BatchNormalization(trainable=False)
     layer.build((3,), rng, np.float64)
@@ -151,7 +165,7 @@ def test_errors() -> None:
         batch_norm_training(x, np.ones(3), one)
     with pytest.raises(DtypeError, match="beta and x of the same dtype"):
         batch_norm_training(x, one, one.astype(np.float32))
-    with pytest.raises(OptionError, match="epsilon > 0"):
+    with pytest.raises(OptionError, match="epsilon as a finite number > 0"):
         batch_norm_training(x, one, one, 0.0)
     with pytest.raises(ShapeError, match=r"variance of shape \(2,\)"):
         batch_norm_inference(x, one, one, one, np.ones(1))
@@ -159,7 +173,11 @@ def test_errors() -> None:
         batch_norm_training(np.ones(4), np.ones(1), np.ones(1))
     with pytest.raises(OptionError, match=r"'bn'.*axis -1 or 3"):
         BatchNormalization(axis=1, name="bn").output_shape((5, 5, 2))
-    with pytest.raises(OptionError, match="momentum between 0 and 1"):
-        BatchNormalization(momentum=1.5)
-    with pytest.raises(OptionError, match="epsilon > 0"):
-        BatchNormalization(epsilon=0)
+    for momentum in (1.5, "0.9", True, float("nan")):
+        with pytest.raises(OptionError, match="momentum as a finite number >= 0 and <= 1"):
+            BatchNormalization(momentum=momentum)  # type: ignore[arg-type]
+    for epsilon in (0, float("inf")):
+        with pytest.raises(OptionError, match="epsilon as a finite number > 0"):
+            BatchNormalization(epsilon=epsilon)
+    with pytest.raises(OptionError, match="center to be True or False"):
+        BatchNormalization(center="no")  # type: ignore[arg-type]

@@ -103,6 +103,8 @@ def test_what_is_refused() -> None:
         conv2d_transpose(x, kernel, strides=2, padding="same", output_padding=0)
     with pytest.raises(OptionError, match="either strides > 1 or dilation_rate > 1"):
         conv2d_transpose(x, kernel, strides=2, dilation_rate=2)
+    with pytest.raises(OptionError, match=r"'auto' or the name of an algorithm\. Received: 'measured'"):
+        conv2d_transpose(x, kernel, algorithm="measured")
     with pytest.raises(ShapeError, match="x with 2 channels"):
         conv2d_transpose(x[..., :1], kernel)
     with pytest.raises(ShapeError, match=r"bias of shape \(3,\)"):

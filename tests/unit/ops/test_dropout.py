@@ -80,7 +80,7 @@ def test_a_frozen_layer_still_drops() -> None:
 
 @pytest.mark.parametrize("rate", [-0.1, 1.1, math.nan, None, "half", True])
 def test_errors(rate: Any) -> None:
-    with pytest.raises(OptionError, match=r"rate as a share between 0 and 1.*Received"):
+    with pytest.raises(OptionError, match=r"rate as a finite number >= 0 and <= 1.*Received"):
         Dropout(rate)
     _, cache = dropout(np.ones((2, 3)), 0.5, np.random.default_rng(0))
     with pytest.raises(ShapeError, match="shape of y"):

@@ -42,7 +42,7 @@ def test_targets_that_are_none(target: object) -> None:
         Reshape(target)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("dims", [(0, 1, 2), (1, 1, 2), (1, 2, 4), 3])
+@pytest.mark.parametrize("dims", [(0, 1, 2), (1, 1, 2), (1, 2, 4), 3, (1, "2"), (True, 2)])
 def test_dims_that_are_none(dims: object) -> None:
     with pytest.raises(OptionError, match="dims with each of 1 to"):
         Permute(dims)  # type: ignore[arg-type]

@@ -122,6 +122,22 @@ def test_prepared_once_until_something_changes() -> None:
     assert prepare.times == 4
 
 
+def test_somebody_elses_preparation_in_between_does_not_mix_in() -> None:
+    """Another thread may ask for another form while this one prepares; each gets its own."""
+    kernel, prepared = np.zeros((1, 1, 1, 1), np.float32), Prepared()
+
+    def interrupted() -> Array:
+        theirs = prepared.of(kernel, "winograd", lambda: kernel + 2)
+        assert theirs is not None
+        assert theirs.item() == 2
+        return kernel + 1
+
+    ours = prepared.of(kernel, "direct", interrupted)
+    assert ours is not None
+    assert ours.item() == 1
+    assert prepared.of(kernel, "direct", Counted(kernel)) is ours  # the last one to finish is kept
+
+
 def test_the_old_kernel_is_gone_when_preparing_fails() -> None:
     def fail() -> Array:
         raise MemoryError
@@ -286,6 +302,6 @@ def test_training_lets_go_of_the_prepared_kernel() -> None:
     layer.build((5, 5, 2), np.random.default_rng(0))
     x = X[:, :5, :5]
     layer.forward(x, INFERENCE)
-    assert layer._prepared._value is not None
+    assert layer._prepared._held is not None
     layer.forward(x, Context(training=True))
-    assert layer._prepared._value is None
+    assert layer._prepared._held is None
