@@ -17,11 +17,11 @@ from detection.crop import CropSettings, as_input, standardise
 from detection.draw import draw_faces
 from detection.orl import OrlCrops, load_orl, orl_crops
 from detection.split import stratified_split
-from minicnn.augmentation import Augment
 from minicnn.data import Batches
 from minicnn.model import Model
 from minicnn.models import face_cnn
 from minicnn.optimizers import AdamW
+from minicnn.recognition.recipe import AUGMENT
 from minicnn.recognition.views import ZOOMS, views
 from minicnn.report.page import DemoPictures, Mistake
 from minicnn.report.pictures import Picture, picture
@@ -38,7 +38,6 @@ LEARNING_RATE = 0.001  # falls to 0 along a cosine
 WEIGHT_DECAY = 0.05
 LABEL_SMOOTHING = 0.1
 CROP = CropSettings(margin=0.3)  # with some hair and the chin: they tell people apart too
-AUGMENT = Augment(flip=True, shift=0.1, rotate=12, zoom=0.2, contrast=0.25)
 SHOWN = 8  # people in the report's galleries
 MOST_MISTAKES = 24  # shown as pictures; a network that learned has far fewer
 HEIGHT = 160  # of a picture in the report, in pixels

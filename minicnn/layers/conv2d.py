@@ -6,14 +6,13 @@ from typing import Any
 
 from minicnn import initializers
 from minicnn.errors import OptionError, explain
+from minicnn.initializers import Initializer
 from minicnn.layers.base import INFERENCE, Context, Layer, Params, Weight, require_named_padding, require_rank
 from minicnn.ops.conv2d import ALGORITHMS, MEASURED, Conv2DCache, check_groups, conv2d, conv2d_backward, resolve
 from minicnn.ops.conv2d.prepared import Prepared
 from minicnn.ops.depthwise_conv2d import depthwise_conv2d, depthwise_conv2d_backward
 from minicnn.options import flag
 from minicnn.shapes import Array, IntOrPair, Shape, Window, whole
-
-Initializer = str | initializers.Initializer
 
 
 class Convolution(Layer):
@@ -28,7 +27,7 @@ class Convolution(Layer):
         padding: str,
         dilation_rate: IntOrPair,
         use_bias: bool,
-        bias_initializer: Initializer,
+        bias_initializer: str | Initializer,
         algorithm: str,
         name: str | None,
         trainable: bool,
@@ -83,8 +82,8 @@ class Conv2D(Convolution):
         dilation_rate: IntOrPair = (1, 1),
         groups: int = 1,
         use_bias: bool = True,
-        kernel_initializer: Initializer = "glorot_uniform",
-        bias_initializer: Initializer = "zeros",
+        kernel_initializer: str | Initializer = "glorot_uniform",
+        bias_initializer: str | Initializer = "zeros",
         algorithm: str = "auto",
         *,
         name: str | None = None,
@@ -163,8 +162,8 @@ class DepthwiseConv2D(Convolution):
         depth_multiplier: int = 1,
         dilation_rate: IntOrPair = (1, 1),
         use_bias: bool = True,
-        depthwise_initializer: Initializer = "glorot_uniform",
-        bias_initializer: Initializer = "zeros",
+        depthwise_initializer: str | Initializer = "glorot_uniform",
+        bias_initializer: str | Initializer = "zeros",
         algorithm: str = "auto",
         *,
         name: str | None = None,

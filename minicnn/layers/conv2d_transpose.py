@@ -6,8 +6,9 @@ import math
 from typing import Any
 
 from minicnn import initializers
+from minicnn.initializers import Initializer
 from minicnn.layers.base import INFERENCE, Context, Params, Weight, require_rank
-from minicnn.layers.conv2d import Convolution, Initializer
+from minicnn.layers.conv2d import Convolution
 from minicnn.ops.conv2d import resolve
 from minicnn.ops.conv2d_transpose import (
     Conv2DTransposeCache,
@@ -36,8 +37,8 @@ class Conv2DTranspose(Convolution):
         output_padding: IntOrPair | None = None,
         dilation_rate: IntOrPair = (1, 1),
         use_bias: bool = True,
-        kernel_initializer: Initializer = "glorot_uniform",
-        bias_initializer: Initializer = "zeros",
+        kernel_initializer: str | Initializer = "glorot_uniform",
+        bias_initializer: str | Initializer = "zeros",
         algorithm: str = "auto",
         *,
         name: str | None = None,

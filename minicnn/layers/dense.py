@@ -6,12 +6,11 @@ from typing import Any
 
 from minicnn import initializers
 from minicnn.errors import ShapeError, explain
+from minicnn.initializers import Initializer
 from minicnn.layers.base import INFERENCE, Context, Gradients, Layer, Weight
 from minicnn.ops.dense import DenseCache, dense, dense_backward
 from minicnn.options import flag
 from minicnn.shapes import Array, Shape, whole
-
-Initializer = str | initializers.Initializer
 
 
 class Dense(Layer):
@@ -26,8 +25,8 @@ class Dense(Layer):
         self,
         units: int,
         use_bias: bool = True,
-        kernel_initializer: Initializer = "glorot_uniform",
-        bias_initializer: Initializer = "zeros",
+        kernel_initializer: str | Initializer = "glorot_uniform",
+        bias_initializer: str | Initializer = "zeros",
         *,
         name: str | None = None,
         trainable: bool = True,

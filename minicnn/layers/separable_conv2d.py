@@ -6,8 +6,9 @@ import math
 from typing import Any
 
 from minicnn import initializers
+from minicnn.initializers import Initializer
 from minicnn.layers.base import INFERENCE, Context, Params, Weight, require_rank
-from minicnn.layers.conv2d import Convolution, Initializer, require_equal_strides
+from minicnn.layers.conv2d import Convolution, require_equal_strides
 from minicnn.ops.conv2d import resolve
 from minicnn.ops.separable_conv2d import SeparableConv2DCache, separable_conv2d, separable_conv2d_backward
 from minicnn.shapes import Array, IntOrPair, Shape, whole
@@ -31,9 +32,9 @@ class SeparableConv2D(Convolution):
         dilation_rate: IntOrPair = (1, 1),
         depth_multiplier: int = 1,
         use_bias: bool = True,
-        depthwise_initializer: Initializer = "glorot_uniform",
-        pointwise_initializer: Initializer = "glorot_uniform",
-        bias_initializer: Initializer = "zeros",
+        depthwise_initializer: str | Initializer = "glorot_uniform",
+        pointwise_initializer: str | Initializer = "glorot_uniform",
+        bias_initializer: str | Initializer = "zeros",
         algorithm: str = "auto",
         *,
         name: str | None = None,

@@ -235,7 +235,7 @@ def open_terminal(monkeypatch: pytest.MonkeyPatch, columns: int = 200) -> Termin
 
 
 def test_in_a_terminal_a_bar_moves_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("rich")
+    pytest.importorskip("rich", reason="draws the bars")
     terminal = open_terminal(monkeypatch)
     train(ProgressBar(), [{"loss": 0.5}], steps=4)
     shown = terminal.getvalue()
@@ -248,7 +248,7 @@ def test_in_a_terminal_a_bar_moves_on_one_line(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_narrow_terminal_cuts_the_line_instead_of_wrapping_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("rich")
+    pytest.importorskip("rich", reason="draws the bars")
     terminal = open_terminal(monkeypatch, columns=40)
     train(ProgressBar(), [{"a_metric_with_a_long_name": 0.5, "another_metric": 1.0}])
     *moving, last = terminal.getvalue().split("\r")

@@ -221,7 +221,7 @@ def test_a_user_without_a_home(package: Path, run: Run, tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_one_warning_and_leaves_nothing_behind(package: Path, run: Run) -> None:
-    pytest.importorskip("resource")
+    pytest.importorskip("resource", reason="limits the size of files, which Windows cannot")
     full = """
 import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
