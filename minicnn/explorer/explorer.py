@@ -85,7 +85,5 @@ class Explorer:
         if self.beside.reference is None:
             return
         scene = self.scene(epoch)
-        back = scene.backward(target)
-        (output,) = scene.model.graph.outputs
         question = (self.number, epoch, scene.best if target is None else target)
-        self.beside.ask(question, scene.model, scene.photo.x, back.dvalues[output])
+        self.beside.ask(question, scene.model, scene.photo.x, scene.output_gradient(target))

@@ -1,6 +1,6 @@
 // The photograph with its face, the crop that the network is given, its scores; and the network as a strip of layers.
 
-import { has, isRecorded, path, picture } from "./data.js";
+import { get, has, isRecorded, path, picture } from "./data.js";
 import { change, look, watch } from "./look.js";
 import { $, count, h, number, roving, shape } from "./page.js";
 
@@ -71,7 +71,7 @@ export function showStrip(state) {
   watch(["direction", "target", "epoch"], draw);
   watch(["layer"], () => select(strip));
   select(strip);
-  return draw();
+  draw();
 }
 
 function card(layer) {
@@ -101,11 +101,26 @@ export function options() {
 }
 
 async function drawStrip(state) {
-  for (const item of $("strip").children) {
+  sayWhatIsShown(state);
+  const items = [...$("strip").children];
+  for (const item of items) item.classList.add("old"); // until its new picture is there
+  await computed(state);
+  for (const item of items) {
     const image = item.querySelector("img");
     const where = `${path("strips", look.direction, item.dataset.item)}.png`;
+    image.onload = image.onerror = () => item.classList.remove("old");
     if (has(where, options())) image.src = picture(where, options());
   }
+}
+
+/** When the pass that the maps are of has been computed. One request waits for it: pictures are asked for after that, or
+ * they would take all of the few requests that a browser lets wait. */
+async function computed(state) {
+  const isAtHand = isRecorded || (look.direction === "forward" && look.epoch === null);
+  if (!isAtHand) await get(path("values", look.direction, state.layers.at(-1).name, "0"), options()).catch(() => null); // said where it matters
+}
+
+function sayWhatIsShown(state) {
   const name = state.classes?.[look.target] ?? `class ${look.target}`;
   $("legend").replaceChildren(
     h("span", { class: "swatch negative" }), "negative",
