@@ -101,6 +101,24 @@ def test_from_the_face_to_the_arithmetic_of_one_number_of_conv2(
     shoot(page, "2-one-number-light")
 
 
+IN_SIGHT = """selector => {
+  const box = document.querySelector(selector)?.getBoundingClientRect();
+  return box && box.top >= document.querySelector('header').offsetHeight && box.bottom <= innerHeight;
+}"""
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_what_was_chosen_comes_into_sight(open_page: Any, address: str, width: int) -> None:
+    """A layer chosen at the lower edge of the window, and the arithmetic of a number."""
+    page = open_page(address, width=width)
+    page.evaluate("window.scrollTo(0, 0)")
+    choose(page, "conv2")
+    until(page, IN_SIGHT, "#strip")
+    until(page, IN_SIGHT, "#layer-title")
+    point(page, 0.5, 0.2, click=True)
+    until(page, IN_SIGHT, "#number .products" if width > 1000 else "#number-title")
+
+
 def test_a_pixel_is_answered_within_a_tenth_of_a_second(open_page: Any, address: str) -> None:
     page = open_page(address)
     choose(page, "conv3")

@@ -2,8 +2,9 @@
 
 import { get, has, path, picture } from "./data.js";
 import { change, look, watch } from "./look.js";
+import { numberShown } from "./number.js";
 import { options } from "./overview.js";
-import { $, count, fill, h, number, roving, shape, still } from "./page.js";
+import { $, bring, count, fill, h, number, roving, shape } from "./page.js";
 
 const PER_SHEET = 64;
 const ACROSS = 8;
@@ -170,11 +171,11 @@ function mapFigure(layer, map, answer) {
 
 let hovered = null;
 
-function open(at, byKey = false) {
+async function open(at, byKey = false) {
   change({ at });
-  const view = $("number-view");
-  view.scrollIntoView({ block: "nearest", behavior: still.matches ? "auto" : "smooth" });
-  if (byKey) view.focus({ preventScroll: true });
+  if (byKey) $("number-view").focus({ preventScroll: true });
+  await numberShown();
+  bring($("number-view"), "nearest"); // if there is room, the map stays in sight
 }
 
 function point() {

@@ -8,10 +8,18 @@ import { $, count, fill, h, matrix, number, roving, tint } from "./page.js";
 const MOST_BARS = 128;
 const MOST_LINES = 12;
 
+let filling = null;
+
 export function watchNumber() {
-  const show = () => look.at && fill($("number"), explained);
+  const show = () => (filling = look.at && fill($("number"), explained));
   watch(["at", "map", "layer", "direction", "target", "epoch"], show);
   return show();
+}
+
+/** When the number that was just chosen has been taken apart, and stands on the page. */
+export async function numberShown() {
+  await null; // first whoever watches the choice gets his turn
+  await filling;
 }
 
 async function explained() {

@@ -2,7 +2,7 @@
 
 import { get, has, isRecorded, path, picture } from "./data.js";
 import { change, look, watch } from "./look.js";
-import { $, count, h, number, roving, shape } from "./page.js";
+import { $, bring, count, h, number, roving, shape } from "./page.js";
 
 const TOP = 5; // scores that are shown
 
@@ -75,8 +75,12 @@ export function showStrip(state) {
 }
 
 function card(layer) {
+  const choose = () => {
+    change({ layer: layer.name, map: 0, at: null });
+    if ($("layer").getBoundingClientRect().top > 0.6 * innerHeight) bring($("strip"), "start"); // or nothing seems to happen
+  };
   return h("button", { type: "button", class: "card", role: "option", "data-item": layer.name, tabindex: "-1",
-    onclick: () => change({ layer: layer.name, map: 0, at: null }) },
+    title: `${layer.kind} ${layer.name}`, onclick: choose },
     h("span", { class: "kind" }, layer.kind),
     h("span", { class: "name" }, layer.name),
     h("span", { class: "maps" }, h("img", { alt: "", loading: "lazy", class: layer.planes.vector ? "vector" : null })),
