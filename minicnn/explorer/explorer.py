@@ -22,13 +22,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Subject:
-    """The network that is explored: what its classes are called, and a sentence about it ("its weights are random")."""
+    """The network that is explored: what its classes are called, and a sentence about it ("its weights are random").
+
+    ``embeds``: its outputs are the numbers of an embedding, not scores of classes.
+    """
 
     model: Model
     classes: tuple[str, ...] = ()
     note: str = ""
+    embeds: bool = False
 
     def class_name(self, number: int) -> str:
+        if self.embeds:
+            return f"number {number}"
         return self.classes[number] if number < len(self.classes) else f"class {number}"
 
 

@@ -117,6 +117,13 @@ def test_what_was_chosen_comes_into_sight(open_page: Any, address: str, width: i
     until(page, IN_SIGHT, "#layer-title")
     point(page, 0.5, 0.2, click=True)
     until(page, IN_SIGHT, "#number .products" if width > 1000 else "#number-title")
+    page.wait_for_timeout(700)  # until it has stopped moving
+    title = page.locator("#number-title")
+    before, button = title.bounding_box()["y"], page.locator("#direction input[value=backward]").bounding_box()
+    page.mouse.click(button["x"] + button["width"] / 2, button["y"] + button["height"] / 2)  # check() would scroll
+    until(page, "() => document.getElementById('number-title').textContent.includes('d conv2')")
+    settle(page)
+    assert title.bounding_box()["y"] == pytest.approx(before, abs=60)  # the same number's gradient, in the same place
 
 
 def test_a_pixel_is_answered_within_a_tenth_of_a_second(open_page: Any, address: str) -> None:

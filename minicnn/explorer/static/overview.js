@@ -55,9 +55,14 @@ function scoresFigure(state) {
         h("span", { class: "name" }, row.name), h("span", { class: "value" }, value), bar));
   });
   const hint = isRecorded ? "" : " Choose one to see, backward, what speaks for and against it.";
+  const what = {
+    probability: `Probabilities of ${count(scores.of)} classes.`,
+    score: `Scores of ${count(scores.of)} classes.`,
+    embedding: `The largest of the ${count(scores.of)} numbers that stand for this face, its embedding.`,
+  }[scores.kind];
   return h("figure", { class: "scores" },
     h("ol", {}, rows),
-    h("figcaption", {}, `${scores.kind === "probability" ? "Probabilities" : "Scores"} of ${count(scores.of)} classes.${hint}`));
+    h("figcaption", {}, what, hint));
 }
 
 export function showStrip(state) {
@@ -125,7 +130,7 @@ async function computed(state) {
 }
 
 function sayWhatIsShown(state) {
-  const name = state.classes?.[look.target] ?? `class ${look.target}`;
+  const name = state.scores.top.find((row) => row.class === look.target)?.name ?? `class ${look.target}`;
   $("legend").replaceChildren(
     h("span", { class: "swatch negative" }), "negative",
     h("span", { class: "swatch zero" }), "zero",
