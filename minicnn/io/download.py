@@ -154,6 +154,8 @@ def _reason(requests: Any, error: Exception, url: str) -> str:
         return f"the certificate of {host} cannot be checked"
     if isinstance(error, requests.Timeout):
         return f"{host} does not answer"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return f"the connection to {host} broke"
     if isinstance(error, requests.ConnectionError):
         return f"no connection to {host} (is there a network?)"
     return f"{error}"[:300]
