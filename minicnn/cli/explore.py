@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +12,8 @@ import typer
 from minicnn.cli import console
 from minicnn.cli.options import RunDetector, RunLandmarks, Upsample
 from minicnn.errors import OptionError, explain, missing
+
+OPENING = "Opening the network and finding the face (the first time, code is compiled: minicnn warmup)"
 
 
 def explore(
@@ -52,24 +56,30 @@ def explore(
         photo, subject = Path(subject), None
     if export is not None and export.suffix.lower() not in (".html", ".htm"):
         raise OptionError(explain("--export with a name that ends in .html", f"'{export}'"))
-    with console.working("Opening the network and finding the face (the first time, code is compiled: minicnn warmup)"):
-        looking = steps.prepare_looking(subject or "face-cnn", weights, detector, upsample, landmarks)
-        explorer = Explorer(
-            looking.subject,
-            looking.first(photo),
-            looking.read,
-            beside=steps.keras_beside(keras),
-            replay=looking.replay,
-        )
-    if export is not None:
-        _export(explorer, export, depth, layers)
-        return
+    with _listen(port) if export is None else nullcontext() as listening:  # first: what it refuses is said at once
+        with console.working(OPENING):
+            looking = steps.prepare_looking(subject or "face-cnn", weights, detector, upsample, landmarks)
+            explorer = Explorer(
+                looking.subject,
+                looking.first(photo),
+                looking.read,
+                beside=steps.keras_beside(keras),
+                replay=looking.replay,
+            )
+        if export is not None:
+            _export(explorer, export, depth, layers)
+        elif listening is not None:
+            from minicnn.explorer.serving import serve
+
+            serve(explorer, listening, browser=browser, say=console.say)
+
+
+def _listen(port: int | None) -> socket.socket:
     try:
-        from minicnn.explorer.serving import listen, serve
+        from minicnn.explorer.serving import listen
     except ImportError as error:
         raise missing(error.name or "starlette", "explore", "The explorer's page") from None
-    listening = listen(port)
-    serve(explorer, listening, browser=browser, say=console.say)
+    return listen(port)
 
 
 def _export(explorer: object, path: Path, depth: int, layers: str) -> None:

@@ -107,7 +107,7 @@ def _run(run: Run, detector: str | None, upsample: int, landmarks: Path | None) 
     classes = config.people if config.objective == "softmax" else ()
     known = f"Trained on {len(config.people)} people by {config.backend}."
     return Looking(
-        Subject(run.model(), classes, known),
+        Subject(run.model(), classes, known, embeds=config.objective == "triplet"),
         crop_settings(config.crop, config.input_shape),
         chosen_detector(config, detector, upsample, None),
         lambda crop: standardise(as_input([crop])),

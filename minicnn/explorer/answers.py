@@ -30,6 +30,11 @@ Answer = bytes | dict[str, Any]
 
 LIVELIEST = 4  # maps of a layer that stand for it in the strip
 TOP = 10  # classes whose scores are sent
+GRADIENT_OF = {
+    "probability": "the loss, were CLASS the right answer,",
+    "score": "the score of CLASS",
+    "embedding": "CLASS of the embedding",
+}
 
 
 # -- the whole ---------------------------------------------------------------------------------------------------------
@@ -41,15 +46,14 @@ def state(explorer: Explorer) -> Answer:
     scores = scene.scores
     top = np.argsort(-scores, kind="stable")[:TOP]
     named = [{"class": int(k), "name": subject.class_name(int(k)), "score": float(scores[k])} for k in top]
-    kind = "probability" if scene.ends_in_softmax else "score"
+    kind = "probability" if scene.ends_in_softmax else "embedding" if subject.embeds else "score"
     return {
         "number": explorer.number,
         "model": {"name": subject.model.name, "parameters": subject.model.parameter_count, "note": subject.note},
         "photo": scene.photo.to_dict(),
-        "classes": list(subject.classes),
         "scores": {"kind": kind, "of": scores.size, "top": named},
         "target": scene.best,
-        "gradient_of": "the loss, were CLASS the right answer," if scene.ends_in_softmax else "the score of CLASS",
+        "gradient_of": GRADIENT_OF[kind],
         "layers": describe_layers(scene),
         "kernels": list(playground.KERNELS),
         "training": explorer.replay.to_dict(),

@@ -23,13 +23,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Subject:
-    """The network that is explored: what its classes are called, and a sentence about it ("its weights are random")."""
+    """The network that is explored: what its classes are called, and a sentence about it ("its weights are random").
+
+    ``embeds``: its outputs are the numbers of an embedding, not scores of classes.
+    """
 
     model: Model
     classes: tuple[str, ...] = ()
     note: str = ""
+    embeds: bool = False
 
     def class_name(self, number: int) -> str:
+        if self.embeds:
+            return f"number {number}"
         return self.classes[number] if number < len(self.classes) else f"class {number}"
 
 
@@ -88,7 +94,5 @@ class Explorer:
         if self.beside.reference is None:
             return
         scene = self.scene(epoch)
-        back = scene.backward(target)
-        (output,) = scene.model.graph.outputs
         question = (self.number, epoch, scene.best if target is None else target)
-        self.beside.ask(question, scene.model, scene.photo.x, back.dvalues[output])
+        self.beside.ask(question, scene.model, scene.photo.x, scene.output_gradient(target))

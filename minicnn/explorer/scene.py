@@ -76,14 +76,23 @@ class Scene:
     def backward(self, target: int | None = None) -> Trace:
         """The trace with all gradients for the class ``target``; the best one's unless told otherwise."""
         target = self.best if target is None else target
-        if not 0 <= target < self.scores.size:
-            raise OptionError(explain(f"a class from 0 to {self.scores.size - 1}", str(target)))
         if self._backward is None or self._backward[0] != target:
-            output: Any = self.forward.output
-            asked = one_hot(output, [int(i) for i in np.unravel_index(target, output.shape[1:])])
+            asked = self._asked(target)
             found = self.forward.backward_from(asked, LOSS) if self.ends_in_softmax else self.forward.backward(asked)
             self._backward = target, found
         return self._backward[1]
+
+    def output_gradient(self, target: int | None = None) -> Array:
+        """The gradient of the output with which ``backward`` starts; that pass itself is not computed for it."""
+        asked = self._asked(self.best if target is None else target)
+        return self.forward.loss_step(asked, LOSS)[1] if self.ends_in_softmax else asked
+
+    def _asked(self, target: int) -> Array:
+        """1 for the class ``target``, 0 for all others, shaped like the output. Raises OptionError."""
+        if not 0 <= target < self.scores.size:
+            raise OptionError(explain(f"a class from 0 to {self.scores.size - 1}", str(target)))
+        output: Any = self.forward.output
+        return one_hot(output, [int(i) for i in np.unravel_index(target, output.shape[1:])])
 
     def explain(self, direction: str, name: str, index: tuple[int, ...], target: int | None = None) -> Explanation:
         """How one number came about. Raises OptionError, for an input too: it is given."""

@@ -26,6 +26,7 @@ from minicnn.errors import ImageError, MinicnnError, OptionError, explain
 from minicnn.explorer.answers import ROUTES, Answer
 from minicnn.explorer.explorer import Explorer
 from minicnn.explorer.static_files import STATIC
+from minicnn.ops import jit_cache
 from minicnn.report.text import strict
 
 MAX_UPLOAD = 32 * 2**20  # bytes; a photograph of 50 megapixels from a camera is smaller
@@ -41,6 +42,7 @@ def application(explorer: Explorer) -> Starlette:
         routes=[
             *answers,
             Route("/photo", functools.partial(_upload, explorer), methods=["POST"]),
+            Route("/compiled", _compiled),
             Mount("/", _PageFiles(directory=STATIC, html=True)),
         ],
         exception_handlers={MinicnnError: _refused, HTTPException: _http_error, Exception: _bug},
@@ -87,6 +89,14 @@ async def _upload(explorer: Explorer, request: Request) -> Response:
             raise _too_large(name)
     await run_in_threadpool(explorer.look_at, bytes(data), name)
     return JSONResponse({"photo": explorer.number}, headers=LIVE)
+
+
+async def _compiled(request: Request) -> Response:
+    """How many functions this process has compiled so far: whoever waits for an answer can see whether that is why.
+
+    Answers while another request computes, so it is not one of ``ROUTES``.
+    """
+    return JSONResponse({"functions": jit_cache.counts["compiled"]}, headers=LIVE)
 
 
 def _too_large(name: str) -> ImageError:

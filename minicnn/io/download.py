@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
+from urllib.parse import urlsplit
 
 from minicnn.errors import LoadError, OptionError, explain, missing
 from minicnn.io.checks import CHUNK
@@ -88,7 +89,7 @@ def fetch(wanted: Published, folder: str | Path | None = None, progress: Progres
     try:
         _download(requests, wanted.url, part, progress)
     except requests.RequestException as error:
-        _give_up(wanted, target, f"{type(error).__name__}: {error}"[:300])
+        _give_up(wanted, target, _reason(requests, error, wanted.url))
     if _checksum(part) != wanted.sha256:
         part.unlink()
         _give_up(wanted, target, "what came is not what was published, and was removed")
@@ -135,7 +136,7 @@ def _receive(
     file.flush()
     os.fsync(file.fileno())
     if total is not None and there < total:
-        raise requests.ConnectionError(f"the connection broke after {there} of {total} bytes")
+        raise requests.RequestException(f"the connection broke after {there} of {total} bytes")
 
 
 def _checksum(path: Path) -> str:
@@ -144,6 +145,20 @@ def _checksum(path: Path) -> str:
         while piece := file.read(CHUNK):
             digest.update(piece)
     return digest.hexdigest()
+
+
+def _reason(requests: Any, error: Exception, url: str) -> str:
+    """What went wrong, in a few words. A failed connection's own are a chain of urllib3's objects."""
+    host = urlsplit(url).hostname
+    if isinstance(error, requests.exceptions.SSLError):
+        return f"the certificate of {host} cannot be checked"
+    if isinstance(error, requests.Timeout):
+        return f"{host} does not answer"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return f"the connection to {host} broke"
+    if isinstance(error, requests.ConnectionError):
+        return f"no connection to {host} (is there a network?)"
+    return f"{error}"[:300]
 
 
 def _give_up(wanted: Published, target: Path, reason: str) -> NoReturn:

@@ -112,12 +112,19 @@ class Trace:
 
     def backward_from(self, targets: Array, loss: str | Loss) -> Trace:
         """This trace with all gradients of ``loss`` (an instance or Keras's name) of the output for ``targets``."""
+        step, dy = self.loss_step(targets, loss)
+        return dataclasses.replace(self.backward(dy), loss=step)
+
+    def loss_step(self, targets: Array, loss: str | Loss) -> tuple[LossStep, Array]:
+        """The ``loss`` of the output for ``targets``, and its gradient: where ``backward_from`` starts.
+
+        Raises OptionError for a network of several outputs.
+        """
         chosen, output = losses.get(loss), self.output
         if isinstance(output, list):
             raise OptionError(explain("one output to take the loss of", f"{len(output)}"))
         value, cache = chosen.forward(targets, output)
-        after = self.backward(chosen.backward(cache))
-        return dataclasses.replace(after, loss=LossStep(chosen, np.asarray(targets), value))
+        return LossStep(chosen, np.asarray(targets), value), chosen.backward(cache)
 
     def require_gradients(self) -> None:
         if not self.dvalues:

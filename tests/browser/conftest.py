@@ -76,7 +76,8 @@ def explorer(run_folder: Path) -> Explorer:
     made = Explorer(
         looking.subject, looking.first(None), looking.read, beside=keras_beside(True), replay=looking.replay
     )
-    made.ask_beside(None, None)  # both passes and the timing, once: on a fresh machine their code is compiled now
+    made.ask_beside(None, None)
+    made.scene().backward()  # both passes and the timing, once: on a fresh machine their code is compiled now
     answers.costs(made)
     made.beside.wait()
     return made

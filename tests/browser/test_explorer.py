@@ -17,7 +17,8 @@ from detection.images import write_image
 from detection.orl import load_orl
 from minicnn.explorer.explorer import Explorer
 from minicnn.explorer.export import export_page
-from tests.browser.conftest import shoot, until
+from minicnn.ops import jit_cache
+from tests.browser.conftest import SCREENSHOTS, shoot, until
 
 FIRST_VIEW, HOVER = 2.0, 0.1  # seconds
 
@@ -100,6 +101,31 @@ def test_from_the_face_to_the_arithmetic_of_one_number_of_conv2(
     shoot(page, "2-one-number-light")
 
 
+IN_SIGHT = """selector => {
+  const box = document.querySelector(selector)?.getBoundingClientRect();
+  return box && box.top >= document.querySelector('header').offsetHeight && box.bottom <= innerHeight;
+}"""
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_what_was_chosen_comes_into_sight(open_page: Any, address: str, width: int) -> None:
+    """A layer chosen at the lower edge of the window, and the arithmetic of a number."""
+    page = open_page(address, width=width)
+    page.evaluate("window.scrollTo(0, 0)")
+    choose(page, "conv2")
+    until(page, IN_SIGHT, "#strip")
+    until(page, IN_SIGHT, "#layer-title")
+    point(page, 0.5, 0.2, click=True)
+    until(page, IN_SIGHT, "#number .products" if width > 1000 else "#number-title")
+    page.wait_for_timeout(700)  # until it has stopped moving
+    title = page.locator("#number-title")
+    before, button = title.bounding_box()["y"], page.locator("#direction input[value=backward]").bounding_box()
+    page.mouse.click(button["x"] + button["width"] / 2, button["y"] + button["height"] / 2)  # check() would scroll
+    until(page, "() => document.getElementById('number-title').textContent.includes('d conv2')")
+    settle(page)
+    assert title.bounding_box()["y"] == pytest.approx(before, abs=60)  # the same number's gradient, in the same place
+
+
 def test_a_pixel_is_answered_within_a_tenth_of_a_second(open_page: Any, address: str) -> None:
     page = open_page(address)
     choose(page, "conv3")
@@ -155,6 +181,44 @@ def test_backward_from_another_person(open_page: Any, address: str, explorer: Ex
     expected = explorer.scene().values("backward", "conv2", 2)[30, 15, 0]
     assert the_number(page) == pytest.approx(expected, rel=1e-5, abs=1e-12)
     shoot(page, "5-backward-dark")
+
+
+# -- while it takes long -----------------------------------------------------------------------------------------------
+
+
+def test_who_waits_is_told_for_what(
+    open_page: Any, address: str, explorer: Explorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = open_page(address)
+    choose(page, "conv2")
+    told = page.locator("#waiting")
+    with explorer.lock:  # as if the pass back took long
+        page.locator("#direction input[value=backward]").check(force=True)
+        page.wait_for_selector("#waiting:not([hidden]) >> text=Computing")
+        assert page.locator("#strip .card.old").count() > 5  # the maps of the pass forward are no gradients
+        monkeypatch.setitem(jit_cache.counts, "compiled", jit_cache.counts["compiled"] + 1)
+        page.wait_for_selector("#waiting >> text=Compiling")
+        assert re.search(r"[2-9] s$", told.inner_text())
+        page.screenshot(path=SCREENSHOTS / "14-waiting-light.png")
+    settle(page)
+    assert told.is_hidden()
+    until(page, "() => [...document.querySelectorAll('.card.old img')].every((image) => !image.complete)")
+
+
+def test_waiting_for_keras_leaves_the_rest_alone(
+    open_page: Any, address: str, explorer: Explorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([{"status": "working", "message": "Keras is computing …"}] * 2)
+    ready = {"status": "ready", "value": 0.5}
+    monkeypatch.setattr(explorer.beside, "number", lambda *place: next(answers, ready))
+    page = open_page(address)
+    choose(page, "conv2")
+    point(page, 0.5, 0.4, click=True)
+    page.wait_for_selector("#number .value >> text=Keras is computing")
+    bar = page.locator("#number .channel").nth(3)
+    bar.click()
+    page.wait_for_selector("#number .value output >> text=0.5000000")
+    assert bar.get_attribute("aria-selected") == "true"
 
 
 # -- how it is computed ------------------------------------------------------------------------------------------------

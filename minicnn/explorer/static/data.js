@@ -1,6 +1,8 @@
 // Where answers come from: the explorer's server, or, in an exported page, what was written into it.
 // Addresses are those of minicnn/explorer/answers.py.
 
+import { waitFor } from "./waiting.js";
+
 const embedded = document.getElementById("recorded");
 const recorded = embedded ? JSON.parse(embedded.textContent) : null;
 
@@ -31,7 +33,7 @@ export async function get(where, options = {}) {
   }
   let response;
   try {
-    response = await fetch(key);
+    response = await waitFor(fetch(key));
   } catch {
     throw new Error("The explorer does not answer any more. Start it again: minicnn explore");
   }
@@ -50,7 +52,7 @@ export function has(where, options = {}) {
 
 export async function send(file) {
   const headers = { "Content-Type": "application/octet-stream", "X-Name": encodeURIComponent(file.name) };
-  return checked(await fetch("photo", { method: "POST", body: file, headers }));
+  return checked(await waitFor(fetch("photo", { method: "POST", body: file, headers })));
 }
 
 async function checked(response) {

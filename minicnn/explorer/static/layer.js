@@ -2,13 +2,15 @@
 
 import { get, has, path, picture } from "./data.js";
 import { change, look, watch } from "./look.js";
+import { numberShown } from "./number.js";
 import { options } from "./overview.js";
-import { $, count, fill, h, number, roving, shape, still } from "./page.js";
+import { $, bring, count, fill, h, number, roving, shape } from "./page.js";
 
 const PER_SHEET = 64;
 const ACROSS = 8;
 
 let shown = null; // the layer's description, the open map's numbers and its kernel
+let panels = {}; // for which layer and epoch they were asked for, and when they are there
 
 export function watchLayer(state) {
   watch(["layer", "direction", "target", "epoch"], () => showLayer(state));
@@ -25,7 +27,17 @@ async function showLayer(state) {
   const layer = layerOf(state, look.layer);
   $("layer-title").textContent = layer.name;
   $("layer-lead").textContent = sentence(layer);
-  await fill($("layer"), async () => {
+  const asked = `${layer.name} ${look.epoch}`;
+  if (panels.asked !== asked) panels = { asked, there: makePanels(layer) }; // or they stay, and the page does not jump
+  await panels.there;
+  if (shown?.layer === layer) {
+    showSheet();
+    await showMap(state);
+  } else if (panels.asked === asked) panels = {}; // it failed, and may be tried again
+}
+
+function makePanels(layer) {
+  return fill($("layer"), async () => {
     const about = await get(path("layers", layer.name), { epoch: look.epoch });
     shown = { layer, about };
     return [
@@ -34,10 +46,6 @@ async function showLayer(state) {
       h("div", { class: "below-panel" }, h("div", { id: "below" }), h("div", { id: "on-face" })),
     ];
   });
-  if (shown?.layer === layer) {
-    showSheet();
-    await showMap(state);
-  }
 }
 
 function sentence(layer) {
@@ -170,11 +178,11 @@ function mapFigure(layer, map, answer) {
 
 let hovered = null;
 
-function open(at, byKey = false) {
+async function open(at, byKey = false) {
   change({ at });
-  const view = $("number-view");
-  view.scrollIntoView({ block: "nearest", behavior: still.matches ? "auto" : "smooth" });
-  if (byKey) view.focus({ preventScroll: true });
+  if (byKey) $("number-view").focus({ preventScroll: true });
+  await numberShown();
+  bring($("number-view"), "nearest"); // if there is room, the map stays in sight
 }
 
 function point() {
@@ -254,7 +262,7 @@ function showBelow(state) {
     $("below").replaceChildren(h("figure", {},
       h("div", { class: "frame", style: { "aspect-ratio": `${columns} / ${rows}` } }, image,
         h("svg", { viewBox: `0 0 ${columns} ${rows}`, preserveAspectRatio: "none", "aria-hidden": "true" }, h("g", { class: "taps" }), h("g", { class: "window" }))),
-      h("figcaption", {}, label, kernel ? ` of ${channels}; the kernel slides over all of them.` : ".")));
+      h("figcaption", {}, label, kernel ? ` of ${kernel.taps.length}; the kernel slides over all of them.` : ".")));
   };
   draw();
 }

@@ -22,7 +22,7 @@ async function begin() {
   showPhoto(state);
   watch(["target"], () => showPhoto(state));
   directions();
-  await showStrip(state);
+  showStrip(state);
   await watchLayer(state);
   await Promise.allSettled([watchNumber(), watchWays(state), showPlay(state)]);
   showCosts();

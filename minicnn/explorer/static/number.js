@@ -8,18 +8,28 @@ import { $, count, fill, h, matrix, number, roving, tint } from "./page.js";
 const MOST_BARS = 128;
 const MOST_LINES = 12;
 
+let filling = null;
+
 export function watchNumber() {
-  const show = () => look.at && fill($("number"), explained);
+  const show = () => (filling = look.at && fill($("number"), explained));
   watch(["at", "map", "layer", "direction", "target", "epoch"], show);
   return show();
 }
 
+/** When the number that was just chosen has been taken apart, and stands on the page. */
+export async function numberShown() {
+  await null; // first whoever watches the choice gets his turn
+  await filling;
+}
+
 async function explained() {
   const where = path("numbers", look.direction, look.layer, String(look.map), ...look.at.map(String));
-  const found = await get(where, options());
+  const given = options();
+  const ask = () => get(where, given);
+  const found = await ask();
   $("number-title").textContent = `One number: ${found.name}[${found.index.slice(1).join(", ")}]`;
   return [
-    h("div", { class: "result" }, ours(found), keras(found)),
+    h("div", { class: "result" }, ours(found), keras(found, ask)),
     h("p", { class: "formula" }, h("code", {}, found.formula)),
     ...found.groups.map((group) => terms(group, found)),
     ledger(found),
@@ -30,14 +40,18 @@ function ours(found) {
   return h("div", { class: "value" }, h("span", { class: "who" }, "minicnn"), h("output", {}, number(found.value, 7)));
 }
 
-function keras(found) {
+/** Keras's number. While Keras is computing, `ask` asks again, and the rest of the page stays as it is. */
+function keras(found, ask) {
   const box = h("div", { class: "value" }, h("span", { class: "who" }, "Keras"));
   const answer = found.keras;
   if (answer.status === "ready") {
     box.append(h("output", {}, number(answer.value, 7)), h("span", { class: "apart" }, apart(found.value, answer.value)));
-  } else {
-    box.append(h("span", { class: "apart" }, answer.message));
-    if (answer.status === "working" && !isRecorded) setTimeout(() => box.isConnected && fill($("number"), explained), 1500);
+  } else box.append(h("span", { class: "apart" }, answer.message));
+  if (answer.status === "working" && !isRecorded) {
+    setTimeout(async () => {
+      const later = box.isConnected && (await ask().catch(() => null));
+      if (later && box.isConnected) box.replaceWith(keras(later, ask));
+    }, 1500);
   }
   return box;
 }

@@ -1,8 +1,8 @@
 // The photograph with its face, the crop that the network is given, its scores; and the network as a strip of layers.
 
-import { has, isRecorded, path, picture } from "./data.js";
+import { get, has, isRecorded, path, picture } from "./data.js";
 import { change, look, watch } from "./look.js";
-import { $, count, h, number, roving, shape } from "./page.js";
+import { $, bring, count, h, number, roving, shape } from "./page.js";
 
 const TOP = 5; // scores that are shown
 
@@ -55,9 +55,14 @@ function scoresFigure(state) {
         h("span", { class: "name" }, row.name), h("span", { class: "value" }, value), bar));
   });
   const hint = isRecorded ? "" : " Choose one to see, backward, what speaks for and against it.";
+  const what = {
+    probability: `Probabilities of ${count(scores.of)} classes.`,
+    score: `Scores of ${count(scores.of)} classes.`,
+    embedding: `The largest of the ${count(scores.of)} numbers that stand for this face, its embedding.`,
+  }[scores.kind];
   return h("figure", { class: "scores" },
     h("ol", {}, rows),
-    h("figcaption", {}, `${scores.kind === "probability" ? "Probabilities" : "Scores"} of ${count(scores.of)} classes.${hint}`));
+    h("figcaption", {}, what, hint));
 }
 
 export function showStrip(state) {
@@ -71,12 +76,16 @@ export function showStrip(state) {
   watch(["direction", "target", "epoch"], draw);
   watch(["layer"], () => select(strip));
   select(strip);
-  return draw();
+  draw();
 }
 
 function card(layer) {
+  const choose = () => {
+    change({ layer: layer.name, map: 0, at: null });
+    if ($("layer").getBoundingClientRect().top > 0.6 * innerHeight) bring($("strip"), "start"); // or nothing seems to happen
+  };
   return h("button", { type: "button", class: "card", role: "option", "data-item": layer.name, tabindex: "-1",
-    onclick: () => change({ layer: layer.name, map: 0, at: null }) },
+    title: `${layer.kind} ${layer.name}`, onclick: choose },
     h("span", { class: "kind" }, layer.kind),
     h("span", { class: "name" }, layer.name),
     h("span", { class: "maps" }, h("img", { alt: "", loading: "lazy", class: layer.planes.vector ? "vector" : null })),
@@ -101,12 +110,27 @@ export function options() {
 }
 
 async function drawStrip(state) {
-  for (const item of $("strip").children) {
+  sayWhatIsShown(state);
+  const items = [...$("strip").children];
+  for (const item of items) item.classList.add("old"); // until its new picture is there
+  await computed(state);
+  for (const item of items) {
     const image = item.querySelector("img");
     const where = `${path("strips", look.direction, item.dataset.item)}.png`;
+    image.onload = image.onerror = () => item.classList.remove("old");
     if (has(where, options())) image.src = picture(where, options());
   }
-  const name = state.classes?.[look.target] ?? `class ${look.target}`;
+}
+
+/** When the pass that the maps are of has been computed. One request waits for it: pictures are asked for after that, or
+ * they would take all of the few requests that a browser lets wait. */
+async function computed(state) {
+  const isAtHand = isRecorded || (look.direction === "forward" && look.epoch === null);
+  if (!isAtHand) await get(path("values", look.direction, state.layers.at(-1).name, "0"), options()).catch(() => null); // said where it matters
+}
+
+function sayWhatIsShown(state) {
+  const name = state.scores.top.find((row) => row.class === look.target)?.name ?? `class ${look.target}`;
   $("legend").replaceChildren(
     h("span", { class: "swatch negative" }), "negative",
     h("span", { class: "swatch zero" }), "zero",

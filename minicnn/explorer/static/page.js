@@ -115,4 +115,9 @@ export function roving(container, items, { across = () => 1, choose }) {
   });
 }
 
+/** Scroll until `element` is in sight; its `edge`: "start" at the top of the window, "nearest" no further than needed. */
+export function bring(element, edge) {
+  element.scrollIntoView({ block: edge, behavior: still.matches ? "auto" : "smooth" });
+}
+
 export const still = matchMedia("(prefers-reduced-motion: reduce)");

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -107,15 +108,22 @@ def test_what_cannot_be_explored_is_refused(
     assert not served
 
 
-def test_a_port_in_use_is_refused_and_another_is_found(files: Path, served: list[Any]) -> None:
+def test_a_port_in_use_is_refused_before_anything_is_opened(served: list[Any]) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        message = refused(run("explore", files / "small.npz", files / "face.png", "--no-keras", "--port", port))
+        message = refused(run("explore", "missing.npz", "missing.jpg", "--port", port))
     assert f"port {port}" in message
     assert "in use" in message
     assert not served
+
+
+def test_without_a_server_it_says_what_to_install_before_anything_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "minicnn.explorer.serving")
+    monkeypatch.delattr("minicnn.explorer.serving")
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert "pip install 'minicnn[explore]'" in refused(run("explore", "missing.npz", "missing.jpg"))
 
 
 def test_the_first_look_needs_no_photograph() -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minicnn.cli.explore_steps import Looking
+from minicnn.cli.explore_steps import Looking, prepare_looking
 from minicnn.errors import LoadError, OptionError
+from minicnn.explorer import answers
 from minicnn.explorer.explorer import Explorer, Subject
 from minicnn.explorer.photo import Photo
 from minicnn.explorer.replay import Replay
@@ -30,6 +31,20 @@ def run(tmp_path: Path) -> Run:
         keeper.on_train_begin() if epoch == 0 else keeper.on_epoch_end(epoch - 1)
     write_weights(run, network)
     return Run.open(run.folder)
+
+
+def test_an_embedding_is_not_taken_for_scores_of_classes(tmp_path: Path, face: Photo) -> None:
+    config = RunConfig("small", INPUT, tuple("abcde"), "minicnn", "triplet", "flatten", 0)
+    run = Run.create(tmp_path / "run", config)
+    write_weights(run, small_network(softmax=False))
+    looking = prepare_looking(str(run.folder), None, None, 0, None)
+    state = answers.state(Explorer(looking.subject, face, looking.read))
+    assert isinstance(state, dict)
+    assert state["scores"]["kind"] == "embedding"
+    assert state["gradient_of"] == "CLASS of the embedding"
+    assert [row["name"] for row in state["scores"]["top"]] == [
+        f"number {row['class']}" for row in state["scores"]["top"]
+    ]
 
 
 def test_every_second_epoch_is_kept_and_the_beginning(run: Run) -> None:

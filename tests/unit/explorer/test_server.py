@@ -19,6 +19,7 @@ from minicnn.explorer.answers import ROUTES
 from minicnn.explorer.explorer import Explorer
 from minicnn.explorer.photo import Photo
 from minicnn.explorer.server import MAX_UPLOAD, application
+from minicnn.ops import jit_cache
 from tests.unit.detection.pictures import encode, png_promising
 from tests.unit.explorer.conftest import plain_picture
 
@@ -152,6 +153,25 @@ def test_the_receptive_field_is_what_moves_the_number(client: TestClient, explor
     inside[:, [top, bottom - 1], left:right] += 5
     assert np.array_equal(part(outside.astype(np.float32))[0, 6, 3], part(x)[0, 6, 3])
     assert not np.array_equal(part(inside)[0, 6, 3], part(x)[0, 6, 3])
+
+
+def test_whoever_waits_can_ask_how_much_was_compiled(
+    client: TestClient, explorer: Explorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with explorer.lock:  # as while another request computes
+        before = client.get("compiled").json()["functions"]
+        monkeypatch.setitem(jit_cache.counts, "compiled", before + 3)
+        assert client.get("compiled").json() == {"functions": before + 3}
+
+
+def test_the_other_framework_is_asked_before_any_pass_back(explorer: Explorer) -> None:
+    """Where it starts from is enough; the pass itself may have to be compiled first, and everybody else would wait."""
+    scene = explorer.scene()
+    explorer.ask_beside(2, None)
+    assert scene._backward is None
+    (output,) = scene.model.graph.outputs
+    for target in (None, 2):
+        assert np.array_equal(scene.output_gradient(target), scene.backward(target).dvalues[output])
 
 
 # -- what it refuses ---------------------------------------------------------------------------------------------------
