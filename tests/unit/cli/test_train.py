@@ -59,7 +59,7 @@ def test_a_run_has_everything(dataset: Path, tmp_path: Path) -> None:
     assert config.settings["recipe"]["augment"]["rotate"] == 20
     _, paths = load_gallery(out / "gallery.npz", 3)
     assert paths[0] == "anna/0.png"
-    assert {"distance", "probability"} <= set(load_thresholds(out))
+    assert set(load_thresholds(out)) == {"pair"}
 
 
 def test_as_data(dataset: Path, tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_triplets_and_weights_and_frozen_layers(dataset: Path, tmp_path: Path) -
     before, after = (Run.open(tmp_path / name).model().weights for name in ("one", "two"))
     assert np.array_equal(before["conv1/kernel"], after["conv1/kernel"])
     assert not np.array_equal(before["conv2/kernel"], after["conv2/kernel"])
-    assert "probability" not in load_thresholds(tmp_path / "two")
+    assert "so nobody is called unknown: train with --left-out" in " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize("objective", ["softmax", "triplet"])
@@ -115,15 +115,21 @@ def test_strangers_by_leaving_people_out(objective: str, tmp_path: Path) -> None
     assert result.exit_code == 0, result.output
     assert result.stderr.count("Training without") == 2
     found = load_thresholds(calibrated)
-    decides = "probability" if objective == "softmax" else "distance"
-    assert found[decides].measured["source"] == "people left out of trainings like this one"
-    assert (found[decides].measured["strangers"], found[decides].measured["people"]) == (20, 4)  # every face, once
-    assert "asked for: 5% of strangers pass; calibrated on 20 faces of 4 people, people left out" in result.stdout
+    assert set(found) == {"distance", "pair"}
+    for threshold in found.values():
+        assert (threshold.rate, threshold.measured["source"]) == (0.05, "people left out of trainings like this one")
+    assert (found["distance"].measured["strangers"], found["distance"].measured["people"]) == (
+        20,
+        4,
+    )  # every face, once
+    assert "5 % of faces of strangers get a name. Calibrated on 20 faces of 4 people" in result.stdout
+    assert "5 % of pairs of different people pass" in result.stdout
+    assert "nobody is called unknown" not in result.stderr
     for name in ("model.npz", "gallery.npz"):  # the run's own network learned as if nobody had been left out
         assert (plain / name).read_bytes() == (calibrated / name).read_bytes()
     again = run("train", faces, "--out", calibrated, "--resume")
     assert again.exit_code == 0, again.output
-    assert load_thresholds(calibrated)[decides].value == found[decides].value
+    assert load_thresholds(calibrated)["distance"].value == found["distance"].value
     few = make_dataset(tmp_path / "few", ("anna", "boris"))
     assert "to leave out 1" in refused(run("train", few, "--out", tmp_path / "no", *QUICK, "--left-out", 2))
     assert not (tmp_path / "no" / "model.npz").exists()
