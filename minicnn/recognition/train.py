@@ -141,7 +141,8 @@ def finish(
         return {}
     held_out = seen_by(engine, run.config, data.validation)
     thresholds = calibrate_run(gallery, len(data.people), held_out, strangers, rate)
-    save_thresholds(run.folder, thresholds)
+    if thresholds:
+        save_thresholds(run.folder, thresholds)
     return thresholds
 
 
