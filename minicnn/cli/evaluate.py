@@ -79,7 +79,7 @@ def evaluate(
         }
         found["lfw"] = evaluation.lfw(listed) if listed else None
         thresholds, fresh = opened.identifier.thresholds, False
-        if calibrate or not thresholds:
+        if calibrate or "distance" not in thresholds:
             try:
                 thresholds, fresh = evaluation.calibrated(rate), True
             except MinicnnError:

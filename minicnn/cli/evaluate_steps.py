@@ -131,12 +131,8 @@ class Evaluation:
             raise LabelError(explain("a dataset with validation faces, to calibrate on", "none", fix))
         first, _ = self._strangers()
         if first is None:
-            fix = (
-                "Give a folder of them with --strangers, or leave people out of trainings: minicnn train --left-out 3."
-            )
-            raise LabelError(
-                explain(f"{FEWEST_STRANGERS} strangers or more, to calibrate on every other one", "fewer", fix)
-            )
+            expected = f"{FEWEST_STRANGERS} strangers or more, to calibrate on every other one"
+            raise LabelError(explain(expected, "fewer", "Give more with --strangers, or train with --left-out 3."))
         classes, held_out = len(self.people), self._seen(held)
         strangers = ask_about(self._seen(first), self.gallery, classes, held_out)
         return calibrate_run(self.gallery, classes, held_out, strangers, rate)

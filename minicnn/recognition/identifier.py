@@ -53,7 +53,7 @@ class Identifier:
         return self.thresholds.get("pair")
 
     def answers(self, x: Array) -> Answers:
-        """Who is on the crops ``x`` (N, H, W, C)?"""
+        """Who is on the crops ``x`` (N, H, W, C)? A softmax run is asked twice, for embeddings and for scores."""
         self.check_input(x)
         nearest = person_distances(self.engine.embed(x), self.require_gallery(), len(self.config.people))
         return decide(nearest, self.engine.logits(x) if self.softmax else None, self.threshold)

@@ -12,7 +12,7 @@ import pytest
 
 from detection.images import read_image, write_image
 from detection.video import read_frames, write_video
-from minicnn.recognition.unknown import load_thresholds
+from minicnn.recognition.unknown import load_thresholds, save_thresholds
 from tests.unit.cli.recognition_run import NAMES, build_dataset, build_run, photo
 from tests.unit.cli.terminal import refused, run
 
@@ -101,6 +101,10 @@ def test_calibrated_thresholds_stay_with_the_run(calibrated: Path, places: dict[
     assert "4 strangers or more" in refusal
     assert "--left-out" in refusal
     assert load_thresholds(calibrated) == kept
+    save_thresholds(calibrated, {"pair": kept["pair"]})  # as a training without strangers leaves it
+    found = run("evaluate", calibrated, places["friends"], "--strangers", places["others"], "--no-baseline", "--json")
+    assert json.loads(found.stdout)["unknown"]["strangers_people"] == 2
+    assert load_thresholds(calibrated).keys() == {"pair"}
 
 
 def test_evaluate_by_pairs(places: dict[str, Path], tmp_path: Path) -> None:
