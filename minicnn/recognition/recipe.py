@@ -1,6 +1,6 @@
 """What is chosen for a training, in one table; and the loss, the optimiser and the batches that follow from it.
 
-The defaults are those that ``minicnn demo`` trains with; ``minicnn orl-protocol --select`` compares others without
+The defaults are those that ``minicnn demo`` trains with; ``minicnn orl-protocol --grid`` compares others without
 a look at test faces. Both engines are given the same of all this.
 """
 
