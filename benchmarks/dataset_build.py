@@ -150,7 +150,8 @@ def resident(session: int) -> Iterator[tuple[int, int]]:
 
 def records(dataset: Path) -> list[Record]:
     """What the journal says, line by line."""
-    return parse_journal((dataset / JOURNAL).read_bytes(), dataset / JOURNAL).records
+    with open(dataset / JOURNAL, "rb") as lines:
+        return parse_journal(lines, dataset / JOURNAL).records
 
 
 def crops_in_journal(dataset: Path) -> Crops:

@@ -32,22 +32,24 @@ UNKNOWN = "unknown"
 class Named:
     """A face and who it is: ``name``, None for unknown; ``best``, the most alike person all the same.
 
-    ``confidence`` is a "probability" or a "distance", as ``kind`` says.
+    ``distance`` is that to the nearest known face of ``best``, which decides whether it is somebody unknown;
+    ``probability`` the share of ``best`` among the known people, None where the network gives none.
     """
 
     face: Face
     name: str | None
     best: str
-    confidence: float
-    kind: str
+    distance: float
+    probability: float | None = None
 
     @property
     def label(self) -> str:
         """What is written beside the face: "Anna 97 %", "Anna 0.43" (a distance), or "unknown"."""
         if self.name is None:
             return UNKNOWN
-        share = f"{math.floor(100 * self.confidence)} %"  # 99.6 % is not yet certain
-        return f"{self.name} {share if self.kind == 'probability' else f'{self.confidence:.2f}'}"
+        if self.probability is None:
+            return f"{self.name} {self.distance:.2f}"
+        return f"{self.name} {math.floor(100 * self.probability)} %"  # 99.6 % is not yet certain
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON and CSV; the box in pixels, right and bottom exclusive."""
@@ -55,7 +57,8 @@ class Named:
             "name": self.name if self.name is not None else UNKNOWN,
             "known": self.name is not None,
             "best": self.best,
-            self.kind: self.confidence,
+            **({} if self.probability is None else {"probability": self.probability}),
+            "distance": self.distance,
             **dataclasses.asdict(self.face.box),
             "score": self.face.score,
             "detector": self.face.detector,
@@ -86,10 +89,11 @@ class Recogniser:
 
     def named(self, faces: Sequence[Face], answers: Answers) -> tuple[Named, ...]:
         """Faces and the answers about them, put together."""
+        shares = [None] * len(faces) if answers.probability is None else answers.probability.tolist()
         return tuple(
-            Named(face, self.people[index] if index >= 0 else None, self.people[best], float(sure), answers.kind)
-            for face, index, best, sure in zip(
-                faces, answers.index.tolist(), answers.best.tolist(), answers.confidence, strict=True
+            Named(face, self.people[index] if index >= 0 else None, self.people[best], distance, share)
+            for face, index, best, distance, share in zip(
+                faces, answers.index.tolist(), answers.best.tolist(), answers.distance.tolist(), shares, strict=True
             )
         )
 

@@ -14,6 +14,7 @@ a photograph that turned out to be unusable.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections import Counter
@@ -26,7 +27,7 @@ from typing import Any
 from detection.dataset.faces import average_look, choose_alike
 from detection.dataset.hashes import require_imagehash
 from detection.dataset.journal import NAME as JOURNAL
-from detection.dataset.journal import Journal, Record
+from detection.dataset.journal import Find, Journal, Record
 from detection.dataset.manifest import Rejected, entry, write_manifest
 from detection.dataset.pool import process_all
 from detection.dataset.settings import BuildSettings, DetectorMaker
@@ -134,7 +135,7 @@ def _is_done(photo: Photo, root: Path, journal: Journal) -> bool:
 
 def _finish(folder: Path, sources: Sources, header: dict[str, Any], records: dict[str, Record], before: int) -> Built:
     """Choose among several faces, and write the manifest and the list of rejected photographs."""
-    entries: list[dict[str, Any]] = []
+    chosen: list[tuple[Record, Find, str]] = []  # with the path of the crop
     rejected = [Rejected(photo.source, photo.person, reason) for photo, reason in sources.refused]
     ordered = sorted(records.values(), key=lambda record: record.source)
     _sweep(folder)
@@ -148,16 +149,16 @@ def _finish(folder: Path, sources: Sources, header: dict[str, Any], records: dic
         find = record.finds[choices.get(record.source, 0)]
         if find.crop != target:
             _copy_crop(folder, find.crop, target)
-        entries.append(entry(record, find, target))
-    write_manifest(folder, header["source"], header["settings"], entries, rejected)
+        chosen.append((record, find, target))
+    write_manifest(folder, header["source"], header["settings"], itertools.starmap(entry, chosen), rejected)
     return Built(
         folder=folder,
         photographs=len(sources.photos) + len(sources.refused),
         done_before=before,
-        crops=len(entries),
-        people=dict(sorted(Counter(item["person"] for item in entries).items())),
-        alignments=dict(sorted(Counter(item["alignment"] for item in entries).items())),
-        several=sum(item["faces"] > 1 for item in entries),
+        crops=len(chosen),
+        people=dict(sorted(Counter(record.person for record, _, _ in chosen).items())),
+        alignments=dict(sorted(Counter(find.alignment for _, find, _ in chosen).items())),
+        several=sum(record.faces > 1 for record, _, _ in chosen),
         rejected=tuple(sorted(rejected)),
     )
 

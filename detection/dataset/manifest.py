@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from detection.dataset.journal import Find, Record
 from minicnn.errors import LoadError, explain
-from minicnn.io.atomic import write_text
+from minicnn.io.atomic import atomic_write
 from minicnn.io.tables import plain, write_table
 
 NAME, REJECTED = "manifest.json", "rejected.csv"
@@ -67,14 +67,20 @@ def entry(record: Record, find: Find, crop: str) -> dict[str, Any]:
 
 
 def write_manifest(
-    folder: Path, source: str, settings: dict[str, Any], entries: Sequence[dict[str, Any]], rejected: Sequence[Rejected]
+    folder: Path, source: str, settings: dict[str, Any], entries: Iterable[dict[str, Any]], rejected: Sequence[Rejected]
 ) -> None:
-    """Write both files, the manifest last: where there is one, everything else is there."""
+    """Write both files, the manifest last: where there is one, everything else is there.
+
+    ``entries`` come in the order of their sources. Each is written before the next is asked for: together, those of
+    10,000 photographs and their text would be more than all that a run keeps of them.
+    """
     write_table(folder / REJECTED, COLUMNS, [(row.source, row.person, row.reason) for row in sorted(rejected)])
-    ordered = sorted(entries, key=lambda item: item["source"])
-    head = {"format": FORMAT, "source": source, "settings": settings}
-    lines = ",\n".join(json.dumps(item, ensure_ascii=False) for item in ordered)  # a line each: easy to compare
-    write_text(folder / NAME, f'{json.dumps(head, ensure_ascii=False)[:-1]}, "photographs": [\n{lines}\n]}}\n')
+    head = json.dumps({"format": FORMAT, "source": source, "settings": settings}, ensure_ascii=False)
+    with atomic_write(folder / NAME) as file:
+        file.write(f'{head[:-1]}, "photographs": ['.encode())
+        for number, item in enumerate(entries):  # a line each: easy to compare
+            file.write(f"{',' * (number > 0)}\n{json.dumps(item, ensure_ascii=False)}".encode())
+        file.write(b"\n]}\n")
 
 
 def read_manifest(folder: Path) -> Manifest | None:

@@ -25,9 +25,11 @@ def evaluate(
     strangers: Annotated[
         Path | None, typer.Option(metavar="DATASET", help="People who were not trained on: are they called unknown?")
     ] = None,
-    rate: Annotated[float, typer.Option(help="Share of strangers that may pass, 0 to 1, for --calibrate.")] = 0.05,
+    rate: Annotated[
+        float, typer.Option(help="Share of strangers' faces that may get a name, 0 to 1, for --calibrate.")
+    ] = 0.05,
     calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Calibrate on the validation part, and keep it in the run.")
+        bool, typer.Option("--calibrate", help="Calibrate on every other stranger, and keep it in the run.")
     ] = False,
     far: Annotated[float, typer.Option(help="False accept rate, 0 to 1, at which VAL is measured.")] = 1e-3,
     baseline: Annotated[
@@ -42,8 +44,9 @@ def evaluate(
 ) -> None:
     """Measure a run: accuracy beside a baseline, verification by pairs, and how strangers fare. Writes a page.
 
-    The threshold for "unknown" is the run's; --calibrate makes a new one. With --strangers, every other person is used
-    to calibrate, the others to measure. With --pairs, all people may be strangers: LFW's protocol is meant for them.
+    The threshold for "unknown" is the run's. --calibrate makes a new one: every other person of --strangers is used to
+    calibrate, the others to measure. The rate is a mean over many strangers: one who has a double among the known
+    people passes nearly always, most never. With --pairs, all may be strangers: LFW's protocol is meant for them.
 
     Example:  minicnn evaluate runs/friends datasets/friends --strangers datasets/others --calibrate
     """
@@ -82,7 +85,7 @@ def evaluate(
         }
         found["lfw"] = evaluation.lfw(listed) if listed else None
         thresholds, fresh = opened.identifier.thresholds, False
-        if calibrate or not thresholds:
+        if calibrate or "distance" not in thresholds:
             try:
                 thresholds, fresh = evaluation.calibrated(rate), True
             except MinicnnError:
@@ -132,13 +135,14 @@ def _show(found: dict[str, Any]) -> None:
         )
     if "value" in unknown:
         lines.append(
-            f"With the threshold, a {unknown['kind']} of {unknown['value']:.4f}, {unknown['called_unknown']} of "
+            f"With the threshold, a distance of {unknown['value']:.4f}, {unknown['called_unknown']} of "
             f"{unknown['faces']} known faces are called unknown."
         )
     if "strangers" in unknown:
         low, high = unknown["false_accept_interval"]
         lines.append(
-            f"Strangers given a name: {unknown['strangers_named']} of {unknown['strangers']}, "
+            f"Strangers given a name: {unknown['strangers_named']} of {unknown['strangers']} faces of "
+            f"{unknown['strangers_people']} people, "
             f"{text.percent(unknown['false_accept_rate'])} (95 % interval {text.percent(low)} to {text.percent(high)}; "
             f"asked for {text.percent(unknown['rate'])})."
         )

@@ -13,12 +13,14 @@ from detection.dataset.load import load_dataset
 from minicnn.cli.evaluate_faces import Faces, optional_part, read_part
 from minicnn.errors import LabelError, LoadError, MinicnnError, MissingDependencyError, explain
 from minicnn.recognition.baseline import eigenfaces_svm
-from minicnn.recognition.calibration import Confidences, HeldOut, calibrate_run, confidences
+from minicnn.recognition.calibration import HeldOut, ask_about, calibrate_run, named_distances
 from minicnn.recognition.embedding import load_gallery
 from minicnn.recognition.evaluation import classification, mistakes, unknown_rates
 from minicnn.recognition.identify import Gallery, person_distances
 from minicnn.recognition.lfw_pairs import LfwPair, lfw_accuracy, picture_rows
+from minicnn.recognition.recipe import Samples
 from minicnn.recognition.run import GALLERY
+from minicnn.recognition.train import seen_by
 from minicnn.recognition.unknown import Threshold, interval
 from minicnn.recognition.verification import all_pairs, verify_pairs
 from minicnn.report.evaluation import EvaluationPictures, NamedWrongly
@@ -27,6 +29,7 @@ from minicnn.shapes import Array
 
 MOST_MISTAKES = 30  # shown as pictures
 HEIGHT = 112
+FEWEST_STRANGERS = 4
 
 
 class Evaluation:
@@ -60,14 +63,9 @@ class Evaluation:
         if self.problem:
             return
         self.gallery, self.gallery_paths = self._gallery()
-        self.logits = self.engine.logits(self.test.x) if self.softmax else None
+        self.logits = self.engine.logits(self.test.x) if self.identifier.softmax else None
         nearest = person_distances(self.embeddings, self.gallery, len(self.people))
         self.scores: Array = self.logits if self.logits is not None else -nearest
-
-    @property
-    def softmax(self) -> bool:
-        """Does the run name people by scores of its own?"""
-        return bool(self.run.config.objective == "softmax")
 
     def _gallery(self) -> tuple[Gallery, tuple[str, ...]]:
         path = self.run.path(GALLERY)
@@ -126,28 +124,31 @@ class Evaluation:
         return folds | flat
 
     def calibrated(self, rate: float) -> dict[str, Threshold]:
-        """New thresholds from the dataset's validation part, and from half of the strangers if there are four."""
+        """New thresholds from the dataset's validation part and half of the strangers."""
         held = None if self.problem else optional_part(self.folder, "validation", self.people, self.identifier)
         if held is None:
             fix = "Split it with a validation part: minicnn dataset split."
             raise LabelError(explain("a dataset with validation faces, to calibrate on", "none", fix))
-        halves = self._strangers()
-        strangers = self._confidences(self._held_out(halves[0])) if halves[0] is not None else None
-        return calibrate_run(self.gallery, len(self.people), self._held_out(held), strangers, rate)
+        first, _ = self._strangers()
+        if first is None:
+            expected = f"{FEWEST_STRANGERS} strangers or more, to calibrate on every other one"
+            raise LabelError(explain(expected, "fewer", "Give more with --strangers, or train with --left-out 3."))
+        classes, held_out = len(self.people), self._seen(held)
+        strangers = ask_about(self._seen(first), self.gallery, classes, held_out)
+        return calibrate_run(self.gallery, classes, held_out, strangers, rate)
 
     def unknown(self, thresholds: dict[str, Threshold], calibrated_here: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         """(what the threshold does on the test faces and on strangers, confidences for the plot)."""
-        kind = "probability" if self.softmax else "distance"
-        if self.problem or kind not in thresholds:
-            fix = "give a dataset with a validation part, or calibrate with --calibrate"
+        if self.problem or "distance" not in thresholds:
+            fix = "give a folder of strangers and --calibrate, or train with --left-out"
             problem = self.problem or f"No threshold was calibrated: {fix}."
             return {"problem": problem}, {"known": [], "strangers": []}
-        _, rest = self._strangers() if calibrated_here else (None, self.strangers)
-        known = self._sure(HeldOut(self.embeddings, self.test.labels, self.logits))
+        rest = self._strangers()[1] if calibrated_here else self.strangers
+        known = self._distances(HeldOut(self.embeddings, self.test.labels, self.logits))
         right = self.scores.argmax(axis=1) == self.test.labels
-        others = self._sure(self._held_out(rest)) if rest is not None and len(rest.labels) else None
+        others = self._distances(self._seen(rest)) if len(rest.labels) else None
         shown = {"known": known[right].tolist(), "strangers": [] if others is None else others.tolist()}
-        return unknown_rates(thresholds[kind], known, right, others), shown
+        return unknown_rates(thresholds["distance"], known, right, others, rest.labels), shown
 
     def mistakes(self) -> list[dict[str, Any]]:
         """Every face that was named wrongly, with the names and files of its neighbours."""
@@ -190,22 +191,16 @@ class Evaluation:
 
     # -- strangers -------------------------------------------------------------------------------------------------
 
-    def _strangers(self) -> tuple[Faces | None, Faces | None]:
-        """(to calibrate on, to measure on): every other person; with fewer than four people, all are measured on."""
+    def _strangers(self) -> tuple[Faces | None, Faces]:
+        """(to calibrate on, to measure on): every other person; of fewer than FEWEST_STRANGERS all to measure."""
         faces = self.strangers
-        if len(np.unique(faces.labels)) < 4:
-            return None, faces if len(faces.labels) else None
+        if len(np.unique(faces.labels)) < FEWEST_STRANGERS:
+            return None, faces
         first = faces.labels % 2 == 0
         return faces.subset(first), faces.subset(~first)
 
-    def _held_out(self, faces: Faces) -> HeldOut:
-        logits = self.engine.logits(faces.x) if self.softmax else None
-        return HeldOut(self.engine.embed(faces.x), faces.labels, logits)
+    def _seen(self, faces: Faces) -> HeldOut:
+        return seen_by(self.engine, self.run.config, Samples(faces.x, faces.labels))
 
-    def _confidences(self, faces: HeldOut) -> Confidences:
-        return confidences(self.gallery, len(self.people), faces)
-
-    def _sure(self, faces: HeldOut) -> Array:
-        """In the units that decide for this run."""
-        found = self._confidences(faces)
-        return found.distance if found.probability is None else found.probability
+    def _distances(self, faces: HeldOut) -> Array:
+        return named_distances(self.gallery, len(self.people), faces)

@@ -1,6 +1,6 @@
 """The steps of ``minicnn orl-protocol``: random splits of the AT&T/ORL faces, a training for each.
 
-``select`` never shows a network, or anybody who compares settings, a face of the test half.
+Settings are compared within the training half of a split: no face of the test half has a part in that.
 """
 
 from __future__ import annotations
@@ -31,35 +31,59 @@ INNER_TRAIN, INNER_TEST = 3, 2  # of a training half, to choose settings
 
 
 def run_splits(
-    seeds: range, recipe: Recipe, backends: Sequence[str], *, select: bool, say: Callable[[str], None]
+    seeds: range,
+    recipes: Sequence[Recipe],
+    backends: Sequence[str],
+    *,
+    select: bool,
+    say: Callable[[str], None],
 ) -> Iterator[dict[str, Any]]:
-    """Train and test on the split of each seed with each engine.
+    """Train and test on the split of each seed with each engine; with several recipes, the split chooses one before.
 
-    {"seed", "backend", "pictures", "not_found", "wrong", "error", "loss", "seconds"}; the loss is the mean of -ln p of
-    the right person where the objective is softmax, over the faces that were found; else None.
+    It chooses by the lowest loss within its training half (triplets, which have none: by the fewest mistakes), and
+    ``select`` stops there. Rows, in the order in which they are measured: {"seed", "backend", "recipe" its index,
+    "part": "inner" or "test", "pictures", "not_found", "wrong", "error", "loss", "seconds"}; the loss is the mean of
+    -ln p of the right person where the objective is softmax, over the faces that were found; else None.
     """
     say("Finding the faces")
     crops = orl_crops(CROP)
     for seed in seeds:
         train, test = stratified_split(crops.persons, train=TRAIN, test=TEST, seed=seed)
-        if select:
-            inner = stratified_split(crops.persons[train], train=INNER_TRAIN, test=INNER_TEST, seed=seed)
-            train, test = train[inner[0]], train[inner[1]]
+        first, second = stratified_split(crops.persons[train], train=INNER_TRAIN, test=INNER_TEST, seed=seed)
         for backend in backends:
-            say(f"Split {seed}: {backend} trains")
-            start = time.perf_counter()
-            scores = learn_and_score(crops, train[crops.found[train]], test, recipe, backend, seed)
-            error = crops.error_rate(test, scores.argmax(axis=1))
-            yield {
-                "seed": seed,
-                "backend": backend,
-                "pictures": len(test),
-                "not_found": int((~crops.found[test]).sum()),
-                "wrong": round(error * len(test)),
-                "error": error,
-                "loss": _loss(scores, crops, test) if recipe.objective == "softmax" else None,
-                "seconds": time.perf_counter() - start,
-            }
+            chosen, inner = 0, []
+            if select or len(recipes) > 1:
+                for number, recipe in enumerate(recipes):
+                    say(f"Split {seed}, training half, settings {number + 1} of {len(recipes)}: {backend} trains")
+                    row = _measured(crops, train[first], train[second], recipe, backend, seed)
+                    inner.append(row)
+                    yield row | {"recipe": number, "part": "inner"}
+                chosen = min(range(len(inner)), key=lambda k: _badness(inner[k]))
+            if not select:
+                say(f"Split {seed}: {backend} trains")
+                row = _measured(crops, train, test, recipes[chosen], backend, seed)
+                yield row | {"recipe": chosen, "part": "test"}
+
+
+def _badness(row: dict[str, Any]) -> float:
+    return float(row["error"] if row["loss"] is None else row["loss"])
+
+
+def _measured(crops: OrlCrops, train: Array, test: Array, recipe: Recipe, backend: str, seed: int) -> dict[str, Any]:
+    """One training, and what it makes of the pictures ``test``; a face that was not found is an error."""
+    start = time.perf_counter()
+    scores = learn_and_score(crops, train[crops.found[train]], test, recipe, backend, seed)
+    error = crops.error_rate(test, scores.argmax(axis=1))
+    return {
+        "seed": seed,
+        "backend": backend,
+        "pictures": len(test),
+        "not_found": int((~crops.found[test]).sum()),
+        "wrong": round(error * len(test)),
+        "error": error,
+        "loss": _loss(scores, crops, test) if recipe.objective == "softmax" else None,
+        "seconds": time.perf_counter() - start,
+    }
 
 
 def learn_and_score(crops: OrlCrops, train: Array, test: Array, recipe: Recipe, backend: str, seed: int) -> Array:

@@ -9,7 +9,7 @@ import typer
 
 from minicnn.cli import console
 from minicnn.cli.options import Backend, DetectorModel, RunDetector, RunFolder, RunLandmarks, Upsample
-from minicnn.cli.runs import chosen_detector, open_run
+from minicnn.cli.runs import NOBODY_UNKNOWN, chosen_detector, open_run
 from minicnn.errors import OptionError, explain
 
 AGREEMENT = 0.995  # of the faces: what --both demands
@@ -51,7 +51,7 @@ def recognise(
     if out is not None:
         console.output_folder(out)
     if opened.identifier.threshold is None:
-        console.note("The run has no threshold, so nobody is called unknown: minicnn evaluate RUN DATASET --calibrate.")
+        console.note(NOBODY_UNKNOWN)
     watched = place or Path()
     moving = camera is not None or is_video(watched)
     with console.working(f"Looking for faces in {place if camera is None else f'camera {camera}'}"):

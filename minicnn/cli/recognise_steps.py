@@ -12,7 +12,7 @@ from detection.boxes import Face
 from detection.collect import find_photos, search_photos
 from detection.draw_names import draw_names
 from detection.images import write_image
-from detection.recognise import UNKNOWN, Named
+from detection.recognise import Named
 from detection.video import Frame, read_frames, write_video
 from minicnn.cli import console
 from minicnn.cli.engines import make_engine
@@ -42,10 +42,10 @@ class Asked:
         named = self.recogniser.named(faces, self.recogniser.answers(x))
         rows = [face.to_dict() for face in named]
         if self.other is not None:
-            answers = self.other.answers(x)
-            for row, index, sure in zip(rows, answers.index.tolist(), answers.confidence.tolist(), strict=True):
-                row["keras"] = self.recogniser.people[index] if index >= 0 else UNKNOWN
-                row[f"keras_{answers.kind}"] = sure
+            for row, face in zip(rows, self.recogniser.named(faces, self.other.answers(x)), strict=True):
+                said = face.to_dict()
+                row["keras"] = said["name"]
+                row |= {f"keras_{key}": said[key] for key in ("probability", "distance") if key in said}
         return named, rows
 
 

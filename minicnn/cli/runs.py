@@ -9,6 +9,11 @@ from typing import Any
 from minicnn.cli.engines import make_engine
 from minicnn.cli.options import detector_maker
 
+NOBODY_UNKNOWN = (
+    "The run has seen no strangers, so nobody is called unknown: train with --left-out 3, or give it some: minicnn "
+    "evaluate RUN DATASET --strangers OTHERS --calibrate."
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Opened:

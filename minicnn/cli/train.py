@@ -14,6 +14,7 @@ import typer
 from minicnn.cli import console
 from minicnn.cli.engines import check_backend
 from minicnn.cli.options import Backend, DatasetFolder, Objective, Settings
+from minicnn.cli.runs import NOBODY_UNKNOWN
 from minicnn.errors import OptionError, explain
 
 if TYPE_CHECKING:
@@ -48,7 +49,10 @@ def train(
     margin: Annotated[float, typer.Option(help="Between own and other people's squared distances (triplet).")] = 0.2,
     dimensions: Annotated[int, typer.Option(min=1, help="Numbers in an embedding (triplet).")] = 128,
     left_out: Annotated[
-        int, typer.Option(min=0, help='Groups of people to train without, to calibrate "unknown" on them; 0: none.')
+        int,
+        typer.Option(
+            min=0, help='Trainings more, each without some people, to calibrate "unknown" on them; 3 will do.'
+        ),
     ] = 0,
     settings: Settings = None,
     weights: Annotated[
@@ -67,7 +71,11 @@ def train(
     Trains on the part "train" of the dataset's split and watches "validation"; without a split, on everything.
     Interrupted at any moment, --resume continues to the same weights, bit for bit.
 
-    Example:  minicnn train faces/ --out runs/faces --epochs 60 --patience 15
+    To call strangers unknown, a run needs to have seen some. With --left-out 3, three networks more are trained, each
+    without a third of the people, and asked about them: the threshold lets 5 % of strangers' faces get a name (--set
+    stranger_rate=0.01: 1 %), as a mean over many strangers.
+
+    Example:  minicnn train faces/ --out runs/faces --epochs 60 --left-out 3
     """
     from minicnn.cli import train_steps as steps
     from minicnn.recognition.recipe import AUGMENT, Recipe
@@ -153,12 +161,10 @@ def _show(done: Any, seconds: float, *, as_json: bool) -> None:
         for epoch, what in sorted({len(history) - 1: "last", kept: "kept"}.items())
     ]
     console.table(f"{len(config.people)} people, {config.backend}, {seconds:.0f} s: {done.run.folder}", columns, rows)
-    for kind, threshold in done.thresholds.items():
-        console.show(
-            f'"unknown": {kind} {">=" if kind == "probability" else "<="} {threshold.value:.3g} is somebody known '
-            f"({_promise(threshold)})",
-            fold=False,
-        )
+    for threshold in done.thresholds.values():
+        console.show(_promise(threshold), fold=False)
+    if "distance" not in done.thresholds:
+        console.note(NOBODY_UNKNOWN)
 
 
 def kept_epoch(history: Sequence[Mapping[str, float]]) -> int:
@@ -168,12 +174,19 @@ def kept_epoch(history: Sequence[Mapping[str, float]]) -> int:
 
 
 def _promise(threshold: Any) -> str:
-    """The rate that was asked for, and what it rests on."""
-    measured = threshold.measured
-    few = "" if measured["reachable"] else ", which so few faces cannot promise"
-    what = "pairs of faces" if threshold.kind == "pair" else "faces"
-    faces = f"{measured['strangers']} {what} of {measured['people']} people, {measured['source']}"
-    return f"asked for: {threshold.rate:.0%} of strangers pass{few}; calibrated on {faces}"
+    """What a threshold says, the rate that was asked for, and what it rests on."""
+    measured, rate = threshold.measured, f"{100 * threshold.rate:g} %"
+    few = "" if measured["reachable"] else " (which so few faces cannot promise)"
+    what, answer, strangers = {
+        "distance": ("faces", "somebody known", "faces of strangers get a name"),
+        "pair": ("pairs of faces", "one person (verify)", "pairs of different people pass"),
+    }[threshold.kind]
+    low, high = measured.get("interval", (None, None))
+    between = "" if low is None else f", 95 % interval of the rate {100 * low:.1f} to {100 * high:.1f} %"
+    return (
+        f"A distance up to {threshold.value:.3g} is {answer}: {rate} of {strangers}{few}. Calibrated on "
+        f"{measured['strangers']} {what} of {measured['people']} people ({measured['source']}{between})."
+    )
 
 
 @contextmanager

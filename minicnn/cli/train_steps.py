@@ -22,7 +22,7 @@ from minicnn.cli.engines import make_engine, make_trainer
 from minicnn.errors import LoadError, OptionError, explain
 from minicnn.io.atomic import write_text
 from minicnn.model import Model
-from minicnn.recognition.calibration import Confidences, HeldOut, confidences, joined
+from minicnn.recognition.calibration import Strangers, ask_about, joined
 from minicnn.recognition.engine import Engine
 from minicnn.recognition.identify import Gallery
 from minicnn.recognition.left_out import SOURCE, folds
@@ -30,7 +30,7 @@ from minicnn.recognition.networks import embedding_layer, freeze, make_network, 
 from minicnn.recognition.recipe import Recipe, Samples
 from minicnn.recognition.run import HISTORY, PLOTS, Run, RunConfig
 from minicnn.recognition.snapshots import Snapshots
-from minicnn.recognition.train import Data, finish, read_history, train
+from minicnn.recognition.train import Data, finish, read_history, seen_by, train
 from minicnn.recognition.unknown import Threshold
 from minicnn.report.run_plots import run_plots
 from minicnn.shapes import whole
@@ -183,7 +183,7 @@ def carry_out(
     best, engine = _trained(run, model, dataset.data, recipe, resume=resume, callbacks=[*keeping, *callbacks])
     strangers = _ask_about_left_out(run.config, dataset.data, recipe, say) if recipe.left_out else None
     say("Embedding the known faces")
-    thresholds = finish(best, engine, dataset.data, dataset.paths, strangers=strangers)
+    thresholds = finish(best, engine, dataset.data, dataset.paths, rate=recipe.stranger_rate, strangers=strangers)
     history = read_history(run.path(HISTORY))
     run.path(PLOTS).mkdir(exist_ok=True)
     for name, svg in run_plots(history).items():
@@ -201,21 +201,20 @@ def _trained(
     return best, make_engine(best, best.config.backend)
 
 
-def _ask_about_left_out(config: RunConfig, data: Data, recipe: Recipe, say: Callable[[str], None]) -> Confidences:
-    """Train a network without each group of people, in a folder that is thrown away; how sure it is of their faces."""
+def _ask_about_left_out(config: RunConfig, data: Data, recipe: Recipe, say: Callable[[str], None]) -> Strangers:
+    """Train a network without each group of people, in a folder that is thrown away; what it makes of their faces."""
     choices = choices_of(config)
-    found: list[Confidences] = []
+    found: list[Strangers] = []
     with tempfile.TemporaryDirectory() as folder:
         for fold in folds(data, recipe.left_out, config.seed):
-            say(f"Training without {', '.join(fold.left_out)}, to see how sure a network is of strangers")
+            say(f"Training without {', '.join(fold.left_out)}, to see how a network takes strangers")
             model, _ = new_network(fold.data, recipe, choices)
             part = Run.create(Path(folder) / str(len(found)), replace(config, people=fold.data.people))
             _, engine = _trained(part, model, fold.data, recipe)
             known = Gallery(engine.embed(fold.data.train.x), fold.data.train.labels)
-            x, labels = fold.strangers
-            logits = engine.logits(x) if recipe.objective == "softmax" else None
-            asked = HeldOut(engine.embed(x), labels, logits)
-            found.append(confidences(known, len(fold.data.people), asked, SOURCE))
+            assert fold.data.validation is not None, "folds asks for it"
+            strangers, held_out = (seen_by(engine, config, faces) for faces in (fold.strangers, fold.data.validation))
+            found.append(ask_about(strangers, known, len(fold.data.people), held_out, SOURCE))
     return joined(found)
 
 

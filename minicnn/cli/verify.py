@@ -25,8 +25,9 @@ def verify(
 ) -> None:
     """Compare the largest face of two photographs by the distance of their embeddings, 0 (alike) to 2.
 
-    The threshold is the one that a run keeps for pairs (`minicnn evaluate --calibrate`); without it, the stricter one
-    for the nearest known face. The people need not be any that the run was trained on.
+    "The same" is at most the threshold that the run keeps for pairs. It was calibrated on strangers by `minicnn train
+    --left-out 3` or `minicnn evaluate --strangers OTHERS --calibrate`, else on people the run knows, which promises
+    nothing about others; which it was, is said. A run without validation pictures has none, and gives a distance alone.
 
     Example:  minicnn verify runs/friends yesterday.jpg today.jpg
     """
@@ -45,7 +46,7 @@ def verify(
                 "boxes": [vars(face.box) for face, _ in faces],
                 "distance": distance,
                 "threshold": threshold.value if threshold else None,
-                "threshold_kind": threshold.kind if threshold else None,
+                "calibrated_on": threshold.measured["source"] if threshold else None,
                 "false_accept_rate": threshold.rate if threshold else None,
                 "same": same,
                 "engine": opened.engine.name,
@@ -55,7 +56,9 @@ def verify(
     answer = {True: "The same person", False: "Different people", None: "No answer without a threshold"}[same]
     console.show(f"{answer}: distance {distance:.3f}.")
     if threshold is None:
-        console.note("The run has no threshold: minicnn evaluate RUN DATASET --calibrate.")
+        console.note("The run has no threshold for pairs: minicnn evaluate RUN DATASET --strangers OTHERS --calibrate.")
         return
-    of = "two people" if threshold.kind == "pair" else "a stranger and the nearest known face"
-    console.show(f"The same up to {threshold.value:.3f}, where {100 * threshold.rate:g} % of pairs of {of} would pass.")
+    console.show(
+        f"The same up to {threshold.value:.3f}, where {100 * threshold.rate:g} % of pairs of different people would "
+        f"pass. Calibrated on: {threshold.measured['source']}."
+    )

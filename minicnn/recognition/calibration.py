@@ -1,9 +1,13 @@
-"""The thresholds of a run, all at once, from faces that were held out.
+"""The thresholds of a run, from faces that were held out and from strangers.
 
-Three questions need one each: is the most likely person likely enough (``probability``, softmax networks only)? Is the
-nearest known face near enough (``distance``)? And are two faces near enough to be one person (``pair``)? The first two
-are calibrated by ``unknown.calibrate``, on strangers or, without any, with everybody left out in turn; the third on the
-pairs of different people among the held-out faces.
+Two questions need one each: is a face near enough to the person it was named after (``distance``)? And are two faces
+near enough to be one person (``pair``)?
+
+**Distances of different networks** do not compare as they are: trained twice, with other people or only another seed,
+the faces of one person lie 0.24 apart here and 0.27 there. So a network's distances are divided by its ``scale``, the
+median distance at which it finds held-out faces of people it knows. Strangers who were asked of several networks
+(``left_out``) then speak in one unit, and the threshold that follows is turned back into the run's own distances.
+``benchmarks/RESULTS.md`` says what that is worth.
 """
 
 from __future__ import annotations
@@ -14,20 +18,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minicnn.errors import OptionError, explain
-from minicnn.recognition.identify import Gallery, check_labels, person_distances, probabilities
-from minicnn.recognition.unknown import (
-    LEFT_OUT,
-    RATE,
-    Threshold,
-    calibrate,
-    left_out_distances,
-    left_out_probabilities,
-)
-from minicnn.recognition.verification import all_pairs
+from minicnn.recognition.identify import Gallery, check_labels, decide, person_distances
+from minicnn.recognition.unknown import RATE, Threshold, calibrate
+from minicnn.recognition.verification import Pairs, all_pairs
 from minicnn.shapes import Array
 
 STRANGERS = "people the network has never seen"
+HELD_OUT_PAIRS = "pairs of people the network knows, on held-out faces"
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,70 +39,79 @@ class HeldOut:
     logits: Array | None = None
 
 
-class Confidences(NamedTuple):
-    """How sure a network is of N faces: the distance to the nearest known face, the highest probability (softmax
-    networks, else None), both (N,); and who they show, (N,). ``source`` says what kind of people they are.
+class Strangers(NamedTuple):
+    """How near N faces of strangers came to whom they were taken for, ``distance`` (N,), and different strangers to one
+    another, ``pairs`` (P,), both in units of the network's ``scale``. ``labels`` (N,) tell the strangers apart,
+    ``source`` says what kind of people they are.
     """
 
     distance: Array
-    probability: Array | None
+    pairs: Array
     labels: Array
     source: str
 
 
-def confidences(gallery: Gallery, classes: int, faces: HeldOut, source: str = STRANGERS) -> Confidences:
-    """How sure the network of ``gallery`` is that each face is one of its ``classes`` people."""
-    distance = person_distances(faces.embeddings, gallery, classes).min(axis=1)
-    probability = None if faces.logits is None else probabilities(faces.logits).max(axis=1)
-    return Confidences(distance, probability, faces.labels, source)
+def named_distances(gallery: Gallery, classes: int, faces: HeldOut) -> Array:
+    """How far each face is from the nearest one of the person it is named after, (N,)."""
+    return decide(person_distances(faces.embeddings, gallery, classes), faces.logits).distance
 
 
-def joined(parts: Sequence[Confidences]) -> Confidences:
-    """What several networks of one kind said, as one."""
-    shares = [part.probability for part in parts if part.probability is not None]
-    return Confidences(
-        np.concatenate([part.distance for part in parts]),
-        np.concatenate(shares) if shares else None,
-        np.concatenate([part.labels for part in parts]),
-        parts[0].source,
-    )
+def scale(gallery: Gallery, classes: int, held_out: HeldOut) -> float:
+    """The median of ``named_distances`` of people the network knows: its unit of distance, above 0."""
+    check_labels(held_out.labels, len(held_out.embeddings), classes)
+    return max(float(np.median(named_distances(gallery, classes, held_out))), float(np.finfo(np.float32).eps))
+
+
+def ask_about(
+    strangers: HeldOut, gallery: Gallery, classes: int, held_out: HeldOut, source: str = STRANGERS
+) -> Strangers:
+    """What the network of ``gallery`` makes of ``strangers``; ``held_out`` are faces of its own ``classes`` people."""
+    unit, pairs = scale(gallery, classes, held_out), _pairs(strangers)
+    different = np.empty(0) if pairs is None else pairs.distances[~pairs.same]
+    return Strangers(named_distances(gallery, classes, strangers) / unit, different / unit, strangers.labels, source)
+
+
+def joined(parts: Sequence[Strangers]) -> Strangers:
+    """What several networks said, as one."""
+    distance, pairs, labels = (np.concatenate([part[k] for part in parts]) for k in range(3))
+    return Strangers(distance, pairs, labels, parts[0].source)
 
 
 def calibrate_run(
-    gallery: Gallery, classes: int, held_out: HeldOut, strangers: Confidences | None = None, rate: float = RATE
+    gallery: Gallery, classes: int, held_out: HeldOut, strangers: Strangers | None = None, rate: float = RATE
 ) -> dict[str, Threshold]:
-    """Thresholds by kind, for ``unknown.save_thresholds``.
+    """Thresholds by kind, for ``unknown.save_thresholds``: without ``strangers`` only "pair", on pairs of known people,
+    and not even that where no pair was held out.
 
-    Raises OptionError with fewer than two people held out and no strangers.
+    Nothing but strangers can tell how near strangers come. To leave a person's own faces out of the comparison, in a
+    network that was trained on that person, is not the same: it has learned to keep exactly those faces away from
+    everybody else's.
     """
-    labels = held_out.labels
-    check_labels(labels, len(held_out.embeddings), classes)
-    people = len(np.unique(labels))
-    if people < 2 and strangers is None:
-        fix = "Everybody is left out in turn, which takes somebody else; or give a folder of strangers."
-        raise OptionError(explain("held-out faces of at least two people", f"{people}", fix))
+    unit = scale(gallery, classes, held_out)
     found: dict[str, Threshold] = {}
-    own = person_distances(held_out.embeddings, gallery, classes)
-    if strangers is None:
-        scores, known = left_out_distances(own, labels)
-        count, source = people, LEFT_OUT
-    else:
-        scores, known = strangers.distance, own[np.arange(len(labels)), labels]
-        count, source = len(np.unique(strangers.labels)), strangers.source
-    found["distance"] = calibrate(scores, "distance", rate, known=known, people=count, source=source)
-    if held_out.logits is not None:
-        unlike, like = left_out_probabilities(held_out.logits, labels)
-        if strangers is not None and strangers.probability is not None:
-            unlike = strangers.probability
-        found["probability"] = calibrate(unlike, "probability", rate, known=like, people=count, source=source)
-    if len(set(labels.tolist())) > 1 and len(labels) > people:
-        pairs = all_pairs(held_out.embeddings, labels)
-        found["pair"] = calibrate(
-            pairs.distances[~pairs.same],
-            "pair",
+    if strangers is not None:
+        found["distance"] = calibrate(
+            strangers.distance * unit,
+            "distance",
             rate,
-            known=pairs.distances[pairs.same],
-            people=people,
-            source="pairs of different people among the held-out faces",
+            known=named_distances(gallery, classes, held_out),
+            people=strangers.labels,
+            source=strangers.source,
         )
+    own = _pairs(held_out)
+    if strangers is not None and len(strangers.pairs):
+        different, labels, source = strangers.pairs * unit, strangers.labels, strangers.source
+    elif own is not None:
+        different, labels, source = own.distances[~own.same], held_out.labels, HELD_OUT_PAIRS
+    else:
+        return found
+    known = None if own is None else own.distances[own.same]
+    found["pair"] = calibrate(different, "pair", rate, known=known, source=source)
+    found["pair"].measured["people"] = len(np.unique(labels))
     return found
+
+
+def _pairs(faces: HeldOut) -> Pairs | None:
+    """All pairs; None of fewer than two people, or with one face of each."""
+    people = len(np.unique(faces.labels))
+    return all_pairs(faces.embeddings, faces.labels) if len(faces.labels) > people > 1 else None

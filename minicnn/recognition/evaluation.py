@@ -15,7 +15,7 @@ from minicnn.errors import ShapeError, explain
 from minicnn.metrics import SparseTopKCategoricalAccuracy
 from minicnn.recognition.identify import Gallery, check_labels, distances
 from minicnn.recognition.optional import load_sklearn
-from minicnn.recognition.unknown import Threshold, interval
+from minicnn.recognition.unknown import Threshold, interval, interval_by_people
 from minicnn.shapes import Array
 
 TOP = 5
@@ -103,11 +103,14 @@ def mistakes(
     ]
 
 
-def unknown_rates(threshold: Threshold, known: Array, right: Array, strangers: Array | None) -> dict[str, Any]:
-    """What a threshold does on faces it was not calibrated on, with exact 95 % intervals.
+def unknown_rates(
+    threshold: Threshold, known: Array, right: Array, strangers: Array | None, people: Array
+) -> dict[str, Any]:
+    """What a threshold does on faces it was not calibrated on.
 
-    ``known`` (N,) is how sure the network was of the test faces, ``right`` (N,) whether it named them rightly: how many
-    get their own name, a wrong one, or "unknown". ``strangers`` (S,) is how sure it was of people it does not know.
+    ``known`` (N,) are the distances of the test faces, ``right`` (N,) whether they were named rightly: how many get
+    their own name, a wrong one, or "unknown". ``strangers`` (S,) are the distances of people the network does not know,
+    ``people`` (S,) tells these apart, for a 95 % interval of their rate (``unknown.interval_by_people``).
     """
     passed = threshold.accepts(known)
     named, wrong = int((passed & right).sum()), int((passed & ~right).sum())
@@ -122,11 +125,13 @@ def unknown_rates(threshold: Threshold, known: Array, right: Array, strangers: A
         "called_unknown": len(known) - named - wrong,
     }
     if strangers is not None and len(strangers):
-        accepted = int(threshold.accepts(strangers).sum())
+        passed_too = threshold.accepts(strangers)
+        accepted = int(passed_too.sum())
         found |= {
             "strangers": len(strangers),
             "strangers_named": accepted,
             "false_accept_rate": accepted / len(strangers),
-            "false_accept_interval": interval(accepted, len(strangers)),
+            "strangers_people": len(np.unique(people)),
+            "false_accept_interval": interval_by_people(passed_too, people),
         }
     return found

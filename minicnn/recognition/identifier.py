@@ -4,8 +4,8 @@
     answers = identifier.answers(x)                        # x standardised crops (N, H, W, C)
     run.config.people[answers.index[0]]
 
-A softmax run names people by its scores, a triplet run by the nearest face of its gallery. Either engine will do, which
-is how the two are compared.
+A softmax run names people by its scores, a triplet run by the nearest face of its gallery; in both, somebody who is too
+far from every face of that name is unknown. Either engine will do, which is how the two are compared.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from minicnn.errors import ShapeError, StateError, explain
 from minicnn.recognition.embedding import load_gallery
 from minicnn.recognition.engine import Engine
-from minicnn.recognition.identify import Answers, Gallery, decide_by_distance, decide_by_probability, person_distances
+from minicnn.recognition.identify import Answers, Gallery, decide, person_distances
 from minicnn.recognition.run import GALLERY, Run, RunConfig
 from minicnn.recognition.unknown import Threshold, load_thresholds
 from minicnn.shapes import Array
@@ -23,7 +23,7 @@ from minicnn.shapes import Array
 
 @dataclass(frozen=True, eq=False)
 class Identifier:
-    """``gallery`` may be missing for softmax runs; without ``thresholds`` nobody is unknown."""
+    """``gallery`` is missing in a run that was not finished; without a threshold on the distance nobody is unknown."""
 
     config: RunConfig
     engine: Engine
@@ -38,32 +38,30 @@ class Identifier:
         return cls(run.config, engine, gallery, load_thresholds(run.folder))
 
     @property
-    def kind(self) -> str:
-        """What decides: the "probability" of a softmax run, the "distance" to the gallery of a triplet run."""
-        return "probability" if self.config.objective == "softmax" else "distance"
+    def softmax(self) -> bool:
+        """Does the run name people by scores of its own?"""
+        return self.config.objective == "softmax"
 
     @property
     def threshold(self) -> Threshold | None:
-        """The one of this run's kind."""
-        return self.thresholds.get(self.kind)
+        """Who is farther from every face of a name than this does not get it."""
+        return self.thresholds.get("distance")
 
     @property
     def pair_threshold(self) -> Threshold | None:
-        """For two faces that need not be of anybody the run knows; else the stricter one for the nearest known face."""
-        return self.thresholds.get("pair") or self.thresholds.get("distance")
+        """Two faces that are farther apart than this are of different people, whom the run need not know."""
+        return self.thresholds.get("pair")
 
     def answers(self, x: Array) -> Answers:
-        """Who is on the crops ``x`` (N, H, W, C)?"""
+        """Who is on the crops ``x`` (N, H, W, C)? A softmax run is asked twice, for embeddings and for scores."""
         self.check_input(x)
-        if self.kind == "probability":
-            return decide_by_probability(self.engine.logits(x), self.threshold)
-        gallery = self.require_gallery()
-        return decide_by_distance(self.engine.embed(x), gallery, len(self.config.people), self.threshold)
+        nearest = person_distances(self.engine.embed(x), self.require_gallery(), len(self.config.people))
+        return decide(nearest, self.engine.logits(x) if self.softmax else None, self.threshold)
 
     def scores(self, x: Array) -> Array:
         """How alike each person is, (N, K): logits, or minus the distance to that person's nearest gallery face."""
         self.check_input(x)
-        if self.kind == "probability":
+        if self.softmax:
             return self.engine.logits(x)
         scores: Array = -person_distances(self.engine.embed(x), self.require_gallery(), len(self.config.people))
         return scores

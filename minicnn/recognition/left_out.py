@@ -5,9 +5,9 @@ none. But to a network that was trained on everybody *else*, each of its people 
 into groups; for each group a network is trained like the run's own, without that group, and asked how sure it is of
 their faces. They had no part in its weights, nor in the choice of its epoch.
 
-What remains different: these networks know fewer people than the run's own, of G groups (G - 1) / G of them. With fewer
-names to choose from a network tends to be surer of the one it gives, so the threshold errs on the strict side.
-``benchmarks/RESULTS.md`` has a measurement.
+These networks are not the run's own: they know fewer people, of G groups (G - 1) / G of them, and each has distances of
+its own size, whose unit is therefore taken from people it knows (``calibration``). ``benchmarks/RESULTS.md`` has a
+measurement with real strangers, for several G.
 
 Cost: G trainings more.
 """

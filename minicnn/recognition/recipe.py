@@ -1,6 +1,6 @@
 """What is chosen for a training, in one table; and the loss, the optimiser and the batches that follow from it.
 
-The defaults are those that ``minicnn demo`` trains with; ``minicnn orl-protocol --select`` compares others without
+The defaults are those that ``minicnn demo`` trains with; ``minicnn orl-protocol --grid`` compares others without
 a look at test faces. Both engines are given the same of all this.
 """
 
@@ -20,6 +20,7 @@ from minicnn.losses import CategoricalCrossentropy, Loss, TripletSemiHardLoss
 from minicnn.optimizers import AdamW
 from minicnn.options import flag, number
 from minicnn.recognition.run import OBJECTIVES
+from minicnn.recognition.unknown import RATE, check_rate
 from minicnn.schedules import CosineDecay
 from minicnn.shapes import Array, whole
 
@@ -49,6 +50,7 @@ class Recipe:
     augment:         ``minicnn.augmentation.Augment``'s options; {} shows the pictures as they are
     views:           ask about six views of each picture in predictions
     left_out:        groups of people that are left out in turn, to calibrate "unknown" on them (``left_out``); 0: none
+    stranger_rate:   the share of strangers' faces that may be given a name (``unknown``)
     """
 
     objective: str = "softmax"
@@ -67,6 +69,7 @@ class Recipe:
     augment: Mapping[str, Any] = field(default_factory=lambda: asdict(AUGMENT))
     views: bool = True
     left_out: int = 0
+    stranger_rate: float = RATE
 
     def __post_init__(self) -> None:
         if self.objective not in OBJECTIVES:
@@ -79,6 +82,7 @@ class Recipe:
         number("weight_decay", self.weight_decay, least=0)
         number("label_smoothing", self.label_smoothing, least=0, below=1)
         number("dropout", self.dropout, least=0, below=1)
+        check_rate(self.stranger_rate)
         flag("balanced", self.balanced)
         flag("views", self.views)
         try:

@@ -25,14 +25,14 @@ from minicnn.errors import LoadError, explain
 from minicnn.io.models import write_model
 from minicnn.model import Model
 from minicnn.ops.unit_normalization import unit_normalization
-from minicnn.recognition.calibration import Confidences, HeldOut, calibrate_run
+from minicnn.recognition.calibration import HeldOut, Strangers, calibrate_run
 from minicnn.recognition.embedding import save_gallery
 from minicnn.recognition.engine import Engine
 from minicnn.recognition.identify import Gallery, person_distances
 from minicnn.recognition.recipe import Recipe, Samples, check_samples
-from minicnn.recognition.run import CHECKPOINT, GALLERY, HISTORY, MODEL, Run
+from minicnn.recognition.run import CHECKPOINT, GALLERY, HISTORY, MODEL, Run, RunConfig
 from minicnn.recognition.trainer import Trainer
-from minicnn.recognition.unknown import RATE, Threshold, save_thresholds
+from minicnn.recognition.unknown import Threshold, save_thresholds
 
 BATCH = 32  # pictures at a time in predictions
 
@@ -127,25 +127,29 @@ def finish(
     data: Data,
     paths: Sequence[str],
     *,
-    rate: float = RATE,
-    strangers: Confidences | None = None,
+    rate: float,
+    strangers: Strangers | None = None,
 ) -> dict[str, Threshold]:
-    """What recognition needs besides the network: the gallery, and thresholds for "unknown" at ``rate``.
+    """What recognition needs besides the network: the gallery, and the thresholds of ``calibrate_run`` at ``rate``.
 
     ``paths`` are those of the training faces, ``strangers`` what networks said of people left out of their training
-    (``left_out``). Without validation pictures of two people there are no thresholds; what is returned is what was
-    written.
+    (``left_out``). Without validation pictures there are no thresholds; what is returned is what was written.
     """
     gallery = Gallery(engine.embed(data.train.x), data.train.labels)
     save_gallery(run.path(GALLERY), gallery, paths)
-    if data.validation is None or len(np.unique(data.validation.labels)) < 2:
+    if data.validation is None:
         return {}
-    x, labels = data.validation
-    logits = engine.logits(x) if run.config.objective == "softmax" else None
-    held_out = HeldOut(engine.embed(x), labels, logits)
+    held_out = seen_by(engine, run.config, data.validation)
     thresholds = calibrate_run(gallery, len(data.people), held_out, strangers, rate)
-    save_thresholds(run.folder, thresholds)
+    if thresholds:
+        save_thresholds(run.folder, thresholds)
     return thresholds
+
+
+def seen_by(engine: Engine, config: RunConfig, faces: Samples) -> HeldOut:
+    """What a run's network makes of faces that it did not learn from."""
+    logits = engine.logits(faces.x) if config.objective == "softmax" else None
+    return HeldOut(engine.embed(faces.x), faces.labels, logits)
 
 
 class _Watch(EarlyStopping):

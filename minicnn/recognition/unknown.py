@@ -1,10 +1,9 @@
 """When to say "unknown": a threshold that lets strangers through at a rate one can choose.
 
-A network always has a most likely person, also for somebody it has never seen. So the answer counts only when it is
-sure enough: the softmax probability at least ``value``, or the distance to the nearest gallery face at most ``value``.
-The question is which value.
+A network always has a most likely person, also for somebody it has never seen. So a name counts only when the face is
+near enough to a face of that person: at a distance of at most ``value``. The question is which value.
 
-**The rule.** Take n faces of strangers and sort them by how sure the network was, the surest first. With
+**The rule.** Take n faces of strangers and sort them by distance, the nearest first. With
 
     k = floor(rate * (n + 1))
 
@@ -14,18 +13,13 @@ conformal prediction; Vovk, Gammerman and Shafer, "Algorithmic Learning in a Ran
 that is impossible, for k would be 0; the value then shuts out all n, ``expected`` says 1 / (n + 1), and ``reachable``
 is False. Equal values are shut out together, never let in beyond k.
 
-**The numbers that come along.** ``accepted`` of ``strangers`` faces passed, and ``interval`` has the exact 95 %
-interval of Clopper and Pearson for that rate. Both treat faces as independent. Several faces of one stranger are not:
-with few people the truth is less certain than the interval says, therefore ``people`` stands beside it.
+**What the rate means.** It is a mean over strangers: of many people, each with some faces, so many faces in a hundred
+get a name. Most strangers get none at all, and somebody with a double among the known people gets it nearly always. So
+a rate that is seen on ten strangers scatters widely about the one that was asked for, and one that rests on thirty is
+not known better than thirty people allow. ``interval`` says how well (``interval_by_people``).
 
-**Where strangers come from.** Best are people whom the network has never seen. Where there are none, two ways:
-
-- networks trained besides, each without some of the people (``left_out``). It costs these trainings;
-- everybody left out in turn after the training (``left_out_distances``, ``left_out_probabilities``): what would the
-  network have said to this face, had it not known this person? For that, the person's gallery faces (or logit) are
-  taken away. But the network was *trained* on that person, so its answers are not a stranger's.
-
-``source`` says which of the three it was.
+**Where strangers come from.** Best are people whom the network has never seen (``evaluate --strangers``). Where there
+are none, networks are trained besides, each without some of the people (``left_out``). ``source`` says which it was.
 """
 
 from __future__ import annotations
@@ -38,23 +32,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import betaincinv, stdtrit
 
 from minicnn.errors import LoadError, OptionError, ShapeError, explain
 from minicnn.io.atomic import write_text
 from minicnn.shapes import Array
 
 FILE = "threshold.json"
-FORMAT, VERSION = "minicnn thresholds", 1
-KINDS = ("probability", "distance", "pair")  # "pair": the distance of two faces, for verification
+FORMAT, VERSION = "minicnn thresholds", 2
+KINDS = ("distance", "pair")  # of a face to the person it is named after; of two faces, for verification
 RATE = 0.05
 SIZE_LIMIT = 1 << 20  # bytes; a file of thresholds has a few hundred
-LEFT_OUT = "everybody left out in turn"
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """Accept what is at least (kind "probability") or at most (kinds "distance", "pair") ``value``.
+    """Accept distances of at most ``value``.
 
     ``rate`` is the share of strangers that was asked for, ``measured`` what was found (the module's docstring).
     """
@@ -71,10 +64,9 @@ class Threshold:
         if isinstance(self.value, bool) or not isinstance(self.value, (int, float)) or not math.isfinite(self.value):
             raise OptionError(explain("value as a finite number", repr(self.value)))
 
-    def accepts(self, confidence: Array | float) -> Array:
-        """Which answers count: bool, in the shape of ``confidence``. NaN never does."""
-        sure = np.asarray(confidence, np.float64)
-        return sure >= self.value if self.kind == "probability" else sure <= self.value
+    def accepts(self, distance: Array | float) -> Array:
+        """Which answers count: bool, in the shape of ``distance``. NaN never does."""
+        return np.asarray(distance, np.float64) <= self.value
 
 
 def check_rate(rate: Any) -> None:
@@ -90,75 +82,72 @@ def calibrate(
     rate: float = RATE,
     *,
     known: Array | None = None,
-    people: int | None = None,
+    people: Array | None = None,
     source: str = "strangers",
 ) -> Threshold:
-    """The threshold that strangers pass at ``rate``, from how sure the network was of n of them, (n,).
+    """The threshold that strangers pass at ``rate``, from the distances of n of them, (n,).
 
-    ``known`` is how sure it was of faces that it named rightly: what the threshold costs them is measured too.
-    ``people`` is how many strangers the faces are of. Raises ShapeError without finite numbers to go by.
+    ``known`` are those of faces of people one knows: what the threshold costs them is measured too. ``people`` (n,)
+    tells the strangers apart, for the interval. Raises ShapeError without finite numbers to go by.
     """
     check_rate(rate)
-    scores = np.asarray(strangers, np.float64)
-    if scores.ndim != 1 or scores.size == 0 or not np.isfinite(scores).all():
-        fix = "A threshold needs the faces of at least two people."
-        raise ShapeError(explain("finite confidences of strangers (n,), at least one", f"shape {scores.shape}", fix))
-    sign = -1.0 if kind == "probability" else 1.0  # below, less is surer
-    order = np.sort(sign * scores)
+    distances = np.asarray(strangers, np.float64)
+    if distances.ndim != 1 or distances.size == 0 or not np.isfinite(distances).all():
+        fix = "A threshold needs the faces of strangers."
+        received = f"shape {distances.shape}"
+        raise ShapeError(explain("finite distances of strangers (n,), at least one", received, fix))
+    order = np.sort(distances)
     k = math.floor(rate * (len(order) + 1) + 1e-9)  # 0.05 * 20 must not be 0.99999
     limit = float(order[min(max(k, 1), len(order)) - 1])
     if np.count_nonzero(order <= limit) > k:  # none may pass, or the k-th has equals behind it
         limit = float(np.nextafter(limit, -np.inf))
-    accepted = int(np.count_nonzero(order <= limit))
+    passed = distances <= limit
+    accepted = int(np.count_nonzero(passed))
     measured: dict[str, Any] = {
         "source": source,
         "strangers": len(order),
-        "people": people,
         "accepted": accepted,
         "false_accept_rate": accepted / len(order),
-        "interval": interval(accepted, len(order)),
         "expected": max(k, 1) / (len(order) + 1),
         "reachable": k >= 1,
     }
-    threshold = Threshold(sign * limit, kind, rate, measured)
+    if people is not None:
+        measured |= {"people": len(np.unique(people)), "interval": interval_by_people(passed, people)}
+    threshold = Threshold(limit, kind, rate, measured)
     if known is not None and len(known):
-        passed = int(np.count_nonzero(threshold.accepts(known)))
-        measured |= {"known": len(known), "known_accepted": passed, "known_interval": interval(passed, len(known))}
+        named = int(np.count_nonzero(threshold.accepts(known)))
+        measured |= {"known": len(known), "known_accepted": named, "known_interval": interval(named, len(known))}
     return threshold
 
 
-def interval(hits: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The exact interval of Clopper and Pearson for a rate of which ``hits`` of ``trials`` were seen."""
-    from scipy.stats import binomtest
+def interval(hits: float, trials: float, confidence: float = 0.95) -> tuple[float, float]:
+    """The exact interval of Clopper and Pearson for a rate: ``hits`` were seen in ``trials``, all independent."""
+    tail = (1 - confidence) / 2
+    low = betaincinv(hits, trials - hits + 1, tail) if hits > 0 else 0.0
+    high = betaincinv(hits + 1, trials - hits, 1 - tail) if hits < trials else 1.0
+    return float(low), float(high)
 
-    found = binomtest(hits, trials).proportion_ci(confidence, method="exact")
-    return float(found.low), float(found.high)
 
+def interval_by_people(hit: Array, people: Array, confidence: float = 0.95) -> tuple[float, float]:
+    """The same for faces, hit or not (n,) bool, of which those of one person are alike: ``people`` (n,) are labels.
 
-def left_out_distances(person_distances: Array, labels: Array) -> tuple[Array, Array]:
-    """Everybody left out in turn: (strangers, known) distances (N,), from ``identify.person_distances`` (N, K).
-
-    ``strangers``: to the nearest face of anybody else. ``known``: to the nearest of one's own.
+    If one stranger in thirty has a double among the known people, all ten pictures of that stranger pass: 10 of 300
+    faces, but one of 30 people. So n is divided by how much larger the variance is than that of n independent faces,
+    and the exact interval taken for that many (Korn and Graubard, "Confidence Intervals for Proportions with Small
+    Expected Number of Positive Counts Estimated from Survey Data", Survey Methodology 24, 1998). Where all faces were
+    hit, or none, there is no variance to see: then each person counts as one face.
     """
-    rows = np.arange(len(labels))
-    others = person_distances.copy()
-    others[rows, labels] = np.inf
-    return others.min(axis=1), person_distances[rows, labels]
-
-
-def left_out_probabilities(logits: Array, labels: Array) -> tuple[Array, Array]:
-    """The same for softmax: (strangers, known) probabilities (N,), from logits (N, K).
-
-    ``strangers``: the highest of a softmax without the person's own logit. ``known``: the person's own, of all.
-    """
-    rows = np.arange(len(labels))
-    exact = np.asarray(logits, np.float64)
-    if exact.ndim != 2 or exact.shape[1] < 2:
-        fix = "With one person alone, nobody can be a stranger."
-        raise ShapeError(explain("logits (N, K) of at least two people", f"shape {exact.shape}", fix))
-    others = exact.copy()
-    others[rows, labels] = -np.inf
-    return softmax(others, axis=1).max(axis=1), softmax(exact, axis=1)[rows, labels]
+    labels = np.unique(people, return_inverse=True)[1]
+    n, count = len(labels), int(labels.max()) + 1
+    faces, hits = np.bincount(labels), np.bincount(labels, weights=hit)
+    rate = float(hits.sum() / n)
+    effective = float(count)
+    if 0 < rate < 1 and count > 1:
+        variance = count / (count - 1) * float(np.square(hits - rate * faces).sum()) / n**2
+        tail = (1 - confidence) / 2
+        few = (stdtrit(n - 1, tail) / stdtrit(count - 1, tail)) ** 2  # a variance of few people is uncertain
+        effective = min(float(n), rate * (1 - rate) / variance * few) if variance > 0 else float(n)
+    return interval(rate * effective, effective, confidence)
 
 
 # -- as a file -------------------------------------------------------------------------------------------------------
@@ -195,5 +184,5 @@ def load_thresholds(folder: str | Path) -> dict[str, Threshold]:
             for kind, entry in data["thresholds"].items()
         }
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        fix = "Calibrate it again with: minicnn evaluate RUN DATASET --part validation --calibrate."
+        fix = "Calibrate it again with: minicnn evaluate RUN DATASET --strangers OTHERS --calibrate."
         raise LoadError(f"Cannot load '{path}': {error}. {fix}") from error

@@ -40,9 +40,7 @@ def evaluation_page(found: Mapping[str, Any], pictures: EvaluationPictures) -> s
         drawn["roc"] = recognition_plots.roc_curve(curve["far"], curve["val"], verification["eer"])
     if "value" in unknown:
         shown = found["confidences"]
-        drawn["confidences"] = recognition_plots.confidences(
-            shown["known"], shown["strangers"], unknown["value"], unknown["kind"]
-        )
+        drawn["confidences"] = recognition_plots.confidences(shown["known"], shown["strangers"], unknown["value"])
     if found["lfw"]:
         drawn["folds"] = recognition_plots.fold_accuracies(found["lfw"]["accuracies"], found["lfw"]["mean"])
     return render(

@@ -27,11 +27,11 @@ def roc_curve(far: Sequence[float], val: Sequence[float], eer: float) -> str:
     return drawing.svg
 
 
-def confidences(known: Sequence[float], others: Sequence[float], threshold: float | None, kind: str) -> str:
-    """Two histograms, each of area 1: how sure the network was of faces it named rightly, and of strangers."""
+def confidences(known: Sequence[float], others: Sequence[float], threshold: float | None) -> str:
+    """Two histograms, each of area 1: the distances of faces that were named rightly, and of strangers."""
     values = np.concatenate([np.asarray(known, float), np.asarray(others, float)])
     values = values[np.isfinite(values)]
-    low, high = (0.0, 1.0) if kind == "probability" or not values.size else (float(values.min()), float(values.max()))
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
     edges = np.linspace(low, max(high, low + 1e-6), BINS + 1)
     with Drawing(5.4, 3.3, "confidences") as (axes, drawing):
         for numbers, colour, label in ((known, GOOD, "people it knows"), (others, BAD, "strangers")):
@@ -41,7 +41,7 @@ def confidences(known: Sequence[float], others: Sequence[float], threshold: floa
                 axes.stairs(100 * shares, edges, color=colour, linewidth=1.4, label=label)
         if threshold is not None:
             axes.axvline(threshold, color=INK, linewidth=1.2, linestyle=(0, (4, 2.5)), label="threshold")
-        axes.set(xlabel=kind if kind == "probability" else "distance to the nearest known face", ylabel="faces, %")
+        axes.set(xlabel="distance to the nearest face of the person named", ylabel="faces, %")
         if axes.get_legend_handles_labels()[0]:
             axes.legend()
     return drawing.svg

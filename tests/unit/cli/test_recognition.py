@@ -13,7 +13,7 @@ import pytest
 from detection import video
 from detection.images import read_image, write_image
 from detection.video import read_frames, write_video
-from minicnn.recognition.unknown import load_thresholds
+from minicnn.recognition.unknown import load_thresholds, save_thresholds
 from tests.unit.cli.recognition_run import NAMES, build_dataset, build_run, photo
 from tests.unit.cli.terminal import refused, run
 
@@ -41,7 +41,8 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def calibrated(places: dict[str, Path], tmp_path: Path) -> Path:
     """A copy of the softmax run, with thresholds."""
     folder = shutil.copytree(places["softmax"], tmp_path / "calibrated")
-    assert run("evaluate", folder, places["friends"], "--calibrate", "--rate", 0.1, "--no-baseline").exit_code == 0
+    how = ("--strangers", places["others"], "--calibrate", "--rate", 0.1, "--no-baseline")
+    assert run("evaluate", folder, places["friends"], *how).exit_code == 0
     return folder
 
 
@@ -87,17 +88,24 @@ def test_evaluate_as_data(places: dict[str, Path], tmp_path: Path) -> None:
     assert found["verification"]["eer"] < 0.5
     assert found["verification"]["val_at_far"]["value"] is None
     unknown = found["unknown"]
-    assert unknown["kind"] == "probability"
-    assert unknown["calibration"]["people"] == 2  # half of the strangers
+    assert unknown["calibration"]["people"] == unknown["strangers_people"] == 2  # half of the strangers each
     assert unknown["strangers"] < 25
-    assert set(found["thresholds"]) == {"probability", "distance", "pair"}
+    assert set(found["thresholds"]) == {"distance", "pair"}
 
 
 def test_calibrated_thresholds_stay_with_the_run(calibrated: Path, places: dict[str, Path], tmp_path: Path) -> None:
     kept = load_thresholds(calibrated)
-    assert kept["probability"].rate == 0.1
+    assert kept["distance"].rate == 0.1
     found = run("evaluate", calibrated, places["friends"], "--no-baseline", "--json", "--rate", 0.3)
-    assert json.loads(found.stdout)["unknown"]["value"] == kept["probability"].value
+    assert json.loads(found.stdout)["unknown"]["value"] == kept["distance"].value
+    refusal = refused(run("evaluate", calibrated, places["friends"], "--calibrate", "--no-baseline"))
+    assert "4 strangers or more" in refusal
+    assert "--left-out" in refusal
+    assert load_thresholds(calibrated) == kept
+    save_thresholds(calibrated, {"pair": kept["pair"]})  # as a training without strangers leaves it
+    found = run("evaluate", calibrated, places["friends"], "--strangers", places["others"], "--no-baseline", "--json")
+    assert json.loads(found.stdout)["unknown"]["strangers_people"] == 2
+    assert load_thresholds(calibrated).keys() == {"pair"}
 
 
 def test_evaluate_by_pairs(places: dict[str, Path], tmp_path: Path) -> None:
@@ -183,7 +191,8 @@ def test_recognise_a_folder(calibrated: Path, photos: Path, tmp_path: Path) -> N
     assert 8 <= len(by_photo["ten.png"]) <= 10
     assert by_photo["dan known.png"][0]["best"] == "Dan"
     for face in found["faces"]:
-        assert face["known"] == (face["probability"] >= found["threshold"])
+        assert face["known"] == (face["distance"] <= found["threshold"])
+        assert 0 < face["probability"] <= 1
         assert face["name"] == (face["best"] if face["known"] else "unknown")
     with open(out / "faces.csv", encoding="utf-8", newline="") as file:
         assert [row["name"] for row in csv.DictReader(file)] == [face["name"] for face in found["faces"]]
@@ -268,6 +277,7 @@ def test_both_engines_name_the_same_people(calibrated: Path, photos: Path) -> No
     assert found["agreement"] == 1
     for face in found["faces"]:
         assert face["keras_probability"] == pytest.approx(face["probability"], abs=1e-4)
+        assert face["keras_distance"] == pytest.approx(face["distance"], abs=1e-4)
     alone = json.loads(run("recognise", calibrated, photos, "--backend", "keras", "--json").stdout)
     assert [face["name"] for face in alone["faces"]] == [face["name"] for face in found["faces"]]
 
@@ -286,8 +296,10 @@ def test_verify(calibrated: Path, photos: Path, tmp_path: Path) -> None:
     assert same["distance"] < other["distance"]
     assert (itself["same"], other["same"]) == (True, False)
     assert same["threshold"] == load_thresholds(calibrated)["pair"].value
+    assert same["calibrated_on"] == "people the network has never seen"
     words = run("verify", calibrated, photos / "anna 林.png", photos / "sub" / "dan.png").stdout
     assert "Different people" in words
+    assert "10 % of pairs of different people" in " ".join(words.split())
     assert max(map(len, words.splitlines())) <= 60
     assert "at least one face" in refused(run("verify", calibrated, photos / "wall.png", photos / "sub" / "dan.png"))
     assert "text.jpg" in refused(run("verify", calibrated, photos / "text.jpg", photos / "sub" / "dan.png"))

@@ -25,8 +25,8 @@ SIDE = 32
 QUICK = ("--epochs", 3, "--batch", 4, "--no-views")
 
 
-def make_dataset(folder: Path, people: tuple[str, ...], each: int = 5, *, split: bool = True) -> Path:
-    """A pattern per person, seen with noise; the last picture of everybody is for validation."""
+def make_dataset(folder: Path, people: tuple[str, ...], each: int = 6, *, split: bool = True) -> Path:
+    """A pattern per person, seen with noise; the last two pictures of everybody are for validation."""
     rng = np.random.default_rng(1)
     parts: dict[str, list[str]] = {"train": [], "validation": [], "test": []}
     for person in people:
@@ -35,7 +35,7 @@ def make_dataset(folder: Path, people: tuple[str, ...], each: int = 5, *, split:
             path = folder / person / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             write_image(path, np.clip(pattern + rng.normal(0, 25, (SIDE, SIDE)), 0, 255).astype(np.uint8))
-            parts["validation" if number == each - 1 else "train"].append(f"{person}/{number}.png")
+            parts["validation" if number >= each - 2 else "train"].append(f"{person}/{number}.png")
     if split:
         (folder / "split.json").write_text(json.dumps({"seed": 0} | parts), encoding="utf-8")
     return folder
@@ -62,7 +62,7 @@ def test_a_run_has_everything(dataset: Path, tmp_path: Path) -> None:
     assert config.settings["recipe"]["augment"]["rotate"] == 20
     _, paths = load_gallery(out / "gallery.npz", 3)
     assert paths[0] == "anna/0.png"
-    assert {"distance", "probability"} <= set(load_thresholds(out))
+    assert set(load_thresholds(out)) == {"pair"}
 
 
 def test_as_data(dataset: Path, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_triplets_and_weights_and_frozen_layers(dataset: Path, tmp_path: Path) -
     before, after = (Run.open(tmp_path / name).model().weights for name in ("one", "two"))
     assert np.array_equal(before["conv1/kernel"], after["conv1/kernel"])
     assert not np.array_equal(before["conv2/kernel"], after["conv2/kernel"])
-    assert "probability" not in load_thresholds(tmp_path / "two")
+    assert "so nobody is called unknown: train with --left-out" in " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize("objective", ["softmax", "triplet"])
@@ -138,15 +138,19 @@ def test_strangers_by_leaving_people_out(objective: str, tmp_path: Path) -> None
     assert result.exit_code == 0, result.output
     assert result.stderr.count("Training without") == 2
     found = load_thresholds(calibrated)
-    decides = "probability" if objective == "softmax" else "distance"
-    assert found[decides].measured["source"] == "people left out of trainings like this one"
-    assert (found[decides].measured["strangers"], found[decides].measured["people"]) == (20, 4)  # every face, once
-    assert "asked for: 5% of strangers pass; calibrated on 20 faces of 4 people, people left out" in result.stdout
+    assert set(found) == {"distance", "pair"}
+    for threshold in found.values():
+        assert (threshold.rate, threshold.measured["source"]) == (0.05, "people left out of trainings like this one")
+    measured = found["distance"].measured
+    assert (measured["strangers"], measured["people"]) == (24, 4)  # every face, once
+    assert "5 % of faces of strangers get a name. Calibrated on 24 faces of 4 people" in result.stdout
+    assert "5 % of pairs of different people pass" in result.stdout
+    assert "nobody is called unknown" not in result.stderr
     for name in ("model.npz", "gallery.npz"):  # the run's own network learned as if nobody had been left out
         assert (plain / name).read_bytes() == (calibrated / name).read_bytes()
     again = run("train", faces, "--out", calibrated, "--resume")
     assert again.exit_code == 0, again.output
-    assert load_thresholds(calibrated)[decides].value == found[decides].value
+    assert load_thresholds(calibrated)["distance"].value == found["distance"].value
     few = make_dataset(tmp_path / "few", ("anna", "boris"))
     assert "to leave out 1" in refused(run("train", few, "--out", tmp_path / "no", *QUICK, "--left-out", 2))
     assert not (tmp_path / "no" / "model.npz").exists()
@@ -157,7 +161,7 @@ def test_a_folder_without_a_split_is_learned_whole(tmp_path: Path) -> None:
     result = run("train", folder, "--out", tmp_path / "run", *QUICK)
     assert result.exit_code == 0, result.output
     assert "No validation pictures" in result.stderr
-    assert len(load_gallery(tmp_path / "run" / "gallery.npz", 2)[1]) == 10
+    assert len(load_gallery(tmp_path / "run" / "gallery.npz", 2)[1]) == 12
     assert not (tmp_path / "run" / "threshold.json").exists()
 
 

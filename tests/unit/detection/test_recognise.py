@@ -36,7 +36,7 @@ def test_the_network_sees_the_crops_of_the_training() -> None:
 
     def answers(x: np.ndarray) -> Answers:
         seen.append(x)
-        return Answers(np.array([1, -1]), np.array([1, 0]), np.array([0.9, 0.3]), "probability")
+        return Answers(np.array([1, -1]), np.array([1, 0]), np.array([0.2, 1.3]), np.array([0.9, 0.3]))
 
     named = Recogniser(answers, ("Ann", "Bob"), Fake(FACES), SETTINGS).faces(gradient())
     crops = [crop_face(gradient(), face.box, SETTINGS) for face in FACES]
@@ -50,6 +50,7 @@ def test_the_network_sees_the_crops_of_the_training() -> None:
         "known": True,
         "best": "Bob",
         "probability": 0.9,
+        "distance": 0.2,
         "left": 5,
         "top": 5,
         "right": 25,
@@ -67,8 +68,8 @@ def test_without_faces_the_network_is_not_asked() -> None:
 
 
 def test_almost_certain_is_not_certain() -> None:
-    assert Named(FACES[0], "Ann", "Ann", 0.9999, "probability").label == "Ann 99 %"
-    assert Named(FACES[0], "Ann", "Ann", 0.4321, "distance").label == "Ann 0.43"
+    assert Named(FACES[0], "Ann", "Ann", 0.2, 0.9999).label == "Ann 99 %"
+    assert Named(FACES[0], "Ann", "Ann", 0.4321).label == "Ann 0.43"
 
 
 def test_levelled_faces_are_turned() -> None:

@@ -60,10 +60,10 @@ def test_mistakes_come_with_the_nearest_faces() -> None:
 def test_what_a_threshold_does_by_hand() -> None:
     threshold = Threshold(0.5, "distance", 0.1, {"accepted": 1})
     known, right = np.array([0.1, 0.2, 0.3, 0.9]), np.array([True, True, False, True])
-    found = unknown_rates(threshold, known, right, np.array([0.4, 0.6, 0.7, 0.8]))
+    found = unknown_rates(threshold, known, right, np.array([0.4, 0.6, 0.7, 0.8]), np.array([0, 0, 1, 1]))
     assert (found["named_rightly"], found["named_wrongly"], found["called_unknown"]) == (2, 1, 1)
     assert (found["strangers_named"], found["false_accept_rate"]) == (1, 0.25)
-    assert "strangers" not in unknown_rates(threshold, known, right, None)
+    assert "strangers" not in unknown_rates(threshold, known, right, None, np.zeros(0, int))
 
 
 def test_what_does_not_fit() -> None:

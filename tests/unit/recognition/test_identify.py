@@ -10,8 +10,7 @@ from minicnn.recognition.identify import (
     Answers,
     Gallery,
     agreement,
-    decide_by_distance,
-    decide_by_probability,
+    decide,
     distances,
     person_distances,
     probabilities,
@@ -28,20 +27,25 @@ def test_distances_to_people_by_hand() -> None:
 
 
 def test_the_nearest_face_decides() -> None:
-    faces = np.array([[0.6, 0.8], [0.0, 1.0], [0.0, -1.0]])
-    assert decide_by_distance(faces, GALLERY, 3).index.tolist() == [0, 2, 0]
-    found = decide_by_distance(faces, GALLERY, 3, Threshold(0.5, "distance", 0.1))
+    nearest = person_distances(np.array([[0.6, 0.8], [0.0, 1.0], [0.0, -1.0]]), GALLERY, 3)
+    assert decide(nearest).index.tolist() == [0, 2, 0]
+    found = decide(nearest, threshold=Threshold(0.5, "distance", 0.1))
     assert found.index.tolist() == [0, 2, -1]
     assert found.best.tolist() == [0, 2, 0]
-    assert found.confidence == pytest.approx([np.sqrt(0.08), 0, np.sqrt(2)])
+    assert found.distance == pytest.approx([np.sqrt(0.08), 0, np.sqrt(2)])
+    assert found.probability is None
 
 
-def test_the_most_likely_decides() -> None:
-    logits = np.log(np.array([[0.7, 0.2, 0.1], [0.3, 0.4, 0.3]], np.float32))
-    assert decide_by_probability(logits).index.tolist() == [0, 1]
-    found = decide_by_probability(logits, Threshold(0.5, "probability", 0.1))
-    assert found.index.tolist() == [0, -1]
-    assert found.confidence == pytest.approx([0.7, 0.4])
+def test_the_most_likely_decides_and_must_be_near() -> None:
+    logits = np.log(np.array([[0.7, 0.2, 0.1], [0.3, 0.4, 0.3], [0.98, 0.01, 0.01]], np.float32))
+    nearest = np.array([[0.4, 0.3, 0.9], [0.9, 0.4, 0.9], [0.6, 0.1, 0.9]])
+    assert decide(nearest, logits).index.tolist() == [0, 1, 0]  # whoever is nearest
+    found = decide(nearest, logits, Threshold(0.5, "distance", 0.1))
+    assert found.index.tolist() == [0, 1, -1]  # sure, but not near
+    assert found.distance.tolist() == [0.4, 0.4, 0.6]
+    assert found.probability == pytest.approx([0.7, 0.4, 0.98])
+    with pytest.raises(ShapeError, match="one for each distance"):
+        decide(nearest[:2], logits)
 
 
 def test_large_scores_neither_overflow_nor_become_certain() -> None:
@@ -51,16 +55,16 @@ def test_large_scores_neither_overflow_nor_become_certain() -> None:
 
 
 def test_a_threshold_of_another_kind() -> None:
-    with pytest.raises(OptionError, match=r"on the probability.*on the distance"):
-        decide_by_probability(np.zeros((1, 2)), Threshold(0.5, "distance", 0.1))
+    with pytest.raises(OptionError, match=r"on the distance.*on the pair"):
+        decide(np.zeros((1, 2)), threshold=Threshold(0.5, "pair", 0.1))
 
 
 def test_agreement() -> None:
-    first = Answers(np.array([0, -1, 2, 1]), np.zeros(4), np.zeros(4), "distance")
-    second = Answers(np.array([0, -1, 2, -1]), np.zeros(4), np.zeros(4), "distance")
+    first = Answers(np.array([0, -1, 2, 1]), np.zeros(4), np.zeros(4))
+    second = Answers(np.array([0, -1, 2, -1]), np.zeros(4), np.zeros(4))
     assert agreement(first, second) == 0.75
     with pytest.raises(ShapeError, match="same faces"):
-        agreement(first, Answers(np.zeros(3), np.zeros(3), np.zeros(3), "distance"))
+        agreement(first, Answers(np.zeros(3), np.zeros(3), np.zeros(3)))
 
 
 def test_what_does_not_fit() -> None:

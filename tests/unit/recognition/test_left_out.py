@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minicnn.errors import OptionError
-from minicnn.recognition.calibration import Confidences, HeldOut, calibrate_run, confidences, joined
+from minicnn.recognition.calibration import HeldOut, ask_about, calibrate_run, joined
 from minicnn.recognition.identify import Gallery
 from minicnn.recognition.left_out import folds
 from minicnn.recognition.recipe import Samples
@@ -54,17 +54,36 @@ def test_what_cannot_be_left_out() -> None:
         folds(data(), 1, seed=0)
 
 
-def test_thresholds_come_from_what_all_networks_said(rng: np.random.Generator) -> None:
-    gallery = Gallery(np.eye(3), np.arange(3))
-    asked = [HeldOut(rng.normal(size=(30, 3)), np.full(30, k), rng.normal(size=(30, 2))) for k in range(3)]
-    parts = [confidences(Gallery(np.eye(3)[:2], np.arange(2)), 2, faces, "left out") for faces in asked]
-    whole = joined(parts)
-    assert whole.distance.shape == (90,)
+def blobs(rng: np.random.Generator, size: float = 1.0) -> tuple[Gallery, HeldOut]:
+    """Three known people at the corners of a triangle, and four held-out faces of each around them."""
     labels = np.arange(12) % 3
-    known = HeldOut(np.eye(3)[labels], labels, 9 * np.eye(3)[labels])
-    found = calibrate_run(gallery, 3, known, whole, rate=0.1)
-    for kind, said in (("distance", whole.distance), ("probability", whole.probability)):
+    faces = np.eye(3)[labels] + 0.1 * rng.normal(size=(12, 3))
+    return Gallery(size * np.eye(3), np.arange(3)), HeldOut(size * faces, labels)
+
+
+def test_networks_with_distances_of_another_size_say_the_same(rng: np.random.Generator) -> None:
+    strangers, who = rng.normal(size=(30, 3)), np.arange(30) % 2
+    said = []
+    for size in (1.0, 2.0):
+        gallery, held_out = blobs(np.random.default_rng(1), size)
+        said.append(ask_about(HeldOut(size * strangers, who), gallery, 3, held_out))
+    np.testing.assert_allclose(said[1].distance, said[0].distance)
+    np.testing.assert_allclose(said[1].pairs, said[0].pairs)
+    assert said[0].pairs.shape == (15 * 15,)
+
+
+def test_thresholds_come_from_what_all_networks_said(rng: np.random.Generator) -> None:
+    parts = []
+    for first in (0, 2, 4):  # three networks, each asked about two people
+        gallery, held_out = blobs(rng)
+        asked = HeldOut(rng.normal(size=(30, 3)), first + np.arange(30) % 2)
+        parts.append(ask_about(asked, gallery, 3, held_out, "left out"))
+    whole = joined(parts)
+    gallery, held_out = blobs(rng, 2.0)  # the run's own network has larger distances
+    unit = np.median(np.linalg.norm(held_out.embeddings[:, None] - gallery.embeddings, axis=2).min(axis=1))
+    found = calibrate_run(gallery, 3, held_out, whole, rate=0.1)
+    for kind, said, count in (("distance", whole.distance, 90), ("pair", whole.pairs, 3 * 225)):
         measured = found[kind].measured
-        assert (measured["source"], measured["people"], measured["strangers"]) == ("left out", 3, 90)
-        assert found[kind].accepts(said).sum() == measured["accepted"] == 9  # floor(0.1 * 91)
-    assert joined([Confidences(whole.distance, None, whole.labels, "left out")]).probability is None
+        assert (measured["source"], measured["people"], measured["strangers"]) == ("left out", 6, count)
+        assert found[kind].value == pytest.approx(unit * np.sort(said)[(count + 1) // 10 - 1])
+        assert measured["accepted"] == (count + 1) // 10

@@ -12,15 +12,14 @@ from hypothesis import strategies as st
 
 from detection.orl import load_orl
 from minicnn.errors import LoadError, OptionError, ShapeError
-from minicnn.recognition.calibration import HeldOut, calibrate_run, confidences
-from minicnn.recognition.identify import Gallery, decide_by_distance, decide_by_probability, person_distances
+from minicnn.recognition.calibration import HeldOut, ask_about, calibrate_run
+from minicnn.recognition.identify import Gallery, decide, person_distances
 from minicnn.recognition.unknown import (
     FILE,
     Threshold,
     calibrate,
     interval,
-    left_out_distances,
-    left_out_probabilities,
+    interval_by_people,
     load_thresholds,
     save_thresholds,
 )
@@ -36,12 +35,12 @@ def test_distances_by_hand() -> None:
     assert found.accepts(np.array([0.1, 0.1001, np.nan])).tolist() == [True, False, False]
 
 
-def test_probabilities_by_hand() -> None:
-    found = calibrate(NINETEEN, "probability", 0.05, known=np.array([0.99, 0.5]), people=3)  # k = 1: the largest
-    assert found.value == pytest.approx(0.95)
+def test_what_comes_along_by_hand() -> None:
+    found = calibrate(NINETEEN, "distance", 0.05, known=np.array([0.01, 0.5]), people=np.arange(19) % 3)  # k = 1
+    assert found.value == pytest.approx(0.05)
     assert (found.measured["accepted"], found.measured["strangers"], found.measured["people"]) == (1, 19, 3)
     assert (found.measured["known_accepted"], found.measured["known"]) == (1, 2)
-    assert found.accepts(np.array([0.95, 0.9499, np.nan])).tolist() == [True, False, False]
+    assert found.measured["interval"] == interval_by_people(np.arange(19) < 1, np.arange(19) % 3)
 
 
 def test_too_few_strangers_promise_nothing() -> None:
@@ -52,9 +51,8 @@ def test_too_few_strangers_promise_nothing() -> None:
     assert calibrate(NINETEEN, "distance", 0.05).measured["reachable"]
 
 
-@pytest.mark.parametrize("kind", ["distance", "probability"])
-def test_equal_values_are_not_let_in_together(kind: str) -> None:
-    found = calibrate(np.ones(100), kind, 0.1)
+def test_equal_values_are_not_let_in_together() -> None:
+    found = calibrate(np.ones(100), "distance", 0.1)
     assert found.measured["accepted"] == 0
 
 
@@ -65,8 +63,6 @@ def test_never_more_than_the_rate(values: list[int], rate: float, kind: str) -> 
     scores = np.array(values, float)
     found = calibrate(scores, kind, rate)
     assert found.measured["accepted"] == found.accepts(scores).sum() <= rate * (len(scores) + 1) + 1e-6
-    mirrored = calibrate(-scores, "probability", rate)
-    assert mirrored.value == -found.value
 
 
 def test_new_strangers_pass_at_the_rate(rng: np.random.Generator) -> None:
@@ -87,17 +83,31 @@ def test_the_interval_is_that_of_clopper_and_pearson() -> None:
     assert (low, high) == pytest.approx((0.0333, 0.2181), abs=1e-4)  # from the literature's tables
 
 
-def test_left_out_by_hand() -> None:
-    nearest = np.array([[0.1, 0.5, 0.4], [0.6, 0.2, 0.9]])
-    strangers, known = left_out_distances(nearest, np.array([0, 1]))
-    assert strangers.tolist() == [0.4, 0.6]
-    assert known.tolist() == [0.1, 0.2]
-    logits = np.log([[0.5, 0.3, 0.2], [0.1, 0.8, 0.1]])
-    strangers, known = left_out_probabilities(logits, np.array([0, 1]))
-    assert strangers == pytest.approx([0.6, 0.5])
-    assert known == pytest.approx([0.5, 0.8])
-    with pytest.raises(ShapeError, match="two people"):
-        left_out_probabilities(np.zeros((3, 1)), np.zeros(3, int))
+def test_independent_faces_have_the_interval_of_faces() -> None:
+    """A person with one face each: nothing to be alike, so the two intervals are one."""
+    hit = np.arange(40) < 6
+    assert interval_by_people(hit, np.arange(40)) == pytest.approx(interval(6, 40), abs=0.005)
+
+
+def test_faces_of_one_person_count_as_one() -> None:
+    people = np.arange(30).repeat(10)
+    low, high = interval_by_people(people < 3, people)  # all faces of three people, none of the others
+    assert low < interval(3, 30)[0] < interval(3, 30)[1] < high  # nearly: how alike they are is seen on 30 people only
+    assert interval(2.6, 26)[0] < low < high < interval(2.6, 26)[1]
+    assert high - low > 2.5 * np.subtract(*interval(30, 300)[::-1])
+    assert interval_by_people(np.zeros(300, bool), people) == interval(0, 30)
+    assert interval_by_people(np.ones(300, bool), people) == interval(30, 30)
+    assert interval_by_people(np.arange(10) < 5, np.zeros(10, int)) == interval(0.5, 1)  # one person alone
+
+
+def test_the_interval_by_people_holds_as_often_as_it_says(rng: np.random.Generator) -> None:
+    """30 people of 8 faces each, every person with a rate of their own, their mean 0.1."""
+    people, inside = np.arange(30).repeat(8), 0
+    for _ in range(400):
+        hit = rng.random(240) < rng.beta(0.2, 1.8, size=30)[people]
+        low, high = interval_by_people(hit, people)
+        inside += low <= 0.1 <= high
+    assert inside >= 0.93 * 400  # 0.95 but for the chance of 400 draws; the interval of 240 faces holds in about 0.8
 
 
 @pytest.mark.parametrize("rate", [0, 1, -0.1, float("nan"), "0.1", True])
@@ -126,63 +136,49 @@ def projected(dimensions: int = 64) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("rate", [0.05, 0.2])
 def test_strangers_are_called_unknown_at_the_calibrated_rate(rate: float) -> None:
-    """Everybody known is left out in turn to calibrate; then come people who never had any part in it.
+    """Ten people known, fifteen to calibrate on, fifteen who never had any part in it.
 
-    Faces of one person are alike, so what decides is how many *people* there are: the rate is averaged over five
-    random choices of 20 strangers, and may be off by what 20 people leave uncertain.
+    Faces of one person are alike, so what decides is how many *people* there are: the rate is averaged over ten random
+    choices of them, and may be off by what so many people leave uncertain.
     """
     embeddings, persons = projected()
-    rates, recalls = [], []
-    for seed in range(5):
-        known = np.random.default_rng(seed).permutation(40)[:20]
+    shot, rates, recalls = np.arange(400) % 10, [], []
+    for seed in range(10):
+        order = np.random.default_rng(seed).permutation(40)
         number = np.full(40, -1)
-        number[known] = np.arange(20)
-        labels = number[persons]
-        shot = np.arange(400) % 10
-        gallery = Gallery(embeddings[(labels >= 0) & (shot < 5)], labels[(labels >= 0) & (shot < 5)])
-        held = (labels >= 0) & (shot >= 5)
-        threshold = calibrate_run(gallery, 20, HeldOut(embeddings[held], labels[held]), rate=rate)["distance"]
-        assert threshold.measured["accepted"] <= rate * 101
-        strangers = decide_by_distance(embeddings[labels < 0], gallery, 20, threshold)
-        rates.append(float((strangers.index >= 0).mean()))
-        recalls.append(float((decide_by_distance(embeddings[held], gallery, 20, threshold).index >= 0).mean()))
-    assert abs(np.mean(rates) - rate) < 0.6 * rate + 0.02
+        number[order[:10]] = np.arange(10)
+        labels, first, second = number[persons], np.isin(persons, order[10:25]), np.isin(persons, order[25:])
+        learned, held = (labels >= 0) & (shot < 5), (labels >= 0) & (shot >= 5)
+        gallery, known = Gallery(embeddings[learned], labels[learned]), HeldOut(embeddings[held], labels[held])
+        strangers = ask_about(HeldOut(embeddings[first], persons[first]), gallery, 10, known)
+        found = calibrate_run(gallery, 10, known, strangers, rate)
+        assert set(found) == {"distance", "pair"}
+        assert (found["distance"].measured["people"], found["distance"].measured["strangers"]) == (15, 150)
+        assert found["distance"].measured["accepted"] <= rate * 151
+        new = decide(person_distances(embeddings[second], gallery, 10), threshold=found["distance"])
+        rates.append(float((new.index >= 0).mean()))
+        own = decide(person_distances(known.embeddings, gallery, 10), threshold=found["distance"])
+        recalls.append(float((own.index >= 0).mean()))
+    assert abs(np.mean(rates) - rate) < 0.4 * rate + 0.01
     assert np.mean(recalls) > 3 * np.mean(rates)  # and people it knows still get in
 
 
-def test_calibration_on_strangers_themselves() -> None:
-    embeddings, persons = projected()
-    shot = np.arange(400) % 10
-    known, first, second = persons < 20, (persons >= 20) & (persons % 2 == 0), (persons >= 20) & (persons % 2 == 1)
-    gallery = Gallery(embeddings[known & (shot < 5)], persons[known & (shot < 5)])
-    held = HeldOut(embeddings[known & (shot >= 5)], persons[known & (shot >= 5)])
-    strangers = confidences(gallery, 20, HeldOut(embeddings[first], persons[first]))
-    found = calibrate_run(gallery, 20, held, strangers, rate=0.1)
-    assert found["distance"].measured["people"] == 10
-    assert found["distance"].measured["strangers"] == 100
-    accepted = found["distance"].accepts(person_distances(embeddings[second], gallery, 20).min(axis=1))
-    assert accepted.mean() < 0.3
-    assert set(found) == {"distance", "pair"}
-    with pytest.raises(OptionError, match="two people"):
-        calibrate_run(gallery, 20, HeldOut(held.embeddings[:3], np.zeros(3, int)))
-
-
-def test_softmax_runs_get_a_probability_too(rng: np.random.Generator) -> None:
+def test_without_strangers_only_pairs_are_calibrated(rng: np.random.Generator) -> None:
     labels = np.arange(60) % 3
-    logits = rng.normal(size=(60, 3)) + 4 * np.eye(3)[labels]
-    embeddings = np.eye(3)[labels] + 0.1 * rng.normal(size=(60, 3))
-    found = calibrate_run(Gallery(np.eye(3), np.arange(3)), 3, HeldOut(embeddings, labels, logits), rate=0.1)
-    assert set(found) == {"distance", "probability", "pair"}
-    answers = decide_by_probability(logits, found["probability"])
-    assert ((answers.index == -1) == (answers.confidence < found["probability"].value)).all()
+    faces = HeldOut(np.eye(3)[labels] + 0.1 * rng.normal(size=(60, 3)), labels)
+    found = calibrate_run(Gallery(np.eye(3), np.arange(3)), 3, faces, rate=0.1)
+    assert set(found) == {"pair"}
+    assert (found["pair"].measured["people"], found["pair"].measured["strangers"]) == (3, 3 * 20 * 20)
+    alone = HeldOut(faces.embeddings[labels == 0], labels[labels == 0])
+    assert calibrate_run(Gallery(np.eye(3), np.arange(3)), 3, alone) == {}
 
 
 # -- files -----------------------------------------------------------------------------------------------------------
 
 
 def test_thresholds_survive_their_file(tmp_path: Path) -> None:
-    kinds = ("distance", "probability", "pair")
-    thresholds = {kind: calibrate(NINETEEN, kind, 0.1, known=NINETEEN, people=4) for kind in kinds}
+    people = np.arange(19) % 4
+    thresholds = {kind: calibrate(NINETEEN, kind, 0.1, known=NINETEEN, people=people) for kind in ("distance", "pair")}
     assert load_thresholds(tmp_path) == {}
     save_thresholds(tmp_path, thresholds)
     found = load_thresholds(tmp_path)
@@ -199,7 +195,7 @@ def test_thresholds_survive_their_file(tmp_path: Path) -> None:
         lambda data: "[" * 5000,
         lambda data: json.dumps(data)[:-5],
         lambda data: json.dumps([data]),
-        lambda data: json.dumps(data | {"version": 2}),
+        lambda data: json.dumps(data | {"version": 1}),
         lambda data: json.dumps(data | {"thresholds": [1]}),
         lambda data: json.dumps(data | {"thresholds": {"distance": {"value": "x", "rate": 0.1, "measured": {}}}}),
         lambda data: json.dumps(data | {"thresholds": {"distance": {"value": 1.0, "rate": 2, "measured": {}}}}),

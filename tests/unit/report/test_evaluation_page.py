@@ -23,7 +23,7 @@ def found(*, whole: bool) -> dict[str, Any]:
     labels = np.arange(30) % 3
     scores = rng.normal(size=(30, 3)) + 2 * np.eye(3)[labels]
     same = rng.random(300) < 0.3
-    threshold = calibrate(rng.random(100), "distance", 0.1, known=rng.random(50), people=4)
+    threshold = calibrate(rng.random(100), "distance", 0.1, known=rng.random(50), people=np.arange(100) % 4)
     data: dict[str, Any] = {
         "run": "runs/friends",
         "dataset": f"faces/{HOSTILE}",
@@ -51,7 +51,7 @@ def found(*, whole: bool) -> dict[str, Any]:
             "verification": verify_pairs(Pairs(rng.random(300) + 0.5 * ~same, same)),
             "lfw": {"accuracies": (0.8, 0.9), "thresholds": (0.5, 0.6), "mean": 0.85, "standard_error": 0.05}
             | {"used": 40, "missing": 3, "missing_counted_wrong": 0.79},
-            "unknown": unknown_rates(threshold, known, np.arange(30) > 4, strangers),
+            "unknown": unknown_rates(threshold, known, np.arange(30) > 4, strangers, np.arange(40) % 4),
             "confidences": {"known": known.tolist(), "strangers": strangers.tolist()},
             "baseline": {"accuracy": 0.7, "right": 21, "interval": (0.5, 0.85), "components": 20, "cost": 0.1},
             "notes": [f"{HOSTILE} is a stranger."],
@@ -118,6 +118,6 @@ def test_what_is_missing_is_said() -> None:
 def test_plots_survive_extreme_numbers() -> None:
     assert "<path" in recognition_plots.roc_curve([0.0, 0.0, 1.0], [0.0, 1.0, 1.0], 0.0)
     assert "<path" in recognition_plots.roc_curve([0.0, 1.0], [0.0, 1.0], 1.0)
-    assert "<svg" in recognition_plots.confidences([], [], None, "distance")
-    assert "<svg" in recognition_plots.confidences([0.4, 0.4], [np.inf], 0.4, "distance")
+    assert "<svg" in recognition_plots.confidences([], [], None)
+    assert "<svg" in recognition_plots.confidences([0.4, 0.4], [np.inf], 0.4)
     assert "<svg" in recognition_plots.fold_accuracies([0.5, 1.0], 0.75)

@@ -358,11 +358,11 @@ class TestEndedInTheMiddle:
     def test_a_field_of_another_kind_is_damage(self, field, value, whole) -> None:
         lines = (whole / "journal.jsonl").read_bytes().splitlines(keepends=True)
         record = json.loads(lines[1])
-        assert parse_journal(lines[0] + lines[1], whole).records[0].source == record["source"]
+        assert parse_journal(lines[:2], whole).records[0].source == record["source"]
         group, _, name = field.rpartition(".")
         (record["finds"][0] if group else record)[name] = value
         with pytest.raises(LoadError, match="line 2"):
-            parse_journal(lines[0] + json.dumps(record).encode() + b"\n", whole)
+            parse_journal([lines[0], json.dumps(record).encode() + b"\n"], whole)
 
     def test_a_journal_that_leads_out_of_the_folder_is_refused(self, source, tmp_path) -> None:
         build_dataset(source, tmp_path / "out", HOG, PLAIN)
