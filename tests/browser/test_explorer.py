@@ -333,6 +333,15 @@ def test_everything_can_be_reached_with_the_keyboard(open_page: Any, address: st
     until(page, "() => document.getElementById('layer-title').textContent === 'bn1'")
 
 
+@pytest.mark.parametrize("reached", ["#direction input[value=backward]", "#photo-file"])
+def test_focus_in_the_bar_leaves_the_page_where_it_is(open_page: Any, address: str, reached: str) -> None:
+    page = open_page(address)
+    page.evaluate("window.scrollTo(0, 700)")
+    page.evaluate("selector => document.querySelector(selector).focus()", reached)
+    page.wait_for_timeout(200)
+    assert page.evaluate("scrollY") == 700
+
+
 def test_who_wants_no_motion_gets_none(open_page: Any, address: str) -> None:
     page = open_page(address, reduced_motion="reduce")
     page.locator("#slide").click()
