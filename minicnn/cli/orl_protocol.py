@@ -100,11 +100,9 @@ def grid_settings(grid: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def _show(data: dict[str, Any]) -> None:
-    recipe = data["recipe"]
-    about = f"{recipe['objective']}, {recipe['epochs']} epochs unless the settings say otherwise"
     for part, title in (("inner", "within training halves"), ("splits", "test halves")):
         if data[part]:
-            _show_rows(f"AT&T/ORL, {title}, {about}", data[part])
+            _show_rows(f"AT&T/ORL, {title}, {data['recipe']['objective']}", data[part])
 
 
 def _show_rows(title: str, rows: list[dict[str, Any]]) -> None:
