@@ -15,13 +15,14 @@ from minicnn.layers import LAYERS
 pytest.importorskip("keras", reason="the benchmarks compare with Keras: pip install 'minicnn[bench]'")
 pytest.importorskip("pytest_benchmark", reason="the benchmarks need pytest-benchmark: pip install 'minicnn[bench]'")
 
-from benchmarks import crops, dataset_build, layer_engines, model_engines
+from benchmarks import crops, dataset_build, layer_engines, model_engines, unknown_rate
 from benchmarks.agreement import require_dropped, require_finite
 from benchmarks.altered_photos import altered
 from benchmarks.cases import calls, layer_cases
 from benchmarks.ratios import Ratio, Timing, ratios, table
 from benchmarks.threads import require_pinned
 from minicnn.errors import MissingDependencyError, OptionError, missing
+from tests.unit.cli.recognition_run import build_dataset
 from tests.unit.detection.dataset.people import write_people
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -150,6 +151,33 @@ def test_photographs_of_a_build_that_is_killed_are_counted(tmp_path: Path) -> No
     crop = dataset / next(iter(kept))
     crop.write_bytes(crop.read_bytes())
     assert dataset_build.written_again(dataset, [kept]) == [f"{next(iter(kept))}: written again"]
+
+
+def test_tallies_count_strangers_in_the_order_of_the_report() -> None:
+    found = {"unknown": {"value": 0.5, "faces": 7, "called_unknown": 2}, "confidences": {"strangers": [0.5, 0.6, 0.1]}}
+    tally = unknown_rate.Tally()
+    tally.add(found, [0, 0, 1])
+    tally.add(found, [100_000, 100_000, 100_001])
+    assert tally.named == [True, False, True] * 2
+    assert tally.people == [0, 0, 1, 100_000, 100_000, 100_001]
+    assert (tally.known, tally.unknown) == (14, 4)
+    with pytest.raises(RuntimeError, match="4 faces of strangers were to be measured, not 3"):
+        tally.add(found, [0, 0, 1, 1])
+
+
+@pytest.mark.slow
+def test_rate_of_strangers_is_measured_by_the_commands(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    dataset, work = build_dataset(tmp_path / "people", range(10), split=False), tmp_path / "work"
+    command = [sys.executable, "-m", "benchmarks.unknown_rate", str(dataset), "--work", str(work)]
+    options = ["--strangers", "4", "--draws", "1", "--left-out", "2"]
+    subprocess.run([*command, *options], cwd=ROOT, check=True)
+    named = re.findall(r"(\d+) of (\d+)", capfd.readouterr().out)
+    strangers = [sum(1 for _ in folder.iterdir()) for folder in sorted((work / "0" / "strangers").iterdir())]
+    assert int(named[0][1]) == sum(strangers)  # all of them, and then every other one
+    assert str(strangers[1] + strangers[3]) in [count for _, count in named[1:]]
+    again = subprocess.run([*command, *options], cwd=ROOT, check=False, capture_output=True, text=True)
+    assert again.returncode == 2
+    assert "exists" in again.stderr
 
 
 def test_altered_photographs_follow_from_their_seed(rng: np.random.Generator) -> None:
