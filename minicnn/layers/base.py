@@ -14,14 +14,13 @@ in bytes.
 from __future__ import annotations
 
 import functools
-import inspect
 import math
 import re
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -85,14 +84,6 @@ class Layer(ABC):
         for method in ("output_shape", "forward", "backward", "infer"):
             if method in cls.__dict__:
                 setattr(cls, method, _naming(cls.__dict__[method]))
-
-    def __new__(cls, *arguments: Any, **options: Any) -> Self:
-        """Explain what Keras's commonest option is here, where Python would say that it is unexpected."""
-        if "activation" in options and "activation" not in inspect.signature(cls.__init__).parameters:
-            expected = "an activation as a layer of its own, so that it can be looked into like any other"
-            fix = f"Instead of {cls.__name__}(..., activation='relu') write {cls.__name__}(...), ReLU()."
-            raise OptionError(explain(expected, f"activation={options['activation']!r}", fix))
-        return super().__new__(cls)
 
     def __init__(self, *, name: str | None = None, trainable: bool = True) -> None:
         self.has_default_name = name is None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minicnn.errors import OptionError, ShapeError
+from minicnn.errors import ShapeError
 from minicnn.layers import INFERENCE, LAYERS, Context, Layer
 from tests.cases import CASES, Case
 
@@ -41,12 +41,6 @@ def shapes_and_dtypes(value: Any) -> list[Any]:
 
 def test_every_public_layer_has_a_row() -> None:
     assert {type(case.layer()).__name__ for case in CASES} == set(LAYERS)
-
-
-@pytest.mark.parametrize("name", sorted(set(LAYERS) - {"Activation"}))
-def test_keras_activation_option_is_explained(name: str) -> None:
-    with pytest.raises(OptionError, match=rf"activation='relu'.*write {name}\(\.\.\.\), ReLU\(\)"):
-        LAYERS[name](activation="relu")
 
 
 def test_every_row_has_a_name_of_its_own() -> None:
