@@ -62,7 +62,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.work.exists():
         parser.error(f"'{options.work}' exists: what is left of an earlier run would be measured too")
-    people = sorted(folder.name for folder in options.dataset.iterdir() if folder.is_dir())
+    people = [folder.name for folder in people_in(options.dataset)]
     if not 4 <= options.strangers <= len(people) - 4:
         parser.error(f"--strangers from 4 to {len(people) - 4}, as there are {len(people)} people")
     left_out, given = Tally(), Tally()
@@ -77,6 +77,11 @@ def main() -> int:
     return 0
 
 
+def people_in(dataset: Path) -> list[Path]:
+    """The folders of its people. A hidden one is no person's: the ORL faces are kept in one."""
+    return sorted(folder for folder in dataset.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+
+
 def copy_people(dataset: Path, folder: Path, people: Sequence[str]) -> None:
     """A dataset of some people's crops, made again by hand: a folder for each of them."""
     for name in people:
@@ -89,8 +94,8 @@ def one_draw(work: Path, draw: int, left_out: int, rate: float, by_left_out: Tal
     minicnn("dataset", "split", known, "--seed", str(draw))
     options = ["--left-out", str(left_out), "--set", f"stranger_rate={rate}"]
     minicnn("train", known, "--out", run, "--seed", str(draw), *options)
-    folders = sorted(folder for folder in (work / "strangers").iterdir() if folder.is_dir())
-    who = [100_000 * draw + number for number, folder in enumerate(folders) for _ in folder.iterdir()]
+    folders = enumerate(people_in(work / "strangers"))
+    who = [100_000 * draw + number for number, folder in folders for _ in folder.iterdir()]
     ask = ["evaluate", run, known, "--strangers", strangers, "--no-baseline", "--json"]
     by_left_out.add(json.loads(minicnn(*ask)), who)
     half = [one for one in who if one % 2]  # with --calibrate, even strangers calibrate and odd ones are measured

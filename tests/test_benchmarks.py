@@ -168,6 +168,7 @@ def test_tallies_count_strangers_in_the_order_of_the_report() -> None:
 @pytest.mark.slow
 def test_rate_of_strangers_is_measured_by_the_commands(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     dataset, work = build_dataset(tmp_path / "people", range(10), split=False), tmp_path / "work"
+    (dataset / ".photographs" / "of").mkdir(parents=True)  # is no person
     command = [sys.executable, "-m", "benchmarks.unknown_rate", str(dataset), "--work", str(work)]
     options = ["--strangers", "4", "--draws", "1", "--left-out", "2"]
     subprocess.run([*command, *options], cwd=ROOT, check=True)

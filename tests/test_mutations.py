@@ -79,14 +79,14 @@ MUTATIONS = [
     convolution(
         "direct: taps of dkernel exchanged",
         "direct_gradient",
-        "total[g, tap * rows + r + i, panel * W + c] += sums[i, c]",
-        "total[g, (per_group - 1 - tap) * rows + r + i, panel * W + c] += sums[i, c]",
+        "total[g, first + i, panel * W + c] += sums[i, c]",
+        "total[g, (per_group - 1 - tap) * rows + r * height + i, panel * W + c] += sums[i, c]",
     ),
     convolution(
         "direct: rows of dkernel in reverse",
-        "direct",
-        "total[:, :, :own].swapaxes(0, 1), dy.dtype)",
-        "total[:, ::-1, :own].swapaxes(0, 1), dy.dtype)",
+        "direct_gradient",
+        "dkernel[k, g, f] = total[g, k, f]",
+        "dkernel[len(dkernel) - 1 - k, g, f] = total[g, k, f]",
     ),
     convolution(
         "im2col: taps of dx exchanged",

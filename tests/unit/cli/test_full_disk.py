@@ -23,7 +23,7 @@ COMMANDS = [
     ("dataset", "build", "PHOTOS", "OUT", "--processes", 1),
     ("dataset", "split", "DATASET"),
     ("dataset", "check", "DATASET", "--sheet", "OUT.png"),
-    ("evaluate", "RUN", "DATASET", "--calibrate", "--no-baseline"),
+    ("evaluate", "RUN", "DATASET", "--strangers", "STRANGERS", "--calibrate", "--no-baseline"),
     ("recognise", "RUN", "PHOTOS", "--out", "OUT"),
     (*TRAIN, "--out", "OUT"),
 ]
@@ -39,6 +39,7 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with write_video(root / "FILM.mp4") as film:
         film.add(np.repeat(photo(0, 0)[:, :, None], 3, axis=2))
     build_run(root / "RUN", build_dataset(root / "DATASET", range(3)))
+    build_dataset(root / "STRANGERS", range(3, 7), split=False)
     return root
 
 
@@ -47,7 +48,7 @@ def files(root: Path) -> dict[str, bytes]:
 
 
 def placed(root: Path, arguments: tuple[object, ...]) -> list[object]:
-    places = {"PHOTOS", "DATASET", "RUN", "OUT", "OUT.png"}
+    places = {"PHOTOS", "DATASET", "STRANGERS", "RUN", "OUT", "OUT.png"}
     return [root / str(a) if a in places else root / "FILM.mp4" if a == "FILM" else a for a in arguments]
 
 
