@@ -23,7 +23,6 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit, ndtr
 
 from minicnn.ops.checks import check_batch, check_upstream
 from minicnn.ops.pieces import by_pieces
@@ -46,6 +45,22 @@ class CurveCache(NamedTuple):
     curve: Curve
 
 
+def _sigmoid(x: Array) -> Array:
+    """1 / (1 + e^-x). SciPy is loaded where it is needed: most networks never do, and it takes time at every start."""
+    from scipy.special import expit
+
+    y: Array = expit(x)
+    return y
+
+
+def _normal(x: Array) -> Array:
+    """Phi(x), the share of the normal distribution below x."""
+    from scipy.special import ndtr
+
+    y: Array = ndtr(x)
+    return y
+
+
 def _softplus(x: Array) -> Array:
     total: Array = np.logaddexp(x, x.dtype.type(0))
     return total
@@ -53,18 +68,18 @@ def _softplus(x: Array) -> Array:
 
 def _mish_slope(x: Array) -> Array:
     t = np.tanh(_softplus(x))
-    slope: Array = t + x * expit(x) * (1 - t) * (1 + t)
+    slope: Array = t + x * _sigmoid(x) * (1 - t) * (1 + t)
     return slope
 
 
 def _gelu_slope(x: Array) -> Array:
     density = np.exp(-x * x / 2) * x.dtype.type(1 / math.sqrt(2 * math.pi))
-    slope: Array = ndtr(x) + x * density
+    slope: Array = _normal(x) + x * density
     return slope
 
 
 def _silu_slope(x: Array) -> Array:
-    s = expit(x)
+    s = _sigmoid(x)
     slope: Array = s + x * s * (1 - s)
     return slope
 
@@ -100,10 +115,10 @@ def _exponential_gradient(dy: Array, x: Array) -> Array:
 
 CURVES: MappingProxyType[str, Curve] = MappingProxyType(
     {
-        "silu": Curve(lambda x: x * expit(x), _times(_silu_slope)),
-        "swish": Curve(lambda x: x * expit(x), _times(_silu_slope)),  # another name for it
-        "gelu": Curve(lambda x: x * ndtr(x), _times(_gelu_slope)),
-        "softplus": Curve(_softplus, _times(expit)),
+        "silu": Curve(lambda x: x * _sigmoid(x), _times(_silu_slope)),
+        "swish": Curve(lambda x: x * _sigmoid(x), _times(_silu_slope)),  # another name for it
+        "gelu": Curve(lambda x: x * _normal(x), _times(_gelu_slope)),
+        "softplus": Curve(_softplus, _times(_sigmoid)),
         "mish": Curve(lambda x: x * np.tanh(_softplus(x)), _times(_mish_slope)),
         "softsign": Curve(lambda x: x / (1 + np.abs(x)), lambda dy, x: dy / (1 + np.abs(x)) ** 2),
         "selu": Curve(_selu, _times(_selu_slope)),
