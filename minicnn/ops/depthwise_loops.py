@@ -16,7 +16,8 @@ reads five pixels for three results, not nine. At the edges, where a tap would m
 one. Nothing is copied, padded or zeroed first.
 
 There is little to compute, so memory decides, and it is asked in time: every three results request the pixels and the
-results ``AHEAD``. Processors do that by themselves where a loop walks along one array; here it walks along five.
+results ``AHEAD``. Processors ask by themselves where a loop walks straight on; between the rows, pixels and results of
+a window they did not keep up (``benchmarks/NOTES.md``).
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from minicnn.ops import gemm
 from minicnn.ops.conv2d.direct_dx import input_gradient
 from minicnn.ops.conv2d.direct_gradient import window_products
 from minicnn.ops.conv2d.direct_rows import pad_picture
-from minicnn.ops.conv2d.direct_windows import correlate, pack_filters
+from minicnn.ops.conv2d.direct_windows import POINTWISE_TERMS, correlate, is_pointwise, pack_filters
 from minicnn.ops.memory import empty, scratch
 from minicnn.ops.micro_kernel import panel_width
 from minicnn.shapes import Array, Pads, Shape, Window
@@ -59,7 +59,8 @@ def forward(
     """(N, H, W, C), (KH, KW, C/groups, F) -> (N, OH, OW, F)"""
     panels = prepare(kernel, window, groups) if prepared is None else prepared
     start = np.zeros(kernel.shape[3], x.dtype) if bias is None else np.ascontiguousarray(bias)
-    return correlate(x, panels, kernel.shape, start, window, groups, gemm.floor_of(relu, x.dtype), TERMS)
+    terms = POINTWISE_TERMS if is_pointwise(window, window.pads(*x.shape[1:3])) else TERMS
+    return correlate(x, panels, kernel.shape, start, window, groups, gemm.floor_of(relu, x.dtype), terms)
 
 
 def kernel_gradient(dy: Array, x: Array, kernel_shape: Shape, window: Window, groups: int) -> Array:

@@ -21,7 +21,7 @@ import numpy as np
 
 from minicnn.ops import gemm
 from minicnn.ops.conv2d.direct_rows import correlate_rows
-from minicnn.ops.conv2d.direct_windows import correlate, is_pointwise, pack_filters, segments
+from minicnn.ops.conv2d.direct_windows import POINTWISE_TERMS, correlate, is_pointwise, pack_filters, segments
 from minicnn.ops.memory import empty
 from minicnn.ops.micro_kernel import VECTORS, panel_width
 from minicnn.shapes import Array, Shape, Window
@@ -34,7 +34,8 @@ def input_gradient(dy: Array, kernel: Array, x_shape: Shape, window: Window, gro
     if is_pointwise(window, window.pads(*x_shape[1:3])):
         turned = _turned(kernel, groups)
         nothing, floor = np.zeros(x_shape[3], dy.dtype), gemm.floor_of(False, dy.dtype)
-        return correlate(dy, pack_filters(turned, groups), turned.shape, nothing, window, groups, floor, TERMS)
+        panels = pack_filters(turned, groups)
+        return correlate(dy, panels, turned.shape, nothing, window, groups, floor, POINTWISE_TERMS)
     if groups == 1 and window.dilation == (1, 1) and _fewer_vectors(kernel.shape, window.strides, dy.dtype):
         dx = together(dy, kernel, x_shape, window)
         if not np.isnan(dx).any():

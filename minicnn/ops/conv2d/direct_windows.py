@@ -38,7 +38,7 @@ def correlate(
 ) -> Array:
     """(N, H, W, C) -> (N, OH, OW, F) with the kernel in ``panels``; sums of at most about ``terms`` products at once.
 
-    1x1 kernels take POINTWISE_TERMS. The bias is added, and what is below ``floor`` is cut off.
+    The bias is added, and what is below ``floor`` is cut off.
     """
     filters, out, pads = kernel_shape[3], window.output_size(*x.shape[1:3]), window.pads(*x.shape[1:3])
     shape = (len(x), *out, filters)
@@ -46,7 +46,6 @@ def correlate(
     x = np.ascontiguousarray(x)
     (top, bottom), (left, right) = pads
     if is_pointwise(window, pads):  # where a row ends does not matter: take longer ones
-        terms = POINTWISE_TERMS
         rows = next(d for d in range(out[0], 0, -1) if out[0] % d == 0 and (d * out[1] <= LONG_ROW or d == 1))
         out = (out[0] // rows, rows * out[1])
         x, y = x.reshape(-1, *out, x.shape[3]), y.reshape(-1, *out, filters)  # (N, H, W, C) -> (N, H/rows, rows*W, C)

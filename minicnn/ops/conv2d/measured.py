@@ -11,8 +11,7 @@ machine, and with it the last bits of a result: that is why "auto" does not meas
 which rounds worse than the others (``winograd.py``).
 
 The answers lie beside the compiled code (``ops/jit_files.py``), one small file per shape, processor and number of
-threads; where no folder
-can be written to, they last as long as the process. A damaged file counts as none.
+threads; where no folder can be written to, they last as long as the process. A damaged file counts as none.
 """
 
 from __future__ import annotations
