@@ -79,8 +79,8 @@ MUTATIONS = [
     convolution(
         "direct: taps of dkernel exchanged",
         "direct_gradient",
-        "total[g, first + i, panel * W + c] += sums[i, c]",
-        "total[g, (per_group - 1 - tap) * rows + r * height + i, panel * W + c] += sums[i, c]",
+        "total[g, tap * rows + r + i, panel * W + c] += sums[i, c]",
+        "total[g, (per_group - 1 - tap) * rows + r + i, panel * W + c] += sums[i, c]",
     ),
     convolution(
         "direct: rows of dkernel in reverse",

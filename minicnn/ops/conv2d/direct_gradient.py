@@ -52,18 +52,16 @@ def window_products(
         nothing, offsets = np.zeros(W, picture.dtype), np.empty(2 * (at_once * run // TERMS + 1), np.intp)
         floor = picture.dtype.type(-np.inf)
         for turn in range(begin, end):
-            g, tap, r = place_of(turn, per_group, parts)
-            first = tap * rows + r * height
-            total[g, first : first + min(height, rows - r * height)] = 0.0
+            g, tap, r, own = part_of(turn, per_group, parts, rows, height)
+            total[g, tap * rows + r : tap * rows + r + own] = 0.0
         for s in range(0, len(starts), at_once):
             here, packed_group = min(at_once, len(starts) - s), -1
             for turn in range(begin, end):
-                g, tap, r = place_of(turn, per_group, parts)
-                own, first = min(height, rows - r * height), tap * rows + r * height
+                g, tap, r, own = part_of(turn, per_group, parts, rows, height)
                 if g != packed_group:
                     pack_panels(upstream, s, here, g * filters, filters, packed)
                     packed_group = g
-                pack_window(picture, starts, s, here, run, taps[g * per_group + tap] + r * height, step, own, window)
+                pack_window(picture, starts, s, here, run, taps[g * per_group + tap] + r, step, own, window)
                 whole, rest = here * run // TERMS, here * run % TERMS
                 for part in range(whole + 1):
                     offsets[2 * part], offsets[2 * part + 1] = part * TERMS * own, part * TERMS * W
@@ -80,18 +78,22 @@ def window_products(
                         tile(own, vectors, a, 1, own, b, at, 1, rest, start, start_row, c_at, W, floor)
                     for i in range(own):
                         for c in range(vectors * (W // 2)):
-                            total[g, first + i, panel * W + c] += sums[i, c]
+                            total[g, tap * rows + r + i, panel * W + c] += sums[i, c]
         for turn in range(begin, end):
-            g, tap, r = place_of(turn, per_group, parts)
-            for k in range(tap * rows + r * height, tap * rows + min(rows, (r + 1) * height)):
+            g, tap, r, own = part_of(turn, per_group, parts, rows, height)
+            for k in range(tap * rows + r, tap * rows + r + own):
                 for f in range(filters):
                     dkernel[k, g, f] = total[g, k, f]
 
 
 @njit
-def place_of(turn: int, per_group: int, parts: int) -> tuple[int, int, int]:
-    """The group of tile ``turn``, its run of kernel rows, and which of the run's ``parts`` it is."""
-    return turn // (per_group * parts), turn // parts % per_group, turn % parts
+def part_of(turn: int, per_group: int, parts: int, rows: int, height: int) -> tuple[int, int, int, int]:
+    """What tile ``turn`` is: group, run of kernel rows, its first row in the run's ``rows``, how many rows it has.
+
+    Each group has ``per_group`` runs, each run ``parts`` tiles of up to ``height`` rows.
+    """
+    r = turn % parts * height
+    return turn // (per_group * parts), turn // parts % per_group, r, min(height, rows - r)
 
 
 @njit

@@ -145,6 +145,15 @@ def test_rows_that_do_not_fill_tiles(width: int) -> None:
     assert_right((1, 2, width + 2, 2), (2, 3, 2, 2))
 
 
+def test_all_phases_together_add_up_as_many_terms_as_one_by_one() -> None:
+    """2x2 kernels at stride 2: each phase sees one entry of the kernel, so together they are a 1x1 convolution. Its
+    sums must not become those of 1x1 layers, which are longer; of equal length, they have equal bits."""
+    x, kernel, _, dy = made((2, 12, 12, 3), (2, 2, 3, 300), np.float32, strides=2)
+    window = Window((2, 2), (2, 2))
+    together = direct_dx.together(dy, kernel, x.shape, window)
+    np.testing.assert_array_equal(together, direct_dx.apart(dy, kernel, x.shape, window, 1))
+
+
 @pytest.mark.parametrize("shape", [(2, 3, 500, 3), (1, 30, 30, 2), (2, 1, 449, 2), (3, 7, 64, 1), (2, 13, 1, 2)])
 def test_1x1_kernels_on_rows_put_together(shape: tuple[int, ...]) -> None:
     """Rows of one picture become one long row, up to LONG_ROW pixels, and no row of two pictures."""
