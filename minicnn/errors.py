@@ -24,6 +24,10 @@ class OptionError(MinicnnError, ValueError):
     """An argument has a value outside the allowed ones (unknown padding, rate above 1, ...)."""
 
 
+class ArgumentError(OptionError, TypeError):
+    """An argument that there is not, or one that is missing: a call that Python itself refuses."""
+
+
 class LabelError(MinicnnError, ValueError):
     """Targets do not fit the predictions: a class index out of range, rows that are no distribution, ..."""
 

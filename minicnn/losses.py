@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minicnn.constructors import Explained
 from minicnn.errors import ShapeError, explain
 from minicnn.ops import losses as ops
 from minicnn.ops.triplet import triplet_semi_hard, triplet_semi_hard_backward
@@ -35,7 +36,7 @@ class MeanCache(NamedTuple):
     formula: Any  # an ops.LossCache, or what another formula remembers
 
 
-class Loss(ABC):
+class Loss(Explained, ABC):
     """Base class: averages what a subclass computes per sample."""
 
     @abstractmethod

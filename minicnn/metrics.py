@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.constructors import Explained
 from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.ops.targets import check_predictions, class_indices, like
 from minicnn.options import arguments_of, from_identifier, number
@@ -55,7 +56,7 @@ class Mean:
         self.count = 0.0
 
 
-class Metric(ABC):
+class Metric(Explained, ABC):
     """Base class: the mean of what a subclass finds in each sample."""
 
     def __init__(self, name: str) -> None:

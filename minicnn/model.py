@@ -20,6 +20,7 @@ import numpy as np
 from minicnn import training
 from minicnn.callbacks import Callback, History, ProgressBar
 from minicnn.compiled import Compiled
+from minicnn.constructors import explained
 from minicnn.data import Batches
 from minicnn.errors import LoadError, MinicnnError, OptionError, ShapeError, StateError, explain
 from minicnn.graph import Graph, reach
@@ -67,15 +68,16 @@ class Model(Network):
 
     # -- training ----------------------------------------------------------------------------------------------------
 
+    @explained
     def compile(
         self,
         optimizer: str | Optimizer = "rmsprop",
         loss: str | Any = "sparse_categorical_crossentropy",
+        *,
         metrics: Sequence[str | Any] | None = None,
     ) -> None:
-        """Choose how to train. Names are Keras's; instances allow options: ``SGD(0.01, momentum=0.9)``. Give
-        ``metrics`` by its name, for in Keras the weights of several losses stand third. Raises OptionError.
-        """
+        """Choose how to train. Names are Keras's; instances allow options: ``SGD(0.01, momentum=0.9)``. Only by its
+        name come ``metrics``: what stands third in Keras are the weights of several losses. Raises OptionError."""
         if len(self.graph.outputs) > 1:
             fix = "Train a Model that ends in one of them, on the same layers."
             raise OptionError(explain(f"one output to take the loss of, '{self.name}'", f"{self.output_shape}", fix))
@@ -94,6 +96,7 @@ class Model(Network):
     def optimizer(self) -> Optimizer:
         return self.compiled.optimizer
 
+    @explained
     def fit(
         self,
         x: Array | Batches,
@@ -136,16 +139,13 @@ class Model(Network):
         )
         self._build_from(batches.x)
         listeners = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
-        bar = [] if verbose == 0 else [ProgressBar(verbose)]
+        if verbose != 0:
+            listeners.append(ProgressBar(verbose))
         return training.fit(
-            self,
-            batches,
-            epochs=epochs,
-            initial_epoch=initial_epoch,
-            validation=validation,
-            callbacks=[*listeners, *bar],
+            self, batches, epochs=epochs, initial_epoch=initial_epoch, validation=validation, callbacks=listeners
         )
 
+    @explained
     def evaluate(
         self, x: Array, y: Array, *, batch_size: int = 32, sample_weight: Array | None = None
     ) -> dict[str, float]:

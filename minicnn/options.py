@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from minicnn.errors import OptionError, explain
+from minicnn.constructors import mismatch
+from minicnn.errors import ArgumentError, OptionError, explain
 
 T = TypeVar("T")
 
@@ -84,12 +85,11 @@ def from_identifier(kind: str, identifier: object, base: type[Any], classes: Map
     if not isinstance(name, str) or name not in known:
         fix = f"Or give an instance of {base.__name__}."
         raise OptionError(explain(f"{kind}: one of {', '.join(classes)}", repr(identifier), fix))
-    signature = inspect.signature(known[name])
-    try:
-        signature.bind(**arguments)
-    except TypeError as error:
-        expected = f"arguments of {name} ({', '.join(signature.parameters)})"
-        raise OptionError(explain(expected, repr(arguments), f"Python says: {error}.")) from None
+    if not isinstance(arguments, Mapping) or not all(isinstance(key, str) for key in arguments):
+        raise OptionError(explain(f"the arguments of {name} by name, in a dict", repr(arguments)))
+    problem = mismatch(known[name], (), arguments, name)
+    if problem is not None:
+        raise ArgumentError(problem)
     return known[name](**arguments)
 
 

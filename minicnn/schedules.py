@@ -16,12 +16,13 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
+from minicnn.constructors import Explained
 from minicnn.errors import OptionError, explain
 from minicnn.options import arguments_of, flag, from_identifier, number
 from minicnn.shapes import whole
 
 
-class LearningRateSchedule(ABC):
+class LearningRateSchedule(Explained, ABC):
     """Base class: from a step to a learning rate."""
 
     @abstractmethod

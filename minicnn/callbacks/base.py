@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from minicnn.constructors import Explained
 from minicnn.shapes import Array
 
 Logs = Mapping[str, float]
@@ -22,7 +23,7 @@ class Trained(Protocol):
     def save(self, path: str | Path) -> None: ...
 
 
-class Callback:
+class Callback(Explained):
     """Override what you want to hear about.
 
     ``model`` is the model in training; ``params`` holds "epochs", "initial_epoch" and "steps" (batches per epoch).

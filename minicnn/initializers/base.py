@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.constructors import Explained
 from minicnn.errors import DtypeError, OptionError, ShapeError, explain
 from minicnn.options import arguments_of
 from minicnn.shapes import FLOATS, Array, Shape
@@ -18,7 +19,7 @@ from minicnn.shapes import FLOATS, Array, Shape
 TRUNCATED_STDDEV = 0.87962566103423978
 
 
-class Initializer(ABC):
+class Initializer(Explained, ABC):
     """Base class. A subclass draws; the checks and the bookkeeping stand here."""
 
     def __call__(self, shape: Shape, rng: np.random.Generator, dtype: Any = np.float32) -> Array:

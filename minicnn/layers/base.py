@@ -24,6 +24,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from minicnn.constructors import Explained
 from minicnn.errors import MinicnnError, OptionError, ShapeError, StateError, explain
 from minicnn.initializers import Initializer
 from minicnn.layers import symbolic
@@ -68,7 +69,7 @@ class Weight(NamedTuple):
     initializer: Initializer
 
 
-class Layer(ABC):
+class Layer(Explained, ABC):
     """Base class: one small subclass per layer, and ``parameter_specs`` overridden by those that have parameters."""
 
     #: forward looks at ``context.training``: the layer acts differently while it is trained

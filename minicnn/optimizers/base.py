@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import schedules
+from minicnn.constructors import Explained
 from minicnn.errors import DtypeError, OptionError, ShapeError, StateError, explain
 from minicnn.ops.gradients import BLOCK, OuterProducts, block_rows
 from minicnn.optimizers import loops
@@ -34,7 +35,7 @@ Slots = dict[str, Array]
 Gradient = Array | OuterProducts
 
 
-class Optimizer(ABC):
+class Optimizer(Explained, ABC):
     """Base class. A subclass names its slots and writes down one formula.
 
     ``weight_decay``, ``clipnorm``, ``clipvalue`` and ``global_clipnorm`` are off when None; at most one of the three

@@ -26,6 +26,7 @@ def test_every_error_is_ours_and_says_when_it_is_raised(kind: type[MinicnnError]
         (errors.ShapeError, ValueError),
         (errors.DtypeError, TypeError),
         (errors.OptionError, ValueError),
+        (errors.ArgumentError, TypeError),
         (errors.LabelError, ValueError),
         (errors.StateError, RuntimeError),
         (errors.LoadError, ValueError),
@@ -39,7 +40,7 @@ def test_each_error_is_also_the_familiar_one(kind: type[MinicnnError], familiar:
 
 
 def test_the_table_above_is_complete() -> None:
-    assert len(CLASSES) == 10  # nine and their base
+    assert len(CLASSES) == 11  # ten and their base
 
 
 def test_explain_says_expected_received_and_fix() -> None:

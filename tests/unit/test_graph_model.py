@@ -276,7 +276,7 @@ def test_it_learns_and_repeats_itself(rng: np.random.Generator) -> None:
     runs = []
     for _ in range(2):
         model = residual(seed=5)
-        model.compile(Adam(0.02), SparseCategoricalCrossentropy(from_logits=True), ["accuracy"])
+        model.compile(Adam(0.02), SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
         history = model.fit(x, y, epochs=12, batch_size=8, verbose=0, validation_split=0.25)
         runs.append((history.history, model.weights))
     assert runs[0][0]["loss"][-1] < 0.7 * runs[0][0]["loss"][0]

@@ -92,7 +92,7 @@ def test_predict_goes_through_all_inputs_in_order(batch_size: int, rng: np.rando
 
 def test_evaluate_is_the_mean_over_samples_not_over_batches(rng: np.random.Generator) -> None:
     model, (x, y) = classifier(dtype="float64"), data(rng)
-    model.compile("sgd", LOGITS, ["accuracy"])
+    model.compile("sgd", LOGITS, metrics=["accuracy"])
     expected = float(LOGITS.per_sample(y, model(x)).mean()), float((model(x).argmax(axis=1) == y).mean())
     for batch_size in (20, 7, 1):
         measured = model.evaluate(x, y, batch_size=batch_size)
@@ -101,7 +101,7 @@ def test_evaluate_is_the_mean_over_samples_not_over_batches(rng: np.random.Gener
 
 def test_weights_weigh_the_loss_and_not_the_metrics(rng: np.random.Generator) -> None:
     model, (x, y) = classifier(dtype="float64"), data(rng)
-    model.compile("sgd", LOGITS, ["accuracy"])
+    model.compile("sgd", LOGITS, metrics=["accuracy"])
     weight = rng.uniform(0, 2, len(x))
     losses, right = LOGITS.per_sample(y, model(x)), model(x).argmax(axis=1) == y
     measured = model.evaluate(x, y, sample_weight=weight)
@@ -111,7 +111,7 @@ def test_weights_weigh_the_loss_and_not_the_metrics(rng: np.random.Generator) ->
 
 def test_evaluation_and_prediction_change_nothing(rng: np.random.Generator) -> None:
     model, (x, y) = classifier(), data(rng)
-    model.compile(SGD(0.1), LOGITS, ["accuracy"])
+    model.compile(SGD(0.1), LOGITS, metrics=["accuracy"])
     before = {key: array.copy() for key, array in model.weights.items()}
     model.evaluate(x, y)
     model.predict(x)
@@ -123,7 +123,7 @@ def test_evaluation_and_prediction_change_nothing(rng: np.random.Generator) -> N
 def test_one_batch_at_a_time(rng: np.random.Generator) -> None:
     """train_on_batch reports what the batch's loss was before its step; test_on_batch what it is in inference."""
     model, (x, y) = Sequential([Dense(3)], input_shape=(4,), dtype="float64"), data(rng)
-    model.compile(SGD(0.5), LOGITS, ["accuracy"])
+    model.compile(SGD(0.5), LOGITS, metrics=["accuracy"])
     first = model.test_on_batch(x, y)
     assert model.train_on_batch(x, y) == pytest.approx(first)
     assert model.test_on_batch(x, y)["loss"] < first["loss"]
@@ -138,7 +138,7 @@ def test_compile_takes_names_and_objects() -> None:
     model, sgd = classifier(), SGD(0.1, momentum=0.9)
     model.compile(sgd, MeanSquaredError())
     assert model.optimizer is sgd
-    model.compile("adam", "mean_squared_error", ["accuracy"])
+    model.compile("adam", "mean_squared_error", metrics=["accuracy"])
     assert type(model.optimizer).__name__ == "Adam"
     assert type(model.compiled.loss).__name__ == "MeanSquaredError"
 
@@ -146,18 +146,24 @@ def test_compile_takes_names_and_objects() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("adm", "mean_squared_error"),
-        ("adam", "mse2"),
-        ("adam", "mean_squared_error", ["nope"]),
-        ("adam", "mean_squared_error", "accuracy"),
+        {"optimizer": "adm"},
+        {"loss": "mse2"},
+        {"metrics": ["nope"]},
+        {"metrics": "accuracy"},
+        {"loss_weights": [1.0]},
     ],
 )
-def test_compile_knows_only_what_there_is(arguments: tuple[Any, ...]) -> None:
+def test_compile_knows_only_what_there_is(arguments: dict[str, Any]) -> None:
     model = classifier()
     with pytest.raises(OptionError, match=r"Expected .* Received: "):
-        model.compile(*arguments)
+        model.compile(**arguments)
     with pytest.raises(StateError):
         _ = model.compiled
+
+
+def test_what_stands_third_in_keras_is_not_taken_for_the_metrics() -> None:
+    with pytest.raises(TypeError, match=r"arguments of compile \(optimizer, loss, metrics\).*By name alone: metrics\."):
+        classifier().compile("adam", "mse", ["accuracy"])  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(

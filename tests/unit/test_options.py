@@ -79,9 +79,10 @@ def test_from_a_name_a_description_or_itself() -> None:
         ({"class_name": ["Thing"]}, "a thing"),
         ("thing", "size"),
         ({"class_name": "thing", "config": {"size": 1, "weight": 2}}, "weight"),
-        ({"class_name": "thing", "config": {1: 2}}, "arguments of thing"),
-        ({"class_name": "thing", "config": None}, "arguments of thing"),
-        ({"class_name": "thing", "config": [1]}, "arguments of thing"),
+        ({"class_name": "thing", "config": {"size": 1, "wieght": 2}}, r"arguments of thing \(size, colour\)"),
+        ({"class_name": "thing", "config": {1: 2}}, "the arguments of thing by name"),
+        ({"class_name": "thing", "config": None}, "the arguments of thing by name"),
+        ({"class_name": "thing", "config": [1]}, "the arguments of thing by name"),
     ],
 )
 def test_what_is_no_identifier(identifier: Any, message: str) -> None:

@@ -56,7 +56,7 @@ def test_training_goes_on_where_it_stopped(
 ) -> None:
     x, y = data(rng)
     model = network(dtype)
-    model.compile(optimizer(), CategoricalCrossentropy(from_logits=True, label_smoothing=0.1), ["accuracy"])
+    model.compile(optimizer(), CategoricalCrossentropy(from_logits=True, label_smoothing=0.1), metrics=["accuracy"])
     model.fit(x, y, epochs=2, batch_size=5, verbose=0)
     model.save(tmp_path / "model.npz")
     loaded = Sequential.load(tmp_path / "model.npz")
@@ -90,7 +90,7 @@ def test_what_is_not_built_cannot_be_saved(tmp_path: Path) -> None:
 def damaged(tmp_path: Path, change: Callable[[dict[str, Any], dict[str, Any]], None]) -> Path:
     """A saved network whose metadata or arrays were changed afterwards, in a file that is whole."""
     model = network()
-    model.compile(SGD(0.1, momentum=0.9), "mse", ["accuracy"])
+    model.compile(SGD(0.1, momentum=0.9), "mse", metrics=["accuracy"])
     model.train_on_batch(np.ones((2, 6, 5, 2), np.float32), np.ones((2, 4), np.float32))
     model.save(tmp_path / "good.npz")
     arrays, metadata = read_arrays(tmp_path / "good.npz")

@@ -45,7 +45,7 @@ def network(optimizer: Any = None, **options: Any) -> Sequential:
         Dense(3),
     ]
     model = Sequential(layers, input_shape=(6, 5, 1), **{"seed": 7} | options)
-    model.compile(optimizer or Adam(0.01), LOGITS, ["accuracy"])
+    model.compile(optimizer or Adam(0.01), LOGITS, metrics=["accuracy"])
     return model
 
 
@@ -252,7 +252,7 @@ def test_the_loss_of_an_epoch_is_a_mean_over_samples() -> None:
     """With a learning rate of 0 every batch sees the same weights: the epoch's mean is that of all samples."""
     x, y = stripes(50)
     model = Sequential([Flatten(), Dense(3)], input_shape=(6, 5, 1), dtype="float64")
-    model.compile(SGD(0.0), LOGITS, ["accuracy"])
+    model.compile(SGD(0.0), LOGITS, metrics=["accuracy"])
     history = model.fit(x, y, batch_size=16, epochs=1, verbose=0).history
     measured = model.evaluate(x, y)
     assert (history["loss"][0], history["accuracy"][0]) == pytest.approx((measured["loss"], measured["accuracy"]))

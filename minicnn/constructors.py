@@ -1,0 +1,107 @@
+"""Calls with arguments that do not exist: what there is instead, and where Keras's own arguments have their place here.
+
+    Dense(10, activation="relu")
+    ArgumentError: Expected arguments of Dense (units, use_bias, ...). Received: activation='relu'. An activation is a
+    layer of its own: put Activation('relu') behind this one.
+
+Python's own TypeError says only that the argument is unexpected. A call that goes well costs nothing more: signatures
+are looked at only after Python refused.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ParamSpec, TypeVar
+
+from minicnn.errors import ArgumentError, explain
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: Arguments that Keras has and minicnn has elsewhere: where. ``{value}`` is what was given.
+ELSEWHERE = {
+    "activation": "An activation is a layer of its own: put Activation({value}) behind this one.",
+    "input_shape": "The network takes it: Sequential(layers, input_shape={value}), or Input({value}) in front.",
+    "dtype": "A whole network has one number type: Sequential(layers, dtype={value}).",
+    "data_format": "Pictures are always (N, H, W, C), Keras's 'channels_last'.",
+    "loss_weights": "A network is trained on one output, so there is one loss.",
+    "reduction": "A loss is always averaged, as Keras's 'sum_over_batch_size'; its method per_sample does not average.",
+}
+ELSEWHERE |= dict.fromkeys(
+    ("kernel_regularizer", "bias_regularizer", "activity_regularizer"),
+    "The optimizer can decay weights: Adam(weight_decay=1e-4).",
+)
+
+
+def explained(function: Callable[P, R]) -> Callable[P, R]:
+    """The same function, with an ArgumentError, which is a TypeError, for a call that does not fit its signature."""
+
+    @functools.wraps(function)
+    def called(*arguments: P.args, **keywords: P.kwargs) -> R:
+        try:
+            return function(*arguments, **keywords)
+        except TypeError:
+            problem = mismatch(function, arguments, keywords)
+            if problem is None:  # it was called as it should be; the error is from further inside
+                raise
+        raise ArgumentError(problem)
+
+    return called
+
+
+class Explained:
+    """A base class: the constructors of all subclasses are ``explained``, and keep their signatures."""
+
+    @explained
+    def __init__(self) -> None:
+        pass
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if "__init__" in cls.__dict__:
+            setattr(cls, "__init__", explained(cls.__dict__["__init__"]))  # noqa: B010  (mypy forbids the assignment)
+
+
+def mismatch(
+    function: Callable[..., Any], arguments: Sequence[Any], keywords: Mapping[str, Any], name: str = ""
+) -> str | None:
+    """Why ``function(*arguments, **keywords)`` cannot be called, as a message; None if it can.
+
+    ``name`` is what the message calls it; without it, a constructor goes by the class of its object.
+    """
+    signature = inspect.signature(function)
+    try:
+        signature.bind(*arguments, **keywords)
+    except TypeError as error:
+        known = [key for key in signature.parameters if key != "self"]
+        unknown = {key: value for key, value in keywords.items() if key not in known}
+        name = name or _name(function, arguments)
+        if unknown:
+            received = ", ".join(f"{key}={value!r:.60}" for key, value in unknown.items())
+            fix = " ".join(filter(None, (_advice(key, value, known) for key, value in unknown.items())))
+        else:
+            own = signature.parameters.values()
+            named = [key.name for key in own if key.kind is key.KEYWORD_ONLY and key.name not in keywords]
+            received = f"a call that Python refuses: {error}"
+            fix = f"By name alone: {', '.join(named)}." if "too many positional" in str(error) and named else ""
+        return explain(f"arguments of {name} ({', '.join(known)})", received, fix)
+    return None
+
+
+def _name(function: Callable[..., Any], arguments: Sequence[Any]) -> str:
+    """The function's own name; that of the class for its constructor, which the class may have inherited."""
+    if function.__name__ != "__init__":
+        return function.__name__
+    constructor = getattr(type(arguments[0]).__init__, "__wrapped__", None)
+    return type(arguments[0]).__name__ if constructor is function else function.__qualname__.removesuffix(".__init__")
+
+
+def _advice(key: str, value: object, known: Sequence[str]) -> str:
+    """What to do instead with one unknown argument; "" where there is nothing to say."""
+    if key in ELSEWHERE:
+        return ELSEWHERE[key].format(value=f"{value!r:.60}")
+    near = difflib.get_close_matches(key, known, 1)
+    return f"Is '{key}' {near[0]}?" if near else ""
