@@ -39,7 +39,7 @@ def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Few rounds: a first impression.")] = False,
     seconds: Annotated[float | None, typer.Option(help="Time for the rounds of each work.", min=0)] = None,
     list_names: Annotated[bool, typer.Option("--list", help="Only print the names.")] = False,
-    json: Annotated[Path | None, typer.Option(help="Write everything as JSON.", metavar="FILE")] = None,
+    json: console.Json = False,
     markdown: Annotated[Path | None, typer.Option(help="Write a page, for RESULTS.md.", metavar="FILE")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the layers' roofline: .svg, .png.", metavar="FILE")] = None,
 ) -> None:
@@ -68,9 +68,12 @@ def bench(
     plan.roofline = plan.roofline or plot is not None
     if list_names:
         names = [*(work.name for work in plan.works), *plan.fresh, *(claim.name for claim in plan.claims)]
-        console.show("\n".join(names), fold=False)
+        if json:
+            console.print_json(names)
+        else:
+            console.show("\n".join(names), fold=False)
         return
-    _require_writable(json, markdown, plot)
+    _require_writable(markdown, plot)
     chosen = [name.strip() for name in peers.split(",") if name.strip()] if peers else None
     entries, missing = catalogue.choose(chosen)
     cores = suites.cores_to_use(threads)
@@ -81,17 +84,23 @@ def bench(
     if algorithms:
         with console.steps() as say:
             reasons = suites.compare_algorithms(works[0], run, pace, say)
-        _show_algorithms(run, works[0].name, reasons)
-        _write(run, json, markdown, None)
+        if json:
+            console.print_json(run.to_json())
+        else:
+            _show_algorithms(run, works[0].name, reasons)
+        _write(run, markdown, None)
         return
     for entry in missing:
         console.note(f"{entry.title} is not installed ({', '.join(entry.absent)}): {entry.install}")
     with console.steps() as say:
-        suites.carry_out(plan, run, pace, say, _show)
-    _show_verdicts(run)
-    _write(run, json, markdown, plot)
+        suites.carry_out(plan, run, pace, say, (lambda result, work: None) if json else _show)
+    if json:
+        console.print_json(run.to_json())
+    else:
+        _show_verdicts(run)
+    _write(run, markdown, plot)
     if run.interrupted:
-        console.fail("Interrupted. What was measured until then stands above; no process was left behind.")
+        console.fail("Interrupted. What was measured until then is printed; no process was left behind.")
     if any(not verdict.met for verdict in run.verdicts):
         raise typer.Exit(console.FAILED)
 
@@ -116,14 +125,14 @@ def _sizes(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
-def _require_writable(*files: Path | None) -> None:
+def _require_writable(markdown: Path | None, plot: Path | None) -> None:
     """Better now than after an hour of measuring."""
-    for file in files:
+    for file in (markdown, plot):
         if file is not None:
             console.output_folder(file.parent)
-    if files[2] is not None:
-        if files[2].suffix not in (".svg", ".png", ".pdf"):
-            raise OptionError(explain("--plot with a file ending in .svg, .png or .pdf", str(files[2])))
+    if plot is not None:
+        if plot.suffix not in (".svg", ".png", ".pdf"):
+            raise OptionError(explain("--plot with a file ending in .svg, .png or .pdf", str(plot)))
         if importlib.util.find_spec("matplotlib") is None:
             from minicnn.errors import missing
 
@@ -166,11 +175,9 @@ def _show_verdicts(run: Run) -> None:
     console.show("\n" + "\n".join(header(run)))
 
 
-def _write(run: Run, json: Path | None, markdown: Path | None, plot: Path | None) -> None:
+def _write(run: Run, markdown: Path | None, plot: Path | None) -> None:
     from minicnn.io.atomic import atomic_write, write_text
 
-    if json is not None:
-        write_text(json, console.to_json(run.to_json()) + "\n")
     if markdown is not None:
         from benchmarks.peers import tables
 

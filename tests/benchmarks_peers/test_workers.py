@@ -193,11 +193,13 @@ def test_the_command_writes_what_it_measured(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setattr(rounds, "referee_way", lambda work: "right")
     monkeypatch.setattr(sys, "argv", ["minicnn", "bench", "--only", "register"])
     monkeypatch.setattr("benchmarks.peers.cases.MATMUL_SIZE", (8, 8, 8))
-    files = ["--json", str(tmp_path / "b.json"), "--markdown", str(tmp_path / "b.md")]
-    result = CliRunner().invoke(app, ["bench", "--quick", "--only", "register", "--threads", "1", *files])
+    command = ["bench", "--quick", "--only", "register", "--threads", "1", "--markdown", str(tmp_path / "b.md")]
+    result = CliRunner().invoke(app, command)
     assert result.exit_code == 1, result.output  # nobody to compare with: the claim is not proven
     assert "no number" in result.stdout
-    data = json.loads((tmp_path / "b.json").read_text())
+    result = CliRunner().invoke(app, [*command, "--json"])
+    assert result.exit_code == 1
+    data = json.loads(result.stdout)
     (case,) = data["cases"]
     assert [(r["peer"], r["status"], len(r["rounds"])) for r in case["rows"]] == [("minicnn", "ok", 5)]
     assert data["claims"][0]["met"] is False
@@ -211,3 +213,4 @@ def test_wrong_usage_is_one_message() -> None:
     listed = CliRunner().invoke(app, ["bench", "--list"])
     assert listed.exit_code == 0
     assert "vgg224-forward-b8" in listed.stdout
+    assert json.loads(CliRunner().invoke(app, ["bench", "--list", "--json"]).stdout) == listed.stdout.splitlines()
