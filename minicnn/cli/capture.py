@@ -11,6 +11,7 @@ import typer
 from minicnn.cli import console, options
 from minicnn.cli.dataset_tables import progress_bar
 from minicnn.errors import OptionError, explain
+from minicnn.report.text import counted
 
 
 def capture(
@@ -64,8 +65,8 @@ def capture(
         crops = [str(path) for path in captured.paths]
         console.print_json({"crops": crops, "frames": captured.frames, "without": captured.without})
     elif captured.paths:
-        message = f"{len(captured.paths)} crops from {captured.frames} frames, in {captured.paths[0].parent}"
-        console.show(message, fold=False)
+        made = f"{counted(len(captured.paths), 'crop')} from {counted(captured.frames, 'frame')}"
+        console.show(f"{made}, in {captured.paths[0].parent}", fold=False)
     if captured.without:
         console.note(f"{captured.without} frames had no face to use.")
     if not captured.paths:

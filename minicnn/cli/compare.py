@@ -57,7 +57,7 @@ def compare(
     faces = face_batch(place, detector_maker(detector, upsample)(), table.input_shape, batch)
     if len(faces.names) < batch:
         console.note(
-            f"{len(faces.names)} faces found; comparing with a batch of {len(faces.names)} instead of {batch}."
+            f"{text.counted(len(faces.names), 'face')} found; the batch is as large as that, instead of {batch}."
         )
     with console.working(f"Comparing {table.name} on {faces.source}"):
         network = build(table, seed=seed)
@@ -110,8 +110,8 @@ def show_layers(found: dict[str, Any]) -> None:
     network, within = found["network"], sum(layer["ok"] for layer in layers)
     console.show(
         f"Network output, rms error: minicnn {network['ours_rms']:.2g}, Keras {network['keras_rms']:.2g}; "
-        f"same class for {network['agreeing']} of {network['decided']} decided inputs.\n"
-        f"{within} of {len(layers)} layers within the rule; {text.duration(found['seconds'])} in all."
+        f"same class for {network['agreeing']} of {text.counted(network['decided'], 'decided input')}.\n"
+        f"{within} of {text.counted(len(layers), 'layer')} within the rule; {text.duration(found['seconds'])} in all."
     )
 
 

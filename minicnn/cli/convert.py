@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from minicnn.cli import console
+from minicnn.report.text import counted
 
 
 def convert(
@@ -51,7 +52,8 @@ def convert(
         console.print_json({"in": str(source), "out": str(target), **about, "preprocessing": wants or None})
         return
     console.show(
-        f"{target}: {model.name}, {len(model.layers)} layers, {model.parameter_count:,} parameters", fold=False
+        f"{target}: {model.name}, {counted(len(model.layers), 'layer')}, {model.parameter_count:,} parameters",
+        fold=False,
     )
     if wants:
         console.note(f"Give it pictures in the order {wants['order']}, 0 to 255, less the mean {wants['mean']}.")

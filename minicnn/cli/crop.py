@@ -9,6 +9,7 @@ import typer
 
 from minicnn.cli import console
 from minicnn.cli.options import Colour, DetectorModel, DetectorName, Margin, Place, Size, Upsample, detector_maker
+from minicnn.report.text import counted
 
 
 def crop(
@@ -54,5 +55,7 @@ def crop(
     elif crops:
         columns = [console.Column("photo"), console.Column("crop"), console.Column("score", "right")]
         rows = [(Path(c["photo"]).name, str(Path(c["crop"]).relative_to(folder)), f"{c['score']:.2f}") for c in crops]
-        console.table(f"{len(crops)} crops from {len(photos)} photographs, in {folder}", columns, rows)
+        console.table(
+            f"{counted(len(crops), 'crop')} from {counted(len(photos), 'photograph')}, in {folder}", columns, rows
+        )
     console.report_problems(problems, len(crops))

@@ -11,6 +11,7 @@ from typing import Any
 from rich.text import Text
 
 from minicnn.cli import console
+from minicnn.report.text import counted
 
 
 @contextmanager
@@ -44,15 +45,16 @@ def show_built(built: Any, json: bool) -> None:
         rejected = Counter(row.person for row in built.rejected)
         rows = [(name, built.people.get(name, 0), rejected[name]) for name in sorted(built.people | rejected)]
         columns = [console.Column("person"), console.Column("crops", "right"), console.Column("rejected", "right")]
-        console.show(f"{built.crops} crops from {built.photographs} photographs")
+        console.show(f"{counted(built.crops, 'crop')} from {counted(built.photographs, 'photograph')}")
         console.table("", columns, rows)
         console.show(f"Eyes levelled: {_alignments(built.alignments)}.")
         if built.several:
             console.show(f"Several faces in {built.several} of the photographs.")
     if built.done_before:
-        console.note(f"{built.done_before} photographs were done before.")
+        console.note(f"Done before: {counted(built.done_before, 'photograph')}.")
     if built.rejected:
-        console.note(f"{len(built.rejected)} photographs without a crop; the reasons: {built.folder / 'rejected.csv'}")
+        unused = counted(len(built.rejected), "photograph")
+        console.note(f"{unused} without a crop; the reasons: {built.folder / 'rejected.csv'}")
     if not built.crops:
         first = built.rejected[0]
         console.fail(f"No face found in any of the photographs. '{first.source}': {first.reason}")
@@ -72,7 +74,8 @@ def show_check(found: Any) -> None:
     columns += [console.Column(title, "right") for title in ("train", "val.", "test") if is_split]
     rows = [(p.name, p.crops, p.rejected, p.repeated, *(p.parts or ())) for p in found.people]
     total = sum(person.crops for person in found.people)
-    console.show(f"{total} crops of {len(found.people)} people; 'again': pictures that are there twice or more.")
+    people = counted(len(found.people), "person", "people")
+    console.show(f"{counted(total, 'crop')} of {people}; 'again': pictures that are there twice or more.")
     console.table("", columns, rows)
     for group in found.groups:
         words = ["same file" if group.exact else "near-duplicates"]

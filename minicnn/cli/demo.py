@@ -42,7 +42,9 @@ def demo(
     with console.working("Finding faces in the AT&T/ORL photographs"):
         faces = steps.find_faces(people, seed)
     faces_done = time.perf_counter()
-    console.note(f"{faces.crops.found.sum()} of {len(faces.crops.found)} faces found. Now training both engines.")
+    console.note(
+        f"{faces.crops.found.sum()} of {text.counted(len(faces.crops.found), 'face')} found. Now training both engines."
+    )
     with _training_progress(epochs) as on_epoch:
         model, training = steps.train(faces, epochs, seed, on_epoch)
     training_done = time.perf_counter()
@@ -95,7 +97,7 @@ def _show(data: dict[str, Any]) -> None:
     console.show(
         f"Both name the same person for {text.percent(training['agreement'])} of them; "
         f"losses differ by at most {text.error(training['loss_difference'])}.\n"
-        f"{within} of {len(parity['layers'])} layers within the rule; "
+        f"{within} of {text.counted(len(parity['layers']), 'layer')} within the rule; "
         f"{text.duration(data['seconds']['total'])} in all."
     )
 

@@ -9,6 +9,7 @@ import typer
 
 from minicnn.cli import console
 from minicnn.cli.options import DetectorModel, DetectorName, Place, Upsample, detector_maker
+from minicnn.report.text import counted
 
 
 def detect(
@@ -64,5 +65,5 @@ def detect(
             )
             for f in faces
         ]
-        console.table(f"{len(faces)} faces in {len(photos)} photographs", columns, rows)
+        console.table(f"{counted(len(faces), 'face')} in {counted(len(photos), 'photograph')}", columns, rows)
     console.report_problems(problems, len(faces))

@@ -8,6 +8,7 @@ import typer
 
 from minicnn.cli import console
 from minicnn.cli.options import DetectorModel, Place, Upsample
+from minicnn.report.text import counted
 
 
 def detectors(
@@ -33,7 +34,7 @@ def detectors(
     chosen = [make_detector(name, **(doubled if name.startswith("dlib") else {})) for name in DETECTORS]
     if model:
         chosen.append(make_detector("dlib-cnn", model=str(model), **doubled))
-    with console.working(f"Looking at {len(photos)} photographs with {len(chosen)} detectors"):
+    with console.working(f"Looking at {counted(len(photos), 'photograph')} with {counted(len(chosen), 'detector')}"):
         compared = compare_detectors(photos, chosen)
     rows: list[dict[str, Any]] = [
         {
@@ -51,7 +52,7 @@ def detectors(
     else:
         right = [console.Column(name, "right") for name in ("found", "missed", "several", "alone", "ms each")]
         cells = [(*list(row.values())[:-1], f"{row['ms']:.1f}") for row in rows]
-        console.table(f"{compared.photographs} photographs", [console.Column("detector"), *right], cells)
+        console.table(counted(compared.photographs, "photograph"), [console.Column("detector"), *right], cells)
     for problem in compared.unreadable:
         console.note(problem)
     if not any(score.found for score in compared.scores):

@@ -136,13 +136,13 @@ def _show(found: dict[str, Any]) -> None:
     if "value" in unknown:
         lines.append(
             f"With the threshold, a distance of {unknown['value']:.4f}, {unknown['called_unknown']} of "
-            f"{unknown['faces']} known faces are called unknown."
+            f"{text.counted(unknown['faces'], 'known face')} called unknown."
         )
     if "strangers" in unknown:
         low, high = unknown["false_accept_interval"]
         lines.append(
-            f"Strangers given a name: {unknown['strangers_named']} of {unknown['strangers']} faces of "
-            f"{unknown['strangers_people']} people, "
+            f"Strangers given a name: {unknown['strangers_named']} of {text.counted(unknown['strangers'], 'face')} of "
+            f"{text.counted(unknown['strangers_people'], 'person', 'people')}, "
             f"{text.percent(unknown['false_accept_rate'])} (95 % interval {text.percent(low)} to {text.percent(high)}; "
             f"asked for {text.percent(unknown['rate'])})."
         )
@@ -170,7 +170,9 @@ def _show_naming(named: dict[str, Any]) -> list[str]:
         )
         for row in named["per_person"]
     ]
-    console.table(f"{named['faces']} faces of {len(rows)} people", columns, rows)
+    console.table(
+        f"{text.counted(named['faces'], 'face')} of {text.counted(len(rows), 'person', 'people')}", columns, rows
+    )
     low, high = named["interval"]
     lines = [
         f"Accuracy {text.percent(named['accuracy'])} ({named['right']} of {named['faces']}; 95 % interval "

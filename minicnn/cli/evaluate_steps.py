@@ -25,6 +25,7 @@ from minicnn.recognition.unknown import Threshold, interval
 from minicnn.recognition.verification import all_pairs, verify_pairs
 from minicnn.report.evaluation import EvaluationPictures, NamedWrongly
 from minicnn.report.pictures import Picture, picture
+from minicnn.report.text import counted
 from minicnn.shapes import Array
 
 MOST_MISTAKES = 30  # shown as pictures
@@ -57,7 +58,8 @@ class Evaluation:
                 raise LabelError(explain("a folder with people the run does not know", "only people it knows", fix))
         self.notes: list[str] = []
         if others:
-            self.notes.append(f"{len(self.strangers.labels)} faces are of {len(others)} people the run does not know.")
+            faces, people = counted(len(self.strangers.labels), "face"), counted(len(others), "person", "people")
+            self.notes.append(f"Strangers to the run: {faces} of {people}.")
         self.compared = parts.strangers if self.problem else self.test
         self.embeddings: Array = self.engine.embed(self.compared.x)
         if self.problem:
@@ -112,7 +114,7 @@ class Evaluation:
         seen = {pair_name for pair in pairs for pair_name in (pair.first[0], pair.second[0])} & set(self.people)
         if seen:
             self.notes.append(
-                f"LFW's protocol is meant for strangers; {len(seen)} of the people in its pairs were trained on."
+                f"LFW's protocol is meant for strangers; people in its pairs that were trained on: {len(seen)}."
             )
         embeddings = np.zeros((0, 1))
         if wanted:

@@ -25,6 +25,7 @@ from minicnn.explorer.replay import Replay
 from minicnn.io.models import READABLE
 from minicnn.models import build, load_vgg_face
 from minicnn.recognition.run import Run
+from minicnn.report.text import counted
 from minicnn.saving import load_model
 from minicnn.shapes import Array
 
@@ -105,7 +106,7 @@ def _run(run: Run, detector: str | None, upsample: int, landmarks: Path | None) 
     """A run's network, given faces as in its training."""
     config = run.config
     classes = config.people if config.objective == "softmax" else ()
-    known = f"Trained on {len(config.people)} people by {config.backend}."
+    known = f"Trained on {counted(len(config.people), 'person', 'people')} by {config.backend}."
     return Looking(
         Subject(run.model(), classes, known, embeds=config.objective == "triplet"),
         crop_settings(config.crop, config.input_shape),

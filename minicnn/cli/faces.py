@@ -8,6 +8,7 @@ from typing import Any
 
 from minicnn.cli import console
 from minicnn.errors import OptionError, explain
+from minicnn.report.text import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +44,12 @@ def face_batch(place: Path | None, detector: Any, input_shape: tuple[int, ...], 
             break
     console.report_problems(problems, len(crops))
     arrays, names = zip(*crops[:batch], strict=True)
-    return Batch(arrays, names, f"{len(names)} faces from '{place}'", tuple(problem["problem"] for problem in problems))
+    return Batch(
+        arrays,
+        names,
+        f"{counted(len(names), 'face')} from '{place}'",
+        tuple(problem["problem"] for problem in problems),
+    )
 
 
 def orl_batch(settings: Any, batch: int) -> Batch:
@@ -57,4 +63,6 @@ def orl_batch(settings: Any, batch: int) -> Batch:
     orl = orl_crops(dataclasses.replace(settings, policy="largest"))
     order = np.argsort([int(name.split("/")[1].split(".")[0]) for name in orl.names], kind="stable")
     chosen = [i for i in order if orl.found[i]][:batch]
-    return Batch(orl.crops[chosen], tuple(orl.names[i] for i in chosen), f"{len(chosen)} faces of the AT&T/ORL set")
+    return Batch(
+        orl.crops[chosen], tuple(orl.names[i] for i in chosen), f"{counted(len(chosen), 'face')} of the AT&T/ORL set"
+    )

@@ -11,6 +11,7 @@ from minicnn.cli import console
 from minicnn.cli.options import Backend, DetectorModel, RunDetector, RunFolder, RunLandmarks, Upsample
 from minicnn.cli.runs import chosen_detector, open_run, searcher
 from minicnn.errors import OptionError, explain
+from minicnn.report.text import counted
 
 
 def find(
@@ -47,7 +48,7 @@ def find(
     before = search.cache.hits
     matches: list[Match] = []
     problems: list[dict[str, Any]] = []
-    with console.working(f"Searching {len(photos)} photographs"):
+    with console.working(f"Searching {counted(len(photos), 'photograph')}"):
         for found in search.matches(sought, photos):
             if isinstance(found, Match):
                 matches.append(found)
@@ -85,9 +86,9 @@ def find(
             )
             for match in matches[:top]
         ]
-        title = f"The nearest {len(rows)} of {len(matches)} photographs with faces; {known} known before"
+        title = f"The nearest {len(rows)} of {counted(len(matches), 'photograph')} with faces; {known} known before"
         console.table(title, columns, rows)
     for problem in problems:
         console.note(problem["problem"])
     if not matches:
-        console.fail(f"No face in any of the {len(photos)} photographs.")
+        console.fail(f"No face found in {counted(len(photos), 'photograph')}.")

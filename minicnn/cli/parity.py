@@ -118,7 +118,7 @@ def show_lab(found: dict[str, Any]) -> None:
     console.show(
         f"Closer to float64: {closer_text(found['closer']) or 'not compared'}.\n"
         f"{shares_text(found['closer'])}"
-        f"{ok} of {len(found['rows'])} cases within the rule; {text.duration(found['seconds'])} in all."
+        f"{ok} of {text.counted(len(found['rows']), 'case')} within the rule; {text.duration(found['seconds'])} in all."
     )
     for name, reason in found["left_out"].items():
         console.note(f"Not compared: {name}. {reason}")

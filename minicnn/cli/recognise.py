@@ -11,6 +11,7 @@ from minicnn.cli import console
 from minicnn.cli.options import Backend, DetectorModel, RunDetector, RunFolder, RunLandmarks, Upsample
 from minicnn.cli.runs import NOBODY_UNKNOWN, chosen_detector, open_run
 from minicnn.errors import OptionError, explain
+from minicnn.report.text import counted
 
 AGREEMENT = 0.995  # of the faces: what --both demands
 
@@ -105,13 +106,13 @@ def _show(rows: list[dict[str, Any]], moving: bool, both: bool) -> None:
         for row in rows
     ]
     named = sum(row["known"] for row in rows)
-    console.table(f"{len(rows)} faces, {named} of them known", columns, shown)
+    console.table(f"{counted(len(rows), 'face')}, {named} of them known", columns, shown)
 
 
 def _judge(found: dict[str, Any], faces: int, quiet: bool) -> None:
     if not faces:
         return
-    words = f"minicnn and Keras agree about {found['agreeing']} of {faces} faces."
+    words = f"minicnn and Keras agree about {found['agreeing']} of {counted(faces, 'face')}."
     if found["agreement"] < AGREEMENT:
         console.fail(f"{words} They should about {100 * AGREEMENT:g} %.")
     if not quiet:

@@ -16,6 +16,7 @@ from minicnn.cli.engines import check_backend
 from minicnn.cli.options import Backend, DatasetFolder, Objective, Settings
 from minicnn.cli.runs import NOBODY_UNKNOWN
 from minicnn.errors import OptionError, explain
+from minicnn.report.text import counted
 
 if TYPE_CHECKING:
     from minicnn.callbacks import Callback
@@ -160,7 +161,11 @@ def _show(done: Any, seconds: float, *, as_json: bool) -> None:
         (f"{epoch + 1} ({what})", *(f"{value:.4g}" for value in history[epoch].values()))
         for epoch, what in sorted({len(history) - 1: "last", kept: "kept"}.items())
     ]
-    console.table(f"{len(config.people)} people, {config.backend}, {seconds:.0f} s: {done.run.folder}", columns, rows)
+    console.table(
+        f"{counted(len(config.people), 'person', 'people')}, {config.backend}, {seconds:.0f} s: {done.run.folder}",
+        columns,
+        rows,
+    )
     for threshold in done.thresholds.values():
         console.show(_promise(threshold), fold=False)
     if "distance" not in done.thresholds:
@@ -185,7 +190,8 @@ def _promise(threshold: Any) -> str:
     between = "" if low is None else f", 95 % interval of the rate {100 * low:.1f} to {100 * high:.1f} %"
     return (
         f"A distance up to {threshold.value:.3g} is {answer}: {rate} of {strangers}{few}. Calibrated on "
-        f"{measured['strangers']} {what} of {measured['people']} people ({measured['source']}{between})."
+        f"{measured['strangers']} {what} of {counted(measured['people'], 'person', 'people')} "
+        f"({measured['source']}{between})."
     )
 
 

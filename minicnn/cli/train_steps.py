@@ -33,6 +33,7 @@ from minicnn.recognition.snapshots import Snapshots
 from minicnn.recognition.train import Data, finish, read_history, seen_by, train
 from minicnn.recognition.unknown import Threshold
 from minicnn.report.run_plots import run_plots
+from minicnn.report.text import counted
 from minicnn.shapes import whole
 
 
@@ -138,7 +139,9 @@ def new_network(data: Data, recipe: Recipe, choices: Choices) -> tuple[Model, li
     notes = []
     if choices.weights is not None:
         taken, new = start_from(model, choices.weights)
-        notes.append(f"{len(taken)} arrays from '{choices.weights}'" + (f"; new: {', '.join(new)}." if new else "."))
+        notes.append(
+            f"{counted(len(taken), 'array')} from '{choices.weights}'" + (f"; new: {', '.join(new)}." if new else ".")
+        )
     if choices.freeze:
         notes.append(f"Frozen: {', '.join(freeze(model, choices.freeze))}.")
     return model, notes

@@ -65,7 +65,9 @@ def warmup(
     if failure:
         console.fail(f"Compiled code could not be kept ({failure}). Set NUMBA_CACHE_DIR to a folder of yours.")
     if missing:
-        console.fail(f"{len(missing)} of {len(done)} steps would have to compile. minicnn warmup does it.")
+        console.fail(
+            f"{len(missing)} of {text.counted(len(done), 'step')} would have to compile. minicnn warmup does it."
+        )
 
 
 def _table(done: list[Warmed], cache: dict[str, Any], check: bool) -> None:
@@ -88,9 +90,9 @@ def _clear(json: bool) -> None:
     if json:
         console.print_json({"removed": removed, "bytes": size, "left": left})
     else:
-        console.show(f"{len(removed)} files removed, {size / 1e6:.1f} MB.")
+        console.show(f"{text.counted(len(removed), 'file')} removed, {size / 1e6:.1f} MB.")
     if left:
-        console.fail(f"{len(left)} files could not be removed, such as {left[0]}.")
+        console.fail(f"{text.counted(len(left), 'file')} could not be removed, such as {left[0]}.")
 
 
 @contextmanager

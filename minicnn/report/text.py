@@ -19,6 +19,15 @@ def count(number: float) -> str:
     return f"{number:.0f}"
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """So many of what is called ``one``; of several, ``many``, which without a word of its own has an s at the end.
+
+    >>> counted(1, "face"), counted(0, "face"), counted(2, "person", "people")
+    ('1 face', '0 faces', '2 people')
+    """
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def duration(seconds: float | None) -> str:
     """A time in the unit that suits it; "" for None.
 

@@ -63,7 +63,7 @@ class TestBuild:
         assert "2 photographs without a crop" in " ".join(result.stderr.split())
         assert "Photographs: 18 of 18" in result.stderr
         again = run("dataset", "build", source, tmp_path / "o", "--size", 60, "--processes", 2)
-        assert "18 photographs were done before." in again.stderr
+        assert "Done before: 18 photographs." in again.stderr
 
     def test_as_data(self, source, built) -> None:
         data = json.loads(run("dataset", "build", source, built, "--size", 60, "--json").stdout)
