@@ -34,13 +34,6 @@ class Searched:
     problem: str | None = None
 
 
-#: what to try where faces were missed
-ADVICE = (
-    "Faces may be too small (dlib-hog needs about 80 pixels; --upsample 1 halves that), turned or tilted; "
-    "another detector may see them."
-)
-
-
 def find_photos(place: str | os.PathLike[str], results: Path | None = None) -> list[Path]:
     """A photograph -> itself; a folder -> every picture in it and below, sorted. Raises ImageError for an empty folder.
 

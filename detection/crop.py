@@ -31,6 +31,11 @@ COLOURS = ("grey", "rgb")
 POLICIES = ("largest", "only", "all")
 MAX_SIZE = 4096
 MAX_MARGIN = 1.0
+#: what to try where faces were missed: for whoever typed a command, opened its page, or wrote the call
+ADVICE = (
+    "Faces may be too small (dlib-hog needs about 80 pixels, and half of that if the command is started with "
+    "--upsample 1; in Python, upsample=1), turned or tilted; another detector (--detector) may see them."
+)
 FLAT = 1e-6  # a standard deviation below it is no picture, for pixels 0..1
 
 
@@ -104,11 +109,7 @@ def faces_to_crops(rgb: Array, faces: Sequence[Face], settings: CropSettings | N
     settings = settings or CropSettings()
     if not faces:
         height, width = rgb.shape[:2]
-        fix = (
-            "Try upsampling (upsample=1 finds faces from about 40 pixels, where dlib-hog needs 80), another detector, "
-            "or a photograph in which the face is upright and seen from the front."
-        )
-        raise NoFaceError(f"'{photo}': {explain('at least one face', f'none in {width}x{height} pixels', fix)}")
+        raise NoFaceError(f"'{photo}': {explain('at least one face', f'none in {width}x{height} pixels', ADVICE)}")
     if settings.policy == "only" and len(faces) > 1:
         fix = "Choose policy 'largest' or 'all', or crop the photograph."
         raise refuse(photo, "exactly one face (policy 'only')", f"{len(faces)} faces", fix)

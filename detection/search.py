@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from detection.boxes import Box, Face
+from detection.crop import ADVICE
 from detection.detectors import Detector
 from detection.images import read_image
 from detection.regular_files import open_regular
@@ -134,8 +135,7 @@ class Searcher:
         """The largest face of a photograph and its embedding (1, D). Raises NoFaceError when there is none."""
         found = self.embedded(photo)
         if not found.faces:
-            fix = "Another detector may see it, or --upsample 1."
-            raise NoFaceError(f"'{photo}': {explain('at least one face', 'none', fix)}")
+            raise NoFaceError(f"'{photo}': {explain('at least one face', 'none', ADVICE)}")
         return found.faces[0], found.embeddings[:1]
 
     def matches(self, sought: Array, photos: Iterable[Path]) -> Iterator[Match | tuple[Path, str]]:

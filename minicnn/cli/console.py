@@ -170,7 +170,7 @@ def result_path(folder: Path, photo: Path, place: Path, ending: str) -> Path:
 def report_problems(problems: Sequence[Mapping[str, Any]], found: int) -> None:
     """One line on stderr for every photograph that could not be used. Nothing found at all is an error, with advice."""
     if not found:
-        from detection.collect import ADVICE
+        from detection.crop import ADVICE
 
         advice = f" {ADVICE}" if any(problem["readable"] for problem in problems) else ""
         if len(problems) == 1:

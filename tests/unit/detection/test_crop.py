@@ -99,7 +99,9 @@ class TestPolicies:
     @pytest.mark.parametrize("policy", ["largest", "only", "all"])
     def test_no_face_names_the_photo_and_what_to_try(self, tmp_path, policy) -> None:
         write_image(tmp_path / "sea.png", PICTURE)
-        with pytest.raises(NoFaceError, match=r"sea\.png'.*none in 60x40 pixels.*upsample=1"):
+        with pytest.raises(
+            NoFaceError, match=r"sea\.png'.*none in 60x40 pixels.*started with --upsample 1; in Python, upsample=1"
+        ):
             crop_photo(tmp_path / "sea.png", Finds(), CropSettings(policy=policy))
 
     def test_an_array_or_its_file(self, tmp_path) -> None:

@@ -143,7 +143,7 @@ def test_no_cache_keeps_nothing(photos: list[Path]) -> None:
 
 def test_what_is_no_photograph(photos: list[Path], tmp_path: Path) -> None:
     search, _ = searcher(tmp_path / "cache")
-    with pytest.raises(NoFaceError, match=r"black\.png"):
+    with pytest.raises(NoFaceError, match=r"black\.png.*--upsample 1"):
         search.largest(photos[3])
     with pytest.raises(ImageError, match="no such file"):
         search.largest(tmp_path / "nothing.png")
