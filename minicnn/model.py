@@ -176,13 +176,14 @@ class Model(Network):
         if not self.shapes:
             self.build(tuple(np.shape(x)[1:]))
 
-    def up_to(self, layer: str) -> Model:
-        """The part of this network that computes the output of ``layer``; it shares its weights. Raises OptionError."""
-        last = len(self.path) - 1 - self.path[::-1].index(self.get_layer(layer))
+    def up_to(self, *layers: str) -> Model:
+        """The part of this network that computes the outputs of ``layers``, sharing its weights. Raises OptionError."""
+        last = [len(self.path) - 1 - self.path[::-1].index(self.get_layer(layer)) for layer in layers]
         tensors = self.symbols()
-        wanted = tensors[self.graph.inputs + last]
-        inputs = [tensor for tensor in tensors[: self.graph.inputs] if tensor in reach([wanted])]
-        return Model(inputs, wanted, name=f"{self.name}_to_{layer}", dtype=str(self.dtype), seed=self.seed)
+        wanted = [tensors[self.graph.inputs + place] for place in last]
+        inputs = [tensor for tensor in tensors[: self.graph.inputs] if tensor in reach(wanted)]
+        name = "_".join([self.name, "to", *layers])
+        return Model(inputs, wanted, name=name, dtype=str(self.dtype), seed=self.seed)
 
     def astype(self, dtype: str) -> Self:
         """A copy of the network, weights included, that computes in ``dtype``; not compiled."""

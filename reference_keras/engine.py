@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.recognition.engine import BATCH, RunEngine
+from minicnn.recognition.engine import BATCH, RunEngine, in_rows
 from minicnn.recognition.run import Run
 from minicnn.shapes import Array
 from reference_keras.backend import load_keras
@@ -26,16 +26,21 @@ class KerasEngine(RunEngine):
     def __init__(self, run: Run, *, use_views: bool | None = None) -> None:
         super().__init__(run, use_views=use_views)
         keras = load_keras()
-        self.twin: Any = keras_twin(self.model)
-        self.trunk: Any = keras.Model(self.twin.inputs, self.twin.get_layer(run.config.embedding_layer).output)
-
-    def scores(self, x: Array) -> Array:
-        return _in_parts(self.twin.predict_on_batch, x)
+        twin: Any = keras_twin(self.model)
+        embedding = twin.get_layer(run.config.embedding_layer).output
+        self.trunk: Any = keras.Model(twin.inputs, [embedding])
+        self.whole: Any = keras.Model(twin.inputs, [embedding, twin.outputs[0]])
 
     def features(self, x: Array) -> Array:
-        found = _in_parts(self.trunk.predict_on_batch, x)
-        return found.reshape(len(found), -1)  # (N, ...) -> (N, D)
+        (found,) = _in_parts(self.trunk.predict_on_batch, x)
+        return in_rows(found)
+
+    def both(self, x: Array) -> tuple[Array, Array]:
+        found, scores = _in_parts(self.whole.predict_on_batch, x)
+        return in_rows(found), scores
 
 
-def _in_parts(predict: Callable[[Array], Any], x: Array) -> Array:
-    return np.concatenate([np.asarray(predict(x[i : i + BATCH])) for i in range(0, len(x), BATCH)])
+def _in_parts(predict: Callable[[Array], Any], x: Array) -> list[Array]:
+    """The outputs of a network, computed ``BATCH`` pictures at a time."""
+    found = [predict(x[i : i + BATCH]) for i in range(0, len(x), BATCH)]
+    return [np.concatenate([np.asarray(part) for part in parts]) for parts in zip(*found, strict=True)]

@@ -61,11 +61,10 @@ class Evaluation:
             faces, people = counted(len(self.strangers.labels), "face"), counted(len(others), "person", "people")
             self.notes.append(f"Strangers to the run: {faces} of {people}.")
         self.compared = parts.strangers if self.problem else self.test
-        self.embeddings: Array = self.engine.embed(self.compared.x)
+        self.embeddings, self.logits = self.engine.ask(self.compared.x)
         if self.problem:
             return
         self.gallery, self.gallery_paths = self._gallery()
-        self.logits = self.engine.logits(self.test.x) if self.identifier.softmax else None
         nearest = person_distances(self.embeddings, self.gallery, len(self.people))
         self.scores: Array = self.logits if self.logits is not None else -nearest
 
@@ -202,7 +201,7 @@ class Evaluation:
         return faces.subset(first), faces.subset(~first)
 
     def _seen(self, faces: Faces) -> HeldOut:
-        return seen_by(self.engine, self.run.config, Samples(faces.x, faces.labels))
+        return seen_by(self.engine, Samples(faces.x, faces.labels))
 
     def _distances(self, faces: HeldOut) -> Array:
         return named_distances(self.gallery, len(self.people), faces)

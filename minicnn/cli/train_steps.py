@@ -216,7 +216,7 @@ def _ask_about_left_out(config: RunConfig, data: Data, recipe: Recipe, say: Call
             _, engine = _trained(part, model, fold.data, recipe)
             known = Gallery(engine.embed(fold.data.train.x), fold.data.train.labels)
             assert fold.data.validation is not None, "folds asks for it"
-            strangers, held_out = (seen_by(engine, config, faces) for faces in (fold.strangers, fold.data.validation))
+            strangers, held_out = (seen_by(engine, faces) for faces in (fold.strangers, fold.data.validation))
             found.append(ask_about(strangers, known, len(fold.data.people), held_out, SOURCE))
     return joined(found)
 

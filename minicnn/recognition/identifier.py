@@ -53,10 +53,11 @@ class Identifier:
         return self.thresholds.get("pair")
 
     def answers(self, x: Array) -> Answers:
-        """Who is on the crops ``x`` (N, H, W, C)? A softmax run is asked twice, for embeddings and for scores."""
+        """Who is on the crops ``x`` (N, H, W, C)?"""
         self.check_input(x)
-        nearest = person_distances(self.engine.embed(x), self.require_gallery(), len(self.config.people))
-        return decide(nearest, self.engine.logits(x) if self.softmax else None, self.threshold)
+        gallery = self.require_gallery()
+        embeddings, logits = self.engine.ask(x)
+        return decide(person_distances(embeddings, gallery, len(self.config.people)), logits, self.threshold)
 
     def scores(self, x: Array) -> Array:
         """How alike each person is, (N, K): logits, or minus the distance to that person's nearest gallery face."""

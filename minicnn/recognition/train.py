@@ -30,7 +30,7 @@ from minicnn.recognition.embedding import save_gallery
 from minicnn.recognition.engine import Engine
 from minicnn.recognition.identify import Gallery, person_distances
 from minicnn.recognition.recipe import Recipe, Samples, check_samples
-from minicnn.recognition.run import CHECKPOINT, GALLERY, HISTORY, MODEL, Run, RunConfig
+from minicnn.recognition.run import CHECKPOINT, GALLERY, HISTORY, MODEL, Run
 from minicnn.recognition.trainer import Trainer
 from minicnn.recognition.unknown import Threshold, save_thresholds
 
@@ -139,17 +139,17 @@ def finish(
     save_gallery(run.path(GALLERY), gallery, paths)
     if data.validation is None:
         return {}
-    held_out = seen_by(engine, run.config, data.validation)
+    held_out = seen_by(engine, data.validation)
     thresholds = calibrate_run(gallery, len(data.people), held_out, strangers, rate)
     if thresholds:
         save_thresholds(run.folder, thresholds)
     return thresholds
 
 
-def seen_by(engine: Engine, config: RunConfig, faces: Samples) -> HeldOut:
+def seen_by(engine: Engine, faces: Samples) -> HeldOut:
     """What a run's network makes of faces that it did not learn from."""
-    logits = engine.logits(faces.x) if config.objective == "softmax" else None
-    return HeldOut(engine.embed(faces.x), faces.labels, logits)
+    embeddings, logits = engine.ask(faces.x)
+    return HeldOut(embeddings, faces.labels, logits)
 
 
 class _Watch(EarlyStopping):

@@ -7,7 +7,7 @@ views, for six times the time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -29,15 +29,20 @@ def views(x: Array) -> Iterator[Array]:
             yield warp(x, affine_maps(choices, height, width))
 
 
-def mean_logits(logits: Callable[[Array], Array], x: Array) -> Array:
+def parts_in_views(x: Array) -> Iterator[Iterator[Array]]:
+    """``views`` of a part of the pictures, then of the next part."""
+    for start in range(0, len(x), PART):
+        yield views(x[start : start + PART])
+
+
+def mean_logits(logits: Sequence[Array]) -> Array:
     """Scores (N, K) whose softmax is the mean of the views' softmax: what is averaged are probabilities."""
-    parts = [x[start : start + PART] for start in range(0, len(x), PART)]
-    shares = [np.mean([softmax(logits(view).astype(np.float64))[0] for view in views(part)], axis=0) for part in parts]
-    found: Array = np.log(np.maximum(np.concatenate(shares), np.finfo(np.float64).tiny))
+    shares = np.mean([softmax(scores.astype(np.float64))[0] for scores in logits], axis=0)
+    found: Array = np.log(np.maximum(shares, np.finfo(np.float64).tiny))
     return found
 
 
-def mean_embedding(embed: Callable[[Array], Array], x: Array) -> Array:
-    """Embeddings (N, D) of the views, added up; not yet of length 1."""
-    parts = [x[start : start + PART] for start in range(0, len(x), PART)]
-    return np.concatenate([np.sum([embed(view) for view in views(part)], axis=0) for part in parts])
+def mean_embedding(embeddings: Sequence[Array]) -> Array:
+    """The views' embeddings (N, D), each of length 1, added up; the sum is not of length 1 yet."""
+    total: Array = np.sum(embeddings, axis=0)
+    return total

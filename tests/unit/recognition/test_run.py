@@ -16,6 +16,7 @@ from minicnn.recognition.engine import MinicnnEngine
 from minicnn.recognition.identify import Gallery
 from minicnn.recognition.run import CONFIG, MODEL, Run, RunConfig
 from minicnn.recognition.train import write_weights
+from minicnn.recognition.views import mean_logits, views
 from tests.unit.recognition.faces import PEOPLE, SIDE, network, pictures
 
 CONFIG_HERE = RunConfig(
@@ -119,11 +120,35 @@ def test_an_engine_answers_and_embeds(run: Run) -> None:
     assert engine.embed(x).dtype == np.float32
 
 
+@pytest.mark.parametrize("use_views", [False, True], ids=["one view", "six views"])
+def test_both_answers_come_from_one_pass_with_the_bits_of_two(
+    run: Run, use_views: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, alone = MinicnnEngine(run, use_views=use_views), run.model()
+    x = pictures(np.arange(3).repeat(23), seed=4).x  # 69: more than one part of views
+    expected = alone.predict(x, 32)
+    if use_views:
+        parts = ([alone.predict(view, 32) for view in views(part)] for part in (x[:64], x[64:]))
+        expected = np.concatenate([mean_logits(part) for part in parts])
+    embeddings = engine.embed(x)
+
+    first = engine.model.layers[0]
+    forward, seen = first.forward, []
+    monkeypatch.setattr(
+        first, "forward", lambda x, *rest, **options: seen.append(len(x)) or forward(x, *rest, **options)
+    )
+    both = engine.ask(x)
+    assert sum(seen) == len(x) * (6 if use_views else 1)
+    np.testing.assert_array_equal(both[0], embeddings)
+    np.testing.assert_array_equal(both[1], expected)
+
+
 def test_a_triplet_run_has_no_scores(tmp_path: Path) -> None:
     run = Run.create(tmp_path, replace(CONFIG_HERE, objective="triplet", embedding_layer="unit"))
     write_weights(run, network("triplet"))
     engine = MinicnnEngine(run)
     assert engine.embed(pictures(np.array([1]), seed=3).x).shape == (1, 8)
+    assert engine.ask(pictures(np.array([1]), seed=3).x)[1] is None
     with pytest.raises(OptionError, match=r"embed\(\)"):
         engine.logits(pictures(np.array([1]), seed=3).x)
 
