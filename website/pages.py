@@ -15,6 +15,7 @@ PAGES = {
     "README.md": "readme.md",
     "benchmarks/README.md": "benchmarks/index.md",
     "benchmarks/RESULTS.md": "benchmarks/results.md",
+    "benchmarks/RECOGNITION.md": "benchmarks/recognition.md",
     "benchmarks/NOTES.md": "benchmarks/notes.md",
     "docs/architecture.md": "architecture.md",
 }

@@ -7,7 +7,7 @@ near enough to be one person (``pair``)?
 the faces of one person lie 0.24 apart here and 0.27 there. So a network's distances are divided by its ``scale``, the
 median distance at which it finds held-out faces of people it knows. Strangers who were asked of several networks
 (``left_out``) then speak in one unit, and the threshold that follows is turned back into the run's own distances.
-``benchmarks/RESULTS.md`` says what that is worth.
+``benchmarks/RECOGNITION.md`` says what that is worth.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ sphere, and the score of a person is minus the distance to the nearest of that p
 Either way the best person is the one with the highest score. Whether it is that person or nobody one knows (index -1)
 is decided by the distance to the nearest face of that person, in both cases: a threshold on it (``unknown``). A softmax
 cannot say it, for its probabilities are shares among the people it knows, and a stranger who is a little like one of
-them and not at all like the others gets nearly all. ``benchmarks/RESULTS.md`` has a measurement of both.
+them and not at all like the others gets nearly all. ``benchmarks/RECOGNITION.md`` has a measurement of both.
 
 Cost: one matrix product of (N, D) with the gallery (M, D); 2,000 faces against 10,000 of 128 numbers take 50 ms.
 """

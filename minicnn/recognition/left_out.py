@@ -6,7 +6,7 @@ into groups; for each group a network is trained like the run's own, without tha
 their faces. They had no part in its weights, nor in the choice of its epoch.
 
 These networks are not the run's own: they know fewer people, of G groups (G - 1) / G of them, and each has distances of
-its own size, whose unit is therefore taken from people it knows (``calibration``). ``benchmarks/RESULTS.md`` has a
+its own size, whose unit is therefore taken from people it knows (``calibration``). ``benchmarks/RECOGNITION.md`` has a
 measurement with real strangers, for several G.
 
 Cost: G trainings more.
