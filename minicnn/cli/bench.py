@@ -170,8 +170,14 @@ def _show_verdicts(run: Run) -> None:
             (*cells[:4], Text(cells[4], styles[verdict.status]))
             for cells, verdict in zip(claim_rows(run.verdicts), run.verdicts, strict=True)
         ]
-        titles = (("What", "left"), ("Ratio", "right"), ("Bar", "right"), ("Aim", "right"), ("Verdict", "left"))
-        console.table("\nWhat was promised", [console.Column(*title) for title in titles], rows)
+        columns = [
+            console.Column("What"),
+            console.Column("Ratio", "right"),
+            console.Column("Bar", "right"),
+            console.Column("Aim", "right", least_width=72),
+            console.Column("Verdict"),
+        ]
+        console.table("\nWhat was promised", columns, rows)
     console.show("\n" + "\n".join(header(run)))
 
 

@@ -134,7 +134,7 @@ def table(title: str, columns: Sequence[Column], rows: Iterable[Sequence[object]
     shown = [index for index, column in enumerate(columns) if console.width >= column.least_width]
     grid = Table(title=escape(visible(title)), title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for index in shown:
-        grid.add_column(columns[index].title, justify=columns[index].justify, overflow="fold")  # type: ignore[arg-type]
+        grid.add_column(Text(columns[index].title), justify=columns[index].justify, overflow="fold")  # type: ignore[arg-type]
     for row in rows:
         cells = [row[i] for i in shown]
         grid.add_row(*(cell if isinstance(cell, Text) else Text(visible(str(cell))) for cell in cells))

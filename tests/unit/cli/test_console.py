@@ -116,12 +116,13 @@ def test_tables_fit_and_lose_nothing(
     width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
-    columns = [console.Column("name"), console.Column("number", "right"), console.Column("wide", least_width=100)]
+    columns = [console.Column("name"), console.Column("[n]", "right"), console.Column("wide", least_width=100)]
     name = "a-name-of-a-photograph-that-is-rather-long[red].jpg"
     console.table("A [bold]title[/bold]", columns, [(name, 12345, "extra")])
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= width
     assert lines[0].strip() == "A [bold]title[/bold]"  # markup in names is shown, not obeyed
+    assert lines[1].split()[:2] == ["name", "[n]"]  # in titles too
     text = "".join(line[: line.find("12345") if "12345" in line else None].strip() for line in lines[2:])
     assert name in text.replace(" ", "")
     assert ("extra" in "".join(lines)) == (width >= 100)
