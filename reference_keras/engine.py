@@ -28,7 +28,7 @@ class KerasEngine(RunEngine):
         keras = load_keras()
         twin: Any = keras_twin(self.model)
         embedding = twin.get_layer(run.config.embedding_layer).output
-        self.trunk: Any = keras.Model(twin.inputs, [embedding])
+        self.trunk: Any = keras.Model(twin.inputs, embedding)
         self.whole: Any = keras.Model(twin.inputs, [embedding, twin.outputs[0]])
 
     def features(self, x: Array) -> Array:
@@ -41,6 +41,7 @@ class KerasEngine(RunEngine):
 
 
 def _in_parts(predict: Callable[[Array], Any], x: Array) -> list[Array]:
-    """The outputs of a network, computed ``BATCH`` pictures at a time."""
+    """The outputs of a network, computed ``BATCH`` pictures at a time. Of a single output, Keras makes no list."""
     found = [predict(x[i : i + BATCH]) for i in range(0, len(x), BATCH)]
-    return [np.concatenate([np.asarray(part) for part in parts]) for parts in zip(*found, strict=True)]
+    each = [outputs if isinstance(outputs, list) else [outputs] for outputs in found]
+    return [np.concatenate([np.asarray(part) for part in parts]) for parts in zip(*each, strict=True)]
