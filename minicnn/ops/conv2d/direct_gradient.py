@@ -57,7 +57,6 @@ def window_products(
         columns, panel = np.empty(TILES * POSITIONS * ROWS, picture.dtype), np.empty(POSITIONS * W, picture.dtype)
         sums, offsets = np.empty((ROWS, W), picture.dtype), np.empty(2 * POSITIONS // TERMS, np.intp)
         nothing, places = np.zeros(W, picture.dtype), np.empty((TILES, 2), np.intp)
-        shares = (end - begin) * P
         total[begin:end] = 0.0
         for s in range(0, positions, at_once):
             here = min(at_once, positions - s)
@@ -65,6 +64,7 @@ def window_products(
             pieces = (here + terms - 1) // terms
             after, last = min(positions - 1, s + at_once), min(positions - 1, s + 2 * at_once)
             pixels, end_pixels = window_at(starts, sizes, after) + taps[-1], window_at(starts, sizes, last) + taps[-1]
+            each = lines_each(picture, end_pixels - pixels, (end - begin) * P)
             first = begin
             while first < end:
                 g = first // (per_group * parts)
@@ -78,8 +78,9 @@ def window_products(
                     pack_panel(upstream, s, here, pieces * terms, g * filters + p * W, left, panel)
                     vectors = 2 if left > W // 2 else 1
                     for i in range(some):
-                        own, share = places[i, 1], (first - begin) * P + p * some + i
-                        ask_for(picture, pixels, end_pixels, share, shares)
+                        own = places[i, 1]
+                        ask_for(picture, pixels, min(end_pixels, pixels + each))
+                        pixels += each
                         for piece in range(pieces):
                             offsets[2 * piece], offsets[2 * piece + 1] = piece * terms * own, piece * terms * W
                         a, b = pointer(columns, i * POSITIONS * ROWS), pointer(panel, 0)
@@ -113,11 +114,20 @@ def window_at(starts: Array, sizes: Array, position: int) -> int:
 
 
 @njit
-def ask_for(array: Array, begin: int, end: int, share: int, shares: int) -> None:
-    """Ask for one of ``shares`` equal parts of the numbers from ``begin`` to ``end``, before they are copied."""
-    first, after = begin + (end - begin) * share // shares, begin + (end - begin) * (share + 1) // shares
-    for at in range(first, after, LINE_BYTES // array.itemsize):
+def ask_for(array: Array, begin: int, end: int) -> None:
+    """Ask for the numbers from ``begin`` to ``end`` before they are needed, a line of memory at a time.
+
+    Processors follow a loop through memory by themselves, but what the next block of work begins with they cannot know.
+    """
+    for at in range(begin, end, LINE_BYTES // array.itemsize):
         prefetch(array, at)
+
+
+@njit
+def lines_each(array: Array, numbers: int, turns: int) -> int:
+    """How many numbers to ask for in each of some turns, in whole lines, so that all were asked for in the end."""
+    line = LINE_BYTES // array.itemsize
+    return (numbers + turns * line - 1) // (turns * line) * line
 
 
 @njit
