@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from minicnn.errors import DtypeError, OptionError, ShapeError, explain
 
-KEPT = 1024  # results of `Window`, which a network asks for again in every step
+KEPT = 1024  # paddings and output sizes that are remembered: a layer asks for its own several times per call
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]

@@ -64,7 +64,7 @@ def window_products(
             pieces = (here + terms - 1) // terms
             after, last = min(positions - 1, s + at_once), min(positions - 1, s + 2 * at_once)
             pixels, end_pixels = window_at(starts, sizes, after) + taps[-1], window_at(starts, sizes, last) + taps[-1]
-            each = lines_each(picture, end_pixels - pixels, (end - begin) * P)
+            each = lines_each(picture, end_pixels - pixels, max(1, (end - begin) * P))  # a worker may have no tile
             first = begin
             while first < end:
                 g = first // (per_group * parts)
