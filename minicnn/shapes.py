@@ -14,6 +14,7 @@ right))`` are what the backward passes of a convolution need.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minicnn.errors import DtypeError, OptionError, ShapeError, explain
+
+KEPT = 1024  # paddings and output sizes that are remembered: a layer asks for its own several times per call
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -121,6 +124,7 @@ class Window:
         rows, columns = ((k - 1) * d + 1 for k, d in zip(self.size, self.dilation, strict=True))
         return rows, columns
 
+    @functools.lru_cache(maxsize=KEPT)  # noqa: B019  (few windows, and bounded)
     def pads(self, height: int, width: int) -> Pads:
         """Zeros to add: ((top, bottom), (left, right)), for an input of height x width."""
         if not isinstance(self.padding, str):
@@ -151,6 +155,7 @@ class Window:
         )
         return rows, columns
 
+    @functools.lru_cache(maxsize=KEPT)  # noqa: B019
     def output_size(self, height: int, width: int) -> Pair:
         """(OH, OW) for an input of height x width. Raises ShapeError when the window does not fit even once."""
         pads = self.pads(height, width)

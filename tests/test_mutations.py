@@ -79,14 +79,14 @@ MUTATIONS = [
     convolution(
         "direct: taps of dkernel exchanged",
         "direct_gradient",
-        "total[g, tap * rows + r + i, panel * W + c] += sums[i, c]",
-        "total[g, (per_group - 1 - tap) * rows + r + i, panel * W + c] += sums[i, c]",
+        "taps[g * per_group + tap] + r, own",
+        "taps[(g + 1) * per_group - 1 - tap] + r, own",
     ),
     convolution(
         "direct: rows of dkernel in reverse",
         "direct_gradient",
-        "dkernel[k, g, f] = total[g, k, f]",
-        "dkernel[len(dkernel) - 1 - k, g, f] = total[g, k, f]",
+        "dkernel[tap * rows + r + i, g, p * W + c] =",
+        "dkernel[len(dkernel) - 1 - (tap * rows + r + i), g, p * W + c] =",
     ),
     convolution(
         "im2col: taps of dx exchanged",

@@ -28,13 +28,12 @@ from minicnn.ops.conv2d.direct_gradient import window_products
 from minicnn.ops.conv2d.direct_rows import pad_picture
 from minicnn.ops.conv2d.direct_windows import POINTWISE_TERMS, correlate, is_pointwise, pack_filters
 from minicnn.ops.memory import empty, scratch
-from minicnn.ops.micro_kernel import panel_width
+from minicnn.ops.micro_kernel import ROWS, panel_width
 from minicnn.shapes import Array, Pads, Shape, Window
 
 __all__ = ["forward", "input_gradient", "kernel_gradient", "prepare", "unsupported"]
 
 TERMS = 128  # of a sum that are added up at once; twice as many put strided layers outside of the rule for errors
-POSITIONS = 256  # that a kernel gradient packs at once
 
 
 def unsupported(kernel_shape: Shape, window: Window, groups: int) -> str | None:
@@ -66,20 +65,18 @@ def forward(
 def kernel_gradient(dy: Array, x: Array, kernel_shape: Shape, window: Window, groups: int) -> Array:
     """(N, OH, OW, F), (N, H, W, C) -> (KH, KW, C/groups, F)"""
     filters = kernel_shape[3]
-    picture, dy = _padded(np.ascontiguousarray(x), window.pads(*x.shape[1:3])), np.ascontiguousarray(dy)
+    picture = _padded(np.ascontiguousarray(x), window.pads(*x.shape[1:3]))
     count, height, width, all_channels = picture.shape
     out_h, out_w = dy.shape[1:3]
     own, panel = filters // groups, panel_width(dy.dtype)
-    at_once = max(1, POSITIONS // out_w)
     n, oh = np.divmod(np.arange(count * out_h), out_h)
     starts = (n * height + oh * window.strides[0]) * width * all_channels
     taps, rows = _kernel_rows(width, kernel_shape, window, groups, all_channels)
-    kernel_rows = len(taps) // groups * rows
     # float64: sums of many short sums
-    total = scratch("kernel_sums", (groups, kernel_rows, -(-own // panel) * panel), np.dtype(np.float64))
-    dkernel = empty((kernel_rows, groups, own), dy.dtype)
-    sizes = np.array([at_once, window.strides[1] * all_channels, own, panel, rows], np.intp)
-    upstream = dy.reshape(count * out_h, out_w, filters)  # (N, OH, OW, F) -> (N*OH, OW, F)
+    total = scratch("kernel_sums", (len(taps) * -(-rows // ROWS), -(-own // panel), ROWS, panel), np.dtype(np.float64))
+    dkernel = empty((len(taps) // groups * rows, groups, own), dy.dtype)
+    sizes = np.array([out_w, window.strides[1] * all_channels, rows], np.intp)
+    upstream = np.ascontiguousarray(dy).reshape(-1, filters)  # (N, OH, OW, F) -> (N*OH*OW, F)
     window_products(numba.get_num_threads(), picture, upstream, starts.astype(np.intp), sizes, taps, total, dkernel)
     return dkernel.reshape(kernel_shape)  # (KH*KW*C, G, F/G) -> (KH, KW, C, F)
 

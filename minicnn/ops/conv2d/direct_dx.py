@@ -21,7 +21,14 @@ import numpy as np
 
 from minicnn.ops import gemm
 from minicnn.ops.conv2d.direct_rows import correlate_rows
-from minicnn.ops.conv2d.direct_windows import POINTWISE_TERMS, correlate, is_pointwise, pack_filters, segments
+from minicnn.ops.conv2d.direct_windows import (
+    POINTWISE_TERMS,
+    correlate,
+    is_pointwise,
+    pack_filters,
+    pack_turned,
+    segments,
+)
 from minicnn.ops.memory import empty
 from minicnn.ops.micro_kernel import VECTORS, panel_width
 from minicnn.shapes import Array, Shape, Window
@@ -32,10 +39,9 @@ TERMS = 64  # of a sum that are added up at once; twice as many put strided laye
 def input_gradient(dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int) -> Array:
     """(N, OH, OW, F), (KH, KW, C/groups, F) -> (N, H, W, C)"""
     if is_pointwise(window, window.pads(*x_shape[1:3])):
-        turned = _turned(kernel, groups)
         nothing, floor = np.zeros(x_shape[3], dy.dtype), gemm.floor_of(False, dy.dtype)
-        panels = pack_filters(turned, groups)
-        return correlate(dy, panels, turned.shape, nothing, window, groups, floor, POINTWISE_TERMS)
+        shape = (1, 1, kernel.shape[3] // groups, x_shape[3])
+        return correlate(dy, pack_turned(kernel[0, 0], groups), shape, nothing, window, groups, floor, POINTWISE_TERMS)
     if groups == 1 and window.dilation == (1, 1) and _fewer_vectors(kernel.shape, window.strides, dy.dtype):
         dx = together(dy, kernel, x_shape, window)
         if not np.isnan(dx).any():

@@ -4,8 +4,10 @@
 
 Here a row of the tile is a *column* of the windows: one number from each position. Read in place, a step would use 24
 of the 64 bytes that come with each line of memory, and all lines would compete for a few places of the cache, since
-positions lie a power of two apart. So for a block of positions, the columns of one tile are copied side by side (their
-numbers stand side by side in the picture, too), and meet all panels of dy before the next are copied.
+positions lie a power of two apart. So both factors are copied, for a block of positions: the columns of some tiles,
+each tile's numbers side by side, as they stand in the picture too; and dy one panel at a time. The panel, of which each
+step reads two vectors, stays in the nearest cache while all these tiles meet it; of a tile a step reads few numbers, so
+the next cache is near enough.
 """
 
 from __future__ import annotations
@@ -14,11 +16,15 @@ import numpy as np
 
 from minicnn.ops.gemm import even_rows
 from minicnn.ops.jit import njit, njit_parallel, prange
-from minicnn.ops.micro_kernel import ROWS, tile, tile_in_parts
-from minicnn.ops.simd import pointer
+from minicnn.ops.micro_kernel import ROWS, tile_in_parts
+from minicnn.ops.simd import LINE_BYTES, pointer
+from minicnn.ops.vectors import lanes, load, load_like, prefetch, store, widen
 from minicnn.shapes import Array
 
 TERMS = 64  # positions that are added up at once: short sums round less
+POSITIONS = 4 * TERMS  # in a block, whose sums are added to the total
+TILES = 24  # whose columns are copied together: 144 KB with six rows
+NEIGHBOURS = 16  # positions that all these tiles copy before the next, while their pixels are in the nearest cache
 
 
 @njit_parallel
@@ -34,56 +40,60 @@ def window_products(
 ) -> None:
     """dkernel[k, g, f] = sum over positions of  window[position, k] * dy[position, f]  of group g.
 
-    ``upstream`` (N*OH, OW, F); ``starts`` (N*OH,): where each row of outputs begins in the picture. ``taps``: where
-    each run of kernel rows begins in a window. ``sizes``: how many rows of outputs are added up at once; the distance
-    of two positions in the picture; filters per group; columns of a panel; kernel rows in a run. Each worker has its
-    own part of the sums, ``total`` [g, k, f] in float64, and goes through the positions block by block.
+    ``upstream`` (N*OH*OW, F); ``starts`` (N*OH,): where each row of outputs begins in the picture. ``taps``: where
+    each run of kernel rows begins in a window. ``sizes``: outputs in a row; the distance of two positions in the
+    picture; kernel rows in a run. Each worker has tiles of its own, and goes through the positions block by block, with
+    their sums in ``total`` (tiles, panels, ROWS, W), in float64. Meanwhile it asks for the next block's pixels, each
+    once and in order: for the lowest rows of its windows, as earlier windows have read the others.
     """
-    groups, _, columns = total.shape
-    run = upstream.shape[1]
-    at_once, step, filters, W, rows = sizes
+    groups, filters = dkernel.shape[1:]
+    tiles, P, _, W = total.shape
+    positions, rows = len(upstream), sizes[2]
     height, per_group = even_rows(rows, ROWS), len(taps) // groups
     parts = (rows + height - 1) // height
-    tiles = groups * per_group * parts
+    at_once = even_rows(positions, POSITIONS)
     for worker in prange(workers):
         begin, end = tiles * worker // workers, tiles * (worker + 1) // workers
-        packed = np.empty((columns // W, at_once * run, W), picture.dtype)
-        window, sums = np.empty(at_once * run * ROWS, picture.dtype), np.empty((ROWS, W), picture.dtype)
-        nothing, offsets = np.zeros(W, picture.dtype), np.empty(2 * (at_once * run // TERMS + 1), np.intp)
-        floor = picture.dtype.type(-np.inf)
+        columns, panel = np.empty(TILES * POSITIONS * ROWS, picture.dtype), np.empty(POSITIONS * W, picture.dtype)
+        sums, offsets = np.empty((ROWS, W), picture.dtype), np.empty(2 * POSITIONS // TERMS, np.intp)
+        nothing, places = np.zeros(W, picture.dtype), np.empty((TILES, 2), np.intp)
+        total[begin:end] = 0.0
+        for s in range(0, positions, at_once):
+            here = min(at_once, positions - s)
+            terms = even_rows(here, TERMS)
+            pieces = (here + terms - 1) // terms
+            after, last = min(positions - 1, s + at_once), min(positions - 1, s + 2 * at_once)
+            pixels, end_pixels = window_at(starts, sizes, after) + taps[-1], window_at(starts, sizes, last) + taps[-1]
+            each = lines_each(picture, end_pixels - pixels, max(1, (end - begin) * P))  # a worker may have no tile
+            first = begin
+            while first < end:
+                g = first // (per_group * parts)
+                some = min(end, (g + 1) * per_group * parts, first + TILES) - first
+                for i in range(some):
+                    _, tap, r, own = part_of(first + i, per_group, parts, rows, height)
+                    places[i, 0], places[i, 1] = taps[g * per_group + tap] + r, own
+                pack_windows(picture, starts, s, here, pieces * terms, sizes, places[:some], columns)
+                for p in range(P):
+                    left = min(W, filters - p * W)
+                    pack_panel(upstream, s, here, pieces * terms, g * filters + p * W, left, panel)
+                    vectors = 2 if left > W // 2 else 1
+                    for i in range(some):
+                        own = places[i, 1]
+                        ask_for(picture, pixels, min(end_pixels, pixels + each))
+                        pixels += each
+                        for piece in range(pieces):
+                            offsets[2 * piece], offsets[2 * piece + 1] = piece * terms * own, piece * terms * W
+                        a, b = pointer(columns, i * POSITIONS * ROWS), pointer(panel, 0)
+                        at, to = pointer(offsets, 0), pointer(sums, 0)
+                        tile_in_parts(own, vectors, a, 1, own, b, at, pieces, terms, pointer(nothing, 0), 0, to, W)
+                        add_to(total, ((first + i) * P + p) * ROWS * W, sums, own)
+                first += some
         for turn in range(begin, end):
             g, tap, r, own = part_of(turn, per_group, parts, rows, height)
-            total[g, tap * rows + r : tap * rows + r + own] = 0.0
-        for s in range(0, len(starts), at_once):
-            here, packed_group = min(at_once, len(starts) - s), -1
-            for turn in range(begin, end):
-                g, tap, r, own = part_of(turn, per_group, parts, rows, height)
-                if g != packed_group:
-                    pack_panels(upstream, s, here, g * filters, filters, packed)
-                    packed_group = g
-                pack_window(picture, starts, s, here, run, taps[g * per_group + tap] + r, step, own, window)
-                whole, rest = here * run // TERMS, here * run % TERMS
-                for part in range(whole + 1):
-                    offsets[2 * part], offsets[2 * part + 1] = part * TERMS * own, part * TERMS * W
-                for panel in range(columns // W):
-                    vectors = 2 if filters - panel * W > W // 2 else 1
-                    a, b, c_at = pointer(window, 0), pointer(packed, panel * at_once * run * W), pointer(sums, 0)
-                    start, start_row = pointer(nothing, 0), 0
-                    if whole:
-                        at = pointer(offsets, 0)
-                        tile_in_parts(own, vectors, a, 1, own, b, at, whole, TERMS, start, 0, c_at, W)
-                        start, start_row = c_at, W
-                    if rest:
-                        at = pointer(offsets, 2 * whole)
-                        tile(own, vectors, a, 1, own, b, at, 1, rest, start, start_row, c_at, W, floor)
-                    for i in range(own):
-                        for c in range(vectors * (W // 2)):
-                            total[g, tap * rows + r + i, panel * W + c] += sums[i, c]
-        for turn in range(begin, end):
-            g, tap, r, own = part_of(turn, per_group, parts, rows, height)
-            for k in range(tap * rows + r, tap * rows + r + own):
-                for f in range(filters):
-                    dkernel[k, g, f] = total[g, k, f]
+            for p in range(P):
+                for i in range(own):
+                    for c in range(min(W, filters - p * W)):
+                        dkernel[tap * rows + r + i, g, p * W + c] = total[turn, p, i, c]
 
 
 @njit
@@ -97,32 +107,75 @@ def part_of(turn: int, per_group: int, parts: int, rows: int, height: int) -> tu
 
 
 @njit
-def pack_window(
-    picture: Array, starts: Array, first: int, rows: int, run: int, at: int, step: int, own: int, window: Array
-) -> None:
-    """window (rows * run, own) = ``own`` columns of the windows, from the one that begins ``at`` on."""
-    for row in range(rows):
-        source, to = pointer(picture, starts[first + row] + at), pointer(window, row * run * own)
-        if own == ROWS:  # a number known to the compiler: a few moves instead of a loop
-            for k in range(run):
-                for i in range(ROWS):
-                    to[k * ROWS + i] = source[k * step + i]
-        else:
-            for k in range(run):
-                for i in range(own):
-                    to[k * own + i] = source[k * step + i]
+def window_at(starts: Array, sizes: Array, position: int) -> int:
+    """Where the window at a position begins in the picture."""
+    place: int = starts[position // sizes[0]] + position % sizes[0] * sizes[1]
+    return place
 
 
 @njit
-def pack_panels(upstream: Array, first: int, rows: int, f: int, filters: int, packed: Array) -> None:
-    """packed (P, rows * OW, W) = ``filters`` columns of upstream from f on, in panels; zeros fill the last one."""
-    _, run, F = upstream.shape
-    P, _, W = packed.shape
-    for p in range(P):
-        whole = min(W, filters - p * W)
-        for position in range(rows * run):
-            source = pointer(upstream, (first * run + position) * F + f + p * W)
-            for c in range(whole):
-                packed[p, position, c] = source[c]
-            for c in range(whole, W):
-                packed[p, position, c] = 0.0
+def ask_for(array: Array, begin: int, end: int) -> None:
+    """Ask for the numbers from ``begin`` to ``end`` before they are needed, a line of memory at a time.
+
+    Processors follow a loop through memory by themselves, but what the next block of work begins with they cannot know.
+    """
+    for at in range(begin, end, LINE_BYTES // array.itemsize):
+        prefetch(array, at)
+
+
+@njit
+def lines_each(array: Array, numbers: int, turns: int) -> int:
+    """How many numbers to ask for in each of some turns, in whole lines, so that all were asked for in the end."""
+    line = LINE_BYTES // array.itemsize
+    return (numbers + turns * line - 1) // (turns * line) * line
+
+
+@njit
+def pack_windows(
+    picture: Array, starts: Array, first: int, count: int, padded: int, sizes: Array, places: Array, columns: Array
+) -> None:
+    """Each tile's columns of the windows at ``count`` positions from ``first`` on, (padded, own); zeros fill them up.
+
+    ``places`` (tiles, 2): where a tile's columns begin in a window, and how many it has. In ``columns``, each tile has
+    room for POSITIONS times ROWS numbers.
+    """
+    run, step = sizes[0], sizes[1]
+    done = 0
+    while done < count:
+        here = window_at(starts, sizes, first + done)
+        some = min(NEIGHBOURS, count - done, run - (first + done) % run)
+        for i in range(len(places)):
+            own = places[i, 1]
+            source, to = pointer(picture, here + places[i, 0]), pointer(columns, i * POSITIONS * ROWS + done * own)
+            if own == ROWS:  # a number known to the compiler: a few moves instead of a loop
+                for k in range(some):
+                    for c in range(ROWS):
+                        to[k * ROWS + c] = source[k * step + c]
+            else:
+                for k in range(some):
+                    for c in range(own):
+                        to[k * own + c] = source[k * step + c]
+        done += some
+    for i in range(len(places)):
+        at, own = i * POSITIONS * ROWS, places[i, 1]
+        columns[at + count * own : at + padded * own] = 0.0
+
+
+@njit
+def pack_panel(upstream: Array, first: int, count: int, padded: int, f: int, filters: int, panel: Array) -> None:
+    """panel (padded, W) = columns f and following of upstream at ``count`` positions from ``first`` on; then zeros."""
+    F, width = upstream.shape[1], lanes(panel)
+    for position in range(count):
+        at, to = (first + position) * F + f, position * 2 * width
+        store(panel, to, load(upstream, at, filters), width)
+        store(panel, to + width, load(upstream, at + width, filters - width), width)
+    panel[count * 2 * width : padded * 2 * width] = 0.0
+
+
+@njit
+def add_to(total: Array, at: int, sums: Array, rows: int) -> None:
+    """total (from ``at`` on) += the first ``rows`` of sums."""
+    width = lanes(sums)
+    for i in range(0, rows * sums.shape[1], width):
+        new = widen(load(sums, i, width))
+        store(total, at + i, load_like(total, at + i, width, new) + new, width)

@@ -29,8 +29,20 @@ def pack_filters(kernel: Array, groups: int) -> Array:
     """(KH, KW, C/groups, F) -> each group's filters in panels, (G, P, KH*KW*C/groups, W): see ``ops/gemm.py``."""
     filters = kernel.shape[3] // groups
     flat = np.ascontiguousarray(kernel).reshape(-1, kernel.shape[3])  # (KH, KW, C, F) -> (KH*KW*C, F)
-    parts = [gemm.pack(flat[:, g * filters : (g + 1) * filters]) for g in range(groups)]
-    return parts[0][None] if groups == 1 else np.stack(parts)
+    return _stacked([gemm.pack(flat[:, g * filters : (g + 1) * filters]) for g in range(groups)])
+
+
+def pack_turned(kernel: Array, groups: int) -> Array:
+    """A 1x1 kernel (C/groups, F) -> the panels of the one for dx, (G, P, F/groups, W), whose filters are its channels.
+
+    Each group's part is packed from its transpose, which is a view: nothing is turned in memory first.
+    """
+    filters = kernel.shape[1] // groups
+    return _stacked([gemm.pack(kernel[:, g * filters : (g + 1) * filters].T) for g in range(groups)])
+
+
+def _stacked(parts: list[Array]) -> Array:
+    return parts[0][None] if len(parts) == 1 else np.stack(parts)
 
 
 def correlate(

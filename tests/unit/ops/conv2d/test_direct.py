@@ -15,7 +15,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from minicnn.ops.conv2d import ALGORITHMS, conv2d, conv2d_backward, direct, direct_dx, winograd
+from minicnn.ops.conv2d import ALGORITHMS, conv2d, conv2d_backward, direct, direct_dx, direct_gradient, winograd
 from minicnn.ops.conv2d import winograd_blocks as blocks
 from minicnn.ops.micro_kernel import ROWS, panel_width
 from minicnn.shapes import Array, Window
@@ -174,10 +174,23 @@ def test_long_windows_are_summed_piece_by_piece(run: int) -> None:
 
 
 def test_rows_longer_than_what_is_summed_at_once() -> None:
-    arrays = made((2, 4, 2 * direct.POSITIONS + 3, 2), (2, 2, 2, 3))
+    arrays = made((2, 4, 2 * direct_gradient.POSITIONS + 3, 2), (2, 2, 2, 3))
     expected = passes("im2col", *arrays)
     for ours, theirs in zip(passes("direct", *arrays), expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("positions", [5, direct_gradient.TERMS + 3, 2 * direct_gradient.POSITIONS - 1])
+def test_kernel_gradients_of_more_tiles_than_are_copied_together(positions: int, groups: int) -> None:
+    """Also where a block's positions cannot be divided evenly, and after a block of another length."""
+    channels = ROWS * direct_gradient.TILES + 1
+    assert_right((1, 1, positions, channels * groups), (1, 1, channels, 3 * groups), groups=groups)
+
+
+def test_windows_begin_in_the_middle_of_a_row() -> None:
+    """Blocks of positions end where they end: here in the first row, at a stride, and in the fourth."""
+    assert_right((1, 9, 2 * direct_gradient.POSITIONS - 90, 3), (3, 3, 3, 2), strides=2, padding="same")
 
 
 @st.composite
