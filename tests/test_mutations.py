@@ -64,10 +64,10 @@ MUTATIONS = [
         STRIDE_2,
     ),
     convolution(
-        "winograd: what hangs over the upper border is not dropped",
+        "winograd: tiles that hang over a border lose their first row",
         "winograd_tiles",
         "range(max(0, -row0), min(m, OH - row0))",
-        "range(min(m, OH - row0))",
+        "range(1, min(m, OH - row0))",
         STRIDE_2,
     ),
     convolution(
