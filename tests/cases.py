@@ -58,6 +58,11 @@ def kernel_size_for(algorithm: str) -> int:
     return int(getattr(ALGORITHMS[algorithm], "r", 3))
 
 
+def strides_for(algorithm: str) -> int:
+    """Strides that this convolution algorithm takes: 1, but for those made for others."""
+    return int(getattr(ALGORITHMS[algorithm], "stride", 1))
+
+
 @dataclass(frozen=True)
 class Case:
     """One row: how to make the layer, and the shape of a batch for it (with the batch axis); of several, a list."""
@@ -131,6 +136,9 @@ def _convolutions() -> Iterator[Case]:
         yield row(Conv2D, (2, 7, 5, 3), filters=4, kernel_size=3, padding=padding, algorithm=algorithm)
     for algorithm, padding in product(("direct", "winograd_5x5"), ("valid", "same")):
         yield row(Conv2D, (2, 7, 6, 3), filters=4, kernel_size=5, padding=padding, algorithm=algorithm)
+    for size, padding in product(((7, 6), (8, 9)), ("valid", "same")):
+        options = {"filters": 4, "kernel_size": 3, "strides": 2, "padding": padding}
+        yield row(Conv2D, (2, *size, 3), algorithm="winograd_stride_2", **options)
     shapes: tuple[dict[str, Any], ...] = (
         {"kernel_size": 3, "strides": 2},
         {"kernel_size": (2, 3), "strides": (1, 3)},
@@ -176,6 +184,9 @@ def _transposed_convolutions() -> Iterator[Case]:
     yield row(Conv2DTranspose, (1, 9, 7, 17), filters=16, kernel_size=3, padding="same")  # enough for Winograd
     for algorithm in ("loops", "im2col", "direct", "winograd", "winograd_2x2", "winograd_complex"):
         yield row(Conv2DTranspose, (2, 5, 4, 3), filters=2, kernel_size=3, padding="same", algorithm=algorithm)
+    for padding in ("valid", "same"):
+        options = {"filters": 2, "kernel_size": 3, "strides": 2, "padding": padding}
+        yield row(Conv2DTranspose, (2, 5, 4, 3), algorithm="winograd_stride_2", **options)
 
 
 def _up_samplings() -> Iterator[Case]:

@@ -21,6 +21,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 VECTORS = "tests/unit/test_vectors.py"
 GRAPHS = "tests/unit/test_graph_model.py"
+WINOGRAD = "tests/unit/ops/conv2d/test_winograd.py"
+STRIDE_2 = f"{WINOGRAD}::test_tiles_that_hang_over_the_border[same-winograd_stride_2]"
 STRIDED_DX = "tests/unit/ops/conv2d/test_direct_dx.py::test_together_is_the_definition"
 TESTS_FAILED = 1  # pytest's exit code; 2 to 5 mean that it could not run them
 
@@ -53,8 +55,27 @@ MUTATIONS = [
         "turned[size_h - 1 - kh, size_w - 1 - kw, f, c] = kernel[kh, kw, c, f]",
         "turned[kh, kw, f, c] = kernel[kh, kw, c, f]",
     ),
+    convolution("winograd: dx shifted", "winograd", "(top // stride - reach, left", "(top // stride - reach + 1, left"),
     convolution(
-        "winograd: dx shifted", "winograd", "(reach - top, reach - bottom)", "(reach - top - 1, reach - bottom + 1)"
+        "winograd: at a stride, padding shifts dx by whole strides only",
+        "winograd",
+        "(-(top % stride), -(left % stride))",
+        "(0, 0)",
+        STRIDE_2,
+    ),
+    convolution(
+        "winograd: tiles that hang over a border lose their first row",
+        "winograd_tiles",
+        "range(max(0, -row0), min(m, OH - row0))",
+        "range(1, min(m, OH - row0))",
+        STRIDE_2,
+    ),
+    convolution(
+        "winograd: the outer taps of a stride exchanged in dx",
+        "winograd_matrices",
+        "g[rows, own % stride :: stride] = phase.A, phase.G",
+        "g[rows, own % stride :: stride] = phase.A, phase.G[:, ::-1]",
+        f"{WINOGRAD}::test_gradients_of_the_input_at_a_stride",
     ),
     convolution(
         "direct: dx with the kernel upside down",

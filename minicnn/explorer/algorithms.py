@@ -25,6 +25,7 @@ TILES = {
     "F(2x2, 3x3)": winograd.F2x2,
     "F(4x4, 3x3) at complex points": winograd.F4x4_COMPLEX,
     "F(2x2, 5x5) at complex points": winograd.F2x2_5x5,
+    "F(2x2, 3x3) at stride 2": winograd.F2x2_STRIDE_2,
 }
 
 
@@ -101,10 +102,10 @@ def _winograd(
     """The tile in which the output lies: input, kernel and product of one channel, the sum of all, the outputs."""
     row, column, f = index
     top, left = row - row % form.m, column - column % form.m
-    side = form.m + form.r - 1
+    side, first, start = len(form.B), top * form.stride, left * form.stride
     padded = im2col.padded_pictures(x, layer.window)[0]
     d = np.zeros((side, side, x.shape[3]))
-    part = padded[top : top + side, left : left + side]  # the last tiles hang over the border, into zeros
+    part = padded[first : first + side, start : start + side]  # the last tiles hang over the border, into zeros
     d[: part.shape[0], : part.shape[1]] = part
     k = kernel[:, :, :, f]
     transformed = np.einsum("ap,abc,bq->pqc", form.B, d, form.B)  # B^T d B, for every channel

@@ -63,7 +63,9 @@ class Conv2DTranspose(Convolution):
     def algorithm_used(self) -> str:
         """The algorithm whose input gradient runs for the shape this layer was built for."""
         self.require_built()
-        return resolve(self.algorithm, self.params["kernel"].shape, self.window, 1)
+        assert self.input_shape is not None
+        kernel, y_shape = self.params["kernel"], self.output_shape(self.input_shape)
+        return resolve(self.algorithm, kernel.shape, self.window, 1, ((1, *y_shape), kernel.dtype))
 
     def multiplications(self, input_shape: Shape) -> int:
         """Every entry of the kernel once per position of the input."""

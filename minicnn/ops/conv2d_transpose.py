@@ -74,7 +74,7 @@ def conv2d_transpose(
     if algorithm == MEASURED:
         fix = "Forward passes are measured, and this is the input gradient of one."
         raise OptionError(explain("'auto' or the name of an algorithm", repr(algorithm), fix))
-    name = resolve(algorithm, kernel.shape, window, 1)
+    name = resolve(algorithm, kernel.shape, window, 1, (y_shape, x.dtype))  # of the convolution that this transposes
     y = ALGORITHMS[name].input_gradient(x, kernel, y_shape, window, 1)
     if bias is not None:
         y += bias

@@ -67,6 +67,7 @@ STRIDED = [  # (channels, filters, size, kernel, pictures): sums that were too l
     (16, 32, 50, 5, 2),
     (3, 64, 64, 7, 2),
     (32, 64, 24, 3, 8),
+    (128, 128, 20, 3, 2),  # Winograd
 ]
 
 

@@ -30,7 +30,7 @@ from minicnn.ops.dense import DenseCache
 from minicnn.sequential import Sequential
 from minicnn.shapes import Array
 from minicnn.summary import summarize
-from tests.cases import kernel_size_for
+from tests.cases import kernel_size_for, strides_for
 
 
 def names(graph: Graph) -> list[str]:
@@ -141,9 +141,9 @@ MODELS: dict[str, Callable[[], Sequential]] = {
 } | {
     algorithm: lambda algorithm=algorithm: Sequential(  # type: ignore[misc]
         [
-            Conv2D(4, kernel_size_for(algorithm), algorithm=algorithm),
+            Conv2D(4, kernel_size_for(algorithm), strides_for(algorithm), algorithm=algorithm),
             ReLU(),
-            Conv2D(3, kernel_size_for(algorithm), padding="same", algorithm=algorithm),
+            Conv2D(3, kernel_size_for(algorithm), strides_for(algorithm), padding="same", algorithm=algorithm),
             ReLU(),
         ],
         input_shape=(6, 5, 2),

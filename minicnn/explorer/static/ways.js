@@ -97,7 +97,7 @@ function picture(rows, limit, label, kind, chosen = null) {
 function winograd(found, redraw) {
   const { tiles, reason, channel, channels } = found.winograd;
   const names = Object.keys(tiles);
-  if (!names.length) return [h("p", {}, `Winograd’s forms here need 3×3 or 5×5 kernels at stride 1: this is ${reason}.`)];
+  if (!names.length) return [h("p", {}, `Winograd’s forms here need 3×3 or 5×5 kernels at stride 1, or 3×3 at stride 2: this is ${reason}.`)];
   if (!names.includes(tile)) [tile] = names;
   const one = tiles[tile];
   const pick = h("label", { class: "field-label" }, "Tile ", h("select", { onchange: (event) => {

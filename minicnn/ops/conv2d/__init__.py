@@ -56,6 +56,7 @@ ALGORITHMS: MappingProxyType[str, Algorithm] = MappingProxyType(
         "winograd_2x2": winograd.F2x2,
         "winograd_complex": winograd.F4x4_COMPLEX,
         "winograd_5x5": winograd.F2x2_5x5,
+        "winograd_stride_2": winograd.F2x2_STRIDE_2,
     }
 )
 
@@ -214,17 +215,22 @@ def choose(kernel_shape: Shape, window: Window, groups: int, x_shape: Shape | No
       needs no fewer than F(2x2), 16 for 2x2: that one, whose transformed kernels are a third as large. (F(4x4) at real
       points needs 36, but whole networks were then more than twice as far from the truth as Keras.)
     - 5x5 likewise: Winograd at the same points, 49 multiplications for 2x2 outputs instead of 100.
+    - 3x3 at stride 2 with at least 128 channels on both sides and 10 x 10 outputs: Winograd again, 25 multiplications
+      for 2x2 outputs instead of 36. That gains less, so the transforms of fewer channels, or of kernels for fewer
+      outputs, cost more than it (``benchmarks/NOTES.md``).
     - all else: direct, which reads windows where they lie. (im2col copies every input KH*KW times.)
     """
     _, _, channels, filters = kernel_shape
-    if min(channels, filters) < 16:
+    least = min(channels, filters)
+    if least < 16:
         return "direct"
+    size = window.output_size(*x_shape[1:3]) if x_shape is not None else None
+    if winograd.F2x2_STRIDE_2.unsupported(kernel_shape, window, groups) is None:
+        return "winograd_stride_2" if least >= 128 and (size is None or min(size) >= 10) else "direct"
     if winograd.F2x2_5x5.unsupported(kernel_shape, window, groups) is None:
         return "winograd_5x5"
     if winograd.F2x2.unsupported(kernel_shape, window, groups) is not None:
         return "direct"
-    if x_shape is not None:
-        size = window.output_size(*x_shape[1:3])
-        if winograd.F2x2.products(*size) <= winograd.F4x4_COMPLEX.products(*size):
-            return "winograd_2x2"
+    if size is not None and winograd.F2x2.products(*size) <= winograd.F4x4_COMPLEX.products(*size):
+        return "winograd_2x2"
     return "winograd_complex"

@@ -11,7 +11,7 @@ lie, and the matrix, KH*KW times as large as the picture, is never built:
 All three passes are this one product. dx is a convolution of dy with the turned kernel (``direct_dx.py``); dkernel is a
 product of the windows' transpose with dy, summed over positions.
 
-Cost: as many multiplications as the definition; memory for the padded picture, if there is padding. When it wins:
+Cost: as many multiplications as the definition; memory for the padded picture, if there is padding. When it wins: most
 strides, large kernels, 1x1 kernels, few channels: everything that Winograd does not take. Limits: with groups of few
 channels or filters vectors stay partly empty; depthwise layers have an operation of their own.
 Paper: Georganas et al. 2018, "Anatomy of High-Performance Deep Learning Convolutions on SIMD Architectures".

@@ -19,7 +19,7 @@ reverse order:
 
     dk = G^T [ sum over tiles of  V[p]^T @ (A dy A^T)[p] ] G
 
-and dx is a convolution of dy with the kernel turned by 180 degrees, which is the forward pass again.
+and dx is a convolution of dy with the kernel turned by 180 degrees, which at stride 1 is the forward pass again.
 
 Complex points. Larger tiles need more points, and powers of real points other than 0, 1 and -1 grow or shrink; what the
 multiplications round is then multiplied by large numbers. The points i and -i have no such powers. A value there is a
@@ -29,17 +29,27 @@ takes Q = 7, 49 products for 16 outputs: 2.94 times fewer than directly. Its mat
 for the kernels', and it rounds as little as F(2x2,3x3). The same six inputs are a tile of F(2x2,5x5): 49 products for 4
 outputs, 2.04 times fewer.
 
+Stride 2. Inputs at even places meet the outer taps k0 and k2, those at odd places k1 alone: two filters at stride 1,
+whose outputs add up. For two neighbouring outputs, the first is F(2,2), three products, and the second takes two:
+
+    y0 = (d0 - d2) k0 + d2 (k0 + k2) + d1 k1           y1 = d2 (k0 + k2) + (d4 - d2) k2 + d3 k1
+
+Q = 5 instead of 6: 25 products for 2x2 outputs, 1.44 times fewer than directly, of five inputs that lie four apart from
+one tile to the next. dx falls into the same two filters, here for even and for odd places of the result: another form,
+of 4x4 results from 3x3 gradients, with 25 products too.
+
 Cost: N*OH*OW*C*F * Q*Q / (m*m) multiplications, plus transforms that grow with C + F instead of C * F: it wins when
 both are large.
 
-Limits: 3x3 and 5x5 kernels, stride 1, no dilation, no groups. F(4x4) at real points rounds worse, because its
-matrices contain larger numbers; hence its wider tolerance, and "auto" does not choose it. A NaN or inf in the input
-spoils all outputs of the tiles it lies in, where the definition spoils those whose window covers it.
+Limits: 3x3 and 5x5 kernels at stride 1, 3x3 at stride 2, no dilation, no groups. F(4x4) at real points rounds worse,
+because its matrices contain larger numbers; hence its wider tolerance, and "auto" does not choose it. A NaN or inf in
+the input spoils all outputs of the tiles it lies in, where the definition spoils those whose window covers it.
 
 Papers: Winograd 1980, "Arithmetic Complexity of Computations"; Lavin and Gray 2016, "Fast
 Algorithms for Convolutional Neural Networks"; points of evaluation: Barabasz et al. 2020, "Error Analysis and
 Improving the Accuracy of Winograd Convolution"; polynomials that are not linear, as x^2 + 1 at i and -i: Barabasz and
-Gregg 2019, "Winograd Convolution for DNNs: Beyond Linear Polynomials".
+Gregg 2019, "Winograd Convolution for DNNs: Beyond Linear Polynomials"; stride 2: Yepez and Ko 2020, "Stride 2 1-D, 2-D,
+and 3-D Winograd for Convolutional Neural Networks".
 """
 
 from __future__ import annotations
@@ -50,17 +60,17 @@ import numba
 import numpy as np
 
 from minicnn.ops.conv2d import winograd_blocks as blocks
-from minicnn.ops.conv2d.winograd_matrices import COMPLEX, FOUR, TWO, Points, cook_toom
+from minicnn.ops.conv2d.winograd_matrices import MATRICES
 from minicnn.ops.conv2d.winograd_tiles import kernel_gradients, kernel_panels, turn
 from minicnn.ops.conv2d.winograd_transforms import OUTPUTS, PRODUCTS, TAPS
 from minicnn.ops.gemm import floor_of
 from minicnn.ops.memory import empty, scratch
 from minicnn.ops.micro_kernel import VECTORS, panel_width
 from minicnn.ops.simd import LINE_BYTES
-from minicnn.shapes import Array, Pads, Shape, Window
+from minicnn.shapes import Array, Shape, Window
 
-CACHE_BYTES = 600_000  # of a core's own cache, for transformed tiles
-CACHE_CHANNELS = 256  # in and out together, up to which the way through the cache is the faster one
+CACHE_BYTES, CACHE_TILES = 600_000, 10  # of a core's own cache, for transformed tiles; and how many it must hold
+KERNEL_BYTES = 3_300_000  # of transformed kernels, up to which the way through the cache is the faster one
 BLOCK_BYTES = 32 * 2**20  # transformed tiles held at once where all tiles take each step together
 GRADIENT_BYTES = 4 * 2**20  # the same for kernel gradients, or as many bytes as their sums take: these are read again
 
@@ -68,21 +78,25 @@ GRADIENT_BYTES = 4 * 2**20  # the same for kernel gradients, or as many bytes as
 class Winograd:
     """F(m x m, r x r) as an algorithm of ``minicnn.ops.conv2d``.
 
-    ``form``: which tiles, see ``winograd_transforms``. ``sum_tiles`` is how many of them a kernel gradient adds up at
-    once: a sum of short sums rounds less than a long one.
+    ``form``: which tiles, see ``winograd_transforms``; ``gradient_form``: which for the gradient of the input, if not
+    the same. ``sum_tiles`` is how many of them a kernel gradient adds up at once: a sum of short sums rounds less than
+    a long one.
     """
 
-    def __init__(self, form: int, points: Points, sum_tiles: int) -> None:
-        self.form, self.sum_tiles = form, sum_tiles
+    def __init__(self, form: int, sum_tiles: int, stride: int = 1, gradient_form: int | None = None) -> None:
+        self.form, self.sum_tiles, self.stride = form, sum_tiles, stride
+        self.gradient_form = form if gradient_form is None else gradient_form
         self.m, self.r, self.Q = OUTPUTS[form], TAPS[form], PRODUCTS[form]
-        self.A, self.B, self.G = cook_toom(self.m, self.r, points)  # (Q, m), (m + r - 1, Q), (Q, r)
+        self.A, self.B, self.G = MATRICES[form]
 
     def unsupported(self, kernel_shape: Shape, window: Window, groups: int) -> str | None:
         """Why this convolution has no Winograd form here, or None."""
         if kernel_shape[:2] != (self.r, self.r):
             return f"a {kernel_shape[0]}x{kernel_shape[1]} kernel (this Winograd is for {self.r}x{self.r})"
-        if window.strides != (1, 1) or window.dilation != (1, 1) or groups != 1:
-            return f"strides={window.strides}, dilation_rate={window.dilation}, groups={groups} (Winograd needs all 1)"
+        if window.strides != (self.stride, self.stride) or window.dilation != (1, 1) or groups != 1:
+            needed = "all 1" if self.stride == 1 else f"strides of {self.stride}, the others 1"
+            received = f"strides={window.strides}, dilation_rate={window.dilation}, groups={groups}"
+            return f"{received} (Winograd needs {needed})"
         if not isinstance(window.padding, str) and max(max(pad) for pad in window.padding) >= self.r:
             return f"padding={window.padding} (this Winograd takes at most {self.r - 1} on a side)"
         return None
@@ -114,51 +128,66 @@ class Winograd:
         y = empty((len(x), *window.output_size(*x.shape[1:3]), filters), x.dtype)
         start = np.zeros(filters, x.dtype) if bias is None else np.ascontiguousarray(bias)
         panels = self.prepare(kernel, window, groups) if prepared is None else prepared
-        (top, _), (left, _) = window.pads(*x.shape[1:3])
-        self._convolve(np.ascontiguousarray(x), panels, start, floor_of(relu, x.dtype), y, top, left)
+        grid = self._grid(x.shape, window)
+        self._convolve(self.form, np.ascontiguousarray(x), panels, start, floor_of(relu, x.dtype), y, grid)
         return y
 
-    def _convolve(self, x: Array, panels: Array, bias: Array, floor: float, y: Array, top: int, left: int) -> None:
-        points, channels, (OH, OW) = self.Q * self.Q, x.shape[3], y.shape[1:3]
+    def _grid(self, x_shape: Shape, window: Window) -> blocks.Grid:
+        """The tiles of the outputs, beginning where the padding does."""
+        (top, _), (left, _) = window.pads(*x_shape[1:3])
+        return blocks.grid_of(self.form, window.output_size(*x_shape[1:3]), (-top, -left))
+
+    def _convolve(
+        self, form: int, x: Array, panels: Array, bias: Array, floor: float, y: Array, grid: blocks.Grid
+    ) -> None:
+        points, channels = self.Q * self.Q, x.shape[3]
         width = _whole_vectors(y.shape[3], y.dtype)
         numbers = (("tiles", channels), ("products", width))  # in a row of either's planes
-        total = len(y) * -(-OH // self.m) * -(-OW // self.m)
-        if channels + width <= CACHE_CHANNELS:
-            fitting = CACHE_BYTES // (points * (channels + width) * x.itemsize)
+        total = len(y) * grid[0] * grid[1]
+        fitting = CACHE_BYTES // (points * (channels + width) * x.itemsize)
+        if panels.nbytes <= KERNEL_BYTES and fitting >= CACHE_TILES:
             workers = min(numba.get_num_threads(), -(-total // fitting))
+            fitting = -(-total // (workers * -(-total // (workers * fitting))))  # as many in every turn
             tiles, products = (planes(name, (workers, points), fitting * n, x.dtype) for name, n in numbers)
-            blocks.in_cache(self.form, x, panels, bias, floor, y, top, left, tiles, products, fitting, width)
+            blocks.in_cache(form, x, panels, bias, floor, y, grid, tiles, products, fitting, width)
             return
         for first, count in self._blocks(total, channels + width, x.itemsize, BLOCK_BYTES):
             tiles, products = (planes(name, (points,), count * n, x.dtype) for name, n in numbers)
-            blocks.all_input_tiles(self.form, x, first, count, OH, OW, top, left, tiles)
-            blocks.all_products(tiles, panels, products, width, count)
-            blocks.all_output_tiles(self.form, products, width, bias, floor, y, first, count)
+            blocks.all_input_tiles(form, x, first, count, grid, tiles)
+            blocks.all_products(form, tiles, panels, products, width, count)
+            blocks.all_output_tiles(form, products, width, bias, floor, y, first, count, grid)
 
     def input_gradient(self, dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int) -> Array:
-        """(N, OH, OW, F), (r, r, C, F) -> (N, H, W, C)"""
+        """(N, OH, OW, F), (r, r, C, F) -> (N, H, W, C)
+
+        Tiles begin at a whole multiple of the stride, counted with the padding: at or just before the first pixel.
+        """
         turned = empty((*kernel.shape[:2], *kernel.shape[:1:-1]), kernel.dtype)
         turn(np.ascontiguousarray(kernel), turned)  # (r, r, C, F) -> (r, r, F, C), by 180 degrees
-        (top, bottom), (left, right) = window.pads(*x_shape[1:3])
-        reach = self.r - 1
-        pads: Pads = ((reach - top, reach - bottom), (reach - left, reach - right))
-        return self.forward(dy, turned, None, Window(window.size, padding=pads), 1)
+        panels, dx = self.prepare(turned, window, groups), empty(x_shape, dy.dtype)
+        (top, _), (left, _) = window.pads(*x_shape[1:3])
+        stride, reach = self.stride, (self.r - 1) // self.stride  # in dy, from one output to the first that meets it
+        inputs, outputs = (top // stride - reach, left // stride - reach), (-(top % stride), -(left % stride))
+        grid = blocks.grid_of(self.gradient_form, (x_shape[1], x_shape[2]), inputs, outputs)
+        start, floor = np.zeros(x_shape[3], dy.dtype), floor_of(False, dy.dtype)
+        self._convolve(self.gradient_form, np.ascontiguousarray(dy), panels, start, floor, dx, grid)
+        return dx
 
     def kernel_gradient(self, dy: Array, x: Array, kernel_shape: Shape, window: Window, groups: int) -> Array:
         """(N, OH, OW, F), (N, H, W, C) -> (r, r, C, F)"""
         _, _, channels, filters = kernel_shape
-        points, (OH, OW), (pad_h, pad_w) = self.Q * self.Q, dy.shape[1:3], window.pads(*x.shape[1:3])
+        points, grid = self.Q * self.Q, self._grid(x.shape, window)
         x, dy = np.ascontiguousarray(x), np.ascontiguousarray(dy)
         panel = panel_width(x.dtype)
         panels, width = -(-filters // panel), _whole_vectors(filters, x.dtype)
         sums = scratch("kernel_sums", (points, channels, width), x.dtype)
-        total = len(dy) * -(-OH // self.m) * -(-OW // self.m)
+        total = len(dy) * grid[0] * grid[1]
         limit = min(BLOCK_BYTES, max(GRADIENT_BYTES, sums.nbytes))
         for first, count in self._blocks(total, channels + panels * panel, x.itemsize, limit):
             tiles = planes("tiles", (points,), count * channels, x.dtype)
             upstream = planes("products", (points,), count * panels * panel, x.dtype)
-            blocks.all_input_tiles(self.form, x, first, count, OH, OW, pad_h[0], pad_w[0], tiles)
-            blocks.all_upstream_tiles(self.form, dy, first, count, upstream, panel)
+            blocks.all_input_tiles(self.form, x, first, count, grid, tiles)
+            blocks.all_upstream_tiles(self.form, dy, first, count, grid, upstream, panel)
             blocks.add_kernel_products(tiles, upstream, panel, sums, count, self.sum_tiles, first == 0)
         dkernel = empty(kernel_shape, x.dtype)
         kernel_gradients(self.form, sums, dkernel)
@@ -188,7 +217,8 @@ def _whole_vectors(filters: int, dtype: np.dtype) -> int:
     return -(-filters // lanes) * lanes
 
 
-F2x2 = Winograd(0, TWO, sum_tiles=64)
-F4x4 = Winograd(1, FOUR, sum_tiles=512)
-F4x4_COMPLEX = Winograd(2, COMPLEX, sum_tiles=64)
-F2x2_5x5 = Winograd(3, COMPLEX, sum_tiles=64)
+F2x2 = Winograd(0, sum_tiles=64)
+F4x4 = Winograd(1, sum_tiles=512)
+F4x4_COMPLEX = Winograd(2, sum_tiles=64)
+F2x2_5x5 = Winograd(3, sum_tiles=64)
+F2x2_STRIDE_2 = Winograd(4, sum_tiles=64, stride=2, gradient_form=5)

@@ -16,24 +16,47 @@ from __future__ import annotations
 import numpy as np
 
 from minicnn.ops.conv2d.winograd_tiles import CHANNELS, input_tile, output_tile, upstream_tile
-from minicnn.ops.conv2d.winograd_transforms import outputs_of
+from minicnn.ops.conv2d.winograd_transforms import OUTPUTS, outputs_of, step_of, terms_of
 from minicnn.ops.gemm import even_rows
 from minicnn.ops.jit import njit, njit_parallel, prange
 from minicnn.ops.micro_kernel import ROWS, tile, tile_in_parts
 from minicnn.ops.simd import pointer
-from minicnn.shapes import Array
+from minicnn.shapes import Array, Pair
 
 TILES_PER_TURN = 8  # of a parallel loop over tiles
-TERMS, TERMS_6 = 32, 64  # of a sum that is added up at once, and with Q = 6; short sums round less
 ROW_BLOCK = 224 // ROWS * ROWS  # tiles that are multiplied with one panel after the other while they are in the cache
 
 
+#: The tiles of a picture: how many down and across, and row and column where the first begins: of inputs, of outputs.
+Grid = tuple[int, int, int, int, int, int]
+
+
+def grid_of(form: int, size: Pair, inputs: Pair, outputs: Pair = (0, 0)) -> Grid:
+    """Tiles that cover ``size`` outputs. The first begins at row and column ``inputs`` and ``outputs``, at most 0."""
+    down, across = (-(-(n - first) // OUTPUTS[form]) for n, first in zip(size, outputs, strict=True))
+    return down, across, *inputs, *outputs
+
+
 @njit
-def place_of(t: int, m: int, OH: int, OW: int) -> tuple[int, int, int]:
-    """Picture, first row and first column of the outputs of tile t. Tiles count picture by picture, row by row."""
-    down, across = (OH + m - 1) // m, (OW + m - 1) // m
+def place_of(t: int, grid: Grid) -> tuple[int, int, int]:
+    """Picture, row and column of tile t. Tiles count picture by picture, row by row."""
+    down, across = grid[:2]
     inside = t % (down * across)
-    return t // (down * across), inside // across * m, inside % across * m
+    return t // (down * across), inside // across, inside % across
+
+
+@njit
+def inputs_at(form: int, t: int, grid: Grid) -> tuple[int, int, int]:
+    """Picture, first row and first column of the inputs of tile t."""
+    picture, row, column = place_of(t, grid)
+    return picture, grid[2] + row * step_of(form), grid[3] + column * step_of(form)
+
+
+@njit
+def outputs_at(form: int, t: int, grid: Grid) -> tuple[int, int, int]:
+    """Picture, first row and first column of the outputs of tile t."""
+    picture, row, column = place_of(t, grid)
+    return picture, grid[4] + row * outputs_of(form), grid[5] + column * outputs_of(form)
 
 
 @njit
@@ -44,6 +67,7 @@ def multiply_rows(
     width: int,
     nothing: Array,
     offsets: Array,
+    terms: int,
     p: int,
     first: int,
     end: int,
@@ -52,12 +76,12 @@ def multiply_rows(
     """Rows from ``first`` to ``end`` in plane p of the products = those of the tiles @ panels[p, panel].
 
     ``tiles`` (Q*Q, plane) and ``products`` (Q*Q, plane), whose rows are ``width`` long: see ``winograd_tiles``.
+    ``terms`` of a sum are added up at once, and then such sums.
     """
     _, P, C, W = panels.shape
     tile_plane, product_plane = tiles.shape[1], products.shape[1]
     at_once = even_rows(end - first, ROWS)
     vectors = 2 if width - panel * W >= W else 1
-    terms = len_of_sum(len(tiles))
     whole, rest = C // terms, C % terms
     floor = products.dtype.type(-np.inf)
     b = pointer(panels, (p * P + panel) * C * W)
@@ -73,15 +97,8 @@ def multiply_rows(
 
 
 @njit
-def len_of_sum(points: int) -> int:
-    """How many terms are added up at once for a tile of so many points."""
-    return TERMS_6 if points == 36 else TERMS
-
-
-@njit
-def parts_of(C: int, W: int, points: int) -> Array:
+def parts_of(C: int, W: int, terms: int) -> Array:
     """The table of offsets (``micro_kernel.tile``) of sums over C channels in parts; b is a panel of W columns."""
-    terms = len_of_sum(points)
     table = np.empty(2 * (C // terms + 1), np.intp)
     for part in range(C // terms + 1):
         table[2 * part], table[2 * part + 1] = part * terms, part * terms * W
@@ -96,84 +113,78 @@ def in_cache(
     bias: Array,
     floor: float,
     y: Array,
-    top: int,
-    left: int,
+    grid: Grid,
     tiles: Array,
     products: Array,
     T: int,
     width: int,
 ) -> None:
     """The whole layer, T tiles at a time. ``tiles`` (workers, Q*Q, plane) and ``products`` likewise are scratch."""
-    N, OH, OW, _ = y.shape
-    m, C = outputs_of(form), x.shape[3]
-    workers, points, _ = tiles.shape
-    total = N * ((OH + m - 1) // m) * ((OW + m - 1) // m)
+    C, terms, (workers, points, _) = x.shape[3], terms_of(form), tiles.shape
+    total = len(y) * grid[0] * grid[1]
     blocks = (total + T - 1) // T
     for worker in prange(workers):
         own_tiles, own_products = tiles[worker], products[worker]
         half, square = np.empty(points * max(C, width), x.dtype), np.empty(points * max(C, width), x.dtype)
-        nothing, offsets = np.zeros(panels.shape[3], x.dtype), parts_of(C, panels.shape[3], points)
+        nothing, offsets = np.zeros(panels.shape[3], x.dtype), parts_of(C, panels.shape[3], terms)
         for block in range(worker, blocks, workers):
             first = block * T
             count = min(T, total - first)
             for t in range(count):
-                picture, row, column = place_of(first + t, m, OH, OW)
-                input_tile(form, x, picture, row - top, column - left, own_tiles, t, half, square)
+                picture, row, column = inputs_at(form, first + t, grid)
+                input_tile(form, x, picture, row, column, own_tiles, t, half, square)
             for p in range(points):
                 for panel in range(panels.shape[1]):
-                    multiply_rows(own_tiles, panels, own_products, width, nothing, offsets, p, 0, count, panel)
+                    multiply_rows(own_tiles, panels, own_products, width, nothing, offsets, terms, p, 0, count, panel)
             for t in range(count):
-                picture, row, column = place_of(first + t, m, OH, OW)
+                picture, row, column = outputs_at(form, first + t, grid)
                 output_tile(form, own_products, width, t, bias, floor, y, picture, row, column, half, square)
 
 
 @njit_parallel
-def all_input_tiles(
-    form: int, x: Array, first: int, count: int, OH: int, OW: int, top: int, left: int, tiles: Array
-) -> None:
+def all_input_tiles(form: int, x: Array, first: int, count: int, grid: Grid, tiles: Array) -> None:
     """The rows of every plane for ``count`` tiles from ``first`` on."""
-    m, points, C = outputs_of(form), tiles.shape[0], x.shape[3]
+    points, C = tiles.shape[0], x.shape[3]
     for turn in prange((count + TILES_PER_TURN - 1) // TILES_PER_TURN):
         half, square = np.empty(points * C, x.dtype), np.empty(points * C, x.dtype)
         for t in range(turn * TILES_PER_TURN, min(count, (turn + 1) * TILES_PER_TURN)):
-            picture, row, column = place_of(first + t, m, OH, OW)
-            input_tile(form, x, picture, row - top, column - left, tiles, t, half, square)
+            picture, row, column = inputs_at(form, first + t, grid)
+            input_tile(form, x, picture, row, column, tiles, t, half, square)
 
 
 @njit_parallel
-def all_products(tiles: Array, panels: Array, products: Array, width: int, count: int) -> None:
+def all_products(form: int, tiles: Array, panels: Array, products: Array, width: int, count: int) -> None:
     """products[p] = tiles[p] @ kernel[p] for every p and the first ``count`` tiles."""
-    points, P, C, W = panels.shape
+    terms, (points, P, C, W) = terms_of(form), panels.shape
     row_blocks = (count + ROW_BLOCK - 1) // ROW_BLOCK
     for turn in prange(points * row_blocks):
         p, first = turn // row_blocks, turn % row_blocks * ROW_BLOCK
-        end, nothing, offsets = min(count, first + ROW_BLOCK), np.zeros(W, tiles.dtype), parts_of(C, W, points)
+        end, nothing, offsets = min(count, first + ROW_BLOCK), np.zeros(W, tiles.dtype), parts_of(C, W, terms)
         for panel in range(P):
-            multiply_rows(tiles, panels, products, width, nothing, offsets, p, first, end, panel)
+            multiply_rows(tiles, panels, products, width, nothing, offsets, terms, p, first, end, panel)
 
 
 @njit_parallel
 def all_output_tiles(
-    form: int, products: Array, width: int, bias: Array, floor: float, y: Array, first: int, count: int
+    form: int, products: Array, width: int, bias: Array, floor: float, y: Array, first: int, count: int, grid: Grid
 ) -> None:
     """y for the tiles from ``first`` on."""
-    points, m, OH, OW = len(products), outputs_of(form), y.shape[1], y.shape[2]
+    points = len(products)
     for turn in prange((count + TILES_PER_TURN - 1) // TILES_PER_TURN):
         half, square = np.empty(points * width, y.dtype), np.empty(points * width, y.dtype)
         for t in range(turn * TILES_PER_TURN, min(count, (turn + 1) * TILES_PER_TURN)):
-            picture, row, column = place_of(first + t, m, OH, OW)
+            picture, row, column = outputs_at(form, first + t, grid)
             output_tile(form, products, width, t, bias, floor, y, picture, row, column, half, square)
 
 
 @njit_parallel
-def all_upstream_tiles(form: int, dy: Array, first: int, count: int, panels: Array, W: int) -> None:
+def all_upstream_tiles(form: int, dy: Array, first: int, count: int, grid: Grid, panels: Array, W: int) -> None:
     """The rows of every panel, W wide, for the output gradients of ``count`` tiles from ``first`` on."""
     points = len(panels)
-    m, OH, OW = outputs_of(form), dy.shape[1], dy.shape[2]
     for turn in prange((count + TILES_PER_TURN - 1) // TILES_PER_TURN):
         half, square = np.empty(points * CHANNELS, dy.dtype), np.empty(points * dy.shape[3], dy.dtype)
         for t in range(turn * TILES_PER_TURN, min(count, (turn + 1) * TILES_PER_TURN)):
-            picture, row, column = place_of(first + t, m, OH, OW)
+            picture, row, column = outputs_at(form, first + t, grid)
             upstream_tile(form, dy, picture, row, column, panels, count, W, t, half, square)
 
 

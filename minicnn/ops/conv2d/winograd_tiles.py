@@ -90,7 +90,7 @@ def output_tile(
     """
     _, OH, OW, F = y.shape
     m, Q, plane = outputs_of(form), products_of(form), products.shape[1]
-    inside = row0 + m <= OH and column0 + m <= OW
+    inside = row0 >= 0 and column0 >= 0 and row0 + m <= OH and column0 + m <= OW
     if inside:
         result, row = pointer(y, ((picture * OH + row0) * OW + column0) * F), OW * F
     else:
@@ -104,8 +104,8 @@ def output_tile(
             source, to = pointer(half, i * Q * w), offset(result, i * row + f)
             to_output_add(form, source, w, to, F, w, pointer(bias, f), floor)
     if not inside:
-        for i in range(min(m, OH - row0)):
-            for j in range(min(m, OW - column0)):
+        for i in range(max(0, -row0), min(m, OH - row0)):
+            for j in range(max(0, -column0), min(m, OW - column0)):
                 for f in range(F):
                     y[picture, row0 + i, column0 + j, f] = square[(i * m + j) * F + f]
 

@@ -52,7 +52,17 @@ def test_a_5x5_kernel_has_a_form_of_its_own(rng: np.random.Generator) -> None:
     assert (tile["multiplications"], tile["directly"]) == (49, 100)
 
 
-@pytest.mark.parametrize("options", [{"strides": 2}, {"dilation_rate": 2}])
+@pytest.mark.parametrize("place", [(0, 0, 1), (2, 1, 0), (3, 2, 1)])
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_stride_2_has_a_form_of_its_own(padding: str, place: tuple[int, int, int], rng: np.random.Generator) -> None:
+    layer, x = Conv2D(2, 3, 2, padding=padding), rng.normal(size=(9, 7, 3))
+    layer.build(x.shape, rng, np.float64)
+    (tile,) = ways(layer, x, place)["winograd"]["tiles"].values()
+    assert tile["outputs"][tile["row"]][tile["column"]] == pytest.approx(layer(x[None])[(0, *place)], abs=1e-12)
+    assert (tile["multiplications"], tile["directly"]) == (25, 36)
+
+
+@pytest.mark.parametrize("options", [{"strides": 3}, {"dilation_rate": 2}])
 def test_where_winograd_has_no_form_the_reason_is_said(options: dict[str, Any], rng: np.random.Generator) -> None:
     layer, x, y = made(rng, **options)
     found = ways(layer, x, (2, 3, 1))

@@ -13,7 +13,7 @@ from minicnn.layers import Conv2DTranspose
 from minicnn.ops.conv2d import ALGORITHMS, conv2d
 from minicnn.ops.conv2d_transpose import conv2d_transpose, conv2d_transpose_backward
 from minicnn.shapes import Array, Window
-from tests.cases import kernel_size_for
+from tests.cases import kernel_size_for, strides_for
 
 
 def stamped(x: Array, kernel: Array, size: tuple[int, int], window: Window) -> Array:
@@ -52,10 +52,11 @@ def test_it_stamps(options: dict[str, Any], padding: str, algorithm: str, rng: n
 
 @pytest.mark.parametrize("name", [name for name in ALGORITHMS if "winograd" in name])
 def test_winograd_stamps_too(name: str, rng: np.random.Generator) -> None:
-    size = kernel_size_for(name)
+    size, strides = kernel_size_for(name), strides_for(name)
     x, kernel = rng.standard_normal((1, 9, 7, 5)), rng.standard_normal((size, size, 4, 5))
-    y, cache = conv2d_transpose(x, kernel, padding="same", algorithm=name)
-    np.testing.assert_allclose(y, stamped(x, kernel, (9, 7), cache.window), rtol=1e-10, atol=1e-10)
+    y, cache = conv2d_transpose(x, kernel, strides=strides, padding="same", algorithm=name)
+    expected = stamped(x, kernel, (9 * strides, 7 * strides), cache.window)
+    np.testing.assert_allclose(y, expected, rtol=1e-10, atol=1e-10)
 
 
 def test_it_is_the_transpose_of_the_convolution(rng: np.random.Generator) -> None:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from minicnn.ops.conv2d import ALGORITHMS, choose, conv2d, conv2d_backward, im2col, winograd
 from minicnn.shapes import Array, Pads, Shape, Window
-from tests.cases import kernel_size_for
+from tests.cases import kernel_size_for, strides_for
 
 U = 2.0**-24  # half the distance from 1 to the next float32
 FAST = [name for name in ALGORITHMS if name != "loops"]
@@ -89,6 +89,12 @@ CASES = [
     # strides, with positions at the end that no window reaches
     Case((1, 8, 7, 2), (3, 3, 2, 2), strides=(2, 2)),
     Case((1, 8, 7, 2), (3, 3, 2, 2), strides=(2, 3), padding="same"),
+    # 3x3 at stride 2: Winograd's other form
+    Case((1, 1, 2, 2), (3, 3, 2, 2), strides=(2, 2), padding="same"),
+    Case((2, 9, 6, 3), (3, 3, 3, 2), strides=(2, 2), padding="same"),
+    Case((1, 5, 12, 2), (3, 3, 2, 20), strides=(2, 2), padding=((2, 1), (0, 2))),
+    Case((1, 6, 7, 20), (3, 3, 20, 3), strides=(2, 2), padding=((1, 0), (2, 2))),
+    Case((1, 3, 3, 1), (3, 3, 1, 1), strides=(2, 2)),
     Case((2, 7, 6, 2), (2, 2, 2, 3), strides=(1, 2), padding="same"),
     Case((1, 7, 8, 1), (2, 2, 1, 2), strides=(3, 3)),
     Case((1, 7, 8, 2), (1, 1, 2, 2), strides=(2, 3), padding="same"),
@@ -157,7 +163,7 @@ def test_float32_rounds_within_the_rule(name: str, case: Case) -> None:
     assert worst(passes(case, name, name, np.float32), truth(case)) <= BOUND[name]
 
 
-@pytest.mark.parametrize("case", [CASES[14], CASES[21], CASES[33]], ids=str)
+@pytest.mark.parametrize("case", [CASES[14], CASES[21], CASES[23], CASES[38]], ids=str)
 def test_any_forward_goes_with_any_backward(case: Case) -> None:
     for forward in ["loops", *case.algorithms()]:
         for backward in ["loops", *case.algorithms()]:
@@ -167,7 +173,8 @@ def test_any_forward_goes_with_any_backward(case: Case) -> None:
 def test_winograd_is_among_the_combinations() -> None:
     """Unsupported combinations are left out of the table, so make sure that the supported ones are in it."""
     assert sum(name == "winograd" for name, _ in COMBINATIONS) == 10
-    assert sum(name == "direct" for name, _ in COMBINATIONS) == sum(name == "im2col" for name, _ in COMBINATIONS) == 36
+    assert sum(name == "winograd_stride_2" for name, _ in COMBINATIONS) == 6
+    assert sum(name == "direct" for name, _ in COMBINATIONS) == sum(name == "im2col" for name, _ in COMBINATIONS) == 41
 
 
 @st.composite
@@ -199,6 +206,7 @@ def test_random_geometry_agrees_with_the_definition(case: Case) -> None:
 LARGE = [
     Case((2, 17, 19, 20), (3, 3, 20, 13), padding="same"),
     Case((2, 18, 15, 17), (3, 3, 17, 16)),
+    Case((2, 19, 22, 17), (3, 3, 17, 20), strides=(2, 2), padding="same"),
     Case((2, 23, 19, 9), (5, 4, 9, 11), strides=(2, 3), padding="same"),
     Case((1, 21, 18, 12), (3, 3, 3, 16), padding="same", dilation_rate=(3, 2), groups=4),
 ]
@@ -250,7 +258,9 @@ def test_small_blocks_give_the_same_sums(name: str, case: Case, monkeypatch: pyt
 
 # -- NaN and infinity --------------------------------------------------------------------------------------------------
 
-NAN_CASES = [(name, case) for name in FAST for case in [CASES[16], CASES[25], CASES[33]] if name in case.algorithms()]
+NAN_CASES = [
+    (name, case) for name in FAST for case in [CASES[16], CASES[23], CASES[30], CASES[38]] if name in case.algorithms()
+]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -267,7 +277,7 @@ def test_one_bad_pixel_reaches_the_outputs_that_see_it_and_no_others(name: str, 
     with np.errstate(invalid="ignore"):
         y, _ = conv2d(spoilt, kernel, bias, algorithm=name, **case.options)
     assert not np.isfinite(y[seen]).any()
-    spread = _tiles_of(seen, 2 if name == "winograd_2x2" else 4) if name.startswith("winograd") else seen
+    spread = _tiles_of(seen, getattr(ALGORITHMS[name], "m", 1))
     assert np.array_equal(y[~spread], clean[~spread])
     if np.isinf(value) and not name.startswith("winograd"):
         assert np.isinf(y[seen]).all()
@@ -315,7 +325,7 @@ def _awkward(array: Array) -> Array:
 def test_results_are_new_arrays(name: str) -> None:
     size = kernel_size_for(name)
     x, kernel = np.ones((1, 5, 5, 1)), np.ones((size, size, 1, 1))
-    y, cache = conv2d(x, kernel, algorithm=name)
+    y, cache = conv2d(x, kernel, strides=strides_for(name), algorithm=name)
     dx, dkernel, _ = conv2d_backward(np.ones_like(y), cache)
     assert not any(np.shares_memory(a, b) for a in (x, kernel) for b in (y, dx, dkernel) if b is not None)
 
@@ -345,7 +355,7 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(name: str, case: Case, 
 # -- what backward leaves out, and what "auto" chooses ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [name for name in ALGORITHMS if kernel_size_for(name) == 3])
+@pytest.mark.parametrize("name", [name for name in ALGORITHMS if name in ("loops", *CASES[14].algorithms())])
 def test_backward_leaves_out_what_nobody_asked_for(name: str) -> None:
     x, kernel, bias, dy = arrays(CASES[14])
     _, cache = conv2d(x, kernel, bias, algorithm=name, **CASES[14].options)
@@ -366,7 +376,12 @@ def test_backward_leaves_out_what_nobody_asked_for(name: str) -> None:
         ((3, 3, 16, 16), {"padding": "same"}, 1, "winograd_complex"),
         ((3, 3, 15, 64), {}, 1, "direct"),
         ((3, 3, 64, 15), {}, 1, "direct"),
-        ((3, 3, 64, 64), {"strides": 2}, 1, "direct"),
+        ((3, 3, 128, 128), {"strides": 2}, 1, "winograd_stride_2"),
+        ((3, 3, 127, 512), {"strides": 2}, 1, "direct"),
+        ((3, 3, 512, 127), {"strides": 2}, 1, "direct"),
+        ((3, 3, 512, 512), {"strides": (2, 1)}, 1, "direct"),
+        ((3, 3, 512, 512), {"strides": 3}, 1, "direct"),
+        ((3, 3, 512, 512), {"strides": 2}, 2, "direct"),
         ((3, 3, 64, 64), {"dilation": 2}, 1, "direct"),
         ((5, 5, 16, 64), {"padding": "same"}, 1, "winograd_5x5"),
         ((5, 5, 15, 64), {}, 1, "direct"),
@@ -389,6 +404,15 @@ def test_auto_takes_small_tiles_where_large_ones_hang_over(size: int, small: boo
     expected = "winograd_2x2" if small else "winograd_complex"
     window = Window.of((3, 3), padding="same")
     assert choose((3, 3, 64, 64), window, 1, (pictures, size, size, 64)) == expected
+
+
+@pytest.mark.parametrize(
+    "size, expected", [((19, 30), "winograd_stride_2"), ((18, 56), "direct"), ((56, 18), "direct")]
+)
+@pytest.mark.parametrize("pictures", [1, 8])
+def test_auto_computes_few_outputs_at_stride_2_directly(size: tuple[int, int], expected: str, pictures: int) -> None:
+    window = Window.of((3, 3), 2, "same")
+    assert choose((3, 3, 128, 256), window, 1, (pictures, *size, 128)) == expected
 
 
 def test_the_cache_says_what_ran() -> None:

@@ -19,7 +19,7 @@ from minicnn.ops.conv2d import ALGORITHMS, conv2d, conv2d_backward, direct, dire
 from minicnn.ops.conv2d import winograd_blocks as blocks
 from minicnn.ops.micro_kernel import ROWS, panel_width
 from minicnn.shapes import Array, Window
-from tests.cases import kernel_size_for
+from tests.cases import kernel_size_for, strides_for
 
 U = 2.0**-24
 Options = dict[str, Any]
@@ -114,13 +114,16 @@ def test_padding_on_one_side_only(padding: Any, strides: int) -> None:
     assert_right((1, 4, 5, 2), (2, 4, 2, 2), padding=padding, strides=strides)
 
 
-@pytest.mark.parametrize("algorithm", ["winograd", "winograd_2x2", "winograd_complex", "winograd_5x5"])
+@pytest.mark.parametrize(
+    "algorithm", ["winograd", "winograd_2x2", "winograd_complex", "winograd_5x5", "winograd_stride_2"]
+)
 @pytest.mark.parametrize("padding", [side for side in SIDES if max(max(pair) for pair in side) < 3])
 def test_winograd_with_padding_on_one_side_only(algorithm: str, padding: Any) -> None:
     size = kernel_size_for(algorithm)
-    arrays = made((2, 7, 6, 3), (size, size, 3, 2), padding=padding)
-    expected = passes("loops", *arrays, padding=padding)
-    for ours, theirs in zip(passes(algorithm, *arrays, padding=padding), expected, strict=True):
+    options = {"padding": padding, "strides": strides_for(algorithm)}
+    arrays = made((2, 7, 6, 3), (size, size, 3, 2), **options)
+    expected = passes("loops", *arrays, **options)
+    for ours, theirs in zip(passes(algorithm, *arrays, **options), expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
 
 
@@ -236,7 +239,7 @@ RELU_CASES: list[tuple[tuple[int, ...], int, Options]] = [
 @pytest.mark.parametrize("name", [name for name in ALGORITHMS if name != "loops"])
 def test_relu_cuts_off_at_zero(name: str, case: Any, with_bias: bool, dtype: Any) -> None:
     shape, filters, options = case
-    size = kernel_size_for(name)
+    size, options = kernel_size_for(name), options | {"strides": strides_for(name)}
     x, kernel, bias, dy = made(shape, (size, size, shape[3], filters), dtype, **options)
     plain, _ = conv2d(x, kernel, bias if with_bias else None, algorithm=name, **options)
     y, cache = conv2d(x, kernel, bias if with_bias else None, algorithm=name, relu=True, **options)
@@ -252,28 +255,29 @@ def test_relu_cuts_off_at_zero(name: str, case: Any, with_bias: bool, dtype: Any
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_relu_of_the_definition(name: str) -> None:
-    size = kernel_size_for(name)
-    x, kernel, bias, _ = made((1, 6, 5, 2), (size, size, 2, 2))
-    expected = np.maximum(conv2d(x, kernel, bias, algorithm="loops")[0], 0)
-    np.testing.assert_allclose(conv2d(x, kernel, bias, algorithm=name, relu=True)[0], expected, atol=1e-13)
+    size, strides = kernel_size_for(name), strides_for(name)
+    x, kernel, bias, _ = made((1, 6, 5, 2), (size, size, 2, 2), strides=strides)
+    expected = np.maximum(conv2d(x, kernel, bias, strides=strides, algorithm="loops")[0], 0)
+    y, _ = conv2d(x, kernel, bias, strides=strides, algorithm=name, relu=True)
+    np.testing.assert_allclose(y, expected, atol=1e-13)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_nan_stays_nan_and_infinity_infinity_through_relu(name: str, dtype: Any) -> None:
-    size = kernel_size_for(name)
-    x, kernel, bias, _ = made((1, size + 2, size + 1, 2), (size, size, 2, 3), dtype)
+    size, strides = kernel_size_for(name), strides_for(name)
+    x, kernel, bias, _ = made((1, size + 2, size + 1, 2), (size, size, 2, 3), dtype, strides=strides)
     x[0, 1, 1, 0] = np.nan
     with np.errstate(invalid="ignore"):
-        plain, _ = conv2d(x, kernel, bias, algorithm=name)
-        y, _ = conv2d(x, kernel, bias, algorithm=name, relu=True)
+        plain, _ = conv2d(x, kernel, bias, strides=strides, algorithm=name)
+        y, _ = conv2d(x, kernel, bias, strides=strides, algorithm=name, relu=True)
     assert np.isnan(plain).any()
     assert np.array_equal(np.isnan(y), np.isnan(plain))
     for value in (np.nan, np.inf, -np.inf):
         bias[...] = value
         x[...] = 1
         with np.errstate(invalid="ignore"):
-            y, _ = conv2d(x, kernel, bias, algorithm=name, relu=True)
+            y, _ = conv2d(x, kernel, bias, strides=strides, algorithm=name, relu=True)
         assert np.array_equal(y, np.full_like(y, max(value, 0) if value == value else value), equal_nan=True)
 
 
@@ -283,7 +287,7 @@ def test_relu_leaves_no_negative_zeros(name: str) -> None:
     size = kernel_size_for(name)
     x = np.full((1, 6, 6, 1), np.finfo(np.float32).tiny)
     kernel, bias = np.full((size, size, 1, 1), -np.finfo(np.float32).tiny), np.full(1, -0.0, np.float32)
-    y, _ = conv2d(x, kernel, bias, algorithm=name, relu=True)
+    y, _ = conv2d(x, kernel, bias, strides=strides_for(name), algorithm=name, relu=True)
     assert (y == 0).all()
     assert not np.signbit(y).any()
 
@@ -314,6 +318,7 @@ def variants(array: Array) -> Iterator[Array]:
         ("winograd_2x2", {}),
         ("winograd_complex", {"padding": "same"}),
         ("winograd_5x5", {"padding": "same"}),
+        ("winograd_stride_2", {"padding": "same", "strides": 2}),
     ],
 )
 def test_read_only_and_strided_arrays_give_the_same_bits(name: str, options: Options, dtype: Any) -> None:
@@ -353,12 +358,13 @@ SAME: list[tuple[str, tuple[int, ...], tuple[int, ...], Options]] = [
     ("winograd_2x2", (2, 12, 13, 100), (3, 3, 100, 40), {"padding": "same"}),
     ("winograd_complex", (2, 15, 13, 100), (3, 3, 100, 40), {"padding": "same"}),
     ("winograd_5x5", (2, 15, 13, 100), (5, 5, 100, 40), {"padding": "same"}),
+    ("winograd_stride_2", (3, 25, 22, 100), (3, 3, 100, 40), {"padding": "same", "strides": 2}),
 ]
 
 
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="MINICNN_TEST_THREADS=1 leaves nothing to compare with")
 @pytest.mark.usefixtures("_restore_threads")
-@pytest.mark.parametrize("channels", [0, 10**9], ids=["in steps", "in cache"])
+@pytest.mark.parametrize("kernel_bytes", [0, 10**9], ids=["in steps", "in cache"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name, x, kernel, options", SAME)
 def test_the_bits_do_not_depend_on_threads(
@@ -367,13 +373,13 @@ def test_the_bits_do_not_depend_on_threads(
     kernel: tuple[int, ...],
     options: Options,
     dtype: Any,
-    channels: int,
+    kernel_bytes: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nor do they depend on which way a layer goes that both ways could take."""
     arrays = made(x, kernel, dtype, **options)
     as_chosen = [a.tobytes() for a in passes(name, *arrays, **options)]
-    monkeypatch.setattr(winograd, "CACHE_CHANNELS", channels)
+    monkeypatch.setattr(winograd, "KERNEL_BYTES", kernel_bytes)
     for threads in (1, 2):
         numba.set_num_threads(threads)
         assert [a.tobytes() for a in passes(name, *arrays, **options)] == as_chosen
@@ -382,35 +388,36 @@ def test_the_bits_do_not_depend_on_threads(
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize(
     "algorithm",
-    [winograd.F2x2, winograd.F4x4, winograd.F4x4_COMPLEX, winograd.F2x2_5x5],
-    ids=["F2x2", "F4x4", "complex", "5x5"],
+    [winograd.F2x2, winograd.F4x4, winograd.F4x4_COMPLEX, winograd.F2x2_5x5, winograd.F2x2_STRIDE_2],
+    ids=["F2x2", "F4x4", "complex", "5x5", "stride 2"],
 )
 def test_both_ways_of_winograd_are_taken_and_agree(
     algorithm: winograd.Winograd, relu: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x, kernel, bias, _ = made((2, 13, 11, 20), (algorithm.r, algorithm.r, 20, 21), np.float32)
-    window, taken = Window.of(kernel.shape[:2], padding="same"), []
+    window, taken = Window.of(kernel.shape[:2], algorithm.stride, "same"), []
     for name in ("in_cache", "all_products"):
         real = getattr(blocks, name)
         monkeypatch.setattr(blocks, name, lambda *a, real=real, name=name: taken.append(name) or real(*a))
     results = []
-    for channels in (128, 0):
-        monkeypatch.setattr(winograd, "CACHE_CHANNELS", channels)
+    for kernel_bytes in (10**9, 0):
+        monkeypatch.setattr(winograd, "KERNEL_BYTES", kernel_bytes)
         results.append(algorithm.forward(x, kernel, bias, window, 1, relu).tobytes())
     assert results[0] == results[1]
     assert taken == ["in_cache", "all_products"]
 
 
-@pytest.mark.parametrize("name", ["winograd", "winograd_2x2", "winograd_complex", "winograd_5x5"])
+@pytest.mark.parametrize("name", ["winograd", "winograd_2x2", "winograd_complex", "winograd_5x5", "winograd_stride_2"])
 def test_kernel_gradients_of_many_blocks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """So many tiles that they come in several blocks, and each block in several sums."""
     size = kernel_size_for(name)
-    arrays = made((3, 50, 46, 3), (size, size, 3, 2), padding="same")
-    expected = passes("im2col", *arrays, padding="same")
+    options = {"padding": "same", "strides": strides_for(name)}
+    arrays = made((3, 50, 46, 3), (size, size, 3, 2), **options)
+    expected = passes("im2col", *arrays, **options)
     monkeypatch.setattr(winograd, "BLOCK_BYTES", 1)
     for size in (16, 64):
         monkeypatch.setattr(ALGORITHMS[name], "sum_tiles", size)
-        for ours, theirs in zip(passes(name, *arrays, padding="same"), expected, strict=True):
+        for ours, theirs in zip(passes(name, *arrays, **options), expected, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-10)
 
 
@@ -424,13 +431,14 @@ PLAIN: list[tuple[str, tuple[int, ...], tuple[int, ...], Options]] = [
     ("winograd_2x2", (1, 4, 5, 2), (3, 3, 2, 3), {}),
     ("winograd_complex", (1, 3, 4, 34), (3, 3, 34, 3), {}),
     ("winograd_5x5", (1, 5, 6, 34), (5, 5, 34, 3), {}),
+    ("winograd_stride_2", (1, 7, 6, 34), (3, 3, 34, 3), {"padding": "same", "strides": 2}),
 ]
 SCRIPT = """
 import json, sys
 import numpy as np
 from minicnn.ops.conv2d import conv2d, conv2d_backward, winograd
-for path in (128, 0):
-    winograd.CACHE_CHANNELS = path
+for path in (10**9, 0):
+    winograd.KERNEL_BYTES = path
     for name, shapes, options in json.loads(sys.argv[1]):
         rng = np.random.default_rng(1)
         x, kernel, bias = (rng.standard_normal(s, np.float32) for s in shapes)

@@ -12,7 +12,7 @@ from minicnn.errors import DtypeError, OptionError, ShapeError
 from minicnn.ops.conv2d import ALGORITHMS, conv2d, conv2d_backward
 from minicnn.ops.depthwise_conv2d import depthwise_conv2d, depthwise_conv2d_backward
 from minicnn.shapes import Array
-from tests.cases import kernel_size_for
+from tests.cases import kernel_size_for, strides_for
 
 
 def zeros(*shape: int, dtype: Any = np.float32) -> Array:
@@ -75,9 +75,11 @@ OPTIONS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "algorithm": (
         {"algorithm": "fast"},
         OptionError,
-        "one of auto, measured, loops, im2col, direct, winograd, winograd_2x2, winograd_complex, winograd_5x5.",
+        "one of auto, measured, loops, im2col, direct, winograd, winograd_2x2, winograd_complex, "
+        "winograd_5x5, winograd_stride_2.",
     ),
     "winograd strides": ({"algorithm": "winograd", "strides": 2}, OptionError, "strides=(2, 2)"),
+    "winograd without strides": ({"algorithm": "winograd_stride_2"}, OptionError, "needs strides of 2, the others 1"),
     "winograd dilation": ({"algorithm": "winograd", "dilation_rate": 2}, OptionError, "Use algorithm='auto'."),
     "winograd padding": (
         {"algorithm": "winograd_2x2", "padding": ((3, 0), (0, 0))},
@@ -99,7 +101,7 @@ def test_winograd_names_the_kernel_it_cannot_take() -> None:
         conv2d(X, zeros(5, 3, 4, 8), algorithm="winograd")
 
 
-@pytest.mark.parametrize("algorithm", [name for name in ALGORITHMS if kernel_size_for(name) == 3])
+@pytest.mark.parametrize("algorithm", [a for a in ALGORITHMS if (kernel_size_for(a), strides_for(a)) == (3, 1)])
 @pytest.mark.parametrize(
     "dy, error, message",
     [

@@ -18,7 +18,7 @@ from minicnn.ops.conv2d import ALGORITHMS, conv2d
 from minicnn.ops.conv2d.prepared import Prepared, fingerprint
 from minicnn.sequential import Sequential
 from minicnn.shapes import Array
-from tests.cases import kernel_size_for
+from tests.cases import kernel_size_for, strides_for
 
 # -- fingerprints ------------------------------------------------------------------------------------------------------
 
@@ -167,9 +167,10 @@ def test_a_prepared_kernel_gives_the_same_bits(name: str, rng: np.random.Generat
     size = kernel_size_for(name)
     x, kernel = rng.standard_normal((1, 5, 6, 3), np.float32), rng.standard_normal((size, size, 3, 5), np.float32)
     bias, prepared = rng.standard_normal(5, np.float32), Prepared()
-    expected, _ = conv2d(x, kernel, bias, algorithm=name)
+    strides = strides_for(name)
+    expected, _ = conv2d(x, kernel, bias, strides=strides, algorithm=name)
     for _ in range(2):
-        y, _ = conv2d(x, kernel, bias, algorithm=name, prepared=prepared)
+        y, _ = conv2d(x, kernel, bias, strides=strides, algorithm=name, prepared=prepared)
         assert y.tobytes() == expected.tobytes()
 
 

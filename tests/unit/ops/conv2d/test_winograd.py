@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minicnn.ops.conv2d import conv2d, conv2d_backward
-from minicnn.ops.conv2d.winograd import F2x2, F2x2_5x5, F4x4, F4x4_COMPLEX, Winograd, cook_toom
-from minicnn.ops.conv2d.winograd_matrices import I
+from minicnn.ops.conv2d.winograd import F2x2, F2x2_5x5, F2x2_STRIDE_2, F4x4, F4x4_COMPLEX, Winograd
+from minicnn.ops.conv2d.winograd_matrices import MATRICES, I, Matrices, cook_toom, strided, strided_gradient
 from minicnn.shapes import Array
 
 U = 2.0**-24
 HALF = Fraction(1, 2)
 ALGORITHMS = {"winograd": F4x4, "winograd_2x2": F2x2, "winograd_complex": F4x4_COMPLEX, "winograd_5x5": F2x2_5x5}
+ALGORITHMS["winograd_stride_2"] = F2x2_STRIDE_2
 POINTS = {
     2: [0, 1, -1],
     3: [0, 1, -1, 2],
@@ -32,13 +35,24 @@ def exact(matrix: Array) -> list[list[Fraction]]:
     return [[Fraction(float(value)).limit_denominator(10**6) for value in row] for row in matrix]
 
 
-def assert_convolves(a: Array, b: Array, g: Array) -> None:
+def assert_convolves(a: Array, b: Array, g: Array, stride: int = 1) -> None:
     """A^T [(G k) * (B^T d)] is the filter, in fractions, for every pair of basis vectors k and d."""
-    (products, m), taps = a.shape, g.shape[1]
+    taps, m = g.shape[1], a.shape[1]
+    assert len(b) == stride * (m - 1) + taps
+    for position, tap, output, result in _met(a, b, g):
+        assert result == (1 if position == stride * output + tap else 0)
+
+
+def _met(a: Array, b: Array, g: Array) -> Iterator[tuple[int, int, int, Fraction]]:
+    """How often each input meets each tap in each output."""
     fa, fb, fg = exact(a), exact(b), exact(g)
-    for tap, position, output in product(range(taps), range(m + taps - 1), range(m)):
-        result = sum(fa[p][output] * fg[p][tap] * fb[position][p] for p in range(products))
-        assert result == (1 if position == output + tap else 0)
+    for position, tap, output in product(range(len(b)), range(g.shape[1]), range(a.shape[1])):
+        yield (
+            position,
+            tap,
+            output,
+            sum((fa[p][output] * fg[p][tap] * fb[position][p] for p in range(len(a))), HALF * 0),
+        )
 
 
 @pytest.mark.parametrize("outputs", POINTS)
@@ -65,11 +79,36 @@ def test_any_distinct_points_will_do(points: list[Fraction], taps: int) -> None:
     assert_convolves(*cook_toom(len(points) - taps + 2, taps, points))
 
 
+@pytest.mark.parametrize("outputs", [1, 2])
+@pytest.mark.parametrize("taps, stride", [(3, 1), (3, 2), (4, 2), (5, 2), (3, 3), (5, 3)])
+def test_filters_at_a_stride(outputs: int, taps: int, stride: int) -> None:
+    assert_convolves(*strided(outputs, taps, stride), stride)
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+@pytest.mark.parametrize("taps, stride", [(3, 1), (3, 2), (4, 2), (5, 2), (3, 3), (5, 3)])
+def test_gradients_of_the_input_at_a_stride(outputs: int, taps: int, stride: int) -> None:
+    """Output o of the forward pass saw input stride * o + tap; the kernel comes turned, and dy ``reach`` earlier."""
+    reach = (taps - 1) // stride
+    matrices = strided_gradient(outputs, taps, stride)
+    assert (len(matrices.B), matrices.A.shape[1]) == (outputs + reach, outputs * stride)
+    for position, turned, output, result in _met(*matrices):
+        assert result == (1 if output == stride * (position - reach) + taps - 1 - turned else 0)
+
+
+def test_at_stride_2_five_products_do_for_two_outputs() -> None:
+    assert len(strided(2, 3, 2).A) == len(strided_gradient(2, 3, 2).A) == 5
+
+
 @pytest.mark.parametrize("algorithm", ALGORITHMS.values(), ids=ALGORITHMS)
-def test_the_matrices_in_use_are_exact_in_float32(algorithm: Winograd) -> None:
+def test_the_matrices_in_use_convolve(algorithm: Winograd) -> None:
+    assert_convolves(algorithm.A, algorithm.B, algorithm.G, algorithm.stride)
+
+
+@pytest.mark.parametrize("matrices", MATRICES)
+def test_the_matrices_in_use_are_exact_in_float32(matrices: Matrices) -> None:
     """A and B hold small binary fractions, which float32 represents; only G has thirds and the like."""
-    assert_convolves(algorithm.A, algorithm.B, algorithm.G)
-    for matrix in (algorithm.A, algorithm.B):
+    for matrix in (matrices.A, matrices.B):
         assert np.array_equal(matrix.astype(np.float32), matrix)
 
 
@@ -78,10 +117,15 @@ def test_tiles_of_both_kernels_share_the_transform_of_the_input() -> None:
     assert np.array_equal(F4x4_COMPLEX.B, F2x2_5x5.B)
 
 
+def test_both_directions_at_a_stride_share_the_transform_of_the_kernel() -> None:
+    """``to_kernel`` multiplies with one matrix for both."""
+    assert np.array_equal(MATRICES[F2x2_STRIDE_2.form].G, MATRICES[F2x2_STRIDE_2.gradient_form].G)
+
+
 @pytest.mark.parametrize(
     "algorithm, growth",
-    [(F2x2, 5 / 3), (F4x4, 4.78), (F4x4_COMPLEX, 11 / 6), (F2x2_5x5, 1.9)],
-    ids=["F2x2", "F4x4", "complex", "5x5"],
+    [(F2x2, 5 / 3), (F4x4, 4.78), (F4x4_COMPLEX, 11 / 6), (F2x2_5x5, 1.9), (F2x2_STRIDE_2, 5 / 3)],
+    ids=["F2x2", "F4x4", "complex", "5x5", "stride 2"],
 )
 def test_errors_grow_as_the_table_beside_the_points_says(algorithm: Winograd, growth: float) -> None:
     """Products with relative errors of variance 1: along one axis, that of the outputs is ``growth`` times their own.
@@ -97,9 +141,11 @@ def test_errors_grow_as_the_table_beside_the_points_says(algorithm: Winograd, gr
     assert np.square(spoilt @ a).mean() / algorithm.r == pytest.approx(growth, rel=0.05)
 
 
-def test_complex_points_need_no_multiplications_in_the_transforms_of_data() -> None:
-    for matrix in (F4x4_COMPLEX.A, F4x4_COMPLEX.B, F2x2_5x5.A, F2x2_5x5.B):
-        assert set(np.unique(matrix)) == {-1, 0, 1}
+@pytest.mark.parametrize("matrices", MATRICES[2:])
+def test_some_transforms_of_data_need_no_multiplications(matrices: Matrices) -> None:
+    """At complex points, and at a stride."""
+    for matrix in (matrices.A, matrices.B):
+        assert set(np.unique(matrix)) <= {-1, 0, 1}
 
 
 @pytest.mark.parametrize("points", [[0, 0, 1], [0, 1, 1]])
@@ -118,12 +164,13 @@ def test_a_wrong_number_of_points_is_refused(points: list[int]) -> None:
 @pytest.mark.parametrize("padding", ["valid", "same", ((2, 0), (1, 2))])
 def test_tiles_that_hang_over_the_border(name: str, padding: object, rng: np.random.Generator) -> None:
     """Every remainder of the output's size by the tile's, on both axes."""
-    size = ALGORITHMS[name].r
+    size, stride = ALGORITHMS[name].r, ALGORITHMS[name].stride
     kernel, bias = rng.standard_normal((size, size, 2, 3)), rng.standard_normal(3)
-    for height, width in [(size + i, size + 5 - i) for i in range(6)]:
+    for height, width in [(size + i, size + 7 - i) for i in range(8)]:
         x = rng.standard_normal((2, height, width, 2))
-        expected, _ = conv2d(x, kernel, bias, padding=padding, algorithm="im2col")  # type: ignore[arg-type]
-        y, cache = conv2d(x, kernel, bias, padding=padding, algorithm=name)  # type: ignore[arg-type]
+        options: Any = {"padding": padding, "strides": stride}
+        expected, _ = conv2d(x, kernel, bias, algorithm="im2col", **options)
+        y, cache = conv2d(x, kernel, bias, algorithm=name, **options)
         np.testing.assert_allclose(y, expected, atol=1e-12)
         dy = rng.standard_normal(y.shape)
         for ours, theirs in zip(
@@ -132,9 +179,9 @@ def test_tiles_that_hang_over_the_border(name: str, padding: object, rng: np.ran
             np.testing.assert_allclose(ours, theirs, atol=1e-12)  # type: ignore[arg-type]
 
 
-def all_passes(x: Array, kernel: Array, dy: Array, name: str, dtype: type) -> list[Array]:
+def all_passes(x: Array, kernel: Array, dy: Array, name: str, dtype: type, strides: int = 1) -> list[Array]:
     """y, dx and dkernel of a convolution with "same" padding."""
-    y, cache = conv2d(x.astype(dtype), kernel.astype(dtype), padding="same", algorithm=name)
+    y, cache = conv2d(x.astype(dtype), kernel.astype(dtype), padding="same", algorithm=name, strides=strides)
     dx, dkernel, _ = conv2d_backward(dy.astype(dtype), cache)
     assert dx is not None
     assert dkernel is not None
@@ -166,14 +213,14 @@ def test_larger_tiles_round_worse_and_both_within_the_rule(rng: np.random.Genera
         assert np.abs(large).max() <= max(8 * np.abs(plain).max(), 128 * U)
 
 
-HOW = (("winograd_5x5", np.float32), ("im2col", np.float32), ("im2col", np.float64))
-
-
-def test_5x5_kernels_round_like_the_definition(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("name", ["winograd_5x5", "winograd_stride_2"])
+def test_other_kernels_and_strides_round_like_the_definition(name: str, rng: np.random.Generator) -> None:
     """im2col stands for Keras again: the narrow rule holds, forward and backward."""
-    x = np.maximum(rng.standard_normal((2, 16, 16, 64), np.float32), 0)
-    kernel = rng.standard_normal((5, 5, 64, 64), np.float32) * np.float32(np.sqrt(2 / (25 * 64)))
+    r, strides = ALGORITHMS[name].r, ALGORITHMS[name].stride
+    x = np.maximum(rng.standard_normal((2, 16 * strides, 16 * strides, 64), np.float32), 0)
+    kernel = rng.standard_normal((r, r, 64, 64), np.float32) * np.float32(np.sqrt(2 / (r * r * 64)))
     dy = rng.standard_normal((2, 16, 16, 64), np.float32)
-    for ours, plain, truth in zip(*(all_passes(x, kernel, dy, *how) for how in HOW), strict=True):
+    how = ((name, np.float32), ("im2col", np.float32), ("im2col", np.float64))
+    for ours, plain, truth in zip(*(all_passes(x, kernel, dy, *one, strides) for one in how), strict=True):
         error, allowed = np.abs(ours - truth).max(), max(2 * np.abs(plain - truth).max(), 8 * U * np.abs(truth).max())
         assert error <= allowed
