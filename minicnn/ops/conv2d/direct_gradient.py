@@ -71,7 +71,7 @@ def window_products(
                     start, start_row = pointer(nothing, 0), 0
                     if whole:
                         at = pointer(offsets, 0)
-                        tile_in_parts(own, vectors, a, 1, own, b, at, whole, TERMS, start, 0, c_at, W)
+                        tile_in_parts(1, own, vectors, a, 1, own, b, at, whole, TERMS, start, 0, c_at, W)
                         start, start_row = c_at, W
                     if rest:
                         at = pointer(offsets, 2 * whole)
