@@ -17,6 +17,7 @@ import numpy as np
 from minicnn.errors import OptionError, explain
 from minicnn.layers import Conv2D
 from minicnn.ops.conv2d import im2col, winograd
+from minicnn.ops.conv2d.winograd_transforms import two_dimensional
 from minicnn.shapes import Array
 
 POSITIONS = 8  # outputs whose windows are shown as rows of the matrix
@@ -102,16 +103,17 @@ def _winograd(
     """The tile in which the output lies: input, kernel and product of one channel, the sum of all, the outputs."""
     row, column, f = index
     top, left = row - row % form.m, column - column % form.m
-    side, first, start = len(form.B), top * form.stride, left * form.stride
+    a, b, g, _ = two_dimensional(form.form)
+    side, first, start = len(b), top * form.stride, left * form.stride
     padded = im2col.padded_pictures(x, layer.window)[0]
     d = np.zeros((side, side, x.shape[3]))
     part = padded[first : first + side, start : start + side]  # the last tiles hang over the border, into zeros
     d[: part.shape[0], : part.shape[1]] = part
     k = kernel[:, :, :, f]
-    transformed = np.einsum("ap,abc,bq->pqc", form.B, d, form.B)  # B^T d B, for every channel
-    u = np.einsum("pa,abc,qb->pqc", form.G, k, form.G)  # G k G^T
+    transformed = np.einsum("abpq,abc->pqc", b, d)  # B^T d B, for every channel
+    u = np.einsum("pqab,abc->pqc", g, k)  # G k G^T
     summed = (transformed * u).sum(axis=2)
-    outputs = form.A.T @ summed @ form.A + bias
+    outputs = np.einsum("pqab,pq->ab", a, summed) + bias  # A^T [...] A
     return {
         "m": form.m,
         "top": top,
@@ -125,6 +127,7 @@ def _winograd(
         "product": (transformed * u)[:, :, shown].tolist(),
         "sum": summed.tolist(),
         "outputs": outputs.tolist(),
-        "multiplications": form.Q * form.Q,
+        "multiplications": len(form.used),
+        "empty": form.Q * form.Q - len(form.used),
         "directly": form.m * form.m * form.r * form.r,
     }

@@ -41,11 +41,11 @@ def _compiled(a: Any, walking: bool = False, in_parts: bool = False) -> Any:
     """Signature and code of ``tile``, ``walking_tile`` or ``tile_in_parts``."""
     n, number = types.intp, ir.FloatType() if a.dtype == types.float32 else ir.DoubleType()
     b = (a, n) if walking else (a,)
-    cut_off = () if in_parts else (a.dtype,)
-    signature = types.void(n, n, a, n, n, *b, CPointer(n), n, n, a, n, a, n, *cut_off)
+    tiles, cut_off = ((n,), ()) if in_parts else ((), (a.dtype,))
+    signature = types.void(*tiles, n, n, a, n, n, *b, CPointer(n), n, n, a, n, a, n, *cut_off)
 
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        rows, vectors, a, a_row, a_step, *b = arguments[: -7 - len(cut_off)]
+        rows, vectors, a, a_row, a_step, *b = arguments[len(tiles) : -7 - len(cut_off)]
         offsets, segments, run, addend, addend_row, c, c_row, *floor = arguments[-7 - len(cut_off) :]
         which = builder.add(builder.mul(rows, rows.type(VECTORS)), vectors)
         done = builder.append_basic_block("done")
@@ -57,12 +57,12 @@ def _compiled(a: Any, walking: bool = False, in_parts: bool = False) -> Any:
                 builder.position_at_end(block)
                 emit = TileCode(builder, number, r, v)
                 b_step = b[1] if walking else run.type(VECTORS * emit.lanes)
-                emit.ask_for(c, c_row)
                 emit.begin(a_row, a_step, b_step, run, asking=not walking)  # the next rows of b are used much later
                 sources = (a, b[0], offsets, segments, addend, addend_row, c, c_row)
                 if in_parts:
-                    emit.in_parts(*sources)
+                    emit.in_parts(arguments[0], *sources)
                 else:
+                    emit.ask_for(c, c_row)
                     emit.in_one(*sources, *floor)
                 builder.branch(done)
         builder.position_at_end(done)
@@ -96,6 +96,7 @@ def _tile(
 @intrinsic  # type: ignore[untyped-decorator]
 def _tile_in_parts(
     typing: Any,
+    tiles: Any,
     rows: Any,
     vectors: Any,
     a: Any,
@@ -159,6 +160,7 @@ def _compiled_tile(
 
 @njit
 def _compiled_tile_in_parts(
+    tiles: int,
     rows: int,
     vectors: int,
     a: Any,
@@ -173,7 +175,7 @@ def _compiled_tile_in_parts(
     c: Any,
     c_row: int,
 ) -> None:
-    _tile_in_parts(rows, vectors, a, a_row, a_step, b, offsets, segments, run, addend, addend_row, c, c_row)
+    _tile_in_parts(tiles, rows, vectors, a, a_row, a_step, b, offsets, segments, run, addend, addend_row, c, c_row)
 
 
 @njit
@@ -210,6 +212,7 @@ tile: Any = tile_in_python if config.DISABLE_JIT else _compiled_tile
 #: The same for a b that was not packed: after b stands ``b_step``, how far apart its rows lie.
 walking_tile: Any = walking_tile_in_python if config.DISABLE_JIT else _compiled_walking_tile
 
-#: ``tile`` without a floor, and each segment is added up for itself, from zero, and then to c: a sum of short sums
-#: rounds less than one long sum, because most of it is added to small numbers.
+#: So many tiles, the first argument, one below the other: what a call costs is noticed where sums are short. Without a
+#: floor, and each segment is added up for itself, from zero, and then to c: a sum of short sums rounds less than one
+#: long sum, because most of it is added to small numbers.
 tile_in_parts: Any = tile_in_parts_in_python if config.DISABLE_JIT else _compiled_tile_in_parts

@@ -52,7 +52,7 @@ class TileCode:
     def begin(self, a_row: Any, a_step: Any, b_step: Any, run: Any, asking: bool = True) -> None:
         """What all loops need, computed once. ``asking``: for rows of b before they are needed."""
         builder = self.builder
-        self.a_step, self.b_step, self.run = a_step, b_step, run
+        self.a_row, self.a_step, self.b_step, self.run = a_row, a_step, b_step, run
         ahead = [(NEAR, 1), (FAR, 2)] if asking else []
         self.ahead = [(builder.mul(b_step, b_step.type(steps)), cache) for steps, cache in ahead if steps]
         distances = [builder.mul(a_row, a_row.type(r)) for r in range(1, self.rows)]
@@ -104,16 +104,34 @@ class TileCode:
         self.finish(sums, addend, addend_row, c, c_row, floor)
 
     def in_parts(
-        self, a: Any, b: Any, offsets: Any, segments: Any, addend: Any, addend_row: Any, c: Any, c_row: Any
+        self, tiles: Any, a: Any, b: Any, offsets: Any, segments: Any, addend: Any, addend_row: Any, c: Any, c_row: Any
     ) -> None:
-        """The same, but each segment is added up for itself, from zero, and then to c. Nothing is cut off."""
+        """The same for so many tiles, one below the other, but each segment is added up for itself, from zero, and then
+        to c. Nothing is cut off."""
+        builder = self.builder
+        before, body = builder.block, builder.append_basic_block("below")
+        after = builder.append_basic_block("all_below")
+        rows = [builder.mul(row, row.type(self.rows)) for row in (self.a_row, addend_row, c_row)]
+        builder.cbranch(builder.icmp_signed("<", tiles.type(0), tiles), body, after)
 
-        def one(a_at: ir.Value, b_at: ir.Value, old: list[ir.Value]) -> list[ir.Value]:
+        builder.position_at_end(body)
+        first = (tiles.type(0), a, addend, c)
+        variables = done, a_at, addend_at, c_at = [builder.phi(value.type) for value in first]
+        self.ask_for(c_at, c_row)
+
+        def one(a: ir.Value, b: ir.Value, old: list[ir.Value]) -> list[ir.Value]:
             before, before_row = old
-            self.finish(self.segment(a_at, b_at, self.nothing()), before, before_row, c, c_row)
-            return [c, c_row]
+            self.finish(self.segment(a, b, self.nothing()), before, before_row, c_at, c_row)
+            return [c_at, c_row]
 
-        self.segments(a, b, offsets, segments, [addend, addend_row], one)
+        self.segments(a_at, b, offsets, segments, [addend_at, addend_row], one)
+        places = (builder.gep(at, [row]) for at, row in zip((a_at, addend_at, c_at), rows, strict=True))
+        later = [builder.add(done, done.type(1)), *places]
+        for phi, start, following in zip(variables, first, later, strict=True):
+            phi.add_incoming(start, before)
+            phi.add_incoming(following, builder.block)
+        builder.cbranch(builder.icmp_signed("<", later[0], tiles), body, after)
+        builder.position_at_end(after)
 
     def loop(self, steps: int, begin: Any, end: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
         """The steps from ``begin`` to ``end``, so many at a time; the state is where a and b are read, and the sums."""

@@ -56,6 +56,7 @@ def tile_in_python(
 
 
 def tile_in_parts_in_python(
+    tiles: int,
     rows: int,
     vectors: int,
     a: Array,
@@ -70,8 +71,17 @@ def tile_in_parts_in_python(
     c: Array,
     c_row: int,
 ) -> None:
-    """``tile_in_python`` for one segment after the other."""
-    for s in range(segments):
-        own = offsets[2 * s :]
-        tile_in_python(rows, vectors, a, a_row, a_step, b, own, 1, run, addend, addend_row, c, c_row, -np.inf)
-        addend, addend_row = c, c_row
+    """``tile_in_python`` for one tile below the other, and one segment after the other."""
+    for t in range(tiles):
+        own_a, own_c, before, before_row = (
+            a[t * rows * a_row :],
+            c[t * rows * c_row :],
+            addend[t * rows * addend_row :],
+            addend_row,
+        )
+        for s in range(segments):
+            own = offsets[2 * s :]
+            tile_in_python(
+                rows, vectors, own_a, a_row, a_step, b, own, 1, run, before, before_row, own_c, c_row, -np.inf
+            )
+            before, before_row = own_c, c_row

@@ -210,11 +210,11 @@ def choose(kernel_shape: Shape, window: Window, groups: int, x_shape: Shape | No
     """The rule behind "auto". It does not ask for the number of pictures, so that one picture gets the same bits as
     many, nor whether the network is being trained.
 
-    - 3x3 at stride 1 with at least 16 channels on both sides: Winograd at complex points, 49 multiplications for 4x4
-      outputs instead of 144. Where its tiles hang so far over the border of small pictures (14x14 and less) that it
-      needs no fewer than F(2x2), 16 for 2x2: that one, whose transformed kernels are a third as large. (F(4x4) at real
+    - 3x3 at stride 1 with at least 16 channels on both sides: Winograd at complex points, 46 multiplications for 4x4
+      outputs instead of 144. In small pictures (14x14, 10x10 and less) its tiles hang so far over the border that it
+      gains little on F(2x2), 16 for 2x2, whose transformed kernels are a third as large: then that one. (F(4x4) at real
       points needs 36, but whole networks were then more than twice as far from the truth as Keras.)
-    - 5x5 likewise: Winograd at the same points, 49 multiplications for 2x2 outputs instead of 100.
+    - 5x5 likewise: Winograd at the same points, 46 multiplications for 2x2 outputs instead of 100.
     - 3x3 at stride 2 with at least 128 channels on both sides and 10 x 10 outputs: Winograd again, 25 multiplications
       for 2x2 outputs instead of 36. That gains less, so the transforms of fewer channels, or of kernels for fewer
       outputs, cost more than it (``benchmarks/NOTES.md``).
@@ -231,6 +231,6 @@ def choose(kernel_shape: Shape, window: Window, groups: int, x_shape: Shape | No
         return "winograd_5x5"
     if winograd.F2x2.unsupported(kernel_shape, window, groups) is not None:
         return "direct"
-    if size is not None and winograd.F2x2.products(*size) <= winograd.F4x4_COMPLEX.products(*size):
+    if size is not None and winograd.F2x2.cost(*size) <= winograd.F4x4_COMPLEX.cost(*size):
         return "winograd_2x2"
     return "winograd_complex"

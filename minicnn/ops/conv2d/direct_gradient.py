@@ -85,7 +85,7 @@ def window_products(
                             offsets[2 * piece], offsets[2 * piece + 1] = piece * terms * own, piece * terms * W
                         a, b = pointer(columns, i * POSITIONS * ROWS), pointer(panel, 0)
                         at, to = pointer(offsets, 0), pointer(sums, 0)
-                        tile_in_parts(own, vectors, a, 1, own, b, at, pieces, terms, pointer(nothing, 0), 0, to, W)
+                        tile_in_parts(1, own, vectors, a, 1, own, b, at, pieces, terms, pointer(nothing, 0), 0, to, W)
                         add_to(total, ((first + i) * P + p) * ROWS * W, sums, own)
                 first += some
         for turn in range(begin, end):

@@ -8,8 +8,8 @@ in two dimensions they are applied to rows and then to columns:
 
     y = A^T [ (G k G^T) * (B^T d B) ] A        d: an n x n tile of the input, y: its m x m outputs, *: entrywise
 
-A whole layer then becomes: transform the tiles, transform the kernels, and for each of the Q*Q entries (Q products
-along each axis) multiply two matrices,
+A whole layer then becomes: transform the tiles, transform the kernels, and for each entry p, of which there are Q along
+each axis, multiply two matrices,
 
     V[p] (tiles, C)  @  U[p] (C, F)   ->  M[p] (tiles, F)
 
@@ -24,10 +24,11 @@ and dx is a convolution of dy with the kernel turned by 180 degrees, which at st
 Complex points. Larger tiles need more points, and powers of real points other than 0, 1 and -1 grow or shrink; what the
 multiplications round is then multiplied by large numbers. The points i and -i have no such powers. A value there is a
 complex number, but since data and kernels are real, the value at -i is the conjugate of the one at i: both together
-cost the three real multiplications of one complex product instead of two. F(4x4,3x3) at 0, 1, -1, i, -i and infinity
-takes Q = 7, 49 products for 16 outputs: 2.94 times fewer than directly. Its matrices hold nothing but 0, 1 and -1, but
-for the kernels', and it rounds as little as F(2x2,3x3). The same six inputs are a tile of F(2x2,5x5): 49 products for 4
-outputs, 2.04 times fewer.
+cost the three real multiplications of one complex product instead of two, Q = 7 along an axis. Where both axes have
+such a point, two complex products do for four, and 6 multiplications instead of 3 * 3 (``winograd_transforms.py``). So
+F(4x4,3x3) at 0, 1, -1, i, -i and infinity takes 46 products for 16 outputs: 3.13 times fewer than directly. Its
+transforms of data hold nothing but 0, 1 and -1, and it rounds as little as F(2x2,3x3). The same six inputs are a tile
+of F(2x2,5x5): 46 products for 4 outputs, 2.17 times fewer.
 
 Stride 2. Inputs at even places meet the outer taps k0 and k2, those at odd places k1 alone: two filters at stride 1,
 whose outputs add up. For two neighbouring outputs, the first is F(2,2), three products, and the second takes two:
@@ -38,8 +39,8 @@ Q = 5 instead of 6: 25 products for 2x2 outputs, 1.44 times fewer than directly,
 one tile to the next. dx falls into the same two filters, here for even and for odd places of the result: another form,
 of 4x4 results from 3x3 gradients, with 25 products too.
 
-Cost: N*OH*OW*C*F * Q*Q / (m*m) multiplications, plus transforms that grow with C + F instead of C * F: it wins when
-both are large.
+Cost: N*OH*OW*C*F * products / (m*m) multiplications, plus transforms that grow with C + F instead of C * F: it wins
+when both are large.
 
 Limits: 3x3 and 5x5 kernels at stride 1, 3x3 at stride 2, no dilation, no groups. F(4x4) at real points rounds worse,
 because its matrices contain larger numbers; hence its wider tolerance, and "auto" does not choose it. A NaN or inf in
@@ -48,7 +49,8 @@ the input spoils all outputs of the tiles it lies in, where the definition spoil
 Papers: Winograd 1980, "Arithmetic Complexity of Computations"; Lavin and Gray 2016, "Fast
 Algorithms for Convolutional Neural Networks"; points of evaluation: Barabasz et al. 2020, "Error Analysis and
 Improving the Accuracy of Winograd Convolution"; polynomials that are not linear, as x^2 + 1 at i and -i: Barabasz and
-Gregg 2019, "Winograd Convolution for DNNs: Beyond Linear Polynomials"; stride 2: Yepez and Ko 2020, "Stride 2 1-D, 2-D,
+Gregg 2019, "Winograd Convolution for DNNs: Beyond Linear Polynomials"; the symmetry of both axes: Meng and Brothers
+2019, "Efficient Winograd Convolution via Integer Arithmetic"; stride 2: Yepez and Ko 2020, "Stride 2 1-D, 2-D,
 and 3-D Winograd for Convolutional Neural Networks".
 """
 
@@ -60,18 +62,19 @@ import numba
 import numpy as np
 
 from minicnn.ops.conv2d import winograd_blocks as blocks
-from minicnn.ops.conv2d.winograd_matrices import MATRICES
 from minicnn.ops.conv2d.winograd_tiles import kernel_gradients, kernel_panels, turn
-from minicnn.ops.conv2d.winograd_transforms import OUTPUTS, PRODUCTS, TAPS
+from minicnn.ops.conv2d.winograd_transforms import OUTPUTS, PRODUCTS, TAPS, places
 from minicnn.ops.gemm import floor_of
 from minicnn.ops.memory import empty, scratch
-from minicnn.ops.micro_kernel import VECTORS, panel_width
+from minicnn.ops.micro_kernel import ROWS, VECTORS, panel_width
 from minicnn.ops.simd import LINE_BYTES
 from minicnn.shapes import Array, Shape, Window
 
+READING = 5  # multiplications, in whose time a number of a transformed kernel is read: see ``benchmarks/NOTES.md``
 CACHE_BYTES, CACHE_TILES = 600_000, 10  # of a core's own cache, for transformed tiles; and how many it must hold
 KERNEL_BYTES = 3_300_000  # of transformed kernels, up to which the way through the cache is the faster one
-BLOCK_BYTES = 32 * 2**20  # transformed tiles held at once where all tiles take each step together
+BLOCK_BYTES = 32 * 2**20  # of transformed tiles held at once, at least, where all tiles take each step together,
+MOST_BYTES = 64 * 2**20  # and at most: each block reads the transformed kernels anew, so as many bytes as these have
 GRADIENT_BYTES = 4 * 2**20  # the same for kernel gradients, or as many bytes as their sums take: these are read again
 
 
@@ -87,7 +90,7 @@ class Winograd:
         self.form, self.sum_tiles, self.stride = form, sum_tiles, stride
         self.gradient_form = form if gradient_form is None else gradient_form
         self.m, self.r, self.Q = OUTPUTS[form], TAPS[form], PRODUCTS[form]
-        self.A, self.B, self.G = MATRICES[form]
+        self.used = places(form)  # the planes of Q x Q that are products
 
     def unsupported(self, kernel_shape: Shape, window: Window, groups: int) -> str | None:
         """Why this convolution has no Winograd form here, or None."""
@@ -103,10 +106,17 @@ class Winograd:
 
     def products(self, OH: int, OW: int) -> int:
         """Multiplications for a picture's OH x OW outputs, per channel and filter."""
-        return -(-OH // self.m) * -(-OW // self.m) * self.Q**2
+        return -(-OH // self.m) * -(-OW // self.m) * len(self.used)
+
+    def cost(self, OH: int, OW: int) -> int:
+        """The time that this takes for a picture, in multiplications, reading the transformed kernels included."""
+        return self.products(OH, OW) + READING * len(self.used)
 
     def prepare(self, kernel: Array, window: Window, groups: int) -> Array:
-        """(r, r, C, F) -> U = G k G^T in panels (Q*Q, P, C, W), see ``ops/gemm.py``: what tiles are multiplied with."""
+        """(r, r, C, F) -> U = G k G^T in panels (Q*Q, P, C, W), see ``ops/gemm.py``: what tiles are multiplied with.
+
+        Planes that no product is in need of (``used`` lists the others) stay as they are.
+        """
         _, _, channels, filters = kernel.shape
         width = panel_width(kernel.dtype)
         panels = empty((self.Q * self.Q, -(-filters // width), channels, width), kernel.dtype)
@@ -149,12 +159,13 @@ class Winograd:
             workers = min(numba.get_num_threads(), -(-total // fitting))
             fitting = -(-total // (workers * -(-total // (workers * fitting))))  # as many in every turn
             tiles, products = (planes(name, (workers, points), fitting * n, x.dtype) for name, n in numbers)
-            blocks.in_cache(form, x, panels, bias, floor, y, grid, tiles, products, fitting, width)
+            blocks.in_cache(form, x, panels, bias, floor, y, grid, self.used, tiles, products, fitting, width)
             return
-        for first, count in self._blocks(total, channels + width, x.itemsize, BLOCK_BYTES):
+        limit = min(MOST_BYTES, max(BLOCK_BYTES, panels.nbytes))
+        for first, count in self._blocks(total, (channels + width) * x.itemsize, limit, ROWS):
             tiles, products = (planes(name, (points,), count * n, x.dtype) for name, n in numbers)
             blocks.all_input_tiles(form, x, first, count, grid, tiles)
-            blocks.all_products(form, tiles, panels, products, width, count)
+            blocks.all_products(form, self.used, tiles, panels, products, width, count)
             blocks.all_output_tiles(form, products, width, bias, floor, y, first, count, grid)
 
     def input_gradient(self, dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int) -> Array:
@@ -183,20 +194,20 @@ class Winograd:
         sums = scratch("kernel_sums", (points, channels, width), x.dtype)
         total = len(dy) * grid[0] * grid[1]
         limit = min(BLOCK_BYTES, max(GRADIENT_BYTES, sums.nbytes))
-        for first, count in self._blocks(total, channels + panels * panel, x.itemsize, limit):
+        for first, count in self._blocks(total, (channels + panels * panel) * x.itemsize, limit, self.sum_tiles):
             tiles = planes("tiles", (points,), count * channels, x.dtype)
             upstream = planes("products", (points,), count * panels * panel, x.dtype)
             blocks.all_input_tiles(self.form, x, first, count, grid, tiles)
             blocks.all_upstream_tiles(self.form, dy, first, count, grid, upstream, panel)
-            blocks.add_kernel_products(tiles, upstream, panel, sums, count, self.sum_tiles, first == 0)
+            blocks.add_kernel_products(self.used, tiles, upstream, panel, sums, count, self.sum_tiles, first == 0)
         dkernel = empty(kernel_shape, x.dtype)
         kernel_gradients(self.form, sums, dkernel)
         return dkernel
 
-    def _blocks(self, total: int, numbers: int, itemsize: int, limit: int) -> Iterator[tuple[int, int]]:
-        """(first tile, how many), as many at once as ``limit`` bytes hold, with ``numbers`` in each point of a tile."""
-        fitting = max(self.sum_tiles, limit // (self.Q * self.Q * numbers * itemsize))
-        fitting -= fitting % self.sum_tiles
+    def _blocks(self, total: int, size: int, limit: int, multiple: int) -> Iterator[tuple[int, int]]:
+        """(first tile, how many), as many at once as ``limit`` bytes hold, each with ``size`` of them in a plane."""
+        fitting = max(multiple, limit // (len(self.used) * size))
+        fitting -= fitting % multiple
         for first in range(0, total, fitting):
             yield first, min(fitting, total - first)
 

@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from minicnn.ops.conv2d.winograd_tiles import CHANNELS, input_tile, output_tile, upstream_tile
-from minicnn.ops.conv2d.winograd_transforms import OUTPUTS, outputs_of, step_of, terms_of
+from minicnn.ops.conv2d.winograd_tiles import input_tile, output_tile, upstream_tile
+from minicnn.ops.conv2d.winograd_transforms import CHANNELS, OUTPUTS, outputs_of, step_of, terms_of
 from minicnn.ops.gemm import even_rows
 from minicnn.ops.jit import njit, njit_parallel, prange
-from minicnn.ops.micro_kernel import ROWS, tile, tile_in_parts
+from minicnn.ops.micro_kernel import ROWS, tile_in_parts
 from minicnn.ops.simd import pointer
 from minicnn.shapes import Array, Pair
 
@@ -80,20 +80,21 @@ def multiply_rows(
     """
     _, P, C, W = panels.shape
     tile_plane, product_plane = tiles.shape[1], products.shape[1]
-    at_once = even_rows(end - first, ROWS)
+    row_tiles = (end - first + ROWS - 1) // ROWS
     vectors = 2 if width - panel * W >= W else 1
     whole, rest = C // terms, C % terms
-    floor = products.dtype.type(-np.inf)
     b = pointer(panels, (p * P + panel) * C * W)
-    for r in range(first, end, at_once):
-        rows = min(at_once, end - r)
+    fewer, more = (end - first) // row_tiles, (end - first) % row_tiles  # rows of a tile; how many have one more
+    for rows, count, r in ((fewer + 1, more, first), (fewer, row_tiles - more, first + more * (fewer + 1))):
         a, to = pointer(tiles, p * tile_plane + r * C), pointer(products, p * product_plane + r * width + panel * W)
+        start, start_row = pointer(nothing, 0), 0
         if whole:
-            start = pointer(nothing, 0)
-            tile_in_parts(rows, vectors, a, C, 1, b, pointer(offsets, 0), whole, terms, start, 0, to, width)
+            at = pointer(offsets, 0)
+            tile_in_parts(count, rows, vectors, a, C, 1, b, at, whole, terms, start, start_row, to, width)
+            start, start_row = to, width
         if rest:
-            start, start_row = (to, width) if whole else (pointer(nothing, 0), 0)
-            tile(rows, vectors, a, C, 1, b, pointer(offsets, 2 * whole), 1, rest, start, start_row, to, width, floor)
+            at = pointer(offsets, 2 * whole)
+            tile_in_parts(count, rows, vectors, a, C, 1, b, at, 1, rest, start, start_row, to, width)
 
 
 @njit
@@ -114,6 +115,7 @@ def in_cache(
     floor: float,
     y: Array,
     grid: Grid,
+    used: Array,
     tiles: Array,
     products: Array,
     T: int,
@@ -133,7 +135,7 @@ def in_cache(
             for t in range(count):
                 picture, row, column = inputs_at(form, first + t, grid)
                 input_tile(form, x, picture, row, column, own_tiles, t, half, square)
-            for p in range(points):
+            for p in used:
                 for panel in range(panels.shape[1]):
                     multiply_rows(own_tiles, panels, own_products, width, nothing, offsets, terms, p, 0, count, panel)
             for t in range(count):
@@ -153,13 +155,14 @@ def all_input_tiles(form: int, x: Array, first: int, count: int, grid: Grid, til
 
 
 @njit_parallel
-def all_products(form: int, tiles: Array, panels: Array, products: Array, width: int, count: int) -> None:
-    """products[p] = tiles[p] @ kernel[p] for every p and the first ``count`` tiles."""
-    terms, (points, P, C, W) = terms_of(form), panels.shape
+def all_products(form: int, used: Array, tiles: Array, panels: Array, products: Array, width: int, count: int) -> None:
+    """products[p] = tiles[p] @ kernel[p] for every p in use and the first ``count`` tiles."""
+    terms, (_, P, C, W) = terms_of(form), panels.shape
     row_blocks = (count + ROW_BLOCK - 1) // ROW_BLOCK
-    for turn in prange(points * row_blocks):
-        p, first = turn // row_blocks, turn % row_blocks * ROW_BLOCK
-        end, nothing, offsets = min(count, first + ROW_BLOCK), np.zeros(W, tiles.dtype), parts_of(C, W, terms)
+    for turn in prange(len(used) * row_blocks):
+        p, block = used[turn // row_blocks], turn % row_blocks
+        first, end = count * block // row_blocks, count * (block + 1) // row_blocks
+        nothing, offsets = np.zeros(W, tiles.dtype), parts_of(C, W, terms)
         for panel in range(P):
             multiply_rows(tiles, panels, products, width, nothing, offsets, terms, p, first, end, panel)
 
@@ -190,22 +193,21 @@ def all_upstream_tiles(form: int, dy: Array, first: int, count: int, grid: Grid,
 
 @njit_parallel
 def add_kernel_products(
-    tiles: Array, upstream: Array, W: int, total: Array, count: int, terms: int, fresh: bool
+    used: Array, tiles: Array, upstream: Array, W: int, total: Array, count: int, terms: int, fresh: bool
 ) -> None:
     """total[p] (C, width) += (rows of plane p of the tiles)^T @ (those of ``upstream``), or = for ``fresh`` totals.
 
     ``upstream`` has panels W wide. ``terms`` of the ``count`` tiles are added up at once, and then such sums.
     """
-    points, C, width = total.shape
+    _, C, width = total.shape
     P = (width + W - 1) // W
     at_once = even_rows(C, ROWS)
-    floor = total.dtype.type(-np.inf)
     whole, rest = count // terms, count % terms
     offsets = np.empty(2 * (whole + 1), np.intp)
     for part in range(whole + 1):
         offsets[2 * part], offsets[2 * part + 1] = part * terms * C, part * terms * W
-    for turn in prange(points * P):
-        p, panel = turn // P, turn % P
+    for turn in prange(len(used) * P):
+        p, panel = used[turn // P], turn % P
         vectors = 2 if width - panel * W >= W else 1
         nothing = np.zeros(W, tiles.dtype)
         b = pointer(upstream, p * upstream.shape[1] + panel * count * W)
@@ -215,8 +217,8 @@ def add_kernel_products(
             start, start_row = (pointer(nothing, 0), 0) if fresh else (to, width)
             if whole:
                 at = pointer(offsets, 0)
-                tile_in_parts(rows, vectors, a, 1, C, b, at, whole, terms, start, start_row, to, width)
+                tile_in_parts(1, rows, vectors, a, 1, C, b, at, whole, terms, start, start_row, to, width)
                 start, start_row = to, width
             if rest:
                 at = pointer(offsets, 2 * whole)
-                tile(rows, vectors, a, 1, C, b, at, 1, rest, start, start_row, to, width, floor)
+                tile_in_parts(1, rows, vectors, a, 1, C, b, at, 1, rest, start, start_row, to, width)

@@ -13,22 +13,31 @@ from __future__ import annotations
 
 import numpy as np
 
+from minicnn.ops.constant_product import left_multiply, left_multiply_add
 from minicnn.ops.conv2d.winograd_transforms import (
+    CHANNELS,
+    GRADIENT_COLUMN,
+    GRADIENT_LAST,
+    GRADIENT_PAIR,
+    INPUT_FIRST,
+    INPUT_PAIR,
+    INPUT_ROW,
+    KERNEL_FIRST,
+    KERNEL_PAIR,
+    KERNEL_ROW,
+    OUTPUT_COLUMN,
+    OUTPUT_LAST,
+    OUTPUT_PAIR,
+    UPSTREAM_FIRST,
+    UPSTREAM_PAIR,
+    UPSTREAM_ROW,
     inputs_of,
     outputs_of,
-    products_of,
-    to_input,
-    to_kernel,
-    to_kernel_gradient,
-    to_output,
-    to_output_add,
-    to_upstream,
+    values_of,
 )
 from minicnn.ops.jit import njit, njit_parallel, prange
 from minicnn.ops.simd import offset, pointer
 from minicnn.shapes import Array
-
-CHANNELS = 64  # at a time: 6 x 7 x 64 numbers between two steps, 11 KB
 
 
 @njit
@@ -53,7 +62,7 @@ def input_tile(
 ) -> None:
     """Row t of every plane = B^T d B for the n x n inputs d from (row0, column0) on."""
     _, H, W, C = x.shape
-    n, Q, plane = inputs_of(form), products_of(form), tiles.shape[1]
+    n, (_, reals, pairs, Q), plane = inputs_of(form), values_of(form), tiles.shape[1]
     if row0 >= 0 and column0 >= 0 and row0 + n <= H and column0 + n <= W:
         source, row = pointer(x, ((picture * H + row0) * W + column0) * C), W * C
     else:
@@ -63,10 +72,14 @@ def input_tile(
         w = min(CHANNELS, C - c)
         together = n if w == C else 1  # the columns of few channels lie side by side: take all of them as one
         for j in range(0, n, together):
-            to_input(form, offset(source, j * C + c), row, pointer(half, j * w), n * w, together * w)
-        for i in range(Q):
+            at = pointer(half, j * w)
+            left_multiply(INPUT_FIRST, form, offset(source, j * C + c), row, at, n * w, together * w)
+        for i in range(reals):
             to = pointer(tiles, i * Q * plane + t * C + c)
-            to_input(form, pointer(half, i * n * w), w, to, plane, w)
+            left_multiply(INPUT_ROW, form, pointer(half, i * n * w), w, to, plane, w)
+        for pair in range(pairs):
+            at, to = (reals + 2 * pair) * n * w, (reals + 3 * pair) * Q * plane + t * C + c
+            left_multiply(INPUT_PAIR, form, pointer(half, at), w, pointer(tiles, to), plane, w)
 
 
 @njit
@@ -89,7 +102,7 @@ def output_tile(
     ``products`` (Q*Q, plane) with rows of ``width``.
     """
     _, OH, OW, F = y.shape
-    m, Q, plane = outputs_of(form), products_of(form), products.shape[1]
+    m, (values, reals, pairs, _), plane = outputs_of(form), values_of(form), products.shape[1]
     inside = row0 >= 0 and column0 >= 0 and row0 + m <= OH and column0 + m <= OW
     if inside:
         result, row = pointer(y, ((picture * OH + row0) * OW + column0) * F), OW * F
@@ -97,12 +110,15 @@ def output_tile(
         result, row = pointer(square, 0), m * F
     for f in range(0, F, CHANNELS):
         w = min(CHANNELS, F - f)
-        for j in range(Q):
+        for j in range(reals):
             source = pointer(products, j * plane + t * width + f)
-            to_output(form, source, Q * plane, pointer(half, j * w), Q * w, w)
+            left_multiply(OUTPUT_COLUMN, form, source, plane, pointer(half, j * w), values * w, w)
+        for pair in range(pairs):
+            source = pointer(products, (reals + 3 * pair) * plane + t * width + f)
+            left_multiply(OUTPUT_PAIR, form, source, plane, pointer(half, (reals + 2 * pair) * w), w, w)
         for i in range(m):
-            source, to = pointer(half, i * Q * w), offset(result, i * row + f)
-            to_output_add(form, source, w, to, F, w, pointer(bias, f), floor)
+            source, to = pointer(half, i * values * w), offset(result, i * row + f)
+            left_multiply_add(OUTPUT_LAST, form, source, w, to, F, w, pointer(bias, f), floor)
     if not inside:
         for i in range(max(0, -row0), min(m, OH - row0)):
             for j in range(max(0, -column0), min(m, OW - column0)):
@@ -129,7 +145,7 @@ def upstream_tile(
     It becomes row t of every panel in ``panels`` (Q*Q, plane), a plane being P panels (T, W).
     """
     _, OH, OW, F = dy.shape
-    m, Q, plane = outputs_of(form), products_of(form), panels.shape[1]
+    m, (_, reals, pairs, Q), plane = outputs_of(form), values_of(form), panels.shape[1]
     if row0 + m <= OH and column0 + m <= OW:
         source, row = pointer(dy, ((picture * OH + row0) * OW + column0) * F), OW * F
     else:
@@ -139,15 +155,19 @@ def upstream_tile(
         w = min(CHANNELS, F - f)
         together = m if w == F else 1
         for j in range(0, m, together):
-            to_upstream(form, offset(source, j * F + f), row, pointer(half, j * w), m * w, together * w)
+            at = pointer(half, j * w)
+            left_multiply(UPSTREAM_FIRST, form, offset(source, j * F + f), row, at, m * w, together * w)
         for p in range(f // W, (f + w + W - 1) // W):
-            inside = min(W, F - p * W)
-            for i in range(Q):
-                to = pointer(panels, i * Q * plane + (p * T + t) * W)
-                to_upstream(form, pointer(half, i * m * w + p * W - f), w, to, plane, inside)
-                for j in range(Q):  # what fills up the last panel is multiplied too, and must not be NaN
-                    for k in range(inside, W):
-                        panels[i * Q + j, (p * T + t) * W + k] = 0.0
+            inside, into, column = min(W, F - p * W), (p * T + t) * W, p * W - f
+            for i in range(reals):
+                to = pointer(panels, i * Q * plane + into)
+                left_multiply(UPSTREAM_ROW, form, pointer(half, i * m * w + column), w, to, plane, inside)
+            for pair in range(pairs):
+                at, to = (reals + 2 * pair) * m * w + column, pointer(panels, (reals + 3 * pair) * Q * plane + into)
+                left_multiply(UPSTREAM_PAIR, form, pointer(half, at), w, to, plane, inside)
+            for k in range(inside, W):  # what fills up the last panel is multiplied too, and must not be NaN
+                for point in range(Q * Q):
+                    panels[point, into + k] = 0.0
 
 
 @njit_parallel
@@ -158,35 +178,42 @@ def kernel_panels(form: int, kernel: Array, panels: Array) -> None:
     time goes into writing the panels.
     """
     taps, _, C, F = kernel.shape
-    Q, (_, P, _, W) = products_of(form), panels.shape
+    (values, reals, pairs, Q), (_, P, _, W) = values_of(form), panels.shape
+    plane = P * C * W
     for c in prange(C):
-        half = np.empty(Q * taps * W, np.float64)
+        half = np.empty(values * taps * W, np.float64)
         for p in range(P):
-            w = min(W, F - p * W)
+            w, into = min(W, F - p * W), (p * C + c) * W
             for j in range(taps):
-                source = (j * C + c) * F + p * W
-                to_kernel(form, pointer(kernel, source), taps * C * F, pointer(half, j * w), taps * w, w)
-            for i in range(Q):
-                into = ((i * Q * P + p) * C + c) * W
-                to_kernel(form, pointer(half, i * taps * w), w, pointer(panels, into), P * C * W, w)
-                for j in range(Q):
-                    for f in range(w, W):
-                        panels[i * Q + j, p, c, f] = 0.0
+                source = pointer(kernel, (j * C + c) * F + p * W)
+                left_multiply(KERNEL_FIRST, form, source, taps * C * F, pointer(half, j * w), taps * w, w)
+            for i in range(reals):
+                to = pointer(panels, i * Q * plane + into)
+                left_multiply(KERNEL_ROW, form, pointer(half, i * taps * w), w, to, plane, w)
+            for pair in range(pairs):
+                at, to = (reals + 2 * pair) * taps * w, pointer(panels, (reals + 3 * pair) * Q * plane + into)
+                left_multiply(KERNEL_PAIR, form, pointer(half, at), w, to, plane, w)
+            for f in range(w, W):
+                for point in range(Q * Q):
+                    panels[point, p, c, f] = 0.0
 
 
 @njit_parallel
 def kernel_gradients(form: int, total: Array, dkernel: Array) -> None:
     """dkernel (r, r, C, F) = G^T dU G, for dU as ``total`` (Q*Q, C, width); in between in float64."""
     taps, _, C, F = dkernel.shape
-    Q, width = products_of(form), total.shape[2]
+    (values, reals, pairs, _), plane = values_of(form), C * total.shape[2]
     for c in prange(C):
-        half = np.empty(Q * taps * F, np.float64)
-        for j in range(Q):
-            source = (j * C + c) * width
-            to_kernel_gradient(form, pointer(total, source), Q * C * width, pointer(half, j * F), Q * F, F)
+        half, at = np.empty(values * taps * F, np.float64), c * total.shape[2]
+        for j in range(reals):
+            source, to = pointer(total, j * plane + at), pointer(half, j * F)
+            left_multiply(GRADIENT_COLUMN, form, source, plane, to, values * F, F)
+        for pair in range(pairs):
+            source, to = pointer(total, (reals + 3 * pair) * plane + at), pointer(half, (reals + 2 * pair) * F)
+            left_multiply(GRADIENT_PAIR, form, source, plane, to, F, F)
         for i in range(taps):
-            into = (i * taps * C + c) * F
-            to_kernel_gradient(form, pointer(half, i * Q * F), F, pointer(dkernel, into), C * F, F)
+            to = pointer(dkernel, (i * taps * C + c) * F)
+            left_multiply(GRADIENT_LAST, form, pointer(half, i * values * F), F, to, C * F, F)
 
 
 @njit_parallel

@@ -164,11 +164,12 @@ def test_in_a_panel(run: int, dtype: Any, rng: np.random.Generator) -> None:
 
 
 @njit
-def _in_parts(rows, vectors, a, b, offsets, addend, addend_row, c):  # type: ignore[no-untyped-def]
+def _in_parts(tiles, rows, vectors, a, b, offsets, addend, addend_row, c):  # type: ignore[no-untyped-def]
     segments = len(offsets) // 2
     at, run = pointer(offsets, 0), len(b) // segments
     first = (pointer(a, 0), a.shape[1], 1, pointer(b, 0))
-    tile_in_parts(rows, vectors, *first, at, segments, run, pointer(addend, 0), addend_row, pointer(c, 0), c.shape[1])
+    last = (at, segments, run, pointer(addend, 0), addend_row, pointer(c, 0), c.shape[1])
+    tile_in_parts(tiles, rows, vectors, *first, *last)
 
 
 @pytest.mark.parametrize("rows", [1, ROWS - 1, ROWS])
@@ -184,9 +185,9 @@ def test_in_parts(rows: int, run: int, segments: int, rng: np.random.Generator) 
     addend = rng.standard_normal((ROWS, width)).astype(dtype)
     for addend_row in (0, width):
         found, defined = np.full((ROWS, width), 7, dtype), np.full((ROWS, width), 7, dtype)
-        _in_parts(rows, VECTORS, a, b, offsets, addend, addend_row, found)
+        _in_parts(1, rows, VECTORS, a, b, offsets, addend, addend_row, found)
         flat = (a.reshape(-1), run * segments, 1, b.reshape(-1), offsets, segments, run, addend.reshape(-1), addend_row)
-        tile_in_parts_in_python(rows, VECTORS, *flat, defined.reshape(-1), width)
+        tile_in_parts_in_python(1, rows, VECTORS, *flat, defined.reshape(-1), width)
         assert close((found, defined))
         expected = np.broadcast_to(addend[0], addend.shape) if addend_row == 0 else addend
         for part in range(segments):
@@ -201,6 +202,37 @@ def test_in_parts(rows: int, run: int, segments: int, rng: np.random.Generator) 
         assert (found[rows:] == 7).all()
 
 
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("rows", [1, 3, ROWS])
+@pytest.mark.parametrize("tiles", range(4))
+def test_tiles_below_each_other_are_so_many_calls(
+    tiles: int, rows: int, compiled: bool, rng: np.random.Generator
+) -> None:
+    """To the bit, and nothing is written below the last one."""
+    width, run, segments = panel_width(np.float32), 4, 2
+
+    def add(tiles: int, a: Array, addend: Array, c: Array) -> None:
+        row = 0 if len(addend) == 1 else width
+        if compiled:
+            _in_parts(tiles, rows, VECTORS, a, b, offsets, addend, row, c)
+        else:
+            flat = (a.reshape(-1), a.shape[1], 1, b.reshape(-1), offsets, segments, run, addend.reshape(-1), row)
+            tile_in_parts_in_python(tiles, rows, VECTORS, *flat, c.reshape(-1), width)
+
+    a = rng.standard_normal((4 * ROWS, run * segments)).astype(np.float32)
+    b = rng.standard_normal((run * segments, width)).astype(np.float32)
+    starts = np.arange(segments) * run
+    offsets = np.stack([starts, starts * width], axis=1).reshape(-1).astype(np.intp)
+    for addend in (rng.standard_normal((1, width)), rng.standard_normal((4 * ROWS, width))):
+        own = addend.astype(np.float32)
+        found, expected = np.full((4 * ROWS, width), 7, np.float32), np.full((4 * ROWS, width), 7, np.float32)
+        add(tiles, a, own, found)
+        for t in range(tiles):
+            here = slice(t * rows, (t + 1) * rows)
+            add(1, a[here], own if len(own) == 1 else own[here], expected[here])
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_parts_round_less_than_one_long_sum(rng: np.random.Generator) -> None:
     width, run, segments = panel_width(np.float32), 32, 32
     a = rng.uniform(0, 1, (ROWS, run * segments)).astype(np.float32)  # all of one sign: errors add up
@@ -209,6 +241,6 @@ def test_parts_round_less_than_one_long_sum(rng: np.random.Generator) -> None:
     offsets = np.stack([starts, starts * width], axis=1).reshape(-1).astype(np.intp)
     long, parts = np.zeros((ROWS, width), np.float32), np.zeros((ROWS, width), np.float32)
     _from_panel(ROWS, VECTORS, a, b, offsets, long)
-    _in_parts(ROWS, VECTORS, a, b, offsets, np.zeros(width, np.float32), 0, parts)
+    _in_parts(1, ROWS, VECTORS, a, b, offsets, np.zeros(width, np.float32), 0, parts)
     truth = a.astype("f8") @ b
     assert np.square(parts - truth).mean() < np.square(long - truth).mean() / 4
