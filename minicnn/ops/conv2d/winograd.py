@@ -76,6 +76,7 @@ KERNEL_BYTES = 3_300_000  # of transformed kernels, up to which the way through 
 BLOCK_BYTES = 32 * 2**20  # of transformed tiles held at once, at least, where all tiles take each step together,
 MOST_BYTES = 64 * 2**20  # and at most: each block reads the transformed kernels anew, so as many bytes as these have
 GRADIENT_BYTES = 4 * 2**20  # the same for kernel gradients, or as many bytes as their sums take: these are read again
+GROUP_TILES = 2048  # of a kernel gradient, whose sums are then added to those of others in float64
 
 
 class Winograd:
@@ -83,7 +84,7 @@ class Winograd:
 
     ``form``: which tiles, see ``winograd_transforms``; ``gradient_form``: which for the gradient of the input, if not
     the same. ``sum_tiles`` is how many of them a kernel gradient adds up at once: a sum of short sums rounds less than
-    a long one.
+    a long one. GROUP_TILES of them are added up to one sum, and such sums in float64.
     """
 
     def __init__(self, form: int, sum_tiles: int, stride: int = 1, gradient_form: int | None = None) -> None:
@@ -192,16 +193,23 @@ class Winograd:
         panel = panel_width(x.dtype)
         panels, width = -(-filters // panel), _whole_vectors(filters, x.dtype)
         sums = scratch("kernel_sums", (points, channels, width), x.dtype)
-        total = len(dy) * grid[0] * grid[1]
-        limit = min(BLOCK_BYTES, max(GRADIENT_BYTES, sums.nbytes))
-        for first, count in self._blocks(total, (channels + panels * panel) * x.itemsize, limit, self.sum_tiles):
+        total, size = len(dy) * grid[0] * grid[1], (channels + panels * panel) * x.itemsize
+        several = total > GROUP_TILES
+        totals = scratch("kernel_totals", sums.shape, np.dtype(np.float64)) if several else sums
+        limit = min(BLOCK_BYTES, max(GRADIENT_BYTES, sums.nbytes), GROUP_TILES * len(self.used) * size)
+        held = 0  # tiles in the sums
+        for first, count in self._blocks(total, size, limit, self.sum_tiles):
             tiles = planes("tiles", (points,), count * channels, x.dtype)
             upstream = planes("products", (points,), count * panels * panel, x.dtype)
             blocks.all_input_tiles(self.form, x, first, count, grid, tiles)
             blocks.all_upstream_tiles(self.form, dy, first, count, grid, upstream, panel)
-            blocks.add_kernel_products(self.used, tiles, upstream, panel, sums, count, self.sum_tiles, first == 0)
+            blocks.add_kernel_products(self.used, tiles, upstream, panel, sums, count, self.sum_tiles, held == 0)
+            held, end = held + count, first + count
+            if several and (held >= GROUP_TILES or end == total):
+                blocks.add_sums(self.used, sums, totals, held == end)
+                held = 0
         dkernel = empty(kernel_shape, x.dtype)
-        kernel_gradients(self.form, sums, dkernel)
+        kernel_gradients(self.form, totals, dkernel)
         return dkernel
 
     def _blocks(self, total: int, size: int, limit: int, multiple: int) -> Iterator[tuple[int, int]]:

@@ -17,7 +17,6 @@ import numpy as np
 
 from minicnn.ops.conv2d.winograd_tiles import input_tile, output_tile, upstream_tile
 from minicnn.ops.conv2d.winograd_transforms import CHANNELS, OUTPUTS, outputs_of, step_of, terms_of
-from minicnn.ops.gemm import even_rows
 from minicnn.ops.jit import njit, njit_parallel, prange
 from minicnn.ops.micro_kernel import ROWS, tile_in_parts
 from minicnn.ops.simd import pointer
@@ -60,6 +59,16 @@ def outputs_at(form: int, t: int, grid: Grid) -> tuple[int, int, int]:
 
 
 @njit
+def even_tiles(rows: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """``rows`` cut into as few register tiles as possible, of nearly as many rows each: one of one or two rows would
+    not keep the multipliers busy. Rows of a tile, how many of these there are, where the first begins; then one less.
+    """
+    tiles = (rows + ROWS - 1) // ROWS
+    fewer, more = rows // tiles, rows % tiles
+    return (fewer + 1, more, 0), (fewer, tiles - more, more * (fewer + 1))
+
+
+@njit
 def multiply_rows(
     tiles: Array,
     panels: Array,
@@ -80,12 +89,11 @@ def multiply_rows(
     """
     _, P, C, W = panels.shape
     tile_plane, product_plane = tiles.shape[1], products.shape[1]
-    row_tiles = (end - first + ROWS - 1) // ROWS
     vectors = 2 if width - panel * W >= W else 1
     whole, rest = C // terms, C % terms
     b = pointer(panels, (p * P + panel) * C * W)
-    fewer, more = (end - first) // row_tiles, (end - first) % row_tiles  # rows of a tile; how many have one more
-    for rows, count, r in ((fewer + 1, more, first), (fewer, row_tiles - more, first + more * (fewer + 1))):
+    for rows, count, begin in even_tiles(end - first):
+        r = first + begin
         a, to = pointer(tiles, p * tile_plane + r * C), pointer(products, p * product_plane + r * width + panel * W)
         start, start_row = pointer(nothing, 0), 0
         if whole:
@@ -201,7 +209,6 @@ def add_kernel_products(
     """
     _, C, width = total.shape
     P = (width + W - 1) // W
-    at_once = even_rows(C, ROWS)
     whole, rest = count // terms, count % terms
     offsets = np.empty(2 * (whole + 1), np.intp)
     for part in range(whole + 1):
@@ -211,14 +218,23 @@ def add_kernel_products(
         vectors = 2 if width - panel * W >= W else 1
         nothing = np.zeros(W, tiles.dtype)
         b = pointer(upstream, p * upstream.shape[1] + panel * count * W)
-        for c in range(0, C, at_once):
-            rows, a = min(at_once, C - c), pointer(tiles, p * tiles.shape[1] + c)
-            to = pointer(total, (p * C + c) * width + panel * W)
+        for rows, tiles_below, c in even_tiles(C):
+            a, to = pointer(tiles, p * tiles.shape[1] + c), pointer(total, (p * C + c) * width + panel * W)
             start, start_row = (pointer(nothing, 0), 0) if fresh else (to, width)
             if whole:
                 at = pointer(offsets, 0)
-                tile_in_parts(1, rows, vectors, a, 1, C, b, at, whole, terms, start, start_row, to, width)
+                tile_in_parts(tiles_below, rows, vectors, a, 1, C, b, at, whole, terms, start, start_row, to, width)
                 start, start_row = to, width
             if rest:
                 at = pointer(offsets, 2 * whole)
-                tile_in_parts(1, rows, vectors, a, 1, C, b, at, 1, rest, start, start_row, to, width)
+                tile_in_parts(tiles_below, rows, vectors, a, 1, C, b, at, 1, rest, start, start_row, to, width)
+
+
+@njit_parallel
+def add_sums(used: Array, sums: Array, totals: Array, fresh: bool) -> None:
+    """totals[p] += sums[p] for every plane in use, or = for ``fresh`` totals, which are in float64."""
+    _, C, width = sums.shape
+    for turn in prange(len(used) * C):
+        p, c = used[turn // C], turn % C
+        for f in range(width):
+            totals[p, c, f] = sums[p, c, f] + (0.0 if fresh else totals[p, c, f])
