@@ -78,6 +78,26 @@ MUTATIONS = [
         f"{WINOGRAD}::test_gradients_of_the_input_at_a_stride",
     ),
     convolution(
+        "winograd: at (z, w) what belongs to (z, conj w)",
+        "winograd_transforms",
+        "ii: -sign * of_re, ri: sign * of_im",
+        "ii: sign * of_re, ri: sign * of_im",
+        f"{WINOGRAD}::test_the_transforms_in_use_convolve",
+    ),
+    convolution(
+        "winograd: real and imaginary columns of a pair exchanged on the way back",
+        "winograd_transforms",
+        "i * VALUES[form] + part for part in (0, 1)",
+        "i * VALUES[form] + part for part in (1, 0)",
+    ),
+    convolution(
+        "winograd: only the last group of a kernel gradient's tiles counts",
+        "winograd",
+        "sums, totals, held == end)",
+        "sums, totals, True)",
+        f"{WINOGRAD}::test_kernel_gradients_of_many_tiles_round_within_the_rule",
+    ),
+    convolution(
         "direct: dx with the kernel upside down",
         "direct_dx",
         "slice(*taps_w)][::-1, ::-1]",
