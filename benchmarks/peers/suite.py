@@ -96,13 +96,12 @@ def plan(suite: str, only: Sequence[str] = (), layer: Sequence[Work] = ()) -> Pl
     if suite == "roofline":
         return Plan(works=roofline_works(), roofline=True)
     if suite == "must-show":
-        claims = [
-            claim for claim in CLAIMS.values() if _kept(claim.name, only) or any(_kept(w, only) for w in claim.works)
-        ]
-        if only and not any(_kept(claim.name, only) for claim in claims):  # single works were named
-            claims = [replace(c, works=tuple(w for w in c.works if _kept(w, only))) for c in claims]
-        elif only:
-            claims = [claim for claim in claims if _kept(claim.name, only)]
+        claims = []
+        for claim in CLAIMS.values():
+            whole = not only or _kept(claim.name, only)
+            kept = claim.works if whole else tuple(work for work in claim.works if _kept(work, only))
+            if kept:
+                claims.append(replace(claim, works=kept))
         works = list(works_of(claims).values())
         wanted = {name for claim in claims for name in claim.works}
         found = Plan(works, [name for name in FRESH if name in wanted], claims)

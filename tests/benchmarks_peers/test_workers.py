@@ -158,6 +158,8 @@ def test_nan_and_missing_arrays_are_wrong() -> None:
 def test_plans() -> None:
     assert [work.name for work in plan("must-show", ("register",)).works] == ["matmul"]
     assert [work.name for work in plan("must-show", ("1x1_256_56-forward-b8",)).works] == ["1x1_256_56-forward-b8"]
+    mixed = plan("must-show", ("register", "1x1_256_56-forward-b8"))  # a promise by its name, and one work of another
+    assert [work.name for work in mixed.works] == ["matmul", "1x1_256_56-forward-b8"]
     assert len(plan("roofline").works) == 12
     with pytest.raises(OptionError, match="a part of a name"):
         plan("layers", ("nonsense",))
