@@ -109,7 +109,7 @@ function winograd(found, redraw) {
   const saved = (one.directly / one.multiplications).toFixed(2);
   return [
     h("p", {}, `${one.multiplications} multiplications per channel make ${one.m * one.m} outputs, where the definition needs ${one.directly}: ${saved} times fewer. Shown: channel ${channel} of ${channels}, the one with the largest part in this number.`),
-    one.empty ? h("p", {}, `Where both axes have the points i and −i, two complex products do: of the three columns of their places, the last stays empty.`) : null,
+    ...(one.empty ? [h("p", {}, "Where both axes have the points i and −i, two complex products do for four: of the three columns of their places, the last stays empty.")] : []),
     pick,
     h("div", { class: "products" },
       matrix(one.d, { caption: "d: a tile of the input", small }), h("span", { class: "sign" }, "→"), matrix(one.v, { caption: "Bᵀ d B", small })),
