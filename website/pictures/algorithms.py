@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from minicnn.ops.conv2d import conv2d
-from minicnn.ops.conv2d.winograd import F2x2
+from minicnn.ops.conv2d.winograd_matrices import roots_of_unity
 from minicnn.report.plots import GOOD, KERAS, LINE, MUTED, OURS
 from website.pictures.sheet import arrow, box, frame, grid, sheet, square, words
 
@@ -53,9 +53,10 @@ def winograd() -> str:
     """One tile of F(2x2, 3x3): to the points, one multiplication at each, and back."""
     tile = np.array([[1, 2, 0, 1], [0, 1, 3, 1], [2, 1, 0, 0], [1, 0, 2, 1]], float)
     kernel = np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]], float)
-    data, weights = F2x2.B.T @ tile @ F2x2.B, F2x2.G @ kernel @ F2x2.G.T
+    two = roots_of_unity(2, 3)
+    data, weights = two.B.T @ tile @ two.B, two.G @ kernel @ two.G.T
     products = data * weights
-    y = F2x2.A.T @ products @ F2x2.A
+    y = two.A.T @ products @ two.A
     assert np.allclose(y, conv2d(tile[None, :, :, None], kernel[:, :, None, None])[0][0, :, :, 0])
     with sheet(15.6, 10.4, "winograd") as (axes, drawing):
         grid(axes, tile, (0, 0.9), title="a tile d of x, 4x4", size=7.5)
