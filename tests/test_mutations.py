@@ -95,7 +95,7 @@ MUTATIONS = [
         "winograd",
         "sums, totals, held == end)",
         "sums, totals, True)",
-        f"{WINOGRAD}::test_kernel_gradients_of_many_tiles_round_within_the_rule",
+        f"{WINOGRAD}::test_all_groups_of_tiles_count",
     ),
     convolution(
         "direct: dx with the kernel upside down",

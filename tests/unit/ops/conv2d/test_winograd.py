@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minicnn.ops.conv2d import conv2d, conv2d_backward
+from minicnn.ops.conv2d import conv2d, conv2d_backward, winograd
 from minicnn.ops.conv2d.winograd import F2x2, F2x2_5x5, F2x2_STRIDE_2, F4x4, F4x4_COMPLEX, Winograd
 from minicnn.ops.conv2d.winograd_matrices import (
     MATRICES,
@@ -285,3 +285,17 @@ def test_kernel_gradients_of_many_tiles_round_within_the_rule(name: str, rng: np
     assert ours is not None
     assert truth is not None
     assert np.abs(ours - truth).max() <= 8 * U * np.abs(truth).max()
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_all_groups_of_tiles_count(name: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three groups, and part of a fourth, of as many tiles as a sum has."""
+    algorithm = ALGORITHMS[name]
+    monkeypatch.setattr(algorithm, "sum_tiles", 8)
+    monkeypatch.setattr(winograd, "GROUP_TILES", 8)
+    side = 3 * algorithm.m * algorithm.stride
+    x, kernel = rng.standard_normal((3, side, side, 2)), rng.standard_normal((algorithm.r, algorithm.r, 2, 3))
+    y, cache = conv2d(x, kernel, strides=algorithm.stride, padding="same", algorithm=name)
+    dy = rng.standard_normal(y.shape)
+    gradients = [conv2d_backward(dy, cache, algorithm=how, input_gradient=False)[1] for how in (name, "im2col")]
+    np.testing.assert_allclose(*gradients, atol=1e-12)  # type: ignore[call-overload]
