@@ -12,7 +12,7 @@ from minicnn.errors import DtypeError, OptionError, ShapeError, StateError
 from minicnn.layers import Conv2D, DepthwiseConv2D
 from minicnn.ops.conv2d import ALGORITHMS, conv2d, conv2d_backward
 from minicnn.ops.depthwise_conv2d import depthwise_conv2d, depthwise_conv2d_backward
-from tests.cases import kernel_size_for
+from tests.cases import kernel_size_for, strides_for
 
 
 def built(layer: Any, *shape: int, dtype: Any = np.float64) -> Any:
@@ -110,11 +110,12 @@ def test_algorithm_used_needs_the_channels() -> None:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_the_layer_is_the_operation_with_its_parameters(algorithm: str, rng: np.random.Generator) -> None:
-    size = kernel_size_for(algorithm)
-    layer = built(Conv2D(3, size, padding="same", bias_initializer="ones", algorithm=algorithm), 5, 6, 2)
+    size, strides = kernel_size_for(algorithm), strides_for(algorithm)
+    layer = built(Conv2D(3, size, strides, "same", bias_initializer="ones", algorithm=algorithm), 5, 6, 2)
     x = rng.standard_normal((2, 5, 6, 2))
     y, cache = layer.forward(x)
-    expected, own = conv2d(x, layer.params["kernel"], layer.params["bias"], padding="same", algorithm=algorithm)
+    how = {"strides": strides, "padding": "same", "algorithm": algorithm}
+    expected, own = conv2d(x, layer.params["kernel"], layer.params["bias"], **how)  # type: ignore[arg-type]
     assert np.array_equal(y, expected)
     dy = rng.standard_normal(y.shape)
     dx, gradients = layer.backward(dy, cache)
