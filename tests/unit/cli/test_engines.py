@@ -43,7 +43,7 @@ def test_compare_with_fewer_faces_says_so(tmp_path: Path) -> None:
     result = run("compare", photo, *SMALL, "--no-backward", "--no-time", "--json")
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout)["batch"] == 1
-    assert "1 faces found; comparing with a batch of 1 instead of 4." in " ".join(result.stderr.split())
+    assert "1 face found; the batch is as large as that, instead of 4." in " ".join(result.stderr.split())
 
 
 def test_compare_vgg_face_on_colour_crops() -> None:
