@@ -172,6 +172,7 @@ def test_backward_from_another_person(open_page: Any, address: str, explorer: Ex
     choose(page, "conv2")
     before = page.locator("#zoom img").get_attribute("src")
     page.locator("#seen .scores button", has_text="Cleo").click()
+    until(page, "src => document.querySelector('#zoom img').getAttribute('src') !== src", before)
     settle(page)
     assert page.locator("#direction input[value=backward]").is_checked()
     assert page.locator("#zoom img").get_attribute("src") != before
