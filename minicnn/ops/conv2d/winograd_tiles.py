@@ -1,6 +1,7 @@
 """Winograd's transforms of one tile, compiled: from the picture into the products' layout, and back.
 
-Every transform is a small matrix from both sides, M d M^T: first along rows, then along columns. Channels are taken
+Every transform is a small matrix from both sides, M d M^T: first along rows, then along columns; what has a complex
+point along both is put together there (``winograd_transforms.py``). Channels are taken
 ``CHANNELS`` at a time, so that what stands between the two steps stays in the cache nearest to the core.
 
 Layouts. ``tiles`` (Q*Q, plane): for each of the Q*Q entries of a transformed tile, a *plane*: a matrix with a row per
