@@ -4,77 +4,105 @@ A ReLU after a convolution reads every number from memory, changes its sign bit 
 first maps of VGG-Face that is as much traffic as the convolution itself causes. The convolution could cut off at 0
 while it writes. So neighbours that go together are put into one *stage*:
 
-    conv1_1, relu1_1   ->   one stage: conv1_1.forward(x, relu=True)
+    conv1_1, relu1_1     ->   one stage: conv1_1.forward(x, relu=True)
+    conv1, bn1, relu1    ->   in a prediction: conv1.forward(x, factors=bn1.factors(), relu=True)
 
-provided that nobody but the ReLU reads what the convolution makes. A stage is no new kind of layer. It leaves the same
-caches behind as its layers would, one for each, and the backward pass goes through the layers one by one as before. So
-nothing else has to know about stages, results are the same bit for bit, and a network can be read, saved and trained as
-it was written.
+provided that nobody but the next layer reads what a layer makes. Batch normalisation joins only where its statistics
+are known: those of a training step are known when the convolution is done, and its backward pass needs what the
+convolution made.
+
+A stage is no new kind of layer. It leaves the same caches behind as its layers would, one for each, and the backward
+pass goes through the layers one by one as before. So nothing else has to know about stages, results are the same bit
+for bit, and a network can be read, saved and trained as it was written.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from minicnn.graph import Graph, Node
 from minicnn.layers.activations import ReLU
 from minicnn.layers.base import INFERENCE, Cache, Context, Layer, Tensors
+from minicnn.layers.batch_norm import BatchNormalization
 from minicnn.ops.activations import ActivationCache
 from minicnn.shapes import Array
 
 
 class Stage(NamedTuple):
-    """A node, and the ReLU behind it if both are computed in one pass; ``places``: where they stand in the graph."""
+    """A node, and what stands behind it and is computed in the same pass; ``places``: where all stand in the graph."""
 
     node: Node
+    places: tuple[int, ...]
+    norm: BatchNormalization | None = None
     relu: ReLU | None = None
-    places: tuple[int, ...] = ()
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        return (self.node.layer,) if self.relu is None else (self.node.layer, self.relu)
+        return self.node.layer, *(layer for layer in (self.norm, self.relu) if layer is not None)
 
     def forward(self, x: Tensors, context: Context) -> tuple[Array, list[Cache]]:
-        """The output, and the cache of each layer."""
-        if self.relu is None:
-            y, cache = self.node.layer.forward(x, context)
-            return y, [cache]
-        y, cache = self.node.layer.forward(x, context, relu=True)  # type: ignore[call-arg]
-        return y, [cache, ActivationCache(y)]
+        """The output, and the cache of each layer; for a stage without ``norm``."""
+        y, cache = self.node.layer.forward(x, context, **self._options())
+        return y, [cache] if self.relu is None else [cache, ActivationCache(y)]
 
     def infer(self, x: Tensors) -> Array:
         """Inference: no cache kept."""
-        return self.node.layer.infer(x) if self.relu is None else self.forward(x, INFERENCE)[0]
+        options = self._options()
+        return self.node.layer.forward(x, INFERENCE, **options)[0] if options else self.node.layer.infer(x)
+
+    def _options(self) -> dict[str, Any]:
+        """What the layer is asked to do beside its own work."""
+        options: dict[str, Any] = {} if self.norm is None else {"factors": self.norm.factors()}
+        return options if self.relu is None else options | {"relu": True}
+
+    def followed_by(self, layer: Layer, place: int, *, predicting: bool) -> Stage | None:
+        """The stage with one layer more, or None where that one needs a pass of its own."""
+        if self.relu is None and type(layer) is ReLU and (self.norm or self.node.layer.takes_relu):
+            return self._replace(relu=layer, places=(*self.places, place))
+        if predicting and len(self.places) == 1 and type(layer) is BatchNormalization and self.node.layer.takes_factors:
+            return self._replace(norm=layer, places=(*self.places, place))
+        return None
 
 
-def fuse(graph: Graph) -> list[Stage]:
-    """The nodes of a network, in the order of data, as stages."""
+_found: WeakKeyDictionary[Graph, dict[bool, list[Stage]]] = WeakKeyDictionary()
+
+
+def fuse(graph: Graph, *, predicting: bool = False) -> list[Stage]:
+    """The nodes of a network, in the order of data, as stages: of a prediction, or of a pass that keeps caches.
+
+    Found once for each graph.
+    """
+    known = _found.setdefault(graph, {})
+    if predicting not in known:
+        known[predicting] = _fuse(graph, predicting)
+    return known[predicting]
+
+
+def _fuse(graph: Graph, predicting: bool) -> list[Stage]:
     stages: list[Stage] = []
     stage_of: dict[int, int] = {}  # value -> which stage makes it
-    readers = graph.readers
     for place, node in enumerate(graph.nodes):
-        source = node.sources[0]
-        before = stages[stage_of[source]] if source in stage_of else None
-        if type(node.layer) is ReLU and before and _takes_relu(before) and readers[source] == 1:
-            stages[stage_of[source]] = Stage(before.node, node.layer, (*before.places, place))
+        source, longer = node.sources[0], None
+        if source in stage_of and graph.readers[source] == 1:
+            longer = stages[stage_of[source]].followed_by(node.layer, place, predicting=predicting)
+        if longer:
+            stages[stage_of[source]] = longer
             stage_of[graph.inputs + place] = stage_of[source]
         else:
             stage_of[graph.inputs + place] = len(stages)
-            stages.append(Stage(node, None, (place,)))
+            stages.append(Stage(node, (place,)))
     return stages
 
 
-def _takes_relu(stage: Stage) -> bool:
-    return stage.relu is None and stage.node.layer.takes_relu
-
-
 def fused_into(graph: Graph) -> dict[str, str]:
-    """{name of a layer that costs no pass of its own: name of the layer that does its work, or names}."""
-    stages = fuse(graph)
+    """{name of a layer that costs a prediction no pass of its own: name of the layer that does its work, or names}."""
+    stages = fuse(graph, predicting=True)
     alone = {stage.node.layer.name for stage in stages}
     found: dict[str, str] = {}
     for stage in stages:
-        if stage.relu is not None and stage.relu.name not in alone:
-            others = found.get(stage.relu.name, stage.node.layer.name).split(", ")
-            found[stage.relu.name] = ", ".join(dict.fromkeys([*others, stage.node.layer.name]))
+        for layer in stage.layers[1:]:
+            if layer.name not in alone:
+                others = found.get(layer.name, stage.node.layer.name).split(", ")
+                found[layer.name] = ", ".join(dict.fromkeys([*others, stage.node.layer.name]))
     return found

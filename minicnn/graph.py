@@ -18,6 +18,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 from minicnn.errors import OptionError, ShapeError, explain
@@ -40,18 +41,25 @@ class Node(NamedTuple):
         return [values[source] for source in self.sources] if self.layer.merges else values[self.sources[0]]
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Graph:
-    """How many inputs there are, the nodes in an order in which they can be computed, and which values come out."""
+    """How many inputs there are, the nodes in an order in which they can be computed, and which values come out.
+
+    It does not change: a network that grows gets another one. So what follows from it is found out once.
+    """
 
     inputs: int
-    nodes: list[Node]
+    nodes: tuple[Node, ...]
     outputs: tuple[int, ...]
 
     @classmethod
     def row(cls, layers: Sequence[Layer]) -> Self:
         """Each layer reads what the one before it made."""
-        return cls(1, [Node(layer, (place,)) for place, layer in enumerate(layers)], (len(layers),))
+        return cls(1, tuple(Node(layer, (place,)) for place, layer in enumerate(layers)), (len(layers),))
+
+    def followed_by(self, layer: Layer) -> Graph:
+        """The same nodes, and one more, which reads the only output and makes it anew."""
+        return Graph(self.inputs, (*self.nodes, Node(layer, self.outputs)), (self.inputs + len(self.nodes),))
 
     @classmethod
     def of(cls, inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTensor]) -> Self:
@@ -66,7 +74,7 @@ class Graph:
             raise OptionError(explain("inputs that the outputs depend on", f"also {unused}", "Leave them out."))
         made = sorted(found - set(inputs), key=lambda tensor: tensor.serial)
         number = {tensor: value for value, tensor in enumerate([*inputs, *made])}
-        nodes = [Node(tensor.layer, tuple(number[s] for s in tensor.sources)) for tensor in made if tensor.layer]
+        nodes = tuple(Node(tensor.layer, tuple(number[s] for s in tensor.sources)) for tensor in made if tensor.layer)
         return cls(len(inputs), nodes, tuple(number[tensor] for tensor in outputs))
 
     @classmethod
@@ -79,7 +87,7 @@ class Graph:
         if "nodes" not in config:
             return cls.row(rows)
         layers = {layer.name: layer for layer in rows}
-        nodes = [Node(layers[name], tuple(sources)) for name, sources in config["nodes"]]
+        nodes = tuple(Node(layers[name], tuple(sources)) for name, sources in config["nodes"])
         used = {node.layer.name for node in nodes}
         if not len(used) == len(layers) == len(rows) or len(nodes) > MOST_LAYERS:
             received = f"{len(used)} layers used of {len(rows)}, in {len(nodes)} nodes"
@@ -110,12 +118,12 @@ class Graph:
         """Each node reads what the one before it made, and nothing else."""
         return self.inputs == 1 and all(node.sources == (place,) for place, node in enumerate(self.nodes))
 
-    @property
+    @cached_property
     def readers(self) -> Counter[int]:
         """How often each value is read, by nodes or as an output."""
         return Counter([source for node in self.nodes for source in node.sources] + list(self.outputs))
 
-    @property
+    @cached_property
     def uses(self) -> list[int]:
         """For each node, how often its layer was used before it."""
         seen: Counter[str] = Counter()

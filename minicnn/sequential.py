@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from minicnn.errors import OptionError, explain
-from minicnn.graph import Graph, Node
+from minicnn.graph import Graph
 from minicnn.layers import layers_from
 from minicnn.layers.base import Layer, Shapes
 from minicnn.layers.symbolic import DEFAULT_INPUT, SymbolicTensor
@@ -54,8 +54,7 @@ class Sequential(Model):
         if self.shapes:
             raise OptionError(explain("layers to be added before the model is built", f"'{layer.name}' after it"))
         self._take(layer)
-        self.graph.nodes.append(Node(layer, self.graph.outputs))
-        self.graph.outputs = (len(self.graph.nodes),)
+        self.graph = self.graph.followed_by(layer)
 
     def build(self, input_shape: Shapes, weights: Mapping[str, Array] | None = None) -> Shapes:
         if not self.graph.nodes:

@@ -27,7 +27,7 @@ class LayerSummary:
     parameters: int
     trainable: bool
     multiplications: int
-    algorithm: str  # of a convolution; "in conv1" for a ReLU that conv1 computes in its own pass
+    algorithm: str  # of a convolution; "in conv1" for a layer that conv1 computes in its own pass, when predicting
     reads: tuple[str, ...]  # names of the layers, or inputs of the network, that this one is connected to
 
     def to_dict(self) -> dict[str, Any]:

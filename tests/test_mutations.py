@@ -280,7 +280,7 @@ MUTATIONS = [
     Mutation(
         "networks: a relu takes a value from its other readers",
         "minicnn/fusion.py",
-        " and readers[source] == 1",
+        " and graph.readers[source] == 1",
         "",
         GRAPHS,
     ),

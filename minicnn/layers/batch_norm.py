@@ -17,6 +17,7 @@ from minicnn.ops.batch_norm import (
     batch_norm_training,
     check_epsilon,
 )
+from minicnn.ops.normalising import factors_of
 from minicnn.options import flag, number
 from minicnn.shapes import Array, Shape, whole
 
@@ -88,13 +89,22 @@ class BatchNormalization(Layer):
         return {"moving_mean": mean, "moving_variance": Weight(channels, self.moving_variance_initializer)}
 
     def forward(self, x: Array, context: Context = INFERENCE, *, relu: bool = False) -> tuple[Array, BatchNormCache]:
-        self.require_built()
-        mean, variance = self.state["moving_mean"], self.state["moving_variance"]
-        gamma = self.params.get("gamma", np.ones_like(mean))
-        beta = self.params.get("beta", np.zeros_like(mean))
+        gamma, beta, mean, variance = self._per_channel()
         if context.training and self.trainable:
             return batch_norm_training(x, gamma, beta, self.epsilon, relu=relu)
         return batch_norm_inference(x, gamma, beta, mean, variance, self.epsilon, relu=relu)
+
+    def factors(self) -> Array:
+        """(3, C): what inference does to every channel, see ``minicnn.ops.normalising``."""
+        return factors_of(*self._per_channel(), self.epsilon)
+
+    def _per_channel(self) -> tuple[Array, Array, Array, Array]:
+        """gamma, beta, mean and variance (C,)."""
+        self.require_built()
+        mean, variance = self.state["moving_mean"], self.state["moving_variance"]
+        gamma = self.params["gamma"] if self.scale else np.ones_like(mean)
+        beta = self.params["beta"] if self.center else np.zeros_like(mean)
+        return gamma, beta, mean, variance
 
     def backward(self, dy: Array, cache: BatchNormCache, *, input_gradient: bool = True) -> tuple[Array | None, Params]:
         dx, dgamma, dbeta = batch_norm_backward(

@@ -8,7 +8,7 @@ from minicnn import initializers
 from minicnn.errors import OptionError, explain
 from minicnn.initializers import Initializer
 from minicnn.layers.base import INFERENCE, Context, Layer, Params, Weight, require_named_padding, require_rank
-from minicnn.ops.conv2d import ALGORITHMS, MEASURED, Conv2DCache, check_groups, conv2d, conv2d_backward, resolve
+from minicnn.ops.conv2d import ALGORITHMS, MEASURED, Conv2DCache, check_groups, conv2d_backward, convolve, resolve
 from minicnn.ops.conv2d.prepared import Prepared
 from minicnn.ops.depthwise_conv2d import depthwise_conv2d, depthwise_conv2d_backward
 from minicnn.options import flag
@@ -71,6 +71,7 @@ class Conv2D(Convolution):
     """
 
     takes_relu = True
+    takes_factors = True
     choices = ("auto", MEASURED)
 
     def __init__(
@@ -115,22 +116,23 @@ class Conv2D(Convolution):
         resolve(self.algorithm, kernel_shape, self.window, self.groups)  # an algorithm that cannot do it: say so now
         return self._with_bias(Weight(kernel_shape, self.kernel_initializer), self.filters)
 
-    def forward(self, x: Array, context: Context = INFERENCE, *, relu: bool = False) -> tuple[Array, Conv2DCache]:
-        """``relu`` cuts off at 0 in the same pass: see ``minicnn.fusion``."""
+    def forward(
+        self, x: Array, context: Context = INFERENCE, *, relu: bool = False, factors: Array | None = None
+    ) -> tuple[Array, Conv2DCache]:
+        """``relu`` cuts off at 0 in the same pass, ``factors`` normalise before that: see ``minicnn.fusion``."""
         self.require_built()
         if context.training:
             self._prepared.clear()
-        return conv2d(
+        return convolve(
             x,
             self.params["kernel"],
             self.params.get("bias"),
-            strides=self.window.strides,
-            padding=self.window.padding,
-            dilation_rate=self.window.dilation,
+            self.window,
             groups=self.groups,
             algorithm=self.algorithm,
             relu=relu,
             prepared=None if context.training else self._prepared,
+            factors=factors,
         )
 
     def backward(self, dy: Array, cache: Conv2DCache, *, input_gradient: bool = True) -> tuple[Array | None, Params]:

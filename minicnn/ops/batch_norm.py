@@ -32,12 +32,11 @@ from minicnn.ops.gemm import floor_of
 from minicnn.ops.jit import njit, prange
 from minicnn.ops.memory import empty
 from minicnn.ops.moments import channel_moments
+from minicnn.ops.normalising import ROWS, factors_of, normalise
 from minicnn.ops.turns import turns
-from minicnn.ops.vectors import lanes, load, select, splat, store
+from minicnn.ops.vectors import lanes, load, store
 from minicnn.options import number
 from minicnn.shapes import Array, check_array, check_same_dtype
-
-ROWS = 64  # per turn of a loop over rows
 
 
 class BatchNormCache(NamedTuple):
@@ -62,7 +61,7 @@ def batch_norm_training(
     x = _checked(x, epsilon, gamma=gamma, beta=beta)
     mean, variance = channel_moments(x)
     cache = BatchNormCache(x, gamma, mean.astype(x.dtype), variance.astype(x.dtype), epsilon, batch_statistics=True)
-    return _normalise(x, gamma, beta, mean, variance, epsilon, relu), cache
+    return _normalise(x, factors_of(gamma, beta, mean, variance, epsilon), relu), cache
 
 
 def batch_norm_inference(
@@ -81,7 +80,7 @@ def batch_norm_inference(
     """
     x = _checked(x, epsilon, gamma=gamma, beta=beta, mean=mean, variance=variance)
     cache = BatchNormCache(x, gamma, mean, variance, epsilon, batch_statistics=False)
-    return _normalise(x, gamma, beta, mean, variance, epsilon, relu), cache
+    return _normalise(x, factors_of(gamma, beta, mean, variance, epsilon), relu), cache
 
 
 def batch_norm_backward(
@@ -107,40 +106,16 @@ def batch_norm_backward(
             _input_gradient(3 * x.nbytes, _rows(dy), _rows(x), scale, offset, mean, slope, _rows(dx))
         else:
             zero = np.zeros_like(scale)
-            _scale_and_shift(2 * x.nbytes, _rows(dy), zero, scale, zero, floor_of(False, x.dtype), _rows(dx))
+            normalise(2 * x.nbytes, _rows(dy), np.stack([zero, scale, zero]), floor_of(False, x.dtype), _rows(dx))
     if not parameter_gradients:
         return dx, None, None
     return dx, dgamma.astype(x.dtype), dbeta.astype(x.dtype)
 
 
-def _normalise(x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, epsilon: float, relu: bool) -> Array:
-    """The mean is taken off before anything is scaled: x * scale + (beta - mean * scale) would cancel large numbers."""
-    scale = (gamma / np.sqrt(variance.astype(np.float64) + epsilon)).astype(x.dtype)
+def _normalise(x: Array, factors: Array, relu: bool) -> Array:
     y = empty(x.shape, x.dtype)
-    shift, floor = np.ascontiguousarray(beta), floor_of(relu, x.dtype)
-    _scale_and_shift(2 * x.nbytes, _rows(x), mean.astype(x.dtype), scale, shift, floor, _rows(y))
+    normalise(2 * x.nbytes, _rows(x), factors, floor_of(relu, x.dtype), _rows(y))
     return y
-
-
-@turns
-def _scale_and_shift(x: Array, mean: Array, scale: Array, beta: Array, floor: float, y: Array) -> None:
-    """y = max(floor, (x - mean) * scale + beta) in one pass; some rows (of M, C) per turn."""
-    for block in prange(-(-len(x) // ROWS)):
-        _scale_and_shift_rows(x, mean, scale, beta, floor, y, block * ROWS, min(len(x), (block + 1) * ROWS))
-
-
-@njit
-def _scale_and_shift_rows(
-    x: Array, mean: Array, scale: Array, beta: Array, floor: float, y: Array, first: int, end: int
-) -> None:
-    C = x.shape[1]
-    for row in range(first, end):
-        for c in range(0, C, lanes(x)):
-            at, left = row * C + c, C - c
-            distance = load(x, at, left) - load(mean, c, left)
-            value = distance * load(scale, c, left) + load(beta, c, left)
-            least = splat(floor, value)
-            store(y, at, select(value <= least, least, value), left)  # NaN is not below, and stays
 
 
 @turns

@@ -157,7 +157,9 @@ def frozen(model: Model, twin: Callable[[Layer], Layer] | None = None) -> Graph:
     """The network's graph with each layer's ``twin`` (None: itself, frozen, so that its weights' gradients cost
     nothing)."""
     make = twin or _frozen
-    return Graph(model.graph.inputs, [Node(make(n.layer), n.sources) for n in model.graph.nodes], model.graph.outputs)
+    return Graph(
+        model.graph.inputs, tuple(Node(make(n.layer), n.sources) for n in model.graph.nodes), model.graph.outputs
+    )
 
 
 def _frozen(layer: Layer) -> Layer:

@@ -72,7 +72,7 @@ def layer_costs(model: Model, x: Tensors, *, repeats: int = 5) -> list[LayerCost
     names, batch = value_names(model), len(values[0])
     remembered = training_memory(model, batch)
     rows: dict[int, LayerCost] = {}
-    for stage in fuse(model.graph):
+    for stage in fuse(model.graph, predicting=True):
         read = stage.node.pick(values)
         seconds = _median(stage, read, repeats)
         values[model.graph.inputs + stage.places[-1]] = stage.infer(read)

@@ -12,18 +12,21 @@ import pytest
 from minicnn.fusion import Stage, fuse, fused_into
 from minicnn.graph import Graph, Node
 from minicnn.layers import (
+    Add,
     BatchNormalization,
     Conv2D,
     Dense,
     DepthwiseConv2D,
     Dropout,
     Flatten,
+    Input,
     Layer,
     LeakyReLU,
     MaxPooling2D,
     ReLU,
 )
 from minicnn.layers.base import INFERENCE, Context
+from minicnn.model import Model
 from minicnn.models import face_cnn, vgg_face
 from minicnn.ops.conv2d import ALGORITHMS
 from minicnn.ops.dense import DenseCache
@@ -33,20 +36,24 @@ from minicnn.summary import summarize
 from tests.cases import kernel_size_for, strides_for
 
 
-def names(graph: Graph) -> list[str]:
+def names(graph: Graph, *, predicting: bool = False) -> list[str]:
     """Each stage as the names of its layers."""
-    return [" + ".join(layer.name for layer in stage.layers) for stage in fuse(graph)]
+    return [" + ".join(layer.name for layer in stage.layers) for stage in fuse(graph, predicting=predicting)]
 
 
 # -- what goes together ------------------------------------------------------------------------------------------------
 
 
 def test_the_stages_of_face_cnn() -> None:
-    """Batch normalisation takes the ReLU, because it stands before it."""
-    expected = []
+    """Batch normalisation takes the ReLU, because it stands before it, and a prediction's convolution takes both."""
+    learning, predicting = [], []
     for i in range(1, 6):
-        expected += [f"conv{i}", f"bn{i} + relu{i}", *([f"pool{i}"] if 1 < i < 5 else [])]
-    assert names(face_cnn().graph) == [*expected, "flatten", "drop6", "fc6", "prob"]
+        pool = [f"pool{i}"] if 1 < i < 5 else []
+        learning += [f"conv{i}", f"bn{i} + relu{i}", *pool]
+        predicting += [f"conv{i} + bn{i} + relu{i}", *pool]
+    graph, end = face_cnn().graph, ["flatten", "drop6", "fc6", "prob"]
+    assert names(graph) == [*learning, *end]
+    assert names(graph, predicting=True) == [*predicting, *end]
 
 
 def test_the_stages_of_vgg_face() -> None:
@@ -61,6 +68,10 @@ def test_the_stages_of_vgg_face() -> None:
 
 class OwnReLU(ReLU):
     """Somebody's own: what it computes is not known here."""
+
+
+class OwnNormalization(BatchNormalization):
+    """Likewise."""
 
 
 @pytest.mark.parametrize(
@@ -82,6 +93,35 @@ def test_what_goes_together(path: list[Layer], expected: list[str]) -> None:
     graph = Graph.row(path)
     assert names(graph) == expected
     assert [layer for stage in fuse(graph) for layer in stage.layers] == path
+
+
+@pytest.mark.parametrize(
+    "path, expected",
+    [
+        ([Conv2D(1, 1, name="c"), BatchNormalization(name="b")], ["c + b"]),
+        ([Conv2D(1, 1, name="c"), BatchNormalization(name="b"), BatchNormalization(name="d")], ["c + b", "d"]),
+        ([Conv2D(1, 1, name="c"), ReLU(name="r"), BatchNormalization(name="b")], ["c + r", "b"]),
+        ([DepthwiseConv2D(1, name="d"), BatchNormalization(name="b"), ReLU(name="r")], ["d", "b + r"]),
+        ([Conv2D(1, 1, name="c"), OwnNormalization(name="b"), ReLU(name="r")], ["c", "b + r"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value[0], str) else "",
+)
+def test_what_goes_together_in_a_prediction(path: list[Layer], expected: list[str]) -> None:
+    assert names(Graph.row(path), predicting=True) == expected
+
+
+def test_a_convolution_that_somebody_else_reads_is_left_as_it_is() -> None:
+    x = Input((4, 4, 2))
+    made = Conv2D(3, 1, name="c")(x)
+    model = Model(x, Add()([made, BatchNormalization(name="b")(made)]))
+    assert names(model.graph, predicting=True)[:2] == ["c", "b"]
+
+
+def test_a_network_that_grows_is_looked_at_again() -> None:
+    model = Sequential([Conv2D(1, 1, name="c")])
+    assert names(model.graph) == ["c"]
+    model.add(ReLU(name="r"))
+    assert names(model.graph) == ["c + r"]
 
 
 # -- the same bits -----------------------------------------------------------------------------------------------------
@@ -113,6 +153,9 @@ def awkward(model: Sequential, seed: int = 5) -> Sequential:
     for address, array in model.parameters.items():
         if array.ndim == 1:
             array[...] = rng.choice([-1, -0.1, -0.0, 0.0, 0.1], array.shape) + (address.endswith("gamma"))
+    for layer in model.layers:
+        for array in layer.state.values():  # moving statistics, of variances too
+            array[...] = rng.uniform(0.1, 3, array.shape)
     return model
 
 
@@ -127,29 +170,51 @@ def shared_convolution() -> Sequential:
     return Sequential([conv, ReLU(name="one"), conv, conv, ReLU(name="two")], input_shape=(9, 8, 2))
 
 
-MODELS: dict[str, Callable[[], Sequential]] = {
-    "face_cnn": lambda: face_cnn((32, 32, 1), 6),
-    "vgg_face": lambda: vgg_face(input_shape=(32, 32, 3), classes=4),
-    "a shared relu": shared_relu,
-    "a shared convolution": shared_convolution,
-    "a relu first and last": lambda: Sequential([ReLU(), Conv2D(4, 3), ReLU(), ReLU()], input_shape=(7, 8, 3)),
-    "somebody's own relu": lambda: Sequential([Conv2D(4, 3), OwnReLU(), Flatten(), Dense(3)], input_shape=(7, 8, 3)),
-    "float64": lambda: Sequential(
-        [Conv2D(20, 3), ReLU(), Conv2D(17, 3), ReLU()], input_shape=(9, 8, 16), dtype="float64"
-    ),
-    "dense": lambda: Sequential([Dense(7), ReLU(), Dropout(0.5), Dense(40), ReLU()], input_shape=(11,)),
-} | {
-    algorithm: lambda algorithm=algorithm: Sequential(  # type: ignore[misc]
-        [
-            Conv2D(4, kernel_size_for(algorithm), strides_for(algorithm), algorithm=algorithm),
-            ReLU(),
-            Conv2D(3, kernel_size_for(algorithm), strides_for(algorithm), padding="same", algorithm=algorithm),
-            ReLU(),
-        ],
-        input_shape=(6, 5, 2),
-    )
-    for algorithm in ALGORITHMS
-}
+MODELS: dict[str, Callable[[], Sequential]] = (
+    {
+        "face_cnn": lambda: face_cnn((32, 32, 1), 6),
+        "vgg_face": lambda: vgg_face(input_shape=(32, 32, 3), classes=4),
+        "a shared relu": shared_relu,
+        "a shared convolution": shared_convolution,
+        "a relu first and last": lambda: Sequential([ReLU(), Conv2D(4, 3), ReLU(), ReLU()], input_shape=(7, 8, 3)),
+        "somebody's own relu": lambda: Sequential(
+            [Conv2D(4, 3), OwnReLU(), Flatten(), Dense(3)], input_shape=(7, 8, 3)
+        ),
+        "float64": lambda: Sequential(
+            [Conv2D(20, 3), ReLU(), Conv2D(17, 3), ReLU()], input_shape=(9, 8, 16), dtype="float64"
+        ),
+        "dense": lambda: Sequential([Dense(7), ReLU(), Dropout(0.5), Dense(40), ReLU()], input_shape=(11,)),
+    }
+    | {
+        algorithm: lambda algorithm=algorithm: Sequential(  # type: ignore[misc]
+            [
+                Conv2D(4, kernel_size_for(algorithm), strides_for(algorithm), algorithm=algorithm),
+                ReLU(),
+                Conv2D(3, kernel_size_for(algorithm), strides_for(algorithm), padding="same", algorithm=algorithm),
+                ReLU(),
+            ],
+            input_shape=(6, 5, 2),
+        )
+        for algorithm in ALGORITHMS
+    }
+    | {
+        f"normalised, {name}": lambda layer=layer: Sequential(  # type: ignore[misc]
+            [copy.deepcopy(layer), BatchNormalization(), ReLU(), copy.deepcopy(layer), BatchNormalization(scale=False)],
+            input_shape=(19, 22, 4),
+        )
+        for name, layer in {
+            **{
+                a: Conv2D(20, kernel_size_for(a), strides_for(a), padding="same", algorithm=a)
+                for a in ALGORITHMS
+                if a != "loops"
+            },
+            "loops": Conv2D(2, 2, strides=4, algorithm="loops"),
+            "groups": Conv2D(36, (3, 2), strides=(1, 2), padding="same", groups=4, use_bias=False),
+            "1x1": Conv2D(70, 1),
+            "dilated": Conv2D(17, 3, dilation_rate=2),
+        }.items()
+    }
+)
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
@@ -204,7 +269,7 @@ def test_a_stage_keeps_the_output_once() -> None:
     """The ReLU remembers the array that is handed on, not a copy."""
     conv, relu = Conv2D(4, 2), ReLU()
     conv.build((4, 4, 3), np.random.default_rng(0))
-    y, (_, cache) = Stage(Node(conv, (0,)), relu).forward(np.ones((1, 4, 4, 3), np.float32), INFERENCE)
+    y, (_, cache) = Stage(Node(conv, (0,)), (0, 1), relu=relu).forward(np.ones((1, 4, 4, 3), np.float32), INFERENCE)
     assert cache.y is y
 
 
@@ -223,7 +288,7 @@ def test_the_summary_names_the_layer_that_does_the_work() -> None:
     model.summary(lines.append)
     assert [line.endswith("in conv1") for line in lines[0].splitlines() if "relu" in line] == [True, False]
     faces = noted(face_cnn())
-    assert faces["relu1"] == "in bn1"
+    assert faces["bn1"] == faces["relu1"] == "in conv1"
     assert faces["conv1"] == "direct"
     assert faces["conv2"] == "winograd_complex"
 

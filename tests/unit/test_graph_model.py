@@ -317,7 +317,7 @@ def test_the_summary_says_who_is_connected_to_whom() -> None:
     assert rows["add1"].reads == ("picture", "shared")
     assert rows["shared"].reads == ("picture", "relu1")
     assert rows["shared"].multiplications == 2 * 36 * 30  # it is used twice
-    assert rows["relu1"].algorithm == "in bn1"
+    assert rows["relu1"].algorithm == "in shared"  # in a prediction, where the convolution normalises too
     lines: list[str] = []
     residual().summary(lines.append)
     assert "Connected to" in lines[0]

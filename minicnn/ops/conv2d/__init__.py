@@ -17,6 +17,7 @@ without building the matrix), ``winograd`` (fewer multiplications).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
@@ -25,7 +26,7 @@ from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.ops.column_sums import column_sums
 from minicnn.ops.conv2d import direct, im2col, loops, measured, winograd
 from minicnn.ops.conv2d.prepared import Prepared
-from minicnn.shapes import Array, Pads, Shape, Window, check_array, check_same_dtype, whole
+from minicnn.shapes import KEPT, Array, Pads, Shape, Window, check_array, check_same_dtype, whole
 
 
 class Algorithm(Protocol):
@@ -42,6 +43,7 @@ class Algorithm(Protocol):
         groups: int,
         relu: bool = False,
         prepared: Array | None = None,
+        factors: Array | None = None,
     ) -> Array: ...
     def input_gradient(self, dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int) -> Array: ...
     def kernel_gradient(self, dy: Array, x: Array, kernel_shape: Shape, window: Window, groups: int) -> Array: ...
@@ -97,10 +99,30 @@ def conv2d(
     algorithm's form between calls. Costs N*OH*OW*F*KH*KW*C/groups multiplications (Winograd: fewer). Raises ShapeError,
     DtypeError, OptionError.
     """
+    check_array(kernel, "kernel", 4, "(KH, KW, C/groups, F)")
+    window = Window.of(kernel.shape[:2], strides, padding, dilation_rate)
+    return convolve(x, kernel, bias, window, groups=groups, algorithm=algorithm, relu=relu, prepared=prepared)
+
+
+def convolve(
+    x: Array,
+    kernel: Array,
+    bias: Array | None,
+    window: Window,
+    *,
+    groups: int = 1,
+    algorithm: str = "auto",
+    relu: bool = False,
+    prepared: Prepared | None = None,
+    factors: Array | None = None,
+) -> tuple[Array, Conv2DCache]:
+    """``conv2d`` for a window that was made before: a layer makes its own once, and calls this many times.
+
+    With ``factors`` (3, F) the result is normalised too, before it is cut off: see ``minicnn.ops.normalising``.
+    """
     check_array(x, "x", 4, "(N, H, W, C)")
     check_array(kernel, "kernel", 4, "(KH, KW, C/groups, F)")
     check_same_dtype(x, kernel, "x", "kernel")
-    window = Window.of(kernel.shape[:2], strides, padding, dilation_rate)
     check_groups(x.shape[3], kernel.shape[3], groups)
     if kernel.shape[2] * groups != x.shape[3]:
         raise ShapeError(
@@ -120,7 +142,7 @@ def conv2d(
     chosen = ALGORITHMS[name]
     form = f"{name}, {groups} groups"
     panels = prepared.of(kernel, form, lambda: chosen.prepare(kernel, window, groups)) if prepared else None
-    y = chosen.forward(x, kernel, bias, window, groups, relu, panels)
+    y = chosen.forward(x, kernel, bias, window, groups, relu, panels, factors)
     return y, Conv2DCache(x, kernel, window, groups, bias is not None, name)
 
 
@@ -206,6 +228,7 @@ def _measured(kernel_shape: Shape, window: Window, groups: int, x_shape: Shape, 
     return measured.fastest(names, run, x_shape, kernel_shape, (window, groups), dtype)
 
 
+@functools.lru_cache(maxsize=KEPT)
 def choose(kernel_shape: Shape, window: Window, groups: int, x_shape: Shape | None = None) -> str:
     """The rule behind "auto". It does not ask for the number of pictures, so that one picture gets the same bits as
     many, nor whether the network is being trained.

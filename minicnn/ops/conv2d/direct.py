@@ -54,12 +54,13 @@ def forward(
     groups: int,
     relu: bool = False,
     prepared: Array | None = None,
+    factors: Array | None = None,
 ) -> Array:
     """(N, H, W, C), (KH, KW, C/groups, F) -> (N, OH, OW, F)"""
     panels = prepare(kernel, window, groups) if prepared is None else prepared
     start = np.zeros(kernel.shape[3], x.dtype) if bias is None else np.ascontiguousarray(bias)
     terms = POINTWISE_TERMS if is_pointwise(window, window.pads(*x.shape[1:3])) else TERMS
-    return correlate(x, panels, kernel.shape, start, window, groups, gemm.floor_of(relu, x.dtype), terms)
+    return correlate(x, panels, kernel.shape, start, window, groups, gemm.floor_of(relu, x.dtype), terms, factors)
 
 
 def kernel_gradient(dy: Array, x: Array, kernel_shape: Shape, window: Window, groups: int) -> Array:

@@ -31,6 +31,7 @@ from minicnn.ops.conv2d.direct_windows import (
 )
 from minicnn.ops.memory import empty
 from minicnn.ops.micro_kernel import VECTORS, panel_width
+from minicnn.ops.normalising import no_factors
 from minicnn.shapes import Array, Shape, Window
 
 TERMS = 64  # of a sum that are added up at once; twice as many put strided layers outside of the rule for errors
@@ -89,7 +90,7 @@ def apart(dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int)
     rows = [_phase(r, x_shape[1], kernel.shape[0], stride_h, dilation_h, top, dy.shape[1]) for r in range(stride_h)]
     columns = [_phase(r, x_shape[2], kernel.shape[1], stride_w, dilation_w, left, dy.shape[2]) for r in range(stride_w)]
     pads = tuple((max(p[4] for p in axis), max(p[5] for p in axis)) for axis in (rows, columns))
-    dy, floor = np.ascontiguousarray(dy), gemm.floor_of(False, dy.dtype)
+    dy, floor, none = np.ascontiguousarray(dy), gemm.floor_of(False, dy.dtype), no_factors(dy.dtype)
     size = tuple(n + sum(pad) for n, pad in zip(dy.shape[1:3], pads, strict=True))
     for first_h, count_h, taps_h, from_h, before_h, _ in rows:
         for first_w, count_w, taps_w, from_w, before_w, _ in columns:
@@ -108,7 +109,7 @@ def apart(dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int)
             around = (pads[0][0], pads[1][0], *size)
             panels = pack_filters(turned, groups)
             count = (count_h, count_w)
-            correlate_rows(dy, around, panels, offsets, run, steps, count, nothing, floor, TERMS, dx)
+            correlate_rows(dy, around, panels, offsets, run, steps, count, nothing, floor, TERMS, none, dx)
     return dx
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from minicnn.ops.gemm import even_rows, tile_or_edge
 from minicnn.ops.jit import njit, njit_parallel, prange
 from minicnn.ops.micro_kernel import ROWS
+from minicnn.ops.normalising import normalise_rows
 from minicnn.ops.simd import keep_alive, offset, pointer
 from minicnn.shapes import Array, Pair
 
@@ -53,9 +54,11 @@ def correlate_rows(
     bias: Array,
     floor: float,
     terms: int,
+    factors: Array,
     y: Array,
 ) -> None:
-    """y[n, h0 + i*dh, w0 + j*dw] = bias + window(n, i*sh, j*sw) @ kernel, for i, j below ``out``.
+    """y[n, h0 + i*dh, w0 + j*dw] = bias + window(n, i*sh, j*sw) @ kernel, for i, j below ``out``; cut off at ``floor``,
+    and before that normalised, if there are ``factors`` (3, F). Those are for results without gaps: dh and dw are 1.
 
     ``pads``: zeros above and to the left of x, and height and width of x with all its zeros. ``steps`` holds sh, sw,
     h0, w0, dh, dw, span: a window reaches over ``span`` rows. ``offsets`` (segments, 2): see
@@ -74,6 +77,8 @@ def correlate_rows(
     rows_at_once = min(out[0], (POSITIONS + out[1] - 1) // out[1])
     turns = (out[0] + rows_at_once - 1) // rows_at_once
     segments, nothing = len(offsets), y.dtype.type(-np.inf)
+    normalised = factors.shape[1] > 0
+    least, flat = nothing if normalised else y.dtype.type(floor), y.reshape(-1, F)
     per_sum = max(1, terms // run)
     shares = min(P, (FEWEST_TURNS + N * turns - 1) // (N * turns))  # of the panels; no matter how many cores there are
     for piece in prange(N * turns * shares):
@@ -113,7 +118,12 @@ def correlate_rows(
                                 0 if s == 0 else dw * F,
                                 to,
                                 dw * F,
-                                floor if s + per_sum >= segments else nothing,
+                                least if s + per_sum >= segments else nothing,
                                 spare,
                             )
+            if normalised:  # while these results are in the cache
+                begin, stop = g * filters + P * share // shares * W, g * filters + P * (share + 1) // shares * W
+                for i in range(first, end):
+                    at = (n * H + h0 + i) * width + w0
+                    normalise_rows(flat, factors, floor, flat, at, at + out[1], begin, min(stop, (g + 1) * filters))
         keep_alive(buffer)

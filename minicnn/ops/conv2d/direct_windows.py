@@ -6,12 +6,16 @@ goes through the rows of outputs with both (``direct_rows.py``).
 
 from __future__ import annotations
 
+import functools
+from typing import NamedTuple
+
 import numpy as np
 
 from minicnn.ops import gemm
 from minicnn.ops.conv2d.direct_rows import correlate_rows
 from minicnn.ops.memory import empty
-from minicnn.shapes import Array, Pads, Shape, Window
+from minicnn.ops.normalising import no_factors
+from minicnn.shapes import KEPT, Array, Pads, Pair, Shape, Window
 
 Offsets = Array  # (segments, 2): where each begins in the picture, and its factors in the panel
 
@@ -22,7 +26,7 @@ LONG_ROW = 224  # pixels, for 1x1 kernels
 
 def is_pointwise(window: Window, pads: Pads) -> bool:
     """Whether each output is a product with the channels of one pixel, and each pixel has one."""
-    return window.size == window.strides == (1, 1) and not np.any(pads)
+    return window.size == window.strides == (1, 1) and pads == ((0, 0), (0, 0))
 
 
 def pack_filters(kernel: Array, groups: int) -> Array:
@@ -46,26 +50,52 @@ def _stacked(parts: list[Array]) -> Array:
 
 
 def correlate(
-    x: Array, panels: Array, kernel_shape: Shape, bias: Array, window: Window, groups: int, floor: float, terms: int
+    x: Array,
+    panels: Array,
+    kernel_shape: Shape,
+    bias: Array,
+    window: Window,
+    groups: int,
+    floor: float,
+    terms: int,
+    factors: Array | None = None,
 ) -> Array:
     """(N, H, W, C) -> (N, OH, OW, F) with the kernel in ``panels``; sums of at most about ``terms`` products at once.
 
-    The bias is added, and what is below ``floor`` is cut off.
+    The bias is added, the result normalised if there are ``factors``, and what is below ``floor`` is cut off.
     """
-    filters, out, pads = kernel_shape[3], window.output_size(*x.shape[1:3]), window.pads(*x.shape[1:3])
-    shape = (len(x), *out, filters)
-    y = empty(shape, x.dtype)
-    x = np.ascontiguousarray(x)
+    y = empty((len(x), *window.output_size(*x.shape[1:3]), kernel_shape[3]), x.dtype)
+    walk = _walk(x.shape[1:], kernel_shape, window, groups, terms)
+    factors = no_factors(x.dtype) if factors is None else factors
+    inputs, outputs = np.ascontiguousarray(x).reshape(-1, *walk.inputs), y.reshape(-1, *walk.outputs)
+    correlate_rows(inputs, walk.pads, panels, *walk.table, walk.steps, walk.out, bias, floor, terms, factors, outputs)
+    return y
+
+
+class _Walk(NamedTuple):
+    """What ``correlate_rows`` has to know of a layer's shapes; ``inputs`` and ``outputs`` are those of one picture."""
+
+    inputs: Shape
+    outputs: Shape
+    pads: tuple[int, int, int, int]
+    table: tuple[Offsets, int]
+    steps: Array
+    out: Pair
+
+
+@functools.lru_cache(maxsize=KEPT)  # found once for a layer: with few pixels this takes as long as the convolution
+def _walk(x_shape: Shape, kernel_shape: Shape, window: Window, groups: int, terms: int) -> _Walk:
+    height, width, channels = x_shape
+    out, pads = window.output_size(height, width), window.pads(height, width)
     (top, bottom), (left, right) = pads
     if is_pointwise(window, pads):  # where a row ends does not matter: take longer ones
         rows = next(d for d in range(out[0], 0, -1) if out[0] % d == 0 and (d * out[1] <= LONG_ROW or d == 1))
-        out = (out[0] // rows, rows * out[1])
-        x, y = x.reshape(-1, *out, x.shape[3]), y.reshape(-1, *out, filters)  # (N, H, W, C) -> (N, H/rows, rows*W, C)
-    size = (x.shape[1] + top + bottom, x.shape[2] + left + right)
-    offsets, run = segments(size[1], x.shape[3], kernel_shape, window, groups, terms)
+        out = height, width = out[0] // rows, rows * out[1]  # (N, H, W, C) -> (N, H/rows, rows*W, C)
+    size = height + top + bottom, width + left + right
+    table = segments(size[1], channels, kernel_shape, window, groups, terms)
     steps = np.array([*window.strides, 0, 0, 1, 1, window.span[0]], np.intp)
-    correlate_rows(x, (top, left, *size), panels, offsets, run, steps, out, bias, floor, terms, y)
-    return y.reshape(shape)
+    shapes = (height, width, channels), (*out, kernel_shape[3])
+    return _Walk(*shapes, (top, left, *size), table, steps, out)
 
 
 def segments(

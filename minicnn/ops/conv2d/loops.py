@@ -21,6 +21,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from minicnn.ops.normalising import finish
 from minicnn.shapes import Array, Shape, Window
 
 
@@ -41,6 +42,7 @@ def forward(
     groups: int,
     relu: bool = False,
     prepared: Array | None = None,
+    factors: Array | None = None,
 ) -> Array:
     """(N, H, W, C), (KH, KW, C/groups, F) -> (N, OH, OW, F)"""
     height, width = x.shape[1:3]
@@ -51,9 +53,7 @@ def forward(
         for ih, iw, c, kh, kw, kc in _taps(oh, ow, f, x.shape, kernel.shape, window, groups):
             total += float(x[n, ih, iw, c]) * float(kernel[kh, kw, kc, f])
         y[n, oh, ow, f] = total
-    if relu:
-        y[y <= 0] = 0  # -0.0 too, which np.maximum may keep
-    return y.astype(x.dtype)
+    return finish(y.astype(x.dtype), factors, relu)
 
 
 def input_gradient(dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int) -> Array:

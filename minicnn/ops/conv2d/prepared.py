@@ -15,16 +15,19 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.ops.jit import njit_parallel, prange
+from minicnn.ops.jit import prange
+from minicnn.ops.turns import turns
 from minicnn.ops.vectors import lanes, load, splat, store
 from minicnn.shapes import Array
 
 PARTS = 16  # pieces whose sums are computed side by side
+MOST_LANES = 8  # words in the widest vector
 
 
-@njit_parallel
-def _sums(words: Array, plain: Array, running: Array) -> None:
-    """For each of PARTS pieces, lane by lane modulo 2^64: the sum of all words, and the sum of all sums on the way.
+@turns
+def _sums(words: Array, sums: Array) -> None:
+    """sums (PARTS, 2, 8): for each of so many pieces, lane by lane modulo 2^64, the sum of all words, and the sum of
+    all sums on the way.
 
     The first sees any change of one word; the second weighs a word by its place, and so sees words that changed places.
     Times a large power of two, a place would vanish beyond the 64th bit, and round numbers like 1.0 differ in their
@@ -39,8 +42,8 @@ def _sums(words: Array, plain: Array, running: Array) -> None:
             word = load(words, i * n, words.size - i * n)
             a = a + (word ^ (word >> splat(np.uint64(32), word)))
             b = b + a
-        store(plain, part * n, a, n)
-        store(running, part * n, b, n)
+        store(sums, 2 * part * MOST_LANES, a, n)
+        store(sums, (2 * part + 1) * MOST_LANES, b, n)
 
 
 def fingerprint(array: Array) -> tuple[Any, ...]:
@@ -48,9 +51,9 @@ def fingerprint(array: Array) -> tuple[Any, ...]:
     flat = np.ascontiguousarray(array).reshape(-1)
     whole = flat.nbytes // 8 * 8 // flat.itemsize
     words = flat[:whole].view(np.uint64)
-    plain, running = np.zeros(PARTS * 8, np.uint64), np.zeros(PARTS * 8, np.uint64)
-    _sums(words, plain, running)
-    return array.shape, array.dtype.str, plain.tobytes(), running.tobytes(), flat[whole:].tobytes()
+    sums = np.zeros((PARTS, 2, MOST_LANES), np.uint64)
+    _sums(words.nbytes, words, sums)
+    return array.shape, array.dtype.str, sums.tobytes(), flat[whole:].tobytes()
 
 
 class Prepared:

@@ -67,6 +67,7 @@ from minicnn.ops.conv2d.winograd_transforms import OUTPUTS, PRODUCTS, TAPS, plac
 from minicnn.ops.gemm import floor_of
 from minicnn.ops.memory import empty, scratch
 from minicnn.ops.micro_kernel import ROWS, VECTORS, panel_width
+from minicnn.ops.normalising import no_factors
 from minicnn.ops.simd import LINE_BYTES
 from minicnn.shapes import Array, Shape, Window
 
@@ -133,6 +134,7 @@ class Winograd:
         groups: int,
         relu: bool = False,
         prepared: Array | None = None,
+        factors: Array | None = None,
     ) -> Array:
         """(N, H, W, C), (r, r, C, F) -> (N, OH, OW, F)"""
         filters = kernel.shape[3]
@@ -140,7 +142,8 @@ class Winograd:
         start = np.zeros(filters, x.dtype) if bias is None else np.ascontiguousarray(bias)
         panels = self.prepare(kernel, window, groups) if prepared is None else prepared
         grid = self._grid(x.shape, window)
-        self._convolve(self.form, np.ascontiguousarray(x), panels, start, floor_of(relu, x.dtype), y, grid)
+        finish = start, no_factors(x.dtype) if factors is None else factors, floor_of(relu, x.dtype)
+        self._convolve(self.form, np.ascontiguousarray(x), panels, finish, y, grid)
         return y
 
     def _grid(self, x_shape: Shape, window: Window) -> blocks.Grid:
@@ -148,9 +151,7 @@ class Winograd:
         (top, _), (left, _) = window.pads(*x_shape[1:3])
         return blocks.grid_of(self.form, window.output_size(*x_shape[1:3]), (-top, -left))
 
-    def _convolve(
-        self, form: int, x: Array, panels: Array, bias: Array, floor: float, y: Array, grid: blocks.Grid
-    ) -> None:
+    def _convolve(self, form: int, x: Array, panels: Array, finish: blocks.Finish, y: Array, grid: blocks.Grid) -> None:
         points, channels = self.Q * self.Q, x.shape[3]
         width = _whole_vectors(y.shape[3], y.dtype)
         numbers = (("tiles", channels), ("products", width))  # in a row of either's planes
@@ -160,14 +161,14 @@ class Winograd:
             workers = min(numba.get_num_threads(), -(-total // fitting))
             fitting = -(-total // (workers * -(-total // (workers * fitting))))  # as many in every turn
             tiles, products = (planes(name, (workers, points), fitting * n, x.dtype) for name, n in numbers)
-            blocks.in_cache(form, x, panels, bias, floor, y, grid, self.used, tiles, products, fitting, width)
+            blocks.in_cache(form, x, panels, finish, y, grid, self.used, tiles, products, fitting, width)
             return
         limit = min(MOST_BYTES, max(BLOCK_BYTES, panels.nbytes))
         for first, count in self._blocks(total, (channels + width) * x.itemsize, limit, ROWS):
             tiles, products = (planes(name, (points,), count * n, x.dtype) for name, n in numbers)
             blocks.all_input_tiles(form, x, first, count, grid, tiles)
             blocks.all_products(form, self.used, tiles, panels, products, width, count)
-            blocks.all_output_tiles(form, products, width, bias, floor, y, first, count, grid)
+            blocks.all_output_tiles(form, products, width, finish, y, first, count, grid)
 
     def input_gradient(self, dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int) -> Array:
         """(N, OH, OW, F), (r, r, C, F) -> (N, H, W, C)
@@ -181,8 +182,8 @@ class Winograd:
         stride, reach = self.stride, (self.r - 1) // self.stride  # in dy, from one output to the first that meets it
         inputs, outputs = (top // stride - reach, left // stride - reach), (-(top % stride), -(left % stride))
         grid = blocks.grid_of(self.gradient_form, (x_shape[1], x_shape[2]), inputs, outputs)
-        start, floor = np.zeros(x_shape[3], dy.dtype), floor_of(False, dy.dtype)
-        self._convolve(self.gradient_form, np.ascontiguousarray(dy), panels, start, floor, dx, grid)
+        finish = np.zeros(x_shape[3], dy.dtype), no_factors(dy.dtype), floor_of(False, dy.dtype)
+        self._convolve(self.gradient_form, np.ascontiguousarray(dy), panels, finish, dx, grid)
         return dx
 
     def kernel_gradient(self, dy: Array, x: Array, kernel_shape: Shape, window: Window, groups: int) -> Array:

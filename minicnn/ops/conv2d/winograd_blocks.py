@@ -26,6 +26,9 @@ TILES_PER_TURN = 8  # of a parallel loop over tiles
 ROW_BLOCK = 224 // ROWS * ROWS  # tiles that are multiplied with one panel after the other while they are in the cache
 
 
+#: What is done with the outputs: bias (F,), factors to normalise with (3, F) or (3, 0), what they are cut off at.
+Finish = tuple[Array, Array, float]
+
 #: The tiles of a picture: how many down and across, and row and column where the first begins: of inputs, of outputs.
 Grid = tuple[int, int, int, int, int, int]
 
@@ -119,8 +122,7 @@ def in_cache(
     form: int,
     x: Array,
     panels: Array,
-    bias: Array,
-    floor: float,
+    finish: Finish,
     y: Array,
     grid: Grid,
     used: Array,
@@ -148,7 +150,7 @@ def in_cache(
                     multiply_rows(own_tiles, panels, own_products, width, nothing, offsets, terms, p, 0, count, panel)
             for t in range(count):
                 picture, row, column = outputs_at(form, first + t, grid)
-                output_tile(form, own_products, width, t, bias, floor, y, picture, row, column, half, square)
+                output_tile(form, own_products, width, t, finish, y, picture, row, column, half, square)
 
 
 @njit_parallel
@@ -177,7 +179,7 @@ def all_products(form: int, used: Array, tiles: Array, panels: Array, products: 
 
 @njit_parallel
 def all_output_tiles(
-    form: int, products: Array, width: int, bias: Array, floor: float, y: Array, first: int, count: int, grid: Grid
+    form: int, products: Array, width: int, finish: Finish, y: Array, first: int, count: int, grid: Grid
 ) -> None:
     """y for the tiles from ``first`` on."""
     points = len(products)
@@ -185,7 +187,7 @@ def all_output_tiles(
         half, square = np.empty(points * width, y.dtype), np.empty(points * width, y.dtype)
         for t in range(turn * TILES_PER_TURN, min(count, (turn + 1) * TILES_PER_TURN)):
             picture, row, column = outputs_at(form, first + t, grid)
-            output_tile(form, products, width, t, bias, floor, y, picture, row, column, half, square)
+            output_tile(form, products, width, t, finish, y, picture, row, column, half, square)
 
 
 @njit_parallel

@@ -37,6 +37,7 @@ from minicnn.ops.conv2d.winograd_transforms import (
     values_of,
 )
 from minicnn.ops.jit import njit, njit_parallel, prange
+from minicnn.ops.normalising import normalise_rows
 from minicnn.ops.simd import offset, pointer
 from minicnn.shapes import Array
 
@@ -89,8 +90,7 @@ def output_tile(
     products: Array,
     width: int,
     t: int,
-    bias: Array,
-    floor: float,
+    finish: tuple[Array, Array, float],
     y: Array,
     picture: int,
     row0: int,
@@ -100,9 +100,12 @@ def output_tile(
 ) -> None:
     """The m x m outputs A^T M A + bias of tile t, where they belong; what hangs over the border is dropped.
 
-    ``products`` (Q*Q, plane) with rows of ``width``.
+    ``products`` (Q*Q, plane) with rows of ``width``; ``finish``: see ``winograd_blocks``.
     """
     _, OH, OW, F = y.shape
+    bias, factors, floor = finish
+    normalised = factors.shape[1] > 0
+    least = y.dtype.type(-np.inf) if normalised else y.dtype.type(floor)
     m, (values, reals, pairs, _), plane = outputs_of(form), values_of(form), products.shape[1]
     inside = row0 >= 0 and column0 >= 0 and row0 + m <= OH and column0 + m <= OW
     if inside:
@@ -119,12 +122,18 @@ def output_tile(
             left_multiply(OUTPUT_PAIR, form, source, plane, pointer(half, (reals + 2 * pair) * w), w, w)
         for i in range(m):
             source, to = pointer(half, i * values * w), offset(result, i * row + f)
-            left_multiply_add(OUTPUT_LAST, form, source, w, to, F, w, pointer(bias, f), floor)
+            left_multiply_add(OUTPUT_LAST, form, source, w, to, F, w, pointer(bias, f), least)
     if not inside:
         for i in range(max(0, -row0), min(m, OH - row0)):
             for j in range(max(0, -column0), min(m, OW - column0)):
                 for f in range(F):
                     y[picture, row0 + i, column0 + j, f] = square[(i * m + j) * F + f]
+    if normalised:
+        flat = y.reshape(-1, F)
+        first, end = max(0, column0), min(OW, column0 + m)
+        for i in range(max(0, row0), min(OH, row0 + m)):
+            at = (picture * OH + i) * OW
+            normalise_rows(flat, factors, floor, flat, at + first, at + end, 0, F)
 
 
 @njit

@@ -1,0 +1,67 @@
+"""Normalising channels whose statistics are known: each is moved, stretched and moved again, in one pass.
+
+    y = max(floor, (x - mean) * scale + shift)                     scale = gamma / sqrt(variance + epsilon), shift = beta
+
+with mean, scale and shift for each channel, the *factors* (3, C). ``floor`` is 0 for ReLU, minus infinity for none.
+The mean is taken off before anything is scaled: x * scale + (shift - mean * scale) would cancel large numbers.
+
+An operation that has just written a few numbers, and knows that they are to be normalised, can do so while they are in
+the nearest cache (``normalise_rows``), instead of leaving them to a pass that fetches them from memory again. The
+arithmetic is the same, and so are the bits.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minicnn.ops.jit import njit, prange
+from minicnn.ops.turns import turns
+from minicnn.ops.vectors import lanes, load, select, splat, store
+from minicnn.shapes import Array
+
+ROWS = 64  # per turn of a loop over rows
+
+
+def factors_of(gamma: Array, beta: Array, mean: Array, variance: Array, epsilon: float) -> Array:
+    """(C,) each -> the factors (3, C) in gamma's dtype, of which the scale is computed in float64."""
+    factors = np.empty((3, len(gamma)), gamma.dtype)
+    factors[0], factors[2] = mean, beta
+    factors[1] = gamma / np.sqrt(variance.astype(np.float64) + epsilon)
+    return factors
+
+
+def no_factors(dtype: np.dtype) -> Array:
+    """(3, 0): for a compiled function that shall not normalise."""
+    return np.empty((3, 0), dtype)
+
+
+def finish(y: Array, factors: Array | None, relu: bool) -> Array:
+    """y (N, ..., C), normalised unless ``factors`` is None, then cut off at 0 if ``relu``. In place, and returned."""
+    if factors is not None:
+        flat = y.reshape(-1, y.shape[-1])
+        normalise(2 * y.nbytes, flat, factors, y.dtype.type(-np.inf), flat)
+    if relu:
+        y[y <= 0] = 0  # -0.0 too, which np.maximum may keep
+    return y
+
+
+@turns
+def normalise(x: Array, factors: Array, floor: float, y: Array) -> None:
+    """The formula above for all of x (M, C), some rows per turn; y may be x."""
+    for block in prange(-(-len(x) // ROWS)):
+        normalise_rows(x, factors, floor, y, block * ROWS, min(len(x), (block + 1) * ROWS), 0, x.shape[1])
+
+
+@njit
+def normalise_rows(
+    x: Array, factors: Array, floor: float, y: Array, first: int, end: int, begin: int, stop: int
+) -> None:
+    """The same for the rows from ``first`` to ``end``, and of these the channels from ``begin`` to ``stop``."""
+    C = x.shape[1]
+    for row in range(first, end):
+        for c in range(begin, stop, lanes(x)):
+            at, left = row * C + c, stop - c
+            value = (load(x, at, left) - load(factors, c, left)) * load(factors, C + c, left)
+            value = value + load(factors, 2 * C + c, left)
+            least = splat(floor, value)
+            store(y, at, select(value <= least, least, value), left)  # NaN is not below, and stays

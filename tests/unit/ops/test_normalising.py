@@ -1,0 +1,56 @@
+"""Normalising with known statistics: against the formula, in parts, in place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minicnn.ops.normalising import factors_of, finish, normalise, normalise_rows
+from minicnn.shapes import Array
+
+
+def normalised(x: Array, factors: Array, floor: float) -> Array:
+    """The formula, in float64."""
+    mean, scale, shift = factors.astype(np.float64)
+    return np.maximum((x.astype(np.float64) - mean) * scale + shift, floor)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("floor", [0.0, -np.inf], ids=["relu", "none"])
+@pytest.mark.parametrize("channels", [1, 3, 8, 21, 64])
+def test_every_channel_has_its_own_factors(channels: int, floor: float, dtype: Any, rng: np.random.Generator) -> None:
+    x, factors = (rng.standard_normal((n, channels)).astype(dtype) for n in (130, 3))
+    y = np.empty_like(x)
+    normalise(x.nbytes, x, factors, dtype(floor), y)
+    np.testing.assert_allclose(y, normalised(x, factors, floor), rtol=0, atol=20 * np.finfo(dtype).eps)
+
+
+def test_factors_are_those_of_batch_normalisation(rng: np.random.Generator) -> None:
+    gamma, beta, mean, variance = (rng.uniform(0.5, 2, 5).astype(np.float32) for _ in range(4))
+    factors = factors_of(gamma, beta, mean, variance, 1e-3)
+    assert factors.dtype == np.float32
+    np.testing.assert_array_equal(factors[[0, 2]], [mean, beta])
+    np.testing.assert_allclose(factors[1], gamma / np.sqrt(variance.astype(np.float64) + 1e-3), rtol=1e-7)
+
+
+def test_a_part_leaves_the_rest_alone(rng: np.random.Generator) -> None:
+    """Rows 3 to 6, channels 5 to 16: no vector ends there."""
+    x, factors = (rng.standard_normal((n, 21)).astype(np.float32) for n in (9, 3))
+    whole, part = np.empty_like(x), x.copy()
+    normalise(0, x, factors, np.float32(0), whole)
+    normalise_rows(part, factors, np.float32(0), part, 3, 7, 5, 17)
+    np.testing.assert_array_equal(part[3:7, 5:17], whole[3:7, 5:17])
+    part[3:7, 5:17] = x[3:7, 5:17]
+    np.testing.assert_array_equal(part, x)
+
+
+def test_finish_works_in_place_and_keeps_nan(rng: np.random.Generator) -> None:
+    x, factors = (rng.standard_normal(shape).astype(np.float32) for shape in ((2, 3, 4), (3, 4)))
+    x[0, 1, 2] = np.nan
+    y = x.copy()
+    assert finish(y, factors, True) is y
+    np.testing.assert_allclose(y, normalised(x, factors, 0.0), atol=2e-6)
+    assert np.isnan(y[0, 1, 2])
+    np.testing.assert_array_equal(finish(x.copy(), None, False), x)
