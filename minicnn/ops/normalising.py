@@ -1,6 +1,6 @@
 """Normalising channels whose statistics are known: each is moved, stretched and moved again, in one pass.
 
-    y = max(floor, (x - mean) * scale + shift)                     scale = gamma / sqrt(variance + epsilon), shift = beta
+    y = max(floor, (x - mean) * scale + shift)                scale = gamma / sqrt(variance + epsilon), shift = beta
 
 with mean, scale and shift for each channel, the *factors* (3, C). ``floor`` is 0 for ReLU, minus infinity for none.
 The mean is taken off before anything is scaled: x * scale + (shift - mean * scale) would cancel large numbers.
