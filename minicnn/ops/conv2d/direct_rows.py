@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minicnn.ops.copying import clear, copy
 from minicnn.ops.gemm import even_rows, tile_or_edge
 from minicnn.ops.jit import njit, njit_parallel, prange
 from minicnn.ops.micro_kernel import ROWS
@@ -22,14 +23,9 @@ def copy_rows(x: Array, n: int, first: int, rows: int, left: int, width: int, in
     at = 0
     for h in range(first, first + rows):
         before, inside = (left * C, W * C) if 0 <= h < H else (width * C, 0)
-        row = pointer(x, (n * H + h) * W * C) if inside else pointer(x, 0)
-        to = pointer(into, at)
-        for i in range(before):
-            to[i] = 0.0
-        for i in range(inside):
-            to[before + i] = row[i]
-        for i in range(before + inside, width * C):
-            to[i] = 0.0
+        clear(into, at, before)
+        copy(x, (n * H + h) * W * C, inside, into, at + before)
+        clear(into, at + before + inside, width * C - before - inside)
         at += width * C
 
 

@@ -36,6 +36,7 @@ from minicnn.ops.conv2d.winograd_transforms import (
     outputs_of,
     values_of,
 )
+from minicnn.ops.copying import clear, copy
 from minicnn.ops.jit import njit, njit_parallel, prange
 from minicnn.ops.normalising import normalise_rows
 from minicnn.ops.simd import offset, pointer
@@ -43,19 +44,25 @@ from minicnn.shapes import Array
 
 
 @njit
+def inside(start: int, size: int, limit: int) -> tuple[int, int]:
+    """Which of the ``size`` places from ``start`` on lie in [0, limit): from the how many-th, and up to which."""
+    first = min(size, max(0, -start))
+    return first, max(first, min(size, limit - start))
+
+
+@njit
 def gather(x: Array, picture: int, row0: int, column0: int, size: int, square: Array) -> None:
     """square (size * size * C) = the pixels from (row0, column0) on; beyond the border they are zero."""
     _, H, W, C = x.shape
-    at = 0
-    for row in range(row0, row0 + size):
-        for column in range(column0, column0 + size):
-            if 0 <= row < H and 0 <= column < W:
-                for c in range(C):
-                    square[at + c] = x[picture, row, column, c]
-            else:
-                for c in range(C):
-                    square[at + c] = 0.0
-            at += C
+    first, end = inside(column0, size, W)
+    for i in range(size):
+        row, at = row0 + i, i * size * C
+        if 0 <= row < H:
+            clear(square, at, first * C)
+            copy(x, ((picture * H + row) * W + column0 + first) * C, (end - first) * C, square, at + first * C)
+            clear(square, at + end * C, (size - end) * C)
+        else:
+            clear(square, at, size * C)
 
 
 @njit
@@ -107,8 +114,9 @@ def output_tile(
     normalised = factors.shape[1] > 0
     least = y.dtype.type(-np.inf) if normalised else y.dtype.type(floor)
     m, (values, reals, pairs, _), plane = outputs_of(form), values_of(form), products.shape[1]
-    inside = row0 >= 0 and column0 >= 0 and row0 + m <= OH and column0 + m <= OW
-    if inside:
+    (first_row, end_row), (first, end) = inside(row0, m, OH), inside(column0, m, OW)
+    whole = end_row - first_row == end - first == m
+    if whole:
         result, row = pointer(y, ((picture * OH + row0) * OW + column0) * F), OW * F
     else:
         result, row = pointer(square, 0), m * F
@@ -123,16 +131,12 @@ def output_tile(
         for i in range(m):
             source, to = pointer(half, i * values * w), offset(result, i * row + f)
             left_multiply_add(OUTPUT_LAST, form, source, w, to, F, w, pointer(bias, f), least)
-    if not inside:
-        for i in range(max(0, -row0), min(m, OH - row0)):
-            for j in range(max(0, -column0), min(m, OW - column0)):
-                for f in range(F):
-                    y[picture, row0 + i, column0 + j, f] = square[(i * m + j) * F + f]
-    if normalised:
-        flat = y.reshape(-1, F)
-        first, end = max(0, column0), min(OW, column0 + m)
-        for i in range(max(0, row0), min(OH, row0 + m)):
-            at = (picture * OH + i) * OW
+    flat = y.reshape(-1, F)
+    for i in range(first_row, end_row):
+        at = (picture * OH + row0 + i) * OW + column0
+        if not whole:
+            copy(square, (i * m + first) * F, (end - first) * F, y, (at + first) * F)
+        if normalised:
             normalise_rows(flat, factors, floor, flat, at + first, at + end, 0, F)
 
 
@@ -168,14 +172,14 @@ def upstream_tile(
             at = pointer(half, j * w)
             left_multiply(UPSTREAM_FIRST, form, offset(source, j * F + f), row, at, m * w, together * w)
         for p in range(f // W, (f + w + W - 1) // W):
-            inside, into, column = min(W, F - p * W), (p * T + t) * W, p * W - f
+            wide, into, column = min(W, F - p * W), (p * T + t) * W, p * W - f
             for i in range(reals):
                 to = pointer(panels, i * Q * plane + into)
-                left_multiply(UPSTREAM_ROW, form, pointer(half, i * m * w + column), w, to, plane, inside)
+                left_multiply(UPSTREAM_ROW, form, pointer(half, i * m * w + column), w, to, plane, wide)
             for pair in range(pairs):
                 at, to = (reals + 2 * pair) * m * w + column, pointer(panels, (reals + 3 * pair) * Q * plane + into)
-                left_multiply(UPSTREAM_PAIR, form, pointer(half, at), w, to, plane, inside)
-            for k in range(inside, W):  # what fills up the last panel is multiplied too, and must not be NaN
+                left_multiply(UPSTREAM_PAIR, form, pointer(half, at), w, to, plane, wide)
+            for k in range(wide, W):  # what fills up the last panel is multiplied too, and must not be NaN
                 for point in range(Q * Q):
                     panels[point, into + k] = 0.0
 
