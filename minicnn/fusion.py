@@ -4,12 +4,12 @@ A ReLU after a convolution reads every number from memory, changes its sign bit 
 first maps of VGG-Face that is as much traffic as the convolution itself causes. The convolution could cut off at 0
 while it writes. So neighbours that go together are put into one *stage*:
 
-    conv1_1, relu1_1     ->   one stage: conv1_1.forward(x, relu=True)
-    conv1, bn1, relu1    ->   in a prediction: conv1.forward(x, factors=bn1.factors(), relu=True)
+    conv1_1, relu1_1           ->   one stage: conv1_1.forward(x, relu=True)
+    conv2, bn2, relu2, pool2   ->   in a prediction: conv2.infer(x, Finish(bn2.factors(), relu=True, halve=True))
 
 provided that nobody but the next layer reads what a layer makes. Batch normalisation joins only where its statistics
 are known: those of a training step are known when the convolution is done, and its backward pass needs what the
-convolution made.
+convolution made. So does that of max pooling: which of four was the largest.
 
 A stage is no new kind of layer. It leaves the same caches behind as its layers would, one for each, and the backward
 pass goes through the layers one by one as before. So nothing else has to know about stages, results are the same bit
@@ -18,14 +18,17 @@ for bit, and a network can be read, saved and trained as it was written.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from minicnn.graph import Graph, Node
 from minicnn.layers.activations import ReLU
 from minicnn.layers.base import INFERENCE, Cache, Context, Layer, Tensors
 from minicnn.layers.batch_norm import BatchNormalization
+from minicnn.layers.pooling import MaxPooling2D
 from minicnn.ops.activations import ActivationCache
+from minicnn.ops.finishing import Finish
+from minicnn.ops.max_pooling import HALVING
 from minicnn.shapes import Array
 
 
@@ -36,32 +39,40 @@ class Stage(NamedTuple):
     places: tuple[int, ...]
     norm: BatchNormalization | None = None
     relu: ReLU | None = None
+    pool: MaxPooling2D | None = None
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        return self.node.layer, *(layer for layer in (self.norm, self.relu) if layer is not None)
+        return self.node.layer, *(layer for layer in (self.norm, self.relu, self.pool) if layer is not None)
 
     def forward(self, x: Tensors, context: Context) -> tuple[Array, list[Cache]]:
-        """The output, and the cache of each layer; for a stage without ``norm``."""
-        y, cache = self.node.layer.forward(x, context, **self._options())
-        return y, [cache] if self.relu is None else [cache, ActivationCache(y)]
+        """The output, and the cache of each layer; for a stage without ``norm`` and ``pool``."""
+        if self.relu is None:
+            y, cache = self.node.layer.forward(x, context)
+            return y, [cache]
+        y, cache = self.node.layer.forward(x, context, relu=True)  # type: ignore[call-arg]
+        return y, [cache, ActivationCache(y)]
 
     def infer(self, x: Tensors) -> Array:
         """Inference: no cache kept."""
-        options = self._options()
-        return self.node.layer.forward(x, INFERENCE, **options)[0] if options else self.node.layer.infer(x)
-
-    def _options(self) -> dict[str, Any]:
-        """What the layer is asked to do beside its own work."""
-        options: dict[str, Any] = {} if self.norm is None else {"factors": self.norm.factors()}
-        return options if self.relu is None else options | {"relu": True}
+        layer, relu = self.node.layer, self.relu is not None
+        if layer.takes_finish:
+            factors = None if self.norm is None else self.norm.factors()
+            y: Array = layer.infer(x, Finish(factors, relu, self.pool is not None))  # type: ignore[call-arg]
+            return y
+        return self.forward(x, INFERENCE)[0] if relu else layer.infer(x)
 
     def followed_by(self, layer: Layer, place: int, *, predicting: bool) -> Stage | None:
         """The stage with one layer more, or None where that one needs a pass of its own."""
-        if self.relu is None and type(layer) is ReLU and (self.norm or self.node.layer.takes_relu):
-            return self._replace(relu=layer, places=(*self.places, place))
-        if predicting and len(self.places) == 1 and type(layer) is BatchNormalization and self.node.layer.takes_factors:
-            return self._replace(norm=layer, places=(*self.places, place))
+        longer, takes_more = self._replace(places=(*self.places, place)), predicting and self.node.layer.takes_finish
+        if self.pool:
+            return None
+        if type(layer) is ReLU and self.relu is None and self.node.layer.takes_relu:
+            return longer._replace(relu=layer)
+        if type(layer) is BatchNormalization and len(self.places) == 1 and takes_more:
+            return longer._replace(norm=layer)
+        if type(layer) is MaxPooling2D and layer.window == HALVING and takes_more:
+            return longer._replace(pool=layer)
         return None
 
 

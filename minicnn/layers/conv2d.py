@@ -11,6 +11,7 @@ from minicnn.layers.base import INFERENCE, Context, Layer, Params, Weight, requi
 from minicnn.ops.conv2d import ALGORITHMS, MEASURED, Conv2DCache, check_groups, conv2d_backward, convolve, resolve
 from minicnn.ops.conv2d.prepared import Prepared
 from minicnn.ops.depthwise_conv2d import depthwise_conv2d, depthwise_conv2d_backward
+from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.options import flag
 from minicnn.shapes import Array, IntOrPair, Shape, Window, whole
 
@@ -71,7 +72,7 @@ class Conv2D(Convolution):
     """
 
     takes_relu = True
-    takes_factors = True
+    takes_finish = True
     choices = ("auto", MEASURED)
 
     def __init__(
@@ -116,13 +117,18 @@ class Conv2D(Convolution):
         resolve(self.algorithm, kernel_shape, self.window, self.groups)  # an algorithm that cannot do it: say so now
         return self._with_bias(Weight(kernel_shape, self.kernel_initializer), self.filters)
 
-    def forward(
-        self, x: Array, context: Context = INFERENCE, *, relu: bool = False, factors: Array | None = None
-    ) -> tuple[Array, Conv2DCache]:
-        """``relu`` cuts off at 0 in the same pass, ``factors`` normalise before that: see ``minicnn.fusion``."""
-        self.require_built()
+    def forward(self, x: Array, context: Context = INFERENCE, *, relu: bool = False) -> tuple[Array, Conv2DCache]:
+        """``relu`` cuts off at 0 in the same pass: see ``minicnn.fusion``."""
         if context.training:
             self._prepared.clear()
+        return self._convolve(x, Finish(relu=relu), None if context.training else self._prepared)
+
+    def infer(self, x: Array, finish: Finish = PLAIN) -> Array:
+        """``finish``: what else is done in the same pass."""
+        return self._convolve(x, finish, self._prepared)[0]
+
+    def _convolve(self, x: Array, finish: Finish, prepared: Prepared | None) -> tuple[Array, Conv2DCache]:
+        self.require_built()
         return convolve(
             x,
             self.params["kernel"],
@@ -130,9 +136,8 @@ class Conv2D(Convolution):
             self.window,
             groups=self.groups,
             algorithm=self.algorithm,
-            relu=relu,
-            prepared=None if context.training else self._prepared,
-            factors=factors,
+            finish=finish,
+            prepared=prepared,
         )
 
     def backward(self, dy: Array, cache: Conv2DCache, *, input_gradient: bool = True) -> tuple[Array | None, Params]:

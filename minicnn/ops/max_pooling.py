@@ -28,6 +28,8 @@ from minicnn.ops.turns import turns
 from minicnn.ops.vectors import lanes, load, load_like, select, splat, store
 from minicnn.shapes import Array, Pair, Shape, Window
 
+HALVING = Window((2, 2), (2, 2))  # what nearly every network uses
+
 
 class MaxPool2DCache(NamedTuple):
     """``winners`` (N, OH, OW, C): the tap that won, kh * KW + kw. ``uint8`` for windows of up to 256 taps."""
@@ -82,7 +84,7 @@ def _pooled(x: Array, window: Window, winners: Array | None) -> Array:
 
 
 def _is_halving(window: Window, x_shape: Shape, y_shape: Shape) -> bool:
-    """2x2 windows side by side, none of them over padding: what nearly every network uses."""
+    """2x2 windows side by side, none of them over padding."""
     (top, _), (left, _) = window.pads(*x_shape[1:3])
     inside = top == left == 0 and 2 * y_shape[1] <= x_shape[1] and 2 * y_shape[2] <= x_shape[2]
     return inside and window.size == window.strides == (2, 2)
@@ -146,28 +148,32 @@ def _halve_row(x: Array, y: Array, winners: Array | None, row: int) -> None:
     _, OH, OW, _ = y.shape
     n, oh = row // OH, row % OH
     for ow in range(OW):
-        upper = ((n * H + 2 * oh) * W + 2 * ow) * C
-        lower = upper + W * C
-        for c in range(0, C, lanes(x)):
-            left = C - c
-            best = load(x, upper + c, left)
-            value1, value2, value3 = (
-                load(x, upper + C + c, left),
-                load(x, lower + c, left),
-                load(x, lower + C + c, left),
-            )
-            stays1 = _stays(best, value1)
-            best = select(stays1, best, value1)
-            stays2 = _stays(best, value2)
-            best = select(stays2, best, value2)
-            stays3 = _stays(best, value3)
-            best = select(stays3, best, value3)
-            store(y, (row * OW + ow) * C + c, best, left)
-            if winners is not None:
-                winner = select(stays1, splat(np.uint8(0), best), splat(np.uint8(1), best))
-                winner = select(stays2, winner, splat(np.uint8(2), best))
-                winner = select(stays3, winner, splat(np.uint8(3), best))
-                store(winners, (row * OW + ow) * C + c, winner, left)
+        halve_window(x, ((n * H + 2 * oh) * W + 2 * ow) * C, W * C, C, y, (row * OW + ow) * C, winners)
+
+
+@njit
+def halve_window(x: Array, at: int, row: int, C: int, y: Array, to: int, winners: Array | None) -> None:
+    """One window of 2x2 pixels with C channels: the first begins ``at``, the one below it a ``row`` further on."""
+    for c in range(0, C, lanes(x)):
+        left = C - c
+        best = load(x, at + c, left)
+        value1, value2, value3 = (
+            load(x, at + C + c, left),
+            load(x, at + row + c, left),
+            load(x, at + row + C + c, left),
+        )
+        stays1 = _stays(best, value1)
+        best = select(stays1, best, value1)
+        stays2 = _stays(best, value2)
+        best = select(stays2, best, value2)
+        stays3 = _stays(best, value3)
+        best = select(stays3, best, value3)
+        store(y, to + c, best, left)
+        if winners is not None:
+            winner = select(stays1, splat(np.uint8(0), best), splat(np.uint8(1), best))
+            winner = select(stays2, winner, splat(np.uint8(2), best))
+            winner = select(stays3, winner, splat(np.uint8(3), best))
+            store(winners, to + c, winner, left)
 
 
 @turns

@@ -35,16 +35,6 @@ def no_factors(dtype: np.dtype) -> Array:
     return np.empty((3, 0), dtype)
 
 
-def finish(y: Array, factors: Array | None, relu: bool) -> Array:
-    """y (N, ..., C), normalised unless ``factors`` is None, then cut off at 0 if ``relu``. In place, and returned."""
-    if factors is not None:
-        flat = y.reshape(-1, y.shape[-1])
-        normalise(2 * y.nbytes, flat, factors, y.dtype.type(-np.inf), flat)
-    if relu:
-        y[y <= 0] = 0  # -0.0 too, which np.maximum may keep
-    return y
-
-
 @turns
 def normalise(x: Array, factors: Array, floor: float, y: Array) -> None:
     """The formula above for all of x (M, C), some rows per turn; y may be x."""

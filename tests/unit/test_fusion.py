@@ -13,6 +13,7 @@ from minicnn.fusion import Stage, fuse, fused_into
 from minicnn.graph import Graph, Node
 from minicnn.layers import (
     Add,
+    AveragePooling2D,
     BatchNormalization,
     Conv2D,
     Dense,
@@ -45,12 +46,11 @@ def names(graph: Graph, *, predicting: bool = False) -> list[str]:
 
 
 def test_the_stages_of_face_cnn() -> None:
-    """Batch normalisation takes the ReLU, because it stands before it, and a prediction's convolution takes both."""
+    """Batch normalisation takes the ReLU, because it stands before it, and a prediction's convolution takes all."""
     learning, predicting = [], []
     for i in range(1, 6):
-        pool = [f"pool{i}"] if 1 < i < 5 else []
-        learning += [f"conv{i}", f"bn{i} + relu{i}", *pool]
-        predicting += [f"conv{i} + bn{i} + relu{i}", *pool]
+        learning += [f"conv{i}", f"bn{i} + relu{i}", *([f"pool{i}"] if 1 < i < 5 else [])]
+        predicting += [f"conv{i} + bn{i} + relu{i}" + (f" + pool{i}" if 1 < i < 5 else "")]
     graph, end = face_cnn().graph, ["flatten", "drop6", "fc6", "prob"]
     assert names(graph) == [*learning, *end]
     assert names(graph, predicting=True) == [*predicting, *end]
@@ -103,6 +103,11 @@ def test_what_goes_together(path: list[Layer], expected: list[str]) -> None:
         ([Conv2D(1, 1, name="c"), ReLU(name="r"), BatchNormalization(name="b")], ["c + r", "b"]),
         ([DepthwiseConv2D(1, name="d"), BatchNormalization(name="b"), ReLU(name="r")], ["d", "b + r"]),
         ([Conv2D(1, 1, name="c"), OwnNormalization(name="b"), ReLU(name="r")], ["c", "b + r"]),
+        ([Conv2D(1, 1, name="c"), MaxPooling2D(name="p"), ReLU(name="r")], ["c + p", "r"]),
+        ([Conv2D(1, 1, name="c"), MaxPooling2D(name="p"), MaxPooling2D(name="q")], ["c + p", "q"]),
+        ([Conv2D(1, 1, name="c"), MaxPooling2D(3, 2, name="p")], ["c", "p"]),
+        ([Conv2D(1, 1, name="c"), MaxPooling2D(padding="same", name="p")], ["c", "p"]),
+        ([Conv2D(1, 1, name="c"), AveragePooling2D(name="p")], ["c", "p"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value[0], str) else "",
 )
@@ -198,17 +203,20 @@ MODELS: dict[str, Callable[[], Sequential]] = (
         for algorithm in ALGORITHMS
     }
     | {
-        f"normalised, {name}": lambda layer=layer: Sequential(  # type: ignore[misc]
-            [copy.deepcopy(layer), BatchNormalization(), ReLU(), copy.deepcopy(layer), BatchNormalization(scale=False)],
-            input_shape=(19, 22, 4),
+        f"normalised and pooled, {name}": lambda layer=layer: Sequential(  # type: ignore[misc]
+            [
+                *(copy.deepcopy(layer), BatchNormalization(), ReLU(), MaxPooling2D()),
+                *(copy.deepcopy(layer), BatchNormalization(scale=False), MaxPooling2D(), ReLU()),
+            ],
+            input_shape=(21, 22, 4),
         )
         for name, layer in {
             **{
-                a: Conv2D(20, kernel_size_for(a), strides_for(a), padding="same", algorithm=a)
-                for a in ALGORITHMS
-                if a != "loops"
+                algorithm: Conv2D(20, kernel_size_for(algorithm), strides_for(algorithm), "same", algorithm=algorithm)
+                for algorithm in ALGORITHMS
+                if algorithm != "loops"
             },
-            "loops": Conv2D(2, 2, strides=4, algorithm="loops"),
+            "loops": Conv2D(2, 2, strides=2, algorithm="loops"),
             "groups": Conv2D(36, (3, 2), strides=(1, 2), padding="same", groups=4, use_bias=False),
             "1x1": Conv2D(70, 1),
             "dilated": Conv2D(17, 3, dilation_rate=2),
@@ -263,6 +271,21 @@ def test_minus_zero_nan_and_infinity(layer: Layer, dtype: Any) -> None:
     assert np.isnan(before).any()
     assert bits(np.isnan(y)) == bits(np.isnan(before))
     assert bits(np.nan_to_num(y, nan=5)) == bits(np.nan_to_num(expected, nan=5))
+
+
+@pytest.mark.parametrize("algorithm", ["direct", "winograd_2x2", "winograd_complex"])
+def test_nan_and_infinity_go_through_a_whole_stage(algorithm: str, rng: np.random.Generator) -> None:
+    """Normalised, cut off and pooled in one pass: a NaN stays one, as with the layers one by one."""
+    layers = [Conv2D(9, 3, padding="same", algorithm=algorithm), BatchNormalization(), ReLU(), MaxPooling2D()]
+    model = awkward(Sequential(layers, input_shape=(9, 11, 3)))
+    x = rng.standard_normal((4, 9, 11, 3)).astype(np.float32)
+    x[0, 8, 10, 1], x[1, 4, 4, 0], x[2, 0, 0, 2] = np.nan, np.inf, -np.inf
+    with np.errstate(invalid="ignore"):
+        assert len(fuse(model.graph, predicting=True)) == 1
+        expected, _ = layer_by_layer(model, x, INFERENCE)
+        assert bits(model(x)) == bits(expected)
+    assert np.isnan(expected[1]).any()
+    assert not np.isnan(expected[3]).any()
 
 
 def test_a_stage_keeps_the_output_once() -> None:

@@ -26,6 +26,7 @@ from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.ops.column_sums import column_sums
 from minicnn.ops.conv2d import direct, im2col, loops, measured, winograd
 from minicnn.ops.conv2d.prepared import Prepared
+from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.shapes import KEPT, Array, Pads, Shape, Window, check_array, check_same_dtype, whole
 
 
@@ -41,9 +42,8 @@ class Algorithm(Protocol):
         bias: Array | None,
         window: Window,
         groups: int,
-        relu: bool = False,
+        finish: Finish = PLAIN,
         prepared: Array | None = None,
-        factors: Array | None = None,
     ) -> Array: ...
     def input_gradient(self, dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int) -> Array: ...
     def kernel_gradient(self, dy: Array, x: Array, kernel_shape: Shape, window: Window, groups: int) -> Array: ...
@@ -101,7 +101,9 @@ def conv2d(
     """
     check_array(kernel, "kernel", 4, "(KH, KW, C/groups, F)")
     window = Window.of(kernel.shape[:2], strides, padding, dilation_rate)
-    return convolve(x, kernel, bias, window, groups=groups, algorithm=algorithm, relu=relu, prepared=prepared)
+    return convolve(
+        x, kernel, bias, window, groups=groups, algorithm=algorithm, finish=Finish(relu=relu), prepared=prepared
+    )
 
 
 def convolve(
@@ -112,13 +114,12 @@ def convolve(
     *,
     groups: int = 1,
     algorithm: str = "auto",
-    relu: bool = False,
+    finish: Finish = PLAIN,
     prepared: Prepared | None = None,
-    factors: Array | None = None,
 ) -> tuple[Array, Conv2DCache]:
     """``conv2d`` for a window that was made before: a layer makes its own once, and calls this many times.
 
-    With ``factors`` (3, F) the result is normalised too, before it is cut off: see ``minicnn.ops.normalising``.
+    ``finish``: what else is done with the results while they are in the cache; halved, y is (N, OH/2, OW/2, F).
     """
     check_array(x, "x", 4, "(N, H, W, C)")
     check_array(kernel, "kernel", 4, "(KH, KW, C/groups, F)")
@@ -137,12 +138,12 @@ def convolve(
         check_same_dtype(bias, kernel, "bias", "kernel")
         if bias.shape != kernel.shape[3:]:
             raise ShapeError(explain(f"bias of shape {kernel.shape[3:]}, one per filter", f"shape {bias.shape}"))
-    window.output_size(*x.shape[1:3])  # raises when the window does not fit
+    finish.size(*window.output_size(*x.shape[1:3]))  # raises when the window does not fit
     name = resolve(algorithm, kernel.shape, window, groups, (x.shape, x.dtype))
     chosen = ALGORITHMS[name]
     form = f"{name}, {groups} groups"
     panels = prepared.of(kernel, form, lambda: chosen.prepare(kernel, window, groups)) if prepared else None
-    y = chosen.forward(x, kernel, bias, window, groups, relu, panels, factors)
+    y = chosen.forward(x, kernel, bias, window, groups, finish, panels)
     return y, Conv2DCache(x, kernel, window, groups, bias is not None, name)
 
 
@@ -223,7 +224,7 @@ def _measured(kernel_shape: Shape, window: Window, groups: int, x_shape: Shape, 
 
     def run(name: str, x: Array, kernel: Array) -> Callable[[], object]:
         panels = ALGORITHMS[name].prepare(kernel, window, groups)
-        return lambda: ALGORITHMS[name].forward(x, kernel, None, window, groups, False, panels)
+        return lambda: ALGORITHMS[name].forward(x, kernel, None, window, groups, PLAIN, panels)
 
     return measured.fastest(names, run, x_shape, kernel_shape, (window, groups), dtype)
 

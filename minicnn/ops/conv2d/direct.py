@@ -27,6 +27,8 @@ from minicnn.ops.conv2d.direct_dx import input_gradient
 from minicnn.ops.conv2d.direct_gradient import window_products
 from minicnn.ops.conv2d.direct_rows import pad_picture
 from minicnn.ops.conv2d.direct_windows import POINTWISE_TERMS, correlate, is_pointwise, pack_filters
+from minicnn.ops.finishing import PLAIN, Finish
+from minicnn.ops.max_pooling import HALVING, max_pool2d_inference
 from minicnn.ops.memory import empty, scratch
 from minicnn.ops.micro_kernel import ROWS, panel_width
 from minicnn.shapes import Array, Pads, Shape, Window
@@ -52,15 +54,16 @@ def forward(
     bias: Array | None,
     window: Window,
     groups: int,
-    relu: bool = False,
+    finish: Finish = PLAIN,
     prepared: Array | None = None,
-    factors: Array | None = None,
 ) -> Array:
     """(N, H, W, C), (KH, KW, C/groups, F) -> (N, OH, OW, F)"""
     panels = prepare(kernel, window, groups) if prepared is None else prepared
     start = np.zeros(kernel.shape[3], x.dtype) if bias is None else np.ascontiguousarray(bias)
     terms = POINTWISE_TERMS if is_pointwise(window, window.pads(*x.shape[1:3])) else TERMS
-    return correlate(x, panels, kernel.shape, start, window, groups, gemm.floor_of(relu, x.dtype), terms, factors)
+    floor = gemm.floor_of(finish.relu, x.dtype)
+    y = correlate(x, panels, kernel.shape, start, window, groups, floor, terms, finish.factors)
+    return max_pool2d_inference(y, HALVING) if finish.halve else y
 
 
 def kernel_gradient(dy: Array, x: Array, kernel_shape: Shape, window: Window, groups: int) -> Array:

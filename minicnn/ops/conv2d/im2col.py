@@ -23,7 +23,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from minicnn.ops.normalising import finish
+from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.shapes import Array, Pair, Shape, Window
 
 BLOCK_BYTES = 8 * 2**20  # a block of columns should stay in the caches between being written and being multiplied
@@ -44,9 +44,8 @@ def forward(
     bias: Array | None,
     window: Window,
     groups: int,
-    relu: bool = False,
+    finish: Finish = PLAIN,
     prepared: Array | None = None,
-    factors: Array | None = None,
 ) -> Array:
     """(N, H, W, C), (KH, KW, C/groups, F) -> (N, OH, OW, F)"""
     channels, filters = kernel.shape[2:]
@@ -60,7 +59,7 @@ def forward(
             y[n, rows, :, f] = (columns @ weights).reshape(-1, out[1], filters // groups)
     if bias is not None:
         y += bias
-    return finish(y, factors, relu)
+    return finish.apply(y)
 
 
 def input_gradient(dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int) -> Array:

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minicnn.ops.normalising import finish
+from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.shapes import Array, Shape, Window
 
 
@@ -40,9 +40,8 @@ def forward(
     bias: Array | None,
     window: Window,
     groups: int,
-    relu: bool = False,
+    finish: Finish = PLAIN,
     prepared: Array | None = None,
-    factors: Array | None = None,
 ) -> Array:
     """(N, H, W, C), (KH, KW, C/groups, F) -> (N, OH, OW, F)"""
     height, width = x.shape[1:3]
@@ -53,7 +52,7 @@ def forward(
         for ih, iw, c, kh, kw, kc in _taps(oh, ow, f, x.shape, kernel.shape, window, groups):
             total += float(x[n, ih, iw, c]) * float(kernel[kh, kw, kc, f])
         y[n, oh, ow, f] = total
-    return finish(y.astype(x.dtype), factors, relu)
+    return finish.apply(y.astype(x.dtype))
 
 
 def input_gradient(dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int) -> Array:

@@ -62,8 +62,9 @@ import numba
 import numpy as np
 
 from minicnn.ops.conv2d import winograd_blocks as blocks
-from minicnn.ops.conv2d.winograd_tiles import kernel_gradients, kernel_panels, turn
+from minicnn.ops.conv2d.winograd_tiles import Last, kernel_gradients, kernel_panels, turn
 from minicnn.ops.conv2d.winograd_transforms import OUTPUTS, PRODUCTS, TAPS, places
+from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.ops.gemm import floor_of
 from minicnn.ops.memory import empty, scratch
 from minicnn.ops.micro_kernel import ROWS, VECTORS, panel_width
@@ -73,6 +74,7 @@ from minicnn.shapes import Array, Shape, Window
 
 READING = 5  # multiplications, in whose time a number of a transformed kernel is read: see ``benchmarks/NOTES.md``
 CACHE_BYTES, CACHE_TILES = 600_000, 10  # of a core's own cache, for transformed tiles; and how many it must hold
+FEWEST_TILES = 4  # for a core of its own: with fewer it would do little else than read the transformed kernels
 KERNEL_BYTES = 3_300_000  # of transformed kernels, up to which the way through the cache is the faster one
 BLOCK_BYTES = 32 * 2**20  # of transformed tiles held at once, at least, where all tiles take each step together,
 MOST_BYTES = 64 * 2**20  # and at most: each block reads the transformed kernels anew, so as many bytes as these have
@@ -132,33 +134,35 @@ class Winograd:
         bias: Array | None,
         window: Window,
         groups: int,
-        relu: bool = False,
+        finish: Finish = PLAIN,
         prepared: Array | None = None,
-        factors: Array | None = None,
     ) -> Array:
         """(N, H, W, C), (r, r, C, F) -> (N, OH, OW, F)"""
         filters = kernel.shape[3]
-        y = empty((len(x), *window.output_size(*x.shape[1:3]), filters), x.dtype)
+        y = empty((len(x), *finish.size(*window.output_size(*x.shape[1:3])), filters), x.dtype)
         start = np.zeros(filters, x.dtype) if bias is None else np.ascontiguousarray(bias)
         panels = self.prepare(kernel, window, groups) if prepared is None else prepared
-        grid = self._grid(x.shape, window)
-        finish = start, no_factors(x.dtype) if factors is None else factors, floor_of(relu, x.dtype)
-        self._convolve(self.form, np.ascontiguousarray(x), panels, finish, y, grid)
+        factors = no_factors(x.dtype) if finish.factors is None else finish.factors
+        last = start, factors, floor_of(finish.relu, x.dtype), finish.halve
+        grid = self._grid(x.shape, window, finish.halve)
+        self._convolve(self.form, np.ascontiguousarray(x), panels, last, y, grid)
         return y
 
-    def _grid(self, x_shape: Shape, window: Window) -> blocks.Grid:
-        """The tiles of the outputs, beginning where the padding does."""
+    def _grid(self, x_shape: Shape, window: Window, halve: bool = False) -> blocks.Grid:
+        """The tiles of the outputs, beginning where the padding does; of those that halving does not leave out."""
         (top, _), (left, _) = window.pads(*x_shape[1:3])
-        return blocks.grid_of(self.form, window.output_size(*x_shape[1:3]), (-top, -left))
+        rows, columns = window.output_size(*x_shape[1:3])
+        size = (rows // 2 * 2, columns // 2 * 2) if halve else (rows, columns)
+        return blocks.grid_of(self.form, size, (-top, -left))
 
-    def _convolve(self, form: int, x: Array, panels: Array, finish: blocks.Finish, y: Array, grid: blocks.Grid) -> None:
+    def _convolve(self, form: int, x: Array, panels: Array, finish: Last, y: Array, grid: blocks.Grid) -> None:
         points, channels = self.Q * self.Q, x.shape[3]
         width = _whole_vectors(y.shape[3], y.dtype)
         numbers = (("tiles", channels), ("products", width))  # in a row of either's planes
         total = len(y) * grid[0] * grid[1]
         fitting = CACHE_BYTES // (points * (channels + width) * x.itemsize)
         if panels.nbytes <= KERNEL_BYTES and fitting >= CACHE_TILES:
-            workers = min(numba.get_num_threads(), -(-total // fitting))
+            workers = min(numba.get_num_threads(), -(-total // min(fitting, FEWEST_TILES)))
             fitting = -(-total // (workers * -(-total // (workers * fitting))))  # as many in every turn
             tiles, products = (planes(name, (workers, points), fitting * n, x.dtype) for name, n in numbers)
             blocks.in_cache(form, x, panels, finish, y, grid, self.used, tiles, products, fitting, width)
@@ -182,7 +186,7 @@ class Winograd:
         stride, reach = self.stride, (self.r - 1) // self.stride  # in dy, from one output to the first that meets it
         inputs, outputs = (top // stride - reach, left // stride - reach), (-(top % stride), -(left % stride))
         grid = blocks.grid_of(self.gradient_form, (x_shape[1], x_shape[2]), inputs, outputs)
-        finish = np.zeros(x_shape[3], dy.dtype), no_factors(dy.dtype), floor_of(False, dy.dtype)
+        finish = np.zeros(x_shape[3], dy.dtype), no_factors(dy.dtype), floor_of(False, dy.dtype), False
         self._convolve(self.gradient_form, np.ascontiguousarray(dy), panels, finish, dx, grid)
         return dx
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minicnn.ops.conv2d.winograd_tiles import input_tile, output_tile, upstream_tile
+from minicnn.ops.conv2d.winograd_tiles import Last, input_tile, output_tile, upstream_tile
 from minicnn.ops.conv2d.winograd_transforms import CHANNELS, OUTPUTS, outputs_of, step_of, terms_of
 from minicnn.ops.jit import njit, njit_parallel, prange
 from minicnn.ops.micro_kernel import ROWS, tile_in_parts
@@ -25,9 +25,6 @@ from minicnn.shapes import Array, Pair
 TILES_PER_TURN = 8  # of a parallel loop over tiles
 ROW_BLOCK = 224 // ROWS * ROWS  # tiles that are multiplied with one panel after the other while they are in the cache
 
-
-#: What is done with the outputs: bias (F,), factors to normalise with (3, F) or (3, 0), what they are cut off at.
-Finish = tuple[Array, Array, float]
 
 #: The tiles of a picture: how many down and across, and row and column where the first begins: of inputs, of outputs.
 Grid = tuple[int, int, int, int, int, int]
@@ -122,7 +119,7 @@ def in_cache(
     form: int,
     x: Array,
     panels: Array,
-    finish: Finish,
+    finish: Last,
     y: Array,
     grid: Grid,
     used: Array,
@@ -179,7 +176,7 @@ def all_products(form: int, used: Array, tiles: Array, panels: Array, products: 
 
 @njit_parallel
 def all_output_tiles(
-    form: int, products: Array, width: int, finish: Finish, y: Array, first: int, count: int, grid: Grid
+    form: int, products: Array, width: int, finish: Last, y: Array, first: int, count: int, grid: Grid
 ) -> None:
     """y for the tiles from ``first`` on."""
     points = len(products)

@@ -38,9 +38,14 @@ from minicnn.ops.conv2d.winograd_transforms import (
 )
 from minicnn.ops.copying import clear, copy
 from minicnn.ops.jit import njit, njit_parallel, prange
+from minicnn.ops.max_pooling import halve_window
 from minicnn.ops.normalising import normalise_rows
 from minicnn.ops.simd import offset, pointer
 from minicnn.shapes import Array
+
+#: What is done with outputs: bias (F,), factors to normalise with (3, F) or (3, 0), what they are cut off at, and
+#: whether of every 2x2 only the largest is kept.
+Last = tuple[Array, Array, float, bool]
 
 
 @njit
@@ -97,7 +102,7 @@ def output_tile(
     products: Array,
     width: int,
     t: int,
-    finish: tuple[Array, Array, float],
+    finish: Last,
     y: Array,
     picture: int,
     row0: int,
@@ -107,15 +112,15 @@ def output_tile(
 ) -> None:
     """The m x m outputs A^T M A + bias of tile t, where they belong; what hangs over the border is dropped.
 
-    ``products`` (Q*Q, plane) with rows of ``width``; ``finish``: see ``winograd_blocks``.
+    ``products`` (Q*Q, plane) with rows of ``width``. With ``finish`` to halve, of every 2x2 outputs the largest.
     """
     _, OH, OW, F = y.shape
-    bias, factors, floor = finish
+    bias, factors, floor, halve = finish
     normalised = factors.shape[1] > 0
     least = y.dtype.type(-np.inf) if normalised else y.dtype.type(floor)
     m, (values, reals, pairs, _), plane = outputs_of(form), values_of(form), products.shape[1]
     (first_row, end_row), (first, end) = inside(row0, m, OH), inside(column0, m, OW)
-    whole = end_row - first_row == end - first == m
+    whole = end_row - first_row == end - first == m and not halve
     if whole:
         result, row = pointer(y, ((picture * OH + row0) * OW + column0) * F), OW * F
     else:
@@ -131,6 +136,9 @@ def output_tile(
         for i in range(m):
             source, to = pointer(half, i * values * w), offset(result, i * row + f)
             left_multiply_add(OUTPUT_LAST, form, source, w, to, F, w, pointer(bias, f), least)
+    if halve:
+        halve_tile(square, m, factors, floor, y, picture, row0 // 2, column0 // 2)
+        return
     flat = y.reshape(-1, F)
     for i in range(first_row, end_row):
         at = (picture * OH + row0 + i) * OW + column0
@@ -138,6 +146,21 @@ def output_tile(
             copy(square, (i * m + first) * F, (end - first) * F, y, (at + first) * F)
         if normalised:
             normalise_rows(flat, factors, floor, flat, at + first, at + end, 0, F)
+
+
+@njit
+def halve_tile(
+    square: Array, m: int, factors: Array, floor: float, y: Array, picture: int, row: int, column: int
+) -> None:
+    """The largest of every 2x2 of the m x m pixels in ``square``, from (row, column) of y on; m is even."""
+    _, OH, OW, F = y.shape
+    if factors.shape[1] > 0:
+        pixels = square[: m * m * F].reshape(m * m, F)
+        normalise_rows(pixels, factors, floor, pixels, 0, m * m, 0, F)
+    for i in range(min(m // 2, OH - row)):
+        for j in range(min(m // 2, OW - column)):
+            to = ((picture * OH + row + i) * OW + column + j) * F
+            halve_window(square, 2 * (i * m + j) * F, m * F, F, y, to, None)
 
 
 @njit

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minicnn.ops.normalising import factors_of, finish, normalise, normalise_rows
+from minicnn.ops.normalising import factors_of, normalise, normalise_rows
 from minicnn.shapes import Array
 
 
@@ -44,13 +44,3 @@ def test_a_part_leaves_the_rest_alone(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(part[3:7, 5:17], whole[3:7, 5:17])
     part[3:7, 5:17] = x[3:7, 5:17]
     np.testing.assert_array_equal(part, x)
-
-
-def test_finish_works_in_place_and_keeps_nan(rng: np.random.Generator) -> None:
-    x, factors = (rng.standard_normal(shape).astype(np.float32) for shape in ((2, 3, 4), (3, 4)))
-    x[0, 1, 2] = np.nan
-    y = x.copy()
-    assert finish(y, factors, True) is y
-    np.testing.assert_allclose(y, normalised(x, factors, 0.0), atol=2e-6)
-    assert np.isnan(y[0, 1, 2])
-    np.testing.assert_array_equal(finish(x.copy(), None, False), x)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from minicnn.ops.conv2d import ALGORITHMS, conv2d, conv2d_backward, direct, direct_dx, direct_gradient, winograd
 from minicnn.ops.conv2d import winograd_blocks as blocks
+from minicnn.ops.finishing import Finish
 from minicnn.ops.micro_kernel import ROWS, panel_width
 from minicnn.shapes import Array, Window
 from tests.cases import kernel_size_for, strides_for
@@ -385,24 +386,26 @@ def test_the_bits_do_not_depend_on_threads(
         assert [a.tobytes() for a in passes(name, *arrays, **options)] == as_chosen
 
 
-@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("everything", [False, True], ids=["plain", "normalised, cut off and halved"])
 @pytest.mark.parametrize(
     "algorithm",
     [winograd.F2x2, winograd.F4x4, winograd.F4x4_COMPLEX, winograd.F2x2_5x5, winograd.F2x2_STRIDE_2],
     ids=["F2x2", "F4x4", "complex", "5x5", "stride 2"],
 )
 def test_both_ways_of_winograd_are_taken_and_agree(
-    algorithm: winograd.Winograd, relu: bool, monkeypatch: pytest.MonkeyPatch
+    algorithm: winograd.Winograd, everything: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x, kernel, bias, _ = made((2, 13, 11, 20), (algorithm.r, algorithm.r, 20, 21), np.float32)
     window, taken = Window.of(kernel.shape[:2], algorithm.stride, "same"), []
+    factors = np.random.default_rng(1).uniform(0.5, 2, (3, 21)).astype(np.float32)
+    finish = Finish(factors, relu=True, halve=True) if everything else Finish()
     for name in ("in_cache", "all_products"):
         real = getattr(blocks, name)
         monkeypatch.setattr(blocks, name, lambda *a, real=real, name=name: taken.append(name) or real(*a))
     results = []
     for kernel_bytes in (10**9, 0):
         monkeypatch.setattr(winograd, "KERNEL_BYTES", kernel_bytes)
-        results.append(algorithm.forward(x, kernel, bias, window, 1, relu).tobytes())
+        results.append(algorithm.forward(x, kernel, bias, window, 1, finish).tobytes())
     assert results[0] == results[1]
     assert taken == ["in_cache", "all_products"]
 

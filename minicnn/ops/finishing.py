@@ -1,0 +1,40 @@
+"""What is done with an operation's results while they are in the cache, instead of in passes of their own.
+
+Three things, in this order, each of them optional: normalise every channel (``normalising``), cut off at 0, and keep
+the largest of every 2x2 results side by side (``max_pooling``). The arithmetic is that of the operations with these
+names, and so are the bits: see ``minicnn.fusion``, which decides.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from minicnn.ops.max_pooling import HALVING, max_pool2d_inference
+from minicnn.ops.normalising import normalise
+from minicnn.shapes import Array, Pair
+
+
+class Finish(NamedTuple):
+    """``factors`` (3, C) to normalise with, or None; ``relu``: cut off at 0; ``halve``: 2x2 windows of max pooling."""
+
+    factors: Array | None = None
+    relu: bool = False
+    halve: bool = False
+
+    def size(self, rows: int, columns: int) -> Pair:
+        """What is left of so many rows and columns of results. Raises ShapeError when there is nothing to halve."""
+        return HALVING.output_size(rows, columns) if self.halve else (rows, columns)
+
+    def apply(self, y: Array) -> Array:
+        """All of it, one after the other, to results (N, H, W, C) that are there. In place, but for halving."""
+        if self.factors is not None:
+            flat = y.reshape(-1, y.shape[-1])
+            normalise(2 * y.nbytes, flat, self.factors, y.dtype.type(-np.inf), flat)
+        if self.relu:
+            y[y <= 0] = 0  # -0.0 too, which np.maximum may keep
+        return max_pool2d_inference(y, HALVING) if self.halve else y
+
+
+PLAIN = Finish()

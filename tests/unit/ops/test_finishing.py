@@ -1,0 +1,41 @@
+"""What is done after an operation: each of three things, their order, and what is left of a picture."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from minicnn.errors import ShapeError
+from minicnn.ops.finishing import PLAIN, Finish
+
+
+def test_nothing_is_nothing(rng: np.random.Generator) -> None:
+    y = rng.standard_normal((2, 3, 4, 5)).astype(np.float32)
+    before = y.copy()
+    assert PLAIN.apply(y) is y
+    np.testing.assert_array_equal(y, before)
+    assert PLAIN.size(7, 5) == (7, 5)
+
+
+@pytest.mark.parametrize("relu", [False, True], ids=["", "relu"])
+@pytest.mark.parametrize("halve", [False, True], ids=["", "halve"])
+@pytest.mark.parametrize("normalised", [False, True], ids=["", "normalised"])
+def test_normalise_then_cut_off_then_halve(normalised: bool, halve: bool, relu: bool, rng: np.random.Generator) -> None:
+    y, factors = (rng.standard_normal(shape).astype(np.float32) for shape in ((2, 5, 7, 3), (3, 3)))
+    y[0, 1, 1, 2] = np.nan
+    expected = y.astype(np.float64)
+    if normalised:
+        expected = (expected - factors[0]) * factors[1] + factors[2]
+    if relu:
+        expected = np.maximum(expected, 0)
+    if halve:  # (2, 5, 7, 3) -> (2, 2, 2, 3, 2, 3), the last row and column left out
+        expected = expected[:, :4, :6].reshape(2, 2, 2, 3, 2, 3).max(axis=(2, 4))
+    found = Finish(factors if normalised else None, relu, halve).apply(y)
+    np.testing.assert_allclose(found, expected, atol=2e-6)
+    assert np.isnan(found).sum() == 1
+
+
+def test_what_is_left_of_a_picture() -> None:
+    assert Finish(halve=True).size(25, 2) == (12, 1)
+    with pytest.raises(ShapeError, match="at least 2x2"):
+        Finish(halve=True).size(1, 5)
