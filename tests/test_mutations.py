@@ -23,6 +23,7 @@ VECTORS = "tests/unit/test_vectors.py"
 GRAPHS = "tests/unit/test_graph_model.py"
 WINOGRAD = "tests/unit/ops/conv2d/test_winograd.py"
 STRIDE_2 = f"{WINOGRAD}::test_tiles_that_hang_over_the_border[same-winograd_stride_2]"
+FINISHING = "tests/unit/ops/test_finishing.py"
 STRIDED_DX = "tests/unit/ops/conv2d/test_direct_dx.py::test_together_is_the_definition"
 TESTS_FAILED = 1  # pytest's exit code; 2 to 5 mean that it could not run them
 
@@ -66,9 +67,23 @@ MUTATIONS = [
     convolution(
         "winograd: tiles that hang over a border lose their first row",
         "winograd_tiles",
-        "range(max(0, -row0), min(m, OH - row0))",
-        "range(1, min(m, OH - row0))",
+        "for i in range(first_row, end_row):",
+        "for i in range(1, end_row):",
         STRIDE_2,
+    ),
+    convolution(
+        "winograd: of each window to be pooled, one row of pixels twice",
+        "winograd_tiles",
+        "2 * (i * m + j) * F, m * F, F",
+        "2 * (i * m + j) * F, 0, F",
+        FINISHING,
+    ),
+    convolution(
+        "direct: results normalised one row too low",
+        "direct_rows",
+        "at = (n * H + h0 + i) * width + w0",
+        "at = (n * H + h0 + i + 1) * width + w0",
+        FINISHING,
     ),
     convolution(
         "winograd: the outer taps of a stride exchanged in dx",
@@ -276,6 +291,20 @@ MUTATIONS = [
         "if readers[source] == 0:",
         "if source in values:",
         GRAPHS,
+    ),
+    Mutation(
+        "normalising: the mean is left where it is",
+        "minicnn/ops/normalising.py",
+        "left) - mean) * scale + shift",
+        "left)) * scale + shift",
+        "tests/unit/ops/test_normalising.py",
+    ),
+    Mutation(
+        "networks: a convolution takes the work of every pooling layer behind it",
+        "minicnn/fusion.py",
+        "and layer.window == HALVING and takes_more",
+        "and takes_more",
+        "tests/unit/test_fusion.py::test_what_goes_together_in_a_prediction",
     ),
     Mutation(
         "networks: a relu takes a value from its other readers",

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from minicnn.errors import ShapeError
+from minicnn.ops.conv2d import convolve
 from minicnn.ops.finishing import PLAIN, Finish
+from minicnn.shapes import Window
 
 
 def test_nothing_is_nothing(rng: np.random.Generator) -> None:
@@ -39,3 +41,15 @@ def test_what_is_left_of_a_picture() -> None:
     assert Finish(halve=True).size(25, 2) == (12, 1)
     with pytest.raises(ShapeError, match="at least 2x2"):
         Finish(halve=True).size(1, 5)
+
+
+@pytest.mark.parametrize("algorithm", ["loops", "im2col", "direct", "winograd_2x2"])
+def test_a_convolution_finishes_as_if_it_were_done_afterwards(algorithm: str, rng: np.random.Generator) -> None:
+    """The same bits. Of 5x7 results the last row and column are left out; tiles hang over all borders."""
+    x, kernel = (rng.standard_normal(shape).astype(np.float32) for shape in ((2, 5, 7, 2), (3, 3, 2, 3)))
+    bias, factors = rng.standard_normal(3).astype(np.float32), rng.standard_normal((3, 3)).astype(np.float32)
+    window = Window.of(3, 1, "same")
+    plain, _ = convolve(x, kernel, bias, window, algorithm=algorithm)
+    for finish in (Finish(factors), Finish(halve=True), Finish(factors, relu=True, halve=True)):
+        y, _ = convolve(x, kernel, bias, window, algorithm=algorithm, finish=finish)
+        np.testing.assert_array_equal(y, finish.apply(plain.copy()))
