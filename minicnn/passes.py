@@ -54,7 +54,7 @@ def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
 
 def _flow(graph: Graph, inputs: Sequence[Array], context: Context, caches: list[Cache] | None) -> list[Array]:
     values = dict(enumerate(inputs))
-    readers, uses = graph.readers.copy(), graph.uses
+    readers, uses = dict(graph.readers), graph.uses
     for stage in fuse(graph, predicting=caches is None):
         read = stage.node.pick(values)
         if caches is None:

@@ -52,7 +52,7 @@ MUTATIONS = [
     ),
     convolution(
         "winograd: dx with a kernel that is not turned",
-        "winograd_tiles",
+        "winograd_kernels",
         "turned[size_h - 1 - kh, size_w - 1 - kw, f, c] = kernel[kh, kw, c, f]",
         "turned[kh, kw, f, c] = kernel[kh, kw, c, f]",
     ),

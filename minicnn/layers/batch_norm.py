@@ -64,6 +64,7 @@ class BatchNormalization(Layer):
         self.gamma_initializer = initializers.get(gamma_initializer)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
+        self._factors: tuple[tuple[float | bytes, ...], Array] | None = None
 
     def output_shape(self, input_shape: Shape) -> Shape:
         rank = len(input_shape) + 1
@@ -95,8 +96,17 @@ class BatchNormalization(Layer):
         return batch_norm_inference(x, gamma, beta, mean, variance, self.epsilon, relu=relu)
 
     def factors(self) -> Array:
-        """(3, C): what inference does to every channel, see ``minicnn.ops.normalising``."""
-        return factors_of(*self._per_channel(), self.epsilon)
+        """(3, C): what inference does to every channel, see ``minicnn.ops.normalising``.
+
+        Kept until one of the numbers changes that they come from: a small network asks as often as it computes.
+        """
+        arrays = self._per_channel()
+        now: tuple[float | bytes, ...] = (self.epsilon, *(array.tobytes() for array in arrays))
+        held = self._factors
+        if held is None or held[0] != now:
+            held = (now, factors_of(*arrays, self.epsilon))
+            self._factors = held
+        return held[1]
 
     def _per_channel(self) -> tuple[Array, Array, Array, Array]:
         """gamma, beta, mean and variance (C,)."""

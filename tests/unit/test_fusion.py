@@ -273,6 +273,28 @@ def test_minus_zero_nan_and_infinity(layer: Layer, dtype: Any) -> None:
     assert bits(np.nan_to_num(y, nan=5)) == bits(np.nan_to_num(expected, nan=5))
 
 
+@pytest.mark.parametrize("key", ["kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance"])
+def test_a_prediction_sees_what_was_written_into_an_array(key: str, rng: np.random.Generator) -> None:
+    """Prepared kernels and factors are kept between predictions, but not beyond a change of what they came from."""
+    conv, norm = Conv2D(17, 3, padding="same"), BatchNormalization()
+    model = awkward(Sequential([conv, norm, ReLU(), MaxPooling2D()], input_shape=(8, 9, 16)))
+    x = rng.standard_normal((2, 8, 9, 16)).astype(np.float32)
+    norm.params["gamma"][3] = 1.5
+    before = model(x)
+    (conv.params | norm.params | norm.state)[key][..., 3] += 1
+    after = model(x)
+    assert bits(after) == bits(layer_by_layer(model, x, INFERENCE)[0])
+    assert np.flatnonzero((before != after).any(axis=(0, 1, 2))).tolist() == [3]
+
+
+def test_a_prediction_sees_another_epsilon(rng: np.random.Generator) -> None:
+    norm = BatchNormalization()
+    model = awkward(Sequential([Conv2D(4, 1), norm], input_shape=(3, 3, 2)))
+    x = rng.standard_normal((1, 3, 3, 2)).astype(np.float32)
+    before, norm.epsilon = model(x), 0.5
+    assert bits(before) != bits(model(x)) == bits(layer_by_layer(model, x, INFERENCE)[0])
+
+
 @pytest.mark.parametrize("algorithm", ["direct", "winograd_2x2", "winograd_complex"])
 def test_nan_and_infinity_go_through_a_whole_stage(algorithm: str, rng: np.random.Generator) -> None:
     """Normalised, cut off and pooled in one pass: a NaN stays one, as with the layers one by one."""

@@ -56,13 +56,15 @@ and 3-D Winograd for Convolutional Neural Networks".
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import numba
 import numpy as np
 
 from minicnn.ops.conv2d import winograd_blocks as blocks
-from minicnn.ops.conv2d.winograd_tiles import Last, kernel_gradients, kernel_panels, turn
+from minicnn.ops.conv2d.winograd_kernels import kernel_gradients, kernel_panels, turn
+from minicnn.ops.conv2d.winograd_tiles import Last
 from minicnn.ops.conv2d.winograd_transforms import OUTPUTS, PRODUCTS, TAPS, places
 from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.ops.gemm import floor_of
@@ -70,7 +72,7 @@ from minicnn.ops.memory import empty, scratch
 from minicnn.ops.micro_kernel import ROWS, VECTORS, panel_width
 from minicnn.ops.normalising import no_factors
 from minicnn.ops.simd import LINE_BYTES
-from minicnn.shapes import Array, Shape, Window
+from minicnn.shapes import KEPT, Array, Shape, Window
 
 READING = 5  # multiplications, in whose time a number of a transformed kernel is read: see ``benchmarks/NOTES.md``
 CACHE_BYTES, CACHE_TILES = 600_000, 10  # of a core's own cache, for transformed tiles; and how many it must hold
@@ -150,10 +152,7 @@ class Winograd:
 
     def _grid(self, x_shape: Shape, window: Window, halve: bool = False) -> blocks.Grid:
         """The tiles of the outputs, beginning where the padding does; of those that halving does not leave out."""
-        (top, _), (left, _) = window.pads(*x_shape[1:3])
-        rows, columns = window.output_size(*x_shape[1:3])
-        size = (rows // 2 * 2, columns // 2 * 2) if halve else (rows, columns)
-        return blocks.grid_of(self.form, size, (-top, -left))
+        return _output_grid(self.form, *x_shape[1:3], window, halve)
 
     def _convolve(self, form: int, x: Array, panels: Array, finish: Last, y: Array, grid: blocks.Grid) -> None:
         points, channels = self.Q * self.Q, x.shape[3]
@@ -223,6 +222,14 @@ class Winograd:
         fitting -= fitting % multiple
         for first in range(0, total, fitting):
             yield first, min(fitting, total - first)
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _output_grid(form: int, height: int, width: int, window: Window, halve: bool) -> blocks.Grid:
+    (top, _), (left, _) = window.pads(height, width)
+    rows, columns = window.output_size(height, width)
+    size = (rows // 2 * 2, columns // 2 * 2) if halve else (rows, columns)
+    return blocks.grid_of(form, size, (-top, -left))
 
 
 def planes(purpose: str, before: Shape, numbers: int, dtype: np.dtype) -> Array:
