@@ -7,14 +7,14 @@ The kernel of VGG-Face's fc6 has 103 million numbers, 411 MB. With a batch of 8,
 multiplications: a core is done with those before memory has delivered the next number. So time is the time of reading
 the kernel once, and everything here is about reading it once, in the order in which it lies, with all cores.
 
-**Forward.** The sums of a whole row of units stay in the cache. Sixteen rows of the kernel are taken at a time, and the
-register tile (``micro_kernel.py``) walks along them: it loads the sums of 32 units, adds 16 products to each, stores
-them. The processor sees sixteen streams of memory and fetches ahead in all of them. Each *group* of rows has its own
-sums, so that cores can share the work; they are added at the end. How many groups there are depends on the layer alone.
+**Forward**, for a few samples: four rows of the kernel are read side by side, along all units, and added to the sums of
+all units, of two samples at a time. Memory then delivers four streams, each in order, which is what a processor is
+prepared for; the sums stay in the cache. Each *group* of rows has its own sums, so that cores can share the work; they
+are added at the end. How many groups there are depends on the layer alone.
 
-When there are more samples than the tile has rows, several tiles need the same numbers. Two of them fetch these from
-the second cache. For more, blocks of the kernel are copied, a tile's width each, before the tiles read them: rows of
-the kernel are often a power of two long, and such rows compete for the same few places of the nearest cache.
+With more samples, the multiplications take longer than reading. Then blocks of the kernel are copied, a register tile's
+width each, and the tile (``micro_kernel.py``) does them: rows of the kernel are often a power of two long, and such
+rows compete for the same few places of the nearest cache.
 
 **Input gradient.** A row of the kernel and a row of dy are both contiguous: each result is a dot product, a vector of
 partial sums along both. Four rows of the kernel meet two of dy at a time, so six loads serve eight multiplications.
@@ -28,17 +28,17 @@ import numpy as np
 
 from minicnn.ops.gemm import TERMS, even_rows, floor_of
 from minicnn.ops.jit import njit, prange
-from minicnn.ops.micro_kernel import ROWS, panel_width, walking_tile
+from minicnn.ops.micro_kernel import ROWS, panel_width, tile
 from minicnn.ops.simd import pointer
 from minicnn.ops.turns import turns
 from minicnn.ops.vectors import add_up, lanes, load, splat, store
 from minicnn.shapes import Array
 
 GROUPS = 16  # of kernel rows, at most, among which the cores choose
-RUN = 16  # rows of the kernel that are read side by side
+FEW = 32  # samples up to which the kernel is read where it lies
+FEW_TERMS = 128  # of a sum that are then added up at once: four at a time
 COPIED_RUN, COPIED_PANELS = 32, 16  # rows and panels in a copied block: 64 KB
 SHORT = 1024  # terms of a dot product, in one vector of partial sums
-READ_IN_PLACE = max(12, ROWS)  # samples up to which nothing is copied
 KERNEL_ROWS = 64  # whose dot products are one turn
 
 
@@ -46,7 +46,7 @@ def forward(x: Array, kernel: Array, bias: Array | None, relu: bool) -> Array:
     """x @ kernel + bias, cut off at 0 if ``relu``: (N, I) @ (I, U) -> (N, U). All C-contiguous, of one dtype."""
     N, I = x.shape  # noqa: E741  (sizes are upper case)
     U = kernel.shape[1]
-    terms = min(TERMS, max(128, -(-I // GROUPS)))
+    terms = min(FEW_TERMS if N <= FEW else TERMS, max(128, -(-I // GROUPS)))
     partial = np.empty((min(GROUPS, -(-I // terms)), N, U), x.dtype)
     addend = np.zeros(U, x.dtype) if bias is None else np.ascontiguousarray(bias)
     y = np.empty((N, U), x.dtype)
@@ -64,11 +64,17 @@ def _forward(x: Array, kernel: Array, terms: int, W: int, partial: Array) -> Non
     groups, chunks = len(partial), (I + terms - 1) // terms
     for group in prange(groups):
         sums = np.empty((N, (U + W - 1) // W * W + W // 2), x.dtype)  # half a panel more: no power of two
-        block = np.empty((COPIED_PANELS, COPIED_RUN, W) if N > READ_IN_PLACE else (1, RUN, W), x.dtype)
-        offsets = np.zeros(2, np.intp)
+        block = np.empty((COPIED_PANELS, COPIED_RUN, W), x.dtype)
         first = group * chunks // groups
         for chunk in range(first, (group + 1) * chunks // groups):
-            _add_rows(x, kernel, chunk * terms, min(I, (chunk + 1) * terms), block, offsets, sums)
+            start, stop = chunk * terms, min(I, (chunk + 1) * terms)
+            if N <= FEW:
+                sums[:] = 0.0
+                for i in range(start, stop, 4):
+                    for n in range(0, N, 2):
+                        _add_side_by_side(x, kernel, n, min(n + 1, N - 1), i, min(4, stop - i), sums)
+            else:
+                _add_copied(x, kernel, start, stop, block, sums)
             for n in range(N):
                 if chunk == first:
                     for u in range(U):
@@ -79,40 +85,56 @@ def _forward(x: Array, kernel: Array, terms: int, W: int, partial: Array) -> Non
 
 
 @njit
-def _add_rows(x: Array, kernel: Array, start: int, stop: int, block: Array, offsets: Array, sums: Array) -> None:
+def _add_side_by_side(x: Array, kernel: Array, n: int, m: int, i: int, rows: int, sums: Array) -> None:
+    """sums[n] and sums[m], which may be the same, += x[n or m, i : i + rows] @ kernel[i : i + rows], up to 4 rows.
+
+    Rows that are not there count as zeros times zeros.
+    """
+    U, wide = kernel.shape[1], sums.shape[1]
+    like, zero = load(kernel, 0, 0), x.dtype.type(0)
+    n0, m0 = splat(x[n, i], like), splat(x[m, i], like)
+    n1, m1 = splat(x[n, i + 1] if rows > 1 else zero, like), splat(x[m, i + 1] if rows > 1 else zero, like)
+    n2, m2 = splat(x[n, i + 2] if rows > 2 else zero, like), splat(x[m, i + 2] if rows > 2 else zero, like)
+    n3, m3 = splat(x[n, i + 3] if rows > 3 else zero, like), splat(x[m, i + 3] if rows > 3 else zero, like)
+    for u in range(0, U, lanes(kernel)):
+        at, left = i * U + u, U - u
+        row0, row1 = load(kernel, at, left), load(kernel, at + U, left if rows > 1 else 0)
+        row2, row3 = (
+            load(kernel, at + 2 * U, left if rows > 2 else 0),
+            load(kernel, at + 3 * U, left if rows > 3 else 0),
+        )
+        of_n = row3 * n3 + (row2 * n2 + (row1 * n1 + row0 * n0))
+        of_m = row3 * m3 + (row2 * m2 + (row1 * m1 + row0 * m0))
+        store(sums, n * wide + u, load(sums, n * wide + u, left) + of_n, left)
+        if m != n:
+            store(sums, m * wide + u, load(sums, m * wide + u, left) + of_m, left)
+
+
+@njit
+def _add_copied(x: Array, kernel: Array, start: int, stop: int, block: Array, sums: Array) -> None:
     """sums = x[:, start:stop] @ kernel[start:stop], with zeros or anything else behind the last column."""
     N, I = x.shape  # noqa: E741
     U = kernel.shape[1]
     panels, longest, W = block.shape
     at_once, wide = even_rows(N, ROWS), sums.shape[1]
-    copied = panels > 1
-    nothing = np.zeros(W, x.dtype)
-    floor = x.dtype.type(-np.inf)
+    nothing, offsets, floor = np.zeros(W, x.dtype), np.zeros(2, np.intp), x.dtype.type(-np.inf)
     for i in range(start, stop, longest):
         run = min(longest, stop - i)
         for u in range(0, U, W):
             panel = u // W % panels
-            vectors = (min(W, U - u) + W // 2 - 1) // (W // 2)
-            if copied and panel == 0:
+            if panel == 0:
                 _copy(kernel, i, u, run, block)
-            source, step = pointer(kernel, i * U + u), U
-            if copied:
-                source, step = pointer(block, panel * longest * W), W
-            elif u + vectors * (W // 2) > U:  # a vector would read what stands behind the last column
-                _copy(kernel, i, u, run, block)
-                source, step = pointer(block, 0), W
             for n in range(0, N, at_once):
                 before, before_row = pointer(nothing, 0), 0
                 if i > start:
                     before, before_row = pointer(sums, n * wide + u), wide
-                walking_tile(
+                tile(
                     min(at_once, N - n),
-                    vectors,
+                    (min(W, U - u) + W // 2 - 1) // (W // 2),
                     pointer(x, n * I + i),
                     I,
                     1,
-                    source,
-                    step,
+                    pointer(block, panel * longest * W),
                     pointer(offsets, 0),
                     1,
                     run,

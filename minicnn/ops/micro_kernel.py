@@ -32,20 +32,19 @@ from numba.extending import intrinsic
 
 from minicnn.ops.jit import njit
 from minicnn.ops.tile_code import ROWS, VECTORS, TileCode
-from minicnn.ops.tile_definition import panel_width, tile_in_parts_in_python, tile_in_python, walking_tile_in_python
+from minicnn.ops.tile_definition import panel_width, tile_in_parts_in_python, tile_in_python
 
-__all__ = ["ROWS", "VECTORS", "panel_width", "tile", "tile_in_parts", "walking_tile"]
+__all__ = ["ROWS", "VECTORS", "panel_width", "tile", "tile_in_parts"]
 
 
-def _compiled(a: Any, walking: bool = False, in_parts: bool = False) -> Any:
-    """Signature and code of ``tile``, ``walking_tile`` or ``tile_in_parts``."""
+def _compiled(a: Any, in_parts: bool = False) -> Any:
+    """Signature and code of ``tile`` or ``tile_in_parts``."""
     n, number = types.intp, ir.FloatType() if a.dtype == types.float32 else ir.DoubleType()
-    b = (a, n) if walking else (a,)
     tiles, cut_off = ((n,), ()) if in_parts else ((), (a.dtype,))
-    signature = types.void(*tiles, n, n, a, n, n, *b, CPointer(n), n, n, a, n, a, n, *cut_off)
+    signature = types.void(*tiles, n, n, a, n, n, a, CPointer(n), n, n, a, n, a, n, *cut_off)
 
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        rows, vectors, a, a_row, a_step, *b = arguments[len(tiles) : -7 - len(cut_off)]
+        rows, vectors, a, a_row, a_step, b = arguments[len(tiles) : -7 - len(cut_off)]
         offsets, segments, run, addend, addend_row, c, c_row, *floor = arguments[-7 - len(cut_off) :]
         which = builder.add(builder.mul(rows, rows.type(VECTORS)), vectors)
         done = builder.append_basic_block("done")
@@ -56,9 +55,8 @@ def _compiled(a: Any, walking: bool = False, in_parts: bool = False) -> Any:
                 switch.add_case(which.type(r * VECTORS + v), block)
                 builder.position_at_end(block)
                 emit = TileCode(builder, number, r, v)
-                b_step = b[1] if walking else run.type(VECTORS * emit.lanes)
-                emit.begin(a_row, a_step, b_step, run, asking=not walking)  # the next rows of b are used much later
-                sources = (a, b[0], offsets, segments, addend, addend_row, c, c_row)
+                emit.begin(a_row, a_step, run)
+                sources = (a, b, offsets, segments, addend, addend_row, c, c_row)
                 if in_parts:
                     emit.in_parts(arguments[0], *sources)
                 else:
@@ -115,29 +113,6 @@ def _tile_in_parts(
     return _compiled(a, in_parts=True)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _walking_tile(
-    typing: Any,
-    rows: Any,
-    vectors: Any,
-    a: Any,
-    a_row: Any,
-    a_step: Any,
-    b: Any,
-    b_step: Any,
-    offsets: Any,
-    segments: Any,
-    run: Any,
-    addend: Any,
-    addend_row: Any,
-    c: Any,
-    c_row: Any,
-    floor: Any,
-) -> Any:
-    """See ``walking_tile``."""
-    return _compiled(a, walking=True)
-
-
 @njit
 def _compiled_tile(
     rows: int,
@@ -178,29 +153,6 @@ def _compiled_tile_in_parts(
     _tile_in_parts(tiles, rows, vectors, a, a_row, a_step, b, offsets, segments, run, addend, addend_row, c, c_row)
 
 
-@njit
-def _compiled_walking_tile(
-    rows: int,
-    vectors: int,
-    a: Any,
-    a_row: int,
-    a_step: int,
-    b: Any,
-    b_step: int,
-    offsets: Any,
-    segments: int,
-    run: int,
-    addend: Any,
-    addend_row: int,
-    c: Any,
-    c_row: int,
-    floor: float,
-) -> None:
-    _walking_tile(
-        rows, vectors, a, a_row, a_step, b, b_step, offsets, segments, run, addend, addend_row, c, c_row, floor
-    )
-
-
 #: ``tile(rows, vectors, a, a_row, a_step, b, offsets, segments, run, addend, addend_row, c, c_row, floor)``:
 #: the formula above for one tile of ``rows`` (1 to ROWS) times ``vectors`` (1 to VECTORS). Arrays are given as
 #: ``pointer(array, index)``; a distance counts numbers, not bytes. Number k of segment s stands, for row r of the tile,
@@ -208,9 +160,6 @@ def _compiled_walking_tile(
 #: rows lie W = ``panel_width`` apart. ``run`` numbers in each segment, at least 1. ``addend_row`` 0 adds the same row
 #: everywhere (a bias); ``floor`` is 0 for ReLU and minus infinity for none.
 tile: Any = tile_in_python if config.DISABLE_JIT else _compiled_tile
-
-#: The same for a b that was not packed: after b stands ``b_step``, how far apart its rows lie.
-walking_tile: Any = walking_tile_in_python if config.DISABLE_JIT else _compiled_walking_tile
 
 #: So many tiles, the first argument, one below the other: what a call costs is noticed where sums are short. Without a
 #: floor, and each segment is added up for itself, from zero, and then to c: a sum of short sums rounds less than one

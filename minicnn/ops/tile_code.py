@@ -49,12 +49,11 @@ class TileCode:
         product = self.builder.fmul(a, b, flags=["contract"])
         return self.builder.fadd(product, total, flags=["contract"])
 
-    def begin(self, a_row: Any, a_step: Any, b_step: Any, run: Any, asking: bool = True) -> None:
-        """What all loops need, computed once. ``asking``: for rows of b before they are needed."""
-        builder = self.builder
-        self.a_row, self.a_step, self.b_step, self.run = a_row, a_step, b_step, run
-        ahead = [(NEAR, 1), (FAR, 2)] if asking else []
-        self.ahead = [(builder.mul(b_step, b_step.type(steps)), cache) for steps, cache in ahead if steps]
+    def begin(self, a_row: Any, a_step: Any, run: Any) -> None:
+        """What all loops need, computed once."""
+        builder, b_step = self.builder, VECTORS * self.lanes
+        self.a_row, self.a_step, self.b_step, self.run = a_row, a_step, run.type(b_step), run
+        self.ahead = [(run.type(b_step * steps), cache) for steps, cache in ((NEAR, 1), (FAR, 2)) if steps]
         distances = [builder.mul(a_row, a_row.type(r)) for r in range(1, self.rows)]
         self.rows_at = [run.type(0), *(opaque(builder, distance) for distance in distances)]
         self.unroll = (

@@ -19,14 +19,13 @@ def panel_width(dtype: Any) -> int:
     return VECTORS * VECTOR_BYTES // int(np.dtype(dtype).itemsize)
 
 
-def walking_tile_in_python(
+def tile_in_python(
     rows: int,
     vectors: int,
     a: Array,
     a_row: int,
     a_step: int,
     b: Array,
-    b_step: int,
     offsets: Array,
     segments: int,
     run: int,
@@ -37,22 +36,16 @@ def walking_tile_in_python(
     floor: float,
 ) -> None:
     """c[r, v] = max(floor, addend[r, v] + sum over s, k of a[r, s, k] * b[s, k, v])."""
-    columns = np.arange(vectors * panel_width(c.dtype) // VECTORS)
+    width = panel_width(c.dtype)
+    columns = np.arange(vectors * width // VECTORS)
     for r in range(rows):
         total = np.zeros(len(columns), c.dtype)
         for s in range(segments):
             for k in range(run):
-                row = b[int(offsets[2 * s + 1]) + k * b_step + columns]
+                row = b[int(offsets[2 * s + 1]) + k * width + columns]
                 total += a[int(offsets[2 * s]) + r * a_row + k * a_step] * row
         total += addend[r * addend_row + columns]
         c[r * c_row + columns] = np.where(total <= floor, floor, total)
-
-
-def tile_in_python(
-    rows: int, vectors: int, a: Array, a_row: int, a_step: int, b: Array, offsets: Array, segments: int, *rest: Any
-) -> None:
-    """``walking_tile_in_python`` for rows of b that lie in a panel."""
-    walking_tile_in_python(rows, vectors, a, a_row, a_step, b, panel_width(b.dtype), offsets, segments, *rest)
 
 
 def tile_in_parts_in_python(

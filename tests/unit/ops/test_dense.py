@@ -54,7 +54,7 @@ def test_only_what_is_asked_for_is_computed() -> None:
 
 
 # One sample and many, fewer and more than a tile has rows; edges of panels, vectors, groups and chunks; one unit.
-SHAPES = [(1, 4, 1), (3, 130, 33), (5, 64, 1500), (15, 600, 64), (33, 8300, 4), (2, 517, 2100)]
+SHAPES = [(1, 4, 1), (3, 130, 33), (5, 64, 1500), (15, 600, 64), (33, 8300, 4), (2, 517, 2100), (40, 70, 1500)]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -77,7 +77,14 @@ def test_every_path_is_the_product_it_stands_for(N: int, I: int, U: int, dtype: 
         assert np.abs(ours - referee).max() <= limit * np.abs(referee).max()
 
 
-@pytest.mark.parametrize(("N", "I", "U"), [(2, 2000, 100), (20, 2000, 100)])
+@pytest.mark.parametrize("inputs", [1, 2, 3, 5])
+def test_rows_are_taken_four_at_a_time_and_those_missing_do_no_harm(inputs: int) -> None:
+    """Infinities times a row that is not there would be NaN."""
+    x, kernel = np.full((3, inputs), np.inf, np.float32), np.full((inputs, 9), np.inf, np.float32)
+    np.testing.assert_array_equal(dense(x, kernel)[0], np.inf)
+
+
+@pytest.mark.parametrize(("N", "I", "U"), [(2, 2000, 100), (20, 2000, 100), (40, 2000, 100)])
 def test_the_bits_do_not_depend_on_the_number_of_threads(N: int, I: int, U: int, rng: np.random.Generator) -> None:  # noqa: E741
     x, kernel = rng.standard_normal((N, I), np.float32), rng.standard_normal((I, U), np.float32)
     dy = rng.standard_normal((N, U), np.float32)

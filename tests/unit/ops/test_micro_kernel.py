@@ -16,8 +16,6 @@ from minicnn.ops.micro_kernel import (
     tile_in_parts,
     tile_in_parts_in_python,
     tile_in_python,
-    walking_tile,
-    walking_tile_in_python,
 )
 from minicnn.ops.simd import pointer
 from minicnn.shapes import Array
@@ -25,16 +23,15 @@ from minicnn.shapes import Array
 
 @njit
 def _compiled(rows, vectors, a, a_row, a_step, b, offsets, run, addend, addend_row, c, floor):  # type: ignore[no-untyped-def]
-    """Column 8 of b on, with a row of room in front of and behind the tile."""
+    """b is a panel; with a row of room in front of and behind the tile."""
     width = c.shape[1]
-    walking_tile(
+    tile(
         rows,
         vectors,
         pointer(a, 0),
         a_row,
         a_step,
-        pointer(b, 8),
-        b.shape[1],
+        pointer(b, 0),
         pointer(offsets, 0),
         len(offsets) // 2,
         run,
@@ -69,13 +66,12 @@ def both(
         else:
             flat = [array.reshape(-1) for array in (a, b, addend, c)]
             segments = len(offsets) // 2
-            walking_tile_in_python(
+            tile_in_python(
                 rows,
                 vectors,
                 flat[0],
                 *steps,
-                flat[1][8:],
-                b.shape[1],
+                flat[1],
                 offsets,
                 segments,
                 run,
@@ -97,7 +93,7 @@ def close(pair: tuple[Array, Array]) -> bool:
 @pytest.mark.parametrize("vectors", range(1, VECTORS + 1))
 @pytest.mark.parametrize("rows", range(1, ROWS + 1))
 def test_every_size(rows: int, vectors: int, dtype: Any, rng: np.random.Generator) -> None:
-    a, b = rng.standard_normal((ROWS, 9)).astype(dtype), rng.standard_normal((9, 80)).astype(dtype)
+    a, b = rng.standard_normal((ROWS, 9)).astype(dtype), rng.standard_normal((9, panel_width(dtype))).astype(dtype)
     addend, offsets = rng.standard_normal(panel_width(dtype)).astype(dtype), np.zeros(2, np.intp)
     c, defined = both(rows, vectors, a, (9, 1), b, offsets, 9, addend)
     assert close((c, defined))
@@ -105,7 +101,7 @@ def test_every_size(rows: int, vectors: int, dtype: Any, rng: np.random.Generato
     written = np.zeros(c.shape, bool)
     written[1 : rows + 1, 3 : columns + 3] = True
     assert (c[~written] == 7).all()  # and nothing beside the tile
-    expected = a[:rows].astype("f8") @ b[:, 8 : 8 + columns] + addend[:columns]
+    expected = a[:rows].astype("f8") @ b[:, :columns] + addend[:columns]
     np.testing.assert_allclose(c[1 : rows + 1, 3 : columns + 3], expected, rtol=1e-4, atol=1e-5)
 
 
@@ -113,17 +109,18 @@ def test_every_size(rows: int, vectors: int, dtype: Any, rng: np.random.Generato
 @pytest.mark.parametrize("run", [1, 2, 7])
 def test_segments_strides_and_an_addend_of_its_own_for_each_row(run: int, dtype: Any, rng: np.random.Generator) -> None:
     """Three pieces of a window: rows of a lie 2 apart, its numbers 3; the pieces anywhere, in any order."""
-    a, b = rng.standard_normal(200).astype(dtype), rng.standard_normal((40, 80)).astype(dtype)
-    offsets = np.array([60, 10 * 80, 0, 0, 17, 30 * 80], np.intp)
-    addend = rng.standard_normal((ROWS, panel_width(dtype) + 1)).astype(dtype)
+    width = panel_width(dtype)
+    a, b = rng.standard_normal(200).astype(dtype), rng.standard_normal((40, width)).astype(dtype)
+    offsets = np.array([60, 10 * width, 0, 0, 17, 30 * width], np.intp)
+    addend = rng.standard_normal((ROWS, width + 1)).astype(dtype)
     assert close(both(5, 2, a, (2, 3), b, offsets, run, addend, addend_row=addend.shape[1]))
     assert close(both(ROWS, 1, a, (0, 1), b, offsets, run, addend))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_floor_and_numbers_that_are_not_finite(dtype: Any, rng: np.random.Generator) -> None:
-    a, b = rng.standard_normal((ROWS, 4)).astype(dtype), rng.standard_normal((4, 80)).astype(dtype)
-    a[1, 2], a[2, 0], b[3, 11] = np.nan, np.inf, -np.inf
+    a, b = rng.standard_normal((ROWS, 4)).astype(dtype), rng.standard_normal((4, panel_width(dtype))).astype(dtype)
+    a[1, 2], a[2, 0], b[3, 1] = np.nan, np.inf, -np.inf
     addend, offsets = np.zeros(panel_width(dtype), dtype), np.zeros(2, np.intp)
     with np.errstate(invalid="ignore"):
         c, defined = both(4, 2, a, (4, 1), b, offsets, 4, addend, floor=0.0)
