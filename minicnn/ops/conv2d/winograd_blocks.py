@@ -22,7 +22,7 @@ from minicnn.ops.micro_kernel import ROWS, tile_in_parts
 from minicnn.ops.simd import pointer
 from minicnn.shapes import Array, Pair
 
-TILES_PER_TURN = 8  # of a parallel loop over tiles
+TILES_PER_TURN, FEWEST_TURNS = 8, 64  # of a parallel loop over tiles: at most so many, unless turns would be too few
 ROW_BLOCK = 224 // ROWS * ROWS  # tiles that are multiplied with one panel after the other while they are in the cache
 
 
@@ -150,13 +150,21 @@ def in_cache(
                 output_tile(form, own_products, width, t, finish, y, picture, row, column, half, square)
 
 
+@njit
+def tiles_per_turn(count: int) -> int:
+    """So many that the cores can share ``count`` tiles evenly: 49 in seven turns would be 32 for one and 17 for the
+    other."""
+    return min(TILES_PER_TURN, max(1, count // FEWEST_TURNS))
+
+
 @njit_parallel
 def all_input_tiles(form: int, x: Array, first: int, count: int, grid: Grid, tiles: Array) -> None:
     """The rows of every plane for ``count`` tiles from ``first`` on."""
     points, C = tiles.shape[0], x.shape[3]
-    for turn in prange((count + TILES_PER_TURN - 1) // TILES_PER_TURN):
+    per_turn = tiles_per_turn(count)
+    for turn in prange((count + per_turn - 1) // per_turn):
         half, square = np.empty(points * C, x.dtype), np.empty(points * C, x.dtype)
-        for t in range(turn * TILES_PER_TURN, min(count, (turn + 1) * TILES_PER_TURN)):
+        for t in range(turn * per_turn, min(count, (turn + 1) * per_turn)):
             picture, row, column = inputs_at(form, first + t, grid)
             input_tile(form, x, picture, row, column, tiles, t, half, square)
 
@@ -180,9 +188,10 @@ def all_output_tiles(
 ) -> None:
     """y for the tiles from ``first`` on."""
     points = len(products)
-    for turn in prange((count + TILES_PER_TURN - 1) // TILES_PER_TURN):
+    per_turn = tiles_per_turn(count)
+    for turn in prange((count + per_turn - 1) // per_turn):
         half, square = np.empty(points * width, y.dtype), np.empty(points * width, y.dtype)
-        for t in range(turn * TILES_PER_TURN, min(count, (turn + 1) * TILES_PER_TURN)):
+        for t in range(turn * per_turn, min(count, (turn + 1) * per_turn)):
             picture, row, column = outputs_at(form, first + t, grid)
             output_tile(form, products, width, t, finish, y, picture, row, column, half, square)
 
@@ -191,9 +200,10 @@ def all_output_tiles(
 def all_upstream_tiles(form: int, dy: Array, first: int, count: int, grid: Grid, panels: Array, W: int) -> None:
     """The rows of every panel, W wide, for the output gradients of ``count`` tiles from ``first`` on."""
     points = len(panels)
-    for turn in prange((count + TILES_PER_TURN - 1) // TILES_PER_TURN):
+    per_turn = tiles_per_turn(count)
+    for turn in prange((count + per_turn - 1) // per_turn):
         half, square = np.empty(points * CHANNELS, dy.dtype), np.empty(points * dy.shape[3], dy.dtype)
-        for t in range(turn * TILES_PER_TURN, min(count, (turn + 1) * TILES_PER_TURN)):
+        for t in range(turn * per_turn, min(count, (turn + 1) * per_turn)):
             picture, row, column = outputs_at(form, first + t, grid)
             upstream_tile(form, dy, picture, row, column, panels, count, W, t, half, square)
 
