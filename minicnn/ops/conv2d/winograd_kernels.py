@@ -23,6 +23,8 @@ from minicnn.ops.jit import njit_parallel, prange
 from minicnn.ops.simd import pointer
 from minicnn.shapes import Array
 
+CHANNEL_BLOCK = 32  # channels whose rows of a panel are written one after the other
+
 
 @njit_parallel
 def kernel_panels(form: int, kernel: Array, panels: Array) -> None:
@@ -33,11 +35,12 @@ def kernel_panels(form: int, kernel: Array, panels: Array) -> None:
     """
     taps, _, C, F = kernel.shape
     (values, reals, pairs, Q), (_, P, _, W) = values_of(form), panels.shape
-    plane = P * C * W
-    for c in prange(C):
-        half = np.empty(values * taps * W, np.float64)
-        for p in range(P):
-            w, into = min(W, F - p * W), (p * C + c) * W
+    plane, blocks = P * C * W, (C + CHANNEL_BLOCK - 1) // CHANNEL_BLOCK
+    for piece in prange(blocks * P):  # of a panel, so many rows, which lie one behind the other in every plane
+        block, p = piece // P, piece % P
+        w, half = min(W, F - p * W), np.empty(values * taps * W, np.float64)
+        for c in range(block * CHANNEL_BLOCK, min(C, (block + 1) * CHANNEL_BLOCK)):
+            into = (p * C + c) * W
             for j in range(taps):
                 source = pointer(kernel, (j * C + c) * F + p * W)
                 left_multiply(KERNEL_FIRST, form, source, taps * C * F, pointer(half, j * w), taps * w, w)
