@@ -25,6 +25,7 @@ from minicnn.graph import Graph, Node
 from minicnn.layers.activations import ReLU
 from minicnn.layers.base import INFERENCE, Cache, Context, Layer, Tensors
 from minicnn.layers.batch_norm import BatchNormalization
+from minicnn.layers.conv2d import Conv2D
 from minicnn.layers.pooling import MaxPooling2D
 from minicnn.ops.activations import ActivationCache
 from minicnn.ops.finishing import Finish
@@ -55,16 +56,16 @@ class Stage(NamedTuple):
 
     def infer(self, x: Tensors) -> Array:
         """Inference: no cache kept."""
-        layer, relu = self.node.layer, self.relu is not None
-        if layer.takes_finish:
+        layer = self.node.layer
+        if isinstance(layer, Conv2D) and (self.norm or self.pool):
             factors = None if self.norm is None else self.norm.factors()
-            y: Array = layer.infer(x, Finish(factors, relu, self.pool is not None))  # type: ignore[call-arg]
-            return y
-        return self.forward(x, INFERENCE)[0] if relu else layer.infer(x)
+            return layer.infer(x, Finish(factors, self.relu is not None, self.pool is not None))
+        return layer.infer(x) if self.relu is None else self.forward(x, INFERENCE)[0]
 
     def followed_by(self, layer: Layer, place: int, *, predicting: bool) -> Stage | None:
         """The stage with one layer more, or None where that one needs a pass of its own."""
-        longer, takes_more = self._replace(places=(*self.places, place)), predicting and self.node.layer.takes_finish
+        longer = self._replace(places=(*self.places, place))
+        takes_more = predicting and type(self.node.layer) is Conv2D  # what a subclass computes is not known here
         if self.pool:
             return None
         if type(layer) is ReLU and self.relu is None and self.node.layer.takes_relu:

@@ -78,8 +78,6 @@ class Layer(Explained, ABC):
     merges: ClassVar[bool] = False
     #: forward takes ``relu=True`` and cuts its output off at 0 in the same pass: see ``minicnn.fusion``
     takes_relu: ClassVar[bool] = False
-    #: infer takes a ``Finish``: what else is done with its output in the same pass: likewise, for predictions
-    takes_finish: ClassVar[bool] = False
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         """Let the errors of every layer say which layer it was; operations do not know."""

@@ -72,7 +72,6 @@ class Conv2D(Convolution):
     """
 
     takes_relu = True
-    takes_finish = True
     choices = ("auto", MEASURED)
 
     def __init__(
@@ -124,8 +123,8 @@ class Conv2D(Convolution):
         return self._convolve(x, Finish(relu=relu), None if context.training else self._prepared)
 
     def infer(self, x: Array, finish: Finish = PLAIN) -> Array:
-        """``finish``: what else is done in the same pass."""
-        return self._convolve(x, finish, self._prepared)[0]
+        """``finish``: what else is done in this pass. Without it ``forward``, of which a subclass may have its own."""
+        return super().infer(x) if finish is PLAIN else self._convolve(x, finish, self._prepared)[0]
 
     def _convolve(self, x: Array, finish: Finish, prepared: Prepared | None) -> tuple[Array, Conv2DCache]:
         self.require_built()

@@ -74,6 +74,14 @@ class OwnNormalization(BatchNormalization):
     """Likewise."""
 
 
+class OwnConvolution(Conv2D):
+    """Likewise."""
+
+    def forward(self, x: Array, context: Context = INFERENCE, *, relu: bool = False) -> tuple[Array, Any]:
+        y, cache = super().forward(-x, context, relu=relu)
+        return y, cache
+
+
 @pytest.mark.parametrize(
     "path, expected",
     [
@@ -103,6 +111,8 @@ def test_what_goes_together(path: list[Layer], expected: list[str]) -> None:
         ([Conv2D(1, 1, name="c"), ReLU(name="r"), BatchNormalization(name="b")], ["c + r", "b"]),
         ([DepthwiseConv2D(1, name="d"), BatchNormalization(name="b"), ReLU(name="r")], ["d", "b + r"]),
         ([Conv2D(1, 1, name="c"), OwnNormalization(name="b"), ReLU(name="r")], ["c", "b + r"]),
+        ([OwnConvolution(1, 1, name="c"), BatchNormalization(name="b"), ReLU(name="r")], ["c", "b + r"]),
+        ([OwnConvolution(1, 1, name="c"), ReLU(name="r"), MaxPooling2D(name="p")], ["c + r", "p"]),
         ([Conv2D(1, 1, name="c"), MaxPooling2D(name="p"), ReLU(name="r")], ["c + p", "r"]),
         ([Conv2D(1, 1, name="c"), MaxPooling2D(name="p"), MaxPooling2D(name="q")], ["c + p", "q"]),
         ([Conv2D(1, 1, name="c"), MaxPooling2D(3, 2, name="p")], ["c", "p"]),
@@ -182,6 +192,17 @@ MODELS: dict[str, Callable[[], Sequential]] = (
         "a shared relu": shared_relu,
         "a shared convolution": shared_convolution,
         "a relu first and last": lambda: Sequential([ReLU(), Conv2D(4, 3), ReLU(), ReLU()], input_shape=(7, 8, 3)),
+        "somebody's own convolution": lambda: Sequential(
+            [
+                OwnConvolution(4, 3),
+                OwnConvolution(3, 1),
+                ReLU(),
+                OwnConvolution(3, 1),
+                BatchNormalization(),
+                MaxPooling2D(),
+            ],
+            input_shape=(7, 8, 3),
+        ),
         "somebody's own relu": lambda: Sequential(
             [Conv2D(4, 3), OwnReLU(), Flatten(), Dense(3)], input_shape=(7, 8, 3)
         ),
