@@ -48,6 +48,8 @@ class Stage(NamedTuple):
 
     def forward(self, x: Tensors, context: Context) -> tuple[Array, list[Cache]]:
         """The output, and the cache of each layer; for a stage without ``norm`` and ``pool``."""
+        assert self.norm is None
+        assert self.pool is None
         if self.relu is None:
             y, cache = self.node.layer.forward(x, context)
             return y, [cache]
@@ -59,7 +61,9 @@ class Stage(NamedTuple):
         layer = self.node.layer
         if isinstance(layer, Conv2D) and (self.norm or self.pool):
             factors = None if self.norm is None else self.norm.factors()
-            return layer.infer(x, Finish(factors, self.relu is not None, self.pool is not None))
+            halve = self.pool is not None and self.pool.window == HALVING  # somebody may have given it another one
+            y = layer.infer(x, Finish(factors, self.relu is not None, halve))
+            return y if self.pool is None or halve else self.pool.infer(y)
         return layer.infer(x) if self.relu is None else self.forward(x, INFERENCE)[0]
 
     def followed_by(self, layer: Layer, place: int, *, predicting: bool) -> Stage | None:
@@ -68,7 +72,7 @@ class Stage(NamedTuple):
         takes_more = predicting and type(self.node.layer) is Conv2D  # what a subclass computes is not known here
         if self.pool:
             return None
-        if type(layer) is ReLU and self.relu is None and self.node.layer.takes_relu:
+        if type(layer) is ReLU and self.relu is None and _takes_relu(self.node.layer):
             return longer._replace(relu=layer)
         if type(layer) is BatchNormalization and len(self.places) == 1 and takes_more:
             return longer._replace(norm=layer)
@@ -77,17 +81,24 @@ class Stage(NamedTuple):
         return None
 
 
-_found: WeakKeyDictionary[Graph, dict[bool, list[Stage]]] = WeakKeyDictionary()
+def _takes_relu(layer: Layer) -> bool:
+    """Whether its class says so, and no subclass has a ``forward`` of its own: what that computes is not known here."""
+    classes = type(layer).__mro__
+    said, forward = (next(i for i, c in enumerate(classes) if name in vars(c)) for name in ("takes_relu", "forward"))
+    return layer.takes_relu and said <= forward
 
 
-def fuse(graph: Graph, *, predicting: bool = False) -> list[Stage]:
+_found: WeakKeyDictionary[Graph, dict[bool, tuple[Stage, ...]]] = WeakKeyDictionary()
+
+
+def fuse(graph: Graph, *, predicting: bool = False) -> tuple[Stage, ...]:
     """The nodes of a network, in the order of data, as stages: of a prediction, or of a pass that keeps caches.
 
     Found once for each graph.
     """
     known = _found.setdefault(graph, {})
     if predicting not in known:
-        known[predicting] = _fuse(graph, predicting)
+        known[predicting] = tuple(_fuse(graph, predicting))
     return known[predicting]
 
 
@@ -108,7 +119,7 @@ def _fuse(graph: Graph, predicting: bool) -> list[Stage]:
 
 
 def fused_into(graph: Graph) -> dict[str, str]:
-    """{name of a layer that costs a prediction no pass of its own: name of the layer that does its work, or names}."""
+    """{name of a layer that a prediction leaves to the one before it: name of that layer, or names}."""
     stages = fuse(graph, predicting=True)
     alone = {stage.node.layer.name for stage in stages}
     found: dict[str, str] = {}

@@ -120,18 +120,18 @@ class Graph:
 
     @cached_property
     def readers(self) -> Counter[int]:
-        """How often each value is read, by nodes or as an output."""
+        """How often each value is read, by nodes or as an output. Found once: not to be changed."""
         return Counter([source for node in self.nodes for source in node.sources] + list(self.outputs))
 
     @cached_property
-    def uses(self) -> list[int]:
+    def uses(self) -> tuple[int, ...]:
         """For each node, how often its layer was used before it."""
         seen: Counter[str] = Counter()
         found = []
         for node in self.nodes:
             found.append(seen[node.layer.name])
             seen[node.layer.name] += 1
-        return found
+        return tuple(found)
 
     def shapes(self, input_shapes: Sequence[Shape]) -> list[Shape]:
         """The shape of every value (no batch axis). Raises ShapeError where a layer cannot take what it reads."""

@@ -82,7 +82,7 @@ class Layer(Explained, ABC):
     def __init_subclass__(cls, **keywords: Any) -> None:
         """Let the errors of every layer say which layer it was; operations do not know."""
         super().__init_subclass__(**keywords)
-        for method in ("output_shape", "forward", "backward", "infer"):
+        for method in ("output_shape", "forward", "backward", "infer", "factors"):
             if method in cls.__dict__:
                 setattr(cls, method, _naming(cls.__dict__[method]))
 

@@ -15,6 +15,7 @@ from minicnn.ops.batch_norm import (
     batch_norm_backward,
     batch_norm_inference,
     batch_norm_training,
+    check_channels,
     check_epsilon,
 )
 from minicnn.ops.normalising import factors_of
@@ -96,14 +97,18 @@ class BatchNormalization(Layer):
         return batch_norm_inference(x, gamma, beta, mean, variance, self.epsilon, relu=relu)
 
     def factors(self) -> Array:
-        """(3, C): what inference does to every channel, see ``minicnn.ops.normalising``.
+        """(3, C): what inference does to every channel, see ``minicnn.ops.normalising``. Not to be written to.
 
         Kept until one of the numbers changes that they come from: a small network asks as often as it computes.
+        Raises ShapeError, DtypeError, OptionError for arrays or an epsilon that ``forward`` would refuse.
         """
-        arrays = self._per_channel()
+        gamma, beta, mean, variance = arrays = self._per_channel()
         now: tuple[float | bytes, ...] = (self.epsilon, *(array.tobytes() for array in arrays))
         held = self._factors
         if held is None or held[0] != now:
+            assert self.input_shape is not None
+            statistics = {"gamma": gamma, "beta": beta, "mean": mean, "variance": variance}
+            check_channels(self.input_shape[-1], mean, self.epsilon, **statistics)
             held = (now, factors_of(*arrays, self.epsilon))
             self._factors = held
         return held[1]

@@ -11,7 +11,7 @@ from minicnn.layers.base import INFERENCE, Context, Layer, Params, Weight, requi
 from minicnn.ops.conv2d import ALGORITHMS, MEASURED, Conv2DCache, check_groups, conv2d_backward, convolve, resolve
 from minicnn.ops.conv2d.prepared import Prepared
 from minicnn.ops.depthwise_conv2d import depthwise_conv2d, depthwise_conv2d_backward
-from minicnn.ops.finishing import PLAIN, Finish
+from minicnn.ops.finishing import Finish
 from minicnn.options import flag
 from minicnn.shapes import Array, IntOrPair, Shape, Window, whole
 
@@ -122,9 +122,9 @@ class Conv2D(Convolution):
             self._prepared.clear()
         return self._convolve(x, Finish(relu=relu), None if context.training else self._prepared)
 
-    def infer(self, x: Array, finish: Finish = PLAIN) -> Array:
+    def infer(self, x: Array, finish: Finish | None = None) -> Array:
         """``finish``: what else is done in this pass. Without it ``forward``, of which a subclass may have its own."""
-        return super().infer(x) if finish is PLAIN else self._convolve(x, finish, self._prepared)[0]
+        return super().infer(x) if finish is None else self._convolve(x, finish, self._prepared)[0]
 
     def _convolve(self, x: Array, finish: Finish, prepared: Prepared | None) -> tuple[Array, Conv2DCache]:
         self.require_built()

@@ -152,15 +152,20 @@ def _rows(x: Array) -> Array:
 
 def _checked(x: Array, epsilon: float, **per_channel: Array) -> Array:
     x = check_batch(x, least=2)
+    check_channels(x.shape[-1], x, epsilon, **per_channel)
+    return x
+
+
+def check_channels(channels: int, like: Array, epsilon: float, **per_channel: Array) -> None:
+    """Every array must be (channels,), of the dtype of ``like``. Raises ShapeError, DtypeError, OptionError."""
     for name, array in per_channel.items():
         check_array(array, name, 1, "(C,)")
-        check_same_dtype(array, x, name, "x")
-        if array.shape != x.shape[-1:]:
+        check_same_dtype(array, like, name, "x")
+        if array.shape != (channels,):
             raise ShapeError(
-                explain(f"{name} of shape ({x.shape[-1]},), one number per channel of x", f"shape {array.shape}")
+                explain(f"{name} of shape ({channels},), one number per channel of x", f"shape {array.shape}")
             )
     check_epsilon(epsilon)
-    return x
 
 
 def check_epsilon(epsilon: float) -> float:

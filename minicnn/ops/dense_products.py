@@ -19,7 +19,8 @@ rows compete for the same few places of the nearest cache.
 **Input gradient.** A row of the kernel and a row of dy are both contiguous: each result is a dot product, a vector of
 partial sums along both. Four rows of the kernel meet two of dy at a time, so six loads serve eight multiplications.
 
-A sum runs over at most ``TERMS`` terms before it is added to the next, as everywhere here: short sums round less.
+A sum runs over at most ``TERMS`` terms (``FEW_TERMS`` for few samples) before it is added to the next, as everywhere
+here: short sums round less.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def forward(x: Array, kernel: Array, bias: Array | None, relu: bool) -> Array:
     """x @ kernel + bias, cut off at 0 if ``relu``: (N, I) @ (I, U) -> (N, U). All C-contiguous, of one dtype."""
     N, I = x.shape  # noqa: E741  (sizes are upper case)
     U = kernel.shape[1]
-    terms = min(FEW_TERMS if N <= FEW else TERMS, max(128, -(-I // GROUPS)))
+    terms = FEW_TERMS if N <= FEW else min(TERMS, max(FEW_TERMS, -(-I // GROUPS)))
     partial = np.empty((min(GROUPS, -(-I // terms)), N, U), x.dtype)
     addend = np.zeros(U, x.dtype) if bias is None else np.ascontiguousarray(bias)
     y = np.empty((N, U), x.dtype)
@@ -64,7 +65,7 @@ def _forward(x: Array, kernel: Array, terms: int, W: int, partial: Array) -> Non
     groups, chunks = len(partial), (I + terms - 1) // terms
     for group in prange(groups):
         sums = np.empty((N, (U + W - 1) // W * W + W // 2), x.dtype)  # half a panel more: no power of two
-        block = np.empty((COPIED_PANELS, COPIED_RUN, W), x.dtype)
+        block = np.empty((COPIED_PANELS if N > FEW else 0, COPIED_RUN, W), x.dtype)
         first = group * chunks // groups
         for chunk in range(first, (group + 1) * chunks // groups):
             start, stop = chunk * terms, min(I, (chunk + 1) * terms)

@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.errors import ShapeError, explain
+from minicnn.ops.copying import clear, copy
 from minicnn.ops.jit import njit, njit_parallel, prange
 from minicnn.ops.memory import empty
 from minicnn.ops.micro_kernel import ROWS, panel_width, tile
@@ -38,6 +39,7 @@ from minicnn.shapes import Array, check_array, check_same_dtype
 TERMS = 512  # of a sum that are added up at once
 ROW_BLOCK = 24 * ROWS  # rows of a, TERMS numbers each, that stay in the cache of a core: 0.7 MB
 PANEL_BLOCK = 128  # panels of b for which such a block is packed once
+PACKED = 16  # rows, and panels, that are packed together
 
 
 def matmul(a: Array, b: Array) -> Array:
@@ -76,14 +78,31 @@ def pack(b: Array) -> Array:
     """(K, N) -> panels (ceil(N / W), K, W): W columns side by side; zeros fill the last panel."""
     width = panel_width(b.dtype)
     panels = empty((-(-b.shape[1] // width), b.shape[0], width), b.dtype)
-    if not b.flags.c_contiguous and not b.flags.f_contiguous:
-        b = np.ascontiguousarray(b)
-    _pack(b, panels)
+    if b.flags.f_contiguous and not b.flags.c_contiguous:
+        _pack_columns(b, panels)
+    else:
+        _pack(np.ascontiguousarray(b), panels)
     return panels
 
 
 @njit_parallel
 def _pack(b: Array, panels: Array) -> None:
+    """A block of rows and panels at a time: read and written a few lines of the cache in a row."""
+    P, K, W = panels.shape
+    N = b.shape[1]
+    row_blocks, panel_blocks = (K + PACKED - 1) // PACKED, (P + PACKED - 1) // PACKED
+    for block in prange(row_blocks * panel_blocks):
+        first_row, first_panel = block // panel_blocks * PACKED, block % panel_blocks * PACKED
+        for k in range(first_row, min(K, first_row + PACKED)):
+            for p in range(first_panel, min(P, first_panel + PACKED)):
+                whole, to = min(W, N - p * W), (p * K + k) * W
+                copy(b, k * N + p * W, whole, panels, to)
+                clear(panels, to + whole, W - whole)
+
+
+@njit_parallel
+def _pack_columns(b: Array, panels: Array) -> None:
+    """The same for a b whose columns lie side by side, such as a transpose."""
     P, K, W = panels.shape
     N = b.shape[1]
     for p in prange(P):

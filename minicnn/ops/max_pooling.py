@@ -28,7 +28,7 @@ from minicnn.ops.turns import turns
 from minicnn.ops.vectors import lanes, load, load_like, select, splat, store
 from minicnn.shapes import Array, Pair, Shape, Window
 
-HALVING = Window((2, 2), (2, 2))  # what nearly every network uses
+HALVING = Window((2, 2), (2, 2))  # windows side by side, none of them over padding: half as many rows and columns
 
 
 class MaxPool2DCache(NamedTuple):

@@ -1,19 +1,19 @@
 """What each layer costs here and now: multiplications, bytes, time, and where that stands below the machine's limits.
 
-Layers are timed as inference runs them: a ReLU that is computed within the pass of the layer before it takes no time of
-its own, and is on that layer's row. Multiplications are the definition's (``Layer.multiplications``), so an algorithm
-that needs fewer, such as Winograd's, shows a rate above what was really computed.
+Layers are timed as inference runs them: a ReLU, normalisation or pooling that the convolution before it computes too
+takes no time of its own, and is on that layer's row. Multiplications are the definition's (``Layer.multiplications``),
+so an algorithm that needs fewer, such as Winograd's, shows a rate above what was really computed.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numba
-import numpy as np
 
 from minicnn import environment, roofline
 from minicnn.fusion import Stage, fuse
@@ -31,9 +31,9 @@ class LayerCost:
     """One layer, for one batch.
 
     multiplications:  of the definition
-    bytes:            what must at least be moved: what is read, what is written, and the weights, each once
+    bytes:            what the layer by itself must at least move: what it reads, writes, and its weights, each once
     remembered:       bytes that a training step keeps from its forward pass, for this layer's backward pass
-    seconds:          the median; 0 for a ReLU that ``within`` names the layer of
+    seconds:          the median; 0 for a layer that ``within`` names another of, which computes it too
     algorithm:        of a convolution
     within:           the layer whose pass computes this one, or ""
     """
@@ -76,13 +76,11 @@ def layer_costs(model: Model, x: Tensors, *, repeats: int = 5) -> list[LayerCost
         read = stage.node.pick(values)
         seconds = _median(stage, read, repeats)
         values[model.graph.inputs + stage.places[-1]] = stage.infer(read)
-        arrays = read if stage.node.layer.merges else [read]
         for place, layer in zip(stage.places, stage.layers, strict=True):
             first = place == stage.places[0]
             value = model.graph.inputs + place
             shapes = [model.shapes[source] for source in model.graph.nodes[place].sources]
-            written = batch * int(np.prod(model.shapes[value]))
-            moved = sum(a.size for a in arrays) + written if first else 2 * written
+            moved = batch * sum(math.prod(shape) for shape in (*shapes, model.shapes[value]))
             rows[place] = LayerCost(
                 name=names[value],
                 kind=type(layer).__name__,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from minicnn.errors import DtypeError, OptionError, StateError
-from minicnn.graph import Node
+from minicnn.graph import Graph, Node
 from minicnn.layers import (
     BatchNormalization,
     Conv2D,
@@ -22,6 +22,7 @@ from minicnn.layers import (
     ReLU,
     Softmax,
 )
+from minicnn.layers.base import Layer
 from minicnn.sequential import Sequential
 from minicnn.shapes import Array
 
@@ -220,12 +221,18 @@ def test_each_layer_is_fed_with_what_the_layers_before_it_made() -> None:
     assert all(names(layer) == ["y"] for layer in report.layers)
 
 
+def exchange(model: Sequential, place: int, layer: Layer) -> None:
+    nodes = list(model.graph.nodes)
+    nodes[place], model.layers[place] = Node(layer, (place,)), layer
+    model.graph = Graph(model.graph.inputs, tuple(nodes), model.graph.outputs)
+
+
 def test_a_mistake_in_the_middle_is_blamed_on_its_layer_alone() -> None:
     model = network()
     good = model.path[4]
     bad = MissesLastRow(16, 3, name="conv2")
     bad.params, bad.input_shape = good.params, good.input_shape
-    model.graph.nodes[4], model.layers[4] = Node(bad, (4,)), bad
+    exchange(model, 4, bad)
     report = compare_layers(model, normal(4, 13, 11, 2))
     assert [layer.name for layer in report.layers if not layer.ok] == ["conv2"]
     assert not report.ok
@@ -238,7 +245,7 @@ def test_a_forward_mistake_shows_in_the_whole_network_too() -> None:
     good.params["bias"][...] = [3, -3, 1, -1, 2]
     bad = ForgetsBias(5, name="fc")
     bad.params, bad.input_shape = good.params, good.input_shape
-    model.graph.nodes[7], model.layers[7] = Node(bad, (7,)), bad
+    exchange(model, 7, bad)
     report = compare_layers(model, normal(4, 13, 11, 2), backward=False)
     assert [layer.name for layer in report.layers if not layer.ok] == ["fc"]
 

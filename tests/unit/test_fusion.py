@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from minicnn.errors import DtypeError, ShapeError
 from minicnn.fusion import Stage, fuse, fused_into
 from minicnn.graph import Graph, Node
 from minicnn.layers import (
@@ -32,7 +33,7 @@ from minicnn.models import face_cnn, vgg_face
 from minicnn.ops.conv2d import ALGORITHMS
 from minicnn.ops.dense import DenseCache
 from minicnn.sequential import Sequential
-from minicnn.shapes import Array
+from minicnn.shapes import Array, Window
 from minicnn.summary import summarize
 from tests.cases import kernel_size_for, strides_for
 
@@ -79,7 +80,20 @@ class OwnConvolution(Conv2D):
 
     def forward(self, x: Array, context: Context = INFERENCE, *, relu: bool = False) -> tuple[Array, Any]:
         y, cache = super().forward(-x, context, relu=relu)
-        return y, cache
+        return y - 1, cache
+
+
+class OwnAndWilling(OwnConvolution):
+    """One that says it can cut off."""
+
+    takes_relu = True
+
+
+class DescribedConvolution(Conv2D):
+    """One that computes what Conv2D computes."""
+
+    def config(self) -> dict[str, Any]:
+        return super().config() | {"note": "mine"}
 
 
 @pytest.mark.parametrize(
@@ -112,7 +126,9 @@ def test_what_goes_together(path: list[Layer], expected: list[str]) -> None:
         ([DepthwiseConv2D(1, name="d"), BatchNormalization(name="b"), ReLU(name="r")], ["d", "b + r"]),
         ([Conv2D(1, 1, name="c"), OwnNormalization(name="b"), ReLU(name="r")], ["c", "b + r"]),
         ([OwnConvolution(1, 1, name="c"), BatchNormalization(name="b"), ReLU(name="r")], ["c", "b + r"]),
-        ([OwnConvolution(1, 1, name="c"), ReLU(name="r"), MaxPooling2D(name="p")], ["c + r", "p"]),
+        ([OwnConvolution(1, 1, name="c"), ReLU(name="r"), MaxPooling2D(name="p")], ["c", "r", "p"]),
+        ([DescribedConvolution(1, 1, name="c"), ReLU(name="r")], ["c + r"]),
+        ([OwnAndWilling(1, 1, name="c"), ReLU(name="r")], ["c + r"]),
         ([Conv2D(1, 1, name="c"), MaxPooling2D(name="p"), ReLU(name="r")], ["c + p", "r"]),
         ([Conv2D(1, 1, name="c"), MaxPooling2D(name="p"), MaxPooling2D(name="q")], ["c + p", "q"]),
         ([Conv2D(1, 1, name="c"), MaxPooling2D(3, 2, name="p")], ["c", "p"]),
@@ -137,6 +153,8 @@ def test_a_network_that_grows_is_looked_at_again() -> None:
     assert names(model.graph) == ["c"]
     model.add(ReLU(name="r"))
     assert names(model.graph) == ["c + r"]
+    model.add(MaxPooling2D(name="p"))
+    assert names(model.graph, predicting=True) == ["c + r + p"]
 
 
 # -- the same bits -----------------------------------------------------------------------------------------------------
@@ -306,6 +324,59 @@ def test_a_prediction_sees_what_was_written_into_an_array(key: str, rng: np.rand
     after = model(x)
     assert bits(after) == bits(layer_by_layer(model, x, INFERENCE)[0])
     assert np.flatnonzero((before != after).any(axis=(0, 1, 2))).tolist() == [3]
+
+
+def test_a_prediction_sees_arrays_and_windows_that_were_exchanged(rng: np.random.Generator) -> None:
+    conv, norm, pool = Conv2D(17, 3, padding="same"), BatchNormalization(), MaxPooling2D()
+    model = awkward(Sequential([conv, norm, ReLU(), pool], input_shape=(8, 9, 16)))
+    x = rng.standard_normal((2, 8, 9, 16)).astype(np.float32)
+    before = model(x)
+    conv.params["kernel"], norm.state["moving_mean"] = -conv.params["kernel"], norm.state["moving_mean"] + 1
+    pool.window = Window.of(4, 3)
+    after = model(x)
+    assert after.shape != before.shape
+    assert bits(after) == bits(layer_by_layer(model, x, INFERENCE)[0])
+
+
+def test_copies_of_a_network_that_predicted(rng: np.random.Generator) -> None:
+    model = awkward(face_cnn((32, 32, 1), 6))
+    x = rng.standard_normal((3, 32, 32, 1)).astype(np.float32)
+    expected = bits(model(x))
+    other = copy.deepcopy(model)
+    for array in model.parameters.values():
+        array[...] = 0
+    assert bits(other(x)) == expected != bits(model(x))
+
+
+@pytest.mark.parametrize(
+    "key, wrong, message",
+    [
+        ("gamma", np.ones(3, np.float32), r"gamma of shape \(17,\)"),
+        ("beta", np.zeros((1, 17), np.float32), "beta with 1 axes"),
+        ("gamma", np.ones(17), "gamma"),
+        ("moving_mean", np.ones(1, np.float32), r"of shape \(17,\)"),
+        ("moving_variance", np.ones(17), "float64"),
+    ],
+)
+def test_a_wrong_array_is_refused_in_a_stage_too(key: str, wrong: Array, message: str) -> None:
+    """Compiled loops read as many numbers as there are filters."""
+    norm = BatchNormalization(name="norm")
+    model = Sequential([Conv2D(17, 3), norm], input_shape=(5, 5, 2))
+    (norm.params if key in norm.params else norm.state)[key] = wrong
+    with pytest.raises((ShapeError, DtypeError), match=f"'norm'.*{message}"):
+        model(np.ones((1, 5, 5, 2), np.float32))
+
+
+def test_a_kernel_that_does_not_fit_its_window_or_its_normalisation_is_refused() -> None:
+    conv = Conv2D(17, 3, padding="same", name="conv")
+    model = Sequential([conv, BatchNormalization()], input_shape=(5, 5, 2))
+    x = np.ones((1, 5, 5, 2), np.float32)
+    conv.params["kernel"] = np.ones((5, 5, 2, 17), np.float32)
+    with pytest.raises(ShapeError, match=r"'conv'.*a kernel of 3x3"):
+        model(x)
+    conv.params["kernel"], conv.params["bias"] = np.ones((3, 3, 2, 40), np.float32), np.ones(40, np.float32)
+    with pytest.raises(ShapeError, match=r"factors of shape \(3, 40\)"):
+        model(x)
 
 
 def test_a_prediction_sees_another_epsilon(rng: np.random.Generator) -> None:

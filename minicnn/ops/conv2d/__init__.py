@@ -124,6 +124,8 @@ def convolve(
     check_array(x, "x", 4, "(N, H, W, C)")
     check_array(kernel, "kernel", 4, "(KH, KW, C/groups, F)")
     check_same_dtype(x, kernel, "x", "kernel")
+    if window.size != kernel.shape[:2]:
+        raise ShapeError(explain(f"a kernel of {window.size[0]}x{window.size[1]}, the window", f"shape {kernel.shape}"))
     check_groups(x.shape[3], kernel.shape[3], groups)
     if kernel.shape[2] * groups != x.shape[3]:
         raise ShapeError(
@@ -138,6 +140,7 @@ def convolve(
         check_same_dtype(bias, kernel, "bias", "kernel")
         if bias.shape != kernel.shape[3:]:
             raise ShapeError(explain(f"bias of shape {kernel.shape[3:]}, one per filter", f"shape {bias.shape}"))
+    finish.check(kernel)
     finish.size(*window.output_size(*x.shape[1:3]))  # raises when the window does not fit
     name = resolve(algorithm, kernel.shape, window, groups, (x.shape, x.dtype))
     chosen = ALGORITHMS[name]
@@ -202,7 +205,7 @@ def resolve(
     ``x``: shape and dtype of the input, for "auto" and "measured"; without it, "measured" stays "measured".
     """
     if algorithm == "auto":
-        return choose(kernel_shape, window, groups, x[0] if x else None)
+        return choose(kernel_shape, window, groups, (1, *x[0][1:]) if x else None)  # found once for any number
     if algorithm == MEASURED:
         return MEASURED if x is None else _measured(kernel_shape, window, groups, *x)
     if algorithm not in ALGORITHMS:

@@ -161,7 +161,7 @@ class Winograd:
         total = len(y) * grid[0] * grid[1]
         fitting = CACHE_BYTES // (points * (channels + width) * x.itemsize)
         if panels.nbytes <= KERNEL_BYTES and fitting >= CACHE_TILES:
-            workers = min(numba.get_num_threads(), -(-total // min(fitting, FEWEST_TILES)))
+            workers = min(numba.get_num_threads(), -(-total // FEWEST_TILES))
             fitting = -(-total // (workers * -(-total // (workers * fitting))))  # as many in every turn
             tiles, products = (planes(name, (workers, points), fitting * n, x.dtype) for name, n in numbers)
             blocks.in_cache(form, x, panels, finish, y, grid, self.used, tiles, products, fitting, width)

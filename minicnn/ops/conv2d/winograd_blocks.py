@@ -22,7 +22,8 @@ from minicnn.ops.micro_kernel import ROWS, tile_in_parts
 from minicnn.ops.simd import pointer
 from minicnn.shapes import Array, Pair
 
-TILES_PER_TURN, FEWEST_TURNS = 8, 64  # of a parallel loop over tiles: at most so many, unless turns would be too few
+TILES_PER_TURN = 8  # of a parallel loop over tiles, at most,
+FEWEST_TURNS = 64  # and fewer where there would not be so many turns for the cores to share
 ROW_BLOCK = 224 // ROWS * ROWS  # tiles that are multiplied with one panel after the other while they are in the cache
 
 

@@ -1,8 +1,6 @@
 """Winograd's transforms of kernels, compiled: into the panels that tiles are multiplied with, and dU back to dkernel.
 
 As in ``winograd_tiles``, a transform is a small matrix from both sides, M k M^T, first along rows, then along columns.
-Between the two, and for sums of products likewise, numbers are float64: rounded kernels cost more digits than anything
-else, and the time goes into writing the panels.
 """
 
 from __future__ import annotations

@@ -54,7 +54,16 @@ def test_only_what_is_asked_for_is_computed() -> None:
 
 
 # One sample and many, fewer and more than a tile has rows; edges of panels, vectors, groups and chunks; one unit.
-SHAPES = [(1, 4, 1), (3, 130, 33), (5, 64, 1500), (15, 600, 64), (33, 8300, 4), (2, 517, 2100), (40, 70, 1500)]
+SHAPES = [
+    (1, 4, 1),
+    (3, 130, 33),
+    (5, 64, 1500),
+    (15, 600, 64),
+    (33, 8300, 4),
+    (2, 517, 2100),
+    (32, 70, 90),
+    (40, 70, 1500),
+]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -75,6 +84,13 @@ def test_every_path_is_the_product_it_stands_for(N: int, I: int, U: int, dtype: 
         assert isinstance(ours, np.ndarray)
         assert ours.dtype == dtype
         assert np.abs(ours - referee).max() <= limit * np.abs(referee).max()
+
+
+def test_a_sample_gets_the_same_bits_alone_and_among_a_few(rng: np.random.Generator) -> None:
+    x, kernel = (rng.standard_normal(shape).astype(np.float32) for shape in ((32, 700), (700, 45)))
+    together = dense(x, kernel)[0]
+    for N in (1, 3, 32):
+        np.testing.assert_array_equal(dense(x[:N], kernel)[0], together[:N])
 
 
 @pytest.mark.parametrize("inputs", [1, 2, 3, 5])

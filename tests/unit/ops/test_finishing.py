@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import pytest
 
-from minicnn.errors import ShapeError
+from minicnn.errors import DtypeError, ShapeError
 from minicnn.ops.conv2d import convolve
 from minicnn.ops.finishing import PLAIN, Finish
-from minicnn.shapes import Window
+from minicnn.shapes import Array, Window
 
 
 def test_nothing_is_nothing(rng: np.random.Generator) -> None:
@@ -35,6 +36,37 @@ def test_normalise_then_cut_off_then_halve(normalised: bool, halve: bool, relu: 
     found = Finish(factors if normalised else None, relu, halve).apply(y)
     np.testing.assert_allclose(found, expected, atol=2e-6)
     assert np.isnan(found).sum() == 1
+
+
+@pytest.mark.parametrize("algorithm", ["direct", "winograd_2x2", "winograd_complex"])
+def test_the_bits_do_not_depend_on_the_number_of_threads(algorithm: str, rng: np.random.Generator) -> None:
+    x, kernel = (rng.standard_normal(shape).astype(np.float32) for shape in ((3, 17, 13, 20), (3, 3, 20, 33)))
+    finish = Finish(rng.standard_normal((3, 33)).astype(np.float32), relu=True, halve=True)
+    found, before = [], numba.get_num_threads()
+    try:
+        for threads in {1, before}:
+            numba.set_num_threads(threads)
+            y, _ = convolve(x, kernel, None, Window.of(3, 1, "same"), algorithm=algorithm, finish=finish)
+            found.append(y)
+    finally:
+        numba.set_num_threads(before)
+    np.testing.assert_array_equal(found[0], found[-1])
+
+
+@pytest.mark.parametrize(
+    "factors, error",
+    [
+        (np.ones((3, 3), np.float32), ShapeError),
+        (np.ones(12, np.float32), ShapeError),
+        (np.ones((3, 8), np.float32)[:, ::2], ShapeError),
+        (np.ones((3, 4)), DtypeError),
+    ],
+    ids=["too few", "one axis", "with gaps", "float64"],
+)
+def test_factors_that_do_not_fit(factors: Array, error: type[Exception]) -> None:
+    x, kernel = np.ones((1, 4, 4, 2), np.float32), np.ones((3, 3, 2, 4), np.float32)
+    with pytest.raises(error, match="factors"):
+        convolve(x, kernel, None, Window.of(3), finish=Finish(factors))
 
 
 def test_what_is_left_of_a_picture() -> None:
