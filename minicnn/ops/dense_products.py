@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minicnn.ops.copying import clear
 from minicnn.ops.gemm import TERMS, even_rows, floor_of
 from minicnn.ops.jit import njit, prange
 from minicnn.ops.micro_kernel import ROWS, panel_width, tile
@@ -70,10 +71,7 @@ def _forward(x: Array, kernel: Array, terms: int, W: int, partial: Array) -> Non
         for chunk in range(first, (group + 1) * chunks // groups):
             start, stop = chunk * terms, min(I, (chunk + 1) * terms)
             if N <= FEW:
-                sums[:] = 0.0
-                for i in range(start, stop, 4):
-                    for n in range(0, N, 2):
-                        _add_side_by_side(x, kernel, n, min(n + 1, N - 1), i, min(4, stop - i), sums)
+                _add_in_place(x, kernel, start, stop, sums)
             else:
                 _add_copied(x, kernel, start, stop, block, sums)
             for n in range(N):
@@ -86,29 +84,44 @@ def _forward(x: Array, kernel: Array, terms: int, W: int, partial: Array) -> Non
 
 
 @njit
-def _add_side_by_side(x: Array, kernel: Array, n: int, m: int, i: int, rows: int, sums: Array) -> None:
-    """sums[n] and sums[m], which may be the same, += x[n or m, i : i + rows] @ kernel[i : i + rows], up to 4 rows.
+def _add_in_place(x: Array, kernel: Array, start: int, stop: int, sums: Array) -> None:
+    """sums = x[:, start:stop] @ kernel[start:stop], with zeros behind the last column."""
+    N, fours = len(x), (stop - start) // 4 * 4
+    clear(sums, 0, sums.size)
+    for i in range(start, start + fours, 4):
+        for n in range(0, N, 2):
+            _add_four_rows(x, kernel, n, min(n + 1, N - 1), i, sums)
+    for i in range(start + fours, stop):
+        for n in range(N):
+            _add_row(x, kernel, n, i, sums)
 
-    Rows that are not there count as zeros times zeros.
-    """
-    U, wide = kernel.shape[1], sums.shape[1]
-    like, zero = load(kernel, 0, 0), x.dtype.type(0)
-    n0, m0 = splat(x[n, i], like), splat(x[m, i], like)
-    n1, m1 = splat(x[n, i + 1] if rows > 1 else zero, like), splat(x[m, i + 1] if rows > 1 else zero, like)
-    n2, m2 = splat(x[n, i + 2] if rows > 2 else zero, like), splat(x[m, i + 2] if rows > 2 else zero, like)
-    n3, m3 = splat(x[n, i + 3] if rows > 3 else zero, like), splat(x[m, i + 3] if rows > 3 else zero, like)
+
+@njit
+def _add_four_rows(x: Array, kernel: Array, n: int, m: int, i: int, sums: Array) -> None:
+    """sums[n] and sums[m], which may be the same, += x[n or m, i : i + 4] @ kernel[i : i + 4]."""
+    U, wide, like = kernel.shape[1], sums.shape[1], load(kernel, 0, 0)
+    zero = splat(0.0, like)
+    n0, n1, n2, n3 = splat(x[n, i], like), splat(x[n, i + 1], like), splat(x[n, i + 2], like), splat(x[n, i + 3], like)
+    m0, m1, m2, m3 = splat(x[m, i], like), splat(x[m, i + 1], like), splat(x[m, i + 2], like), splat(x[m, i + 3], like)
     for u in range(0, U, lanes(kernel)):
         at, left = i * U + u, U - u
-        row0, row1 = load(kernel, at, left), load(kernel, at + U, left if rows > 1 else 0)
-        row2, row3 = (
-            load(kernel, at + 2 * U, left if rows > 2 else 0),
-            load(kernel, at + 3 * U, left if rows > 3 else 0),
-        )
-        of_n = row3 * n3 + (row2 * n2 + (row1 * n1 + row0 * n0))
-        of_m = row3 * m3 + (row2 * m2 + (row1 * m1 + row0 * m0))
+        row0, row1 = load(kernel, at, left), load(kernel, at + U, left)
+        row2, row3 = load(kernel, at + 2 * U, left), load(kernel, at + 3 * U, left)
+        of_n = row3 * n3 + (row2 * n2 + (row1 * n1 + (row0 * n0 + zero)))  # with zero there is one way to round this
+        of_m = row3 * m3 + (row2 * m2 + (row1 * m1 + (row0 * m0 + zero)))
         store(sums, n * wide + u, load(sums, n * wide + u, left) + of_n, left)
         if m != n:
             store(sums, m * wide + u, load(sums, m * wide + u, left) + of_m, left)
+
+
+@njit
+def _add_row(x: Array, kernel: Array, n: int, i: int, sums: Array) -> None:
+    """sums[n] += x[n, i] * kernel[i]"""
+    U, wide = kernel.shape[1], sums.shape[1]
+    factor = splat(x[n, i], load(kernel, 0, 0))
+    for u in range(0, U, lanes(kernel)):
+        left = U - u
+        store(sums, n * wide + u, load(kernel, i * U + u, left) * factor + load(sums, n * wide + u, left), left)
 
 
 @njit
