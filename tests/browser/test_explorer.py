@@ -279,6 +279,7 @@ def test_a_training_can_be_watched_again(open_page: Any, address: str, explorer:
     page.locator("#epoch").focus()
     page.keyboard.press("Home")
     page.wait_for_selector("text=before the first step")
+    page.wait_for_selector("#zoom img[src*='epoch=0']")  # a busy machine shows it later
     settle(page)
     assert page.locator("#zoom img").get_attribute("src") != now
     assert "epoch=0" in page.locator("#zoom img").get_attribute("src")
