@@ -154,7 +154,7 @@ class Winograd:
         """The tiles of the outputs, beginning where the padding does; of those that halving does not leave out."""
         return _output_grid(self.form, *x_shape[1:3], window, halve)
 
-    def _convolve(self, form: int, x: Array, panels: Array, finish: Last, y: Array, grid: blocks.Grid) -> None:
+    def _convolve(self, form: int, x: Array, panels: Array, last: Last, y: Array, grid: blocks.Grid) -> None:
         points, channels = self.Q * self.Q, x.shape[3]
         width = _whole_vectors(y.shape[3], y.dtype)
         numbers = (("tiles", channels), ("products", width))  # in a row of either's planes
@@ -164,14 +164,14 @@ class Winograd:
             workers = min(numba.get_num_threads(), -(-total // FEWEST_TILES))
             fitting = -(-total // (workers * -(-total // (workers * fitting))))  # as many in every turn
             tiles, products = (planes(name, (workers, points), fitting * n, x.dtype) for name, n in numbers)
-            blocks.in_cache(form, x, panels, finish, y, grid, self.used, tiles, products, fitting, width)
+            blocks.in_cache(form, x, panels, last, y, grid, self.used, tiles, products, fitting, width)
             return
         limit = min(MOST_BYTES, max(BLOCK_BYTES, panels.nbytes))
         for first, count in self._blocks(total, (channels + width) * x.itemsize, limit, ROWS):
             tiles, products = (planes(name, (points,), count * n, x.dtype) for name, n in numbers)
             blocks.all_input_tiles(form, x, first, count, grid, tiles)
             blocks.all_products(form, self.used, tiles, panels, products, width, count)
-            blocks.all_output_tiles(form, products, width, finish, y, first, count, grid)
+            blocks.all_output_tiles(form, products, width, last, y, first, count, grid)
 
     def input_gradient(self, dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int) -> Array:
         """(N, OH, OW, F), (r, r, C, F) -> (N, H, W, C)
@@ -185,8 +185,8 @@ class Winograd:
         stride, reach = self.stride, (self.r - 1) // self.stride  # in dy, from one output to the first that meets it
         inputs, outputs = (top // stride - reach, left // stride - reach), (-(top % stride), -(left % stride))
         grid = blocks.grid_of(self.gradient_form, (x_shape[1], x_shape[2]), inputs, outputs)
-        finish = np.zeros(x_shape[3], dy.dtype), no_factors(dy.dtype), floor_of(False, dy.dtype), False
-        self._convolve(self.gradient_form, np.ascontiguousarray(dy), panels, finish, dx, grid)
+        last = np.zeros(x_shape[3], dy.dtype), no_factors(dy.dtype), floor_of(False, dy.dtype), False
+        self._convolve(self.gradient_form, np.ascontiguousarray(dy), panels, last, dx, grid)
         return dx
 
     def kernel_gradient(self, dy: Array, x: Array, kernel_shape: Shape, window: Window, groups: int) -> Array:

@@ -120,7 +120,7 @@ def in_cache(
     form: int,
     x: Array,
     panels: Array,
-    finish: Last,
+    last: Last,
     y: Array,
     grid: Grid,
     used: Array,
@@ -148,7 +148,7 @@ def in_cache(
                     multiply_rows(own_tiles, panels, own_products, width, nothing, offsets, terms, p, 0, count, panel)
             for t in range(count):
                 picture, row, column = outputs_at(form, first + t, grid)
-                output_tile(form, own_products, width, t, finish, y, picture, row, column, half, square)
+                output_tile(form, own_products, width, t, last, y, picture, row, column, half, square)
 
 
 @njit
@@ -185,7 +185,7 @@ def all_products(form: int, used: Array, tiles: Array, panels: Array, products: 
 
 @njit_parallel
 def all_output_tiles(
-    form: int, products: Array, width: int, finish: Last, y: Array, first: int, count: int, grid: Grid
+    form: int, products: Array, width: int, last: Last, y: Array, first: int, count: int, grid: Grid
 ) -> None:
     """y for the tiles from ``first`` on."""
     points = len(products)
@@ -194,7 +194,7 @@ def all_output_tiles(
         half, square = np.empty(points * width, y.dtype), np.empty(points * width, y.dtype)
         for t in range(turn * per_turn, min(count, (turn + 1) * per_turn)):
             picture, row, column = outputs_at(form, first + t, grid)
-            output_tile(form, products, width, t, finish, y, picture, row, column, half, square)
+            output_tile(form, products, width, t, last, y, picture, row, column, half, square)
 
 
 @njit_parallel

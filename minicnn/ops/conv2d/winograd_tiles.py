@@ -96,7 +96,7 @@ def output_tile(
     products: Array,
     width: int,
     t: int,
-    finish: Last,
+    last: Last,
     y: Array,
     picture: int,
     row0: int,
@@ -106,10 +106,10 @@ def output_tile(
 ) -> None:
     """The m x m outputs A^T M A + bias of tile t, where they belong; what hangs over the border is dropped.
 
-    ``products`` (Q*Q, plane) with rows of ``width``. With ``finish`` to halve, of every 2x2 outputs the largest.
+    ``products`` (Q*Q, plane) with rows of ``width``. If ``last`` says so, of every 2x2 outputs the largest.
     """
     _, OH, OW, F = y.shape
-    bias, factors, floor, halve = finish
+    bias, factors, floor, halve = last
     normalised = factors.shape[1] > 0
     least = y.dtype.type(-np.inf) if normalised else y.dtype.type(floor)
     m, (values, reals, pairs, _), plane = outputs_of(form), values_of(form), products.shape[1]
