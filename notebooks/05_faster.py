@@ -110,7 +110,7 @@ print("six products: ", d[0:3] @ g, d[1:4] @ g)
 # ## The race
 
 # %%
-names = ["im2col", "direct", "winograd_2x2", "winograd_complex", "winograd"]
+names = ["im2col", "direct", "winograd_2x2", "winograd_complex", "winograd_6x6", "winograd"]
 times = {name: seconds(lambda name=name: conv2d(x, kernel, padding="same", algorithm=name)) for name in names}
 print(f"{'loops':18} {per_operation * operations:12.1f} s (calculated)")
 for name, t in times.items():

@@ -131,7 +131,7 @@ def _convolutions() -> Iterator[Case]:
     yield row(Conv2D, (1, 5, 5, 2), filters=2, kernel_size=5)
     yield row(Conv2D, (1, 1, 1, 3), filters=2, kernel_size=3, padding="same")
     yield row(Conv2D, (1, 13, 13, 3), filters=2, kernel_size=2, strides=3, padding="same")
-    algorithms = ("loops", "im2col", "direct", "winograd", "winograd_2x2", "winograd_complex")
+    algorithms = ("loops", "im2col", "direct", "winograd", "winograd_2x2", "winograd_complex", "winograd_6x6")
     for algorithm, padding in product(algorithms, ("valid", "same")):
         yield row(Conv2D, (2, 7, 5, 3), filters=4, kernel_size=3, padding=padding, algorithm=algorithm)
     for algorithm, padding in product(("direct", "winograd_5x5"), ("valid", "same")):
@@ -182,7 +182,7 @@ def _transposed_convolutions() -> Iterator[Case]:
         yield row(Conv2DTranspose, (2, 5, 4, 3), filters=2, kernel_size=(3, 2), dilation_rate=dilation, padding=padding)
     yield row(Conv2DTranspose, (1, 3, 4, 1), filters=1, kernel_size=3, use_bias=False)
     yield row(Conv2DTranspose, (1, 9, 7, 17), filters=16, kernel_size=3, padding="same")  # enough for Winograd
-    for algorithm in ("loops", "im2col", "direct", "winograd", "winograd_2x2", "winograd_complex"):
+    for algorithm in ("loops", "im2col", "direct", "winograd", "winograd_2x2", "winograd_complex", "winograd_6x6"):
         yield row(Conv2DTranspose, (2, 5, 4, 3), filters=2, kernel_size=3, padding="same", algorithm=algorithm)
     for padding in ("valid", "same"):
         options = {"filters": 2, "kernel_size": 3, "strides": 2, "padding": padding}

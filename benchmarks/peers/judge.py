@@ -79,7 +79,6 @@ def _our_limit(work: Work, name: str, rows: Sequence[Row], algorithms: set[str])
     others = [r.errors[name] for p in ("keras", "torch", "openblas") for r in rows if r.peer == p and name in r.errors]
     if not others:
         return _limit(work, name)
-    large = bool(algorithms & LARGE_TILES)
     if work.direction == BACKWARD or len(work.rows) <= 1:
-        return layer_limit(others[0], next(iter(LARGE_TILES)) if large else None)
-    return network_limit(others[0], 1.0, large_tiles=large)
+        return layer_limit(others[0], *algorithms)
+    return network_limit(others[0], 1.0, large_tiles=bool(algorithms & LARGE_TILES))

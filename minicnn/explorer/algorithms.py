@@ -25,6 +25,7 @@ MOST_COLUMNS = 512  # of the matrix that are shown
 TILES = {
     "F(2x2, 3x3)": winograd.F2x2,
     "F(4x4, 3x3) at complex points": winograd.F4x4_COMPLEX,
+    "F(6x6, 3x3) at real and complex points": winograd.F6x6,
     "F(2x2, 5x5) at complex points": winograd.F2x2_5x5,
     "F(2x2, 3x3) at stride 2": winograd.F2x2_STRIDE_2,
 }

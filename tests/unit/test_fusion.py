@@ -387,7 +387,7 @@ def test_a_prediction_sees_another_epsilon(rng: np.random.Generator) -> None:
     assert bits(before) != bits(model(x)) == bits(layer_by_layer(model, x, INFERENCE)[0])
 
 
-@pytest.mark.parametrize("algorithm", ["direct", "winograd_2x2", "winograd_complex"])
+@pytest.mark.parametrize("algorithm", ["direct", "winograd_2x2", "winograd_complex", "winograd_6x6"])
 def test_nan_and_infinity_go_through_a_whole_stage(algorithm: str, rng: np.random.Generator) -> None:
     """Normalised, cut off and pooled in one pass: a NaN stays one, as with the layers one by one."""
     layers = [Conv2D(9, 3, padding="same", algorithm=algorithm), BatchNormalization(), ReLU(), MaxPooling2D()]
@@ -427,7 +427,7 @@ def test_the_summary_names_the_layer_that_does_the_work() -> None:
     faces = noted(face_cnn())
     assert faces["bn1"] == faces["relu1"] == "in conv1"
     assert faces["conv1"] == "direct"
-    assert faces["conv2"] == "winograd_complex"
+    assert faces["conv2"] == "winograd_6x6"
 
 
 def test_a_shared_relu_is_in_every_layer_before_it() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from minicnn.ops.conv2d import conv2d
-from minicnn.ops.conv2d.winograd_matrices import roots_of_unity
+from minicnn.ops.conv2d.winograd_matrices import cook_toom
 from minicnn.report.plots import GOOD, KERAS, LINE, MUTED, OURS
 from website.pictures.sheet import arrow, box, frame, grid, sheet, square, words
 
@@ -53,7 +53,7 @@ def winograd() -> str:
     """One tile of F(2x2, 3x3): to the points, one multiplication at each, and back."""
     tile = np.array([[1, 2, 0, 1], [0, 1, 3, 1], [2, 1, 0, 0], [1, 0, 2, 1]], float)
     kernel = np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]], float)
-    two = roots_of_unity(2, 3)
+    two = cook_toom(2, 3, (0, 1, -1))
     data, weights = two.B.T @ tile @ two.B, two.G @ kernel @ two.G.T
     products = data * weights
     y = two.A.T @ products @ two.A

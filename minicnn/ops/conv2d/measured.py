@@ -1,7 +1,8 @@
 """The algorithm that is fastest here, for one shape: measured once, kept on disk.
 
-``choose`` in ``__init__`` is a rule made on a few machines; another processor may disagree. ``algorithm="measured"``
-tries every algorithm that can take the shape, forward, on random numbers, and remembers which was fastest:
+``choose`` in ``algorithms.py`` is a rule made on a few machines; another processor may disagree.
+``algorithm="measured"`` tries every algorithm that can take the shape, forward, on random numbers, and remembers which
+was fastest:
 
     layer = Conv2D(128, 3, padding="same", algorithm="measured")
 

@@ -30,6 +30,10 @@ F(4x4,3x3) at 0, 1, -1, i, -i and infinity takes 46 products for 16 outputs: 3.1
 transforms of data hold nothing but 0, 1 and -1, and it rounds as little as F(2x2,3x3). The same six inputs are a tile
 of F(2x2,5x5): 46 products for 4 outputs, 2.17 times fewer.
 
+F(6x6,3x3) at 0, +-3/4, +-11/8, i, -i and infinity, Q = 9: 78 products for 36 outputs, 4.15 times fewer. With one pair
+among real points, powers grow to (11/8)^5 = 4.9; at real points alone they would grow to 2^5. It rounds less than twice
+as much as F(4x4) at complex points, and has 78 transformed kernels for 9 numbers instead of 46: for larger pictures.
+
 Stride 2. Inputs at even places meet the outer taps k0 and k2, those at odd places k1 alone: two filters at stride 1,
 whose outputs add up. For two neighbouring outputs, the first is F(2,2), three products, and the second takes two:
 
@@ -42,9 +46,10 @@ of 4x4 results from 3x3 gradients, with 25 products too.
 Cost: N*OH*OW*C*F * products / (m*m) multiplications, plus transforms that grow with C + F instead of C * F: it wins
 when both are large.
 
-Limits: 3x3 and 5x5 kernels at stride 1, 3x3 at stride 2, no dilation, no groups. F(4x4) at real points rounds worse,
-because its matrices contain larger numbers; hence its wider tolerance, and "auto" does not choose it. A NaN or inf in
-the input spoils all outputs of the tiles it lies in, where the definition spoils those whose window covers it.
+Limits: 3x3 and 5x5 kernels at stride 1, 3x3 at stride 2, no dilation, no groups. F(6x6), and more so F(4x4) at real
+points, round worse, because their matrices contain larger numbers; hence wider tolerances. "auto" does not choose
+F(4x4) at real points, which rounds twice as much as F(6x6) and multiplies more. A NaN or inf in the input spoils all
+outputs of the tiles it lies in, where the definition spoils those whose window covers it.
 
 Papers: Winograd 1980, "Arithmetic Complexity of Computations"; Lavin and Gray 2016, "Fast
 Algorithms for Convolutional Neural Networks"; points of evaluation: Barabasz et al. 2020, "Error Analysis and
@@ -75,9 +80,9 @@ from minicnn.ops.simd import LINE_BYTES
 from minicnn.shapes import KEPT, Array, Shape, Window
 
 READING = 5  # multiplications, in whose time a number of a transformed kernel is read: see ``benchmarks/NOTES.md``
-CACHE_BYTES, CACHE_TILES = 600_000, 10  # of a core's own cache, for transformed tiles; and how many it must hold
+CACHE_BYTES, CACHE_TILES = 1_000_000, 10  # of a core's own cache, for transformed tiles; and how many it must hold
 FEWEST_TILES = 4  # for a core of its own: with fewer it would do little else than read the transformed kernels
-KERNEL_BYTES = 3_300_000  # of transformed kernels, up to which the way through the cache is the faster one
+KERNEL_BYTES = 5_500_000  # of transformed kernels, up to which the way through the cache is the faster one
 BLOCK_BYTES = 32 * 2**20  # of transformed tiles held at once, at least, where all tiles take each step together,
 MOST_BYTES = 64 * 2**20  # and at most: each block reads the transformed kernels anew, so as many bytes as these have
 GRADIENT_BYTES = 4 * 2**20  # the same for kernel gradients, or as many bytes as their sums take: these are read again
@@ -251,5 +256,6 @@ def _whole_vectors(filters: int, dtype: np.dtype) -> int:
 F2x2 = Winograd(0, sum_tiles=64)
 F4x4 = Winograd(1, sum_tiles=512)
 F4x4_COMPLEX = Winograd(2, sum_tiles=64)
+F6x6 = Winograd(6, sum_tiles=64)
 F2x2_5x5 = Winograd(3, sum_tiles=64)
 F2x2_STRIDE_2 = Winograd(4, sum_tiles=64, stride=2, gradient_form=5)

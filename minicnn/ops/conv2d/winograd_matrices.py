@@ -1,8 +1,7 @@
 """The three small matrices of F(m x m, r x r), from the points at which it evaluates its polynomials.
 
 See ``winograd.py`` for what they do. They are built from their points, instead of being copied from a paper: another
-tile size or other points are one line here. ``cook_toom`` takes any real points, in exact fractions rounded once at the
-end; ``roots_of_unity`` takes 0, the roots of unity of some order, and infinity, for which there are formulas.
+tile size or other points are one line here, in exact fractions that are rounded once at the end.
 
 At a stride, an output reads the inputs of one remainder by the stride with the taps of that remainder, and those of
 another with other taps: a sum of filters at stride 1, of a part of the taps each. ``strided`` puts their matrices
@@ -19,6 +18,8 @@ import numpy as np
 
 from minicnn.shapes import Array
 
+Exact = int | Fraction  # a point
+
 
 class Matrices(NamedTuple):
     """What transforms a tile's outputs, inputs and taps, in float64, to and from n' numbers: values at points.
@@ -34,64 +35,42 @@ class Matrices(NamedTuple):
     pairs: int = 0
 
 
-def cook_toom(outputs: int, taps: int, points: Sequence[Fraction]) -> Matrices:
-    """The matrices (A, B, G) of F(outputs, taps) that evaluate at ``points`` and at infinity, in float64.
+def cook_toom(outputs: int, taps: int, points: Sequence[Exact], imaginary: Sequence[Exact] = ()) -> Matrices:
+    """The matrices (A, B, G) of F(outputs, taps) that evaluate at ``points``, at infinity, and at i c and -i c for
+    every c in ``imaginary``; in float64. Raises ValueError for a wrong number of points, or one that is there twice.
 
-    A (Q, outputs) and G (Q, taps) take the coefficients of polynomials to their values, Q of them; B (outputs + taps
-    - 1, Q) is whatever turns products of values into the filter's outputs again,
+    A (n, outputs) and G (n, taps) take the coefficients of polynomials to their n = outputs + taps - 1 values; B (n, n)
+    is whatever turns products of values into the filter's outputs again,
 
         sum over q of  B[position, q] * G[q, tap] * A[q, output]  =  1 if position == tap + output else 0,
 
-    and these equations have one solution. A column of B may be multiplied by any number if the row of G is divided by
-    it; here its last entry is 1.
+    where of a pair, rows q and q + 1 of real and imaginary parts, the product is that of complex numbers. These
+    equations have one solution. A column of B may be multiplied by any number if the row of G is divided by it; here
+    its last entry that is not 0 is 1, of a pair that of the real parts.
     """
-    if len(points) != outputs + taps - 2:
-        raise ValueError(f"F({outputs},{taps}) needs {outputs + taps - 2} finite points, got {len(points)}")
-    a, g = _values(points, outputs), _values(points, taps)
-    pairs = [(tap, output) for tap in range(taps) for output in range(outputs)]
-    products = [[g_row[tap] * a_row[output] for g_row, a_row in zip(g, a, strict=True)] for tap, output in pairs]
-    wanted = [[Fraction(tap + output == n) for n in range(outputs + taps - 1)] for tap, output in pairs]
-    b_rows = _solve(products, wanted)  # (Q, n): B^T
+    if len(points) + 2 * len(imaginary) != outputs + taps - 2:
+        given = len(points) + 2 * len(imaginary)
+        raise ValueError(f"F({outputs},{taps}) needs {outputs + taps - 2} finite points, got {given}")
+    a, g = _values(points, imaginary, outputs), _values(points, imaginary, taps)
+    met = [(tap, output) for tap in range(taps) for output in range(outputs)]
+    products = [_product([row[tap] for row in g], [row[output] for row in a], len(points) + 1) for tap, output in met]
+    wanted = [[Fraction(tap + output == n) for n in range(outputs + taps - 1)] for tap, output in met]
+    b_rows = _solve(products, wanted)  # (n', n): B^T
     scales = [next(value for value in reversed(row) if value) for row in b_rows]
+    for im in range(len(points) + 2, len(scales), 2):
+        scales[im] = scales[im - 1]
     b_rows = [[value / scale for value in row] for row, scale in zip(b_rows, scales, strict=True)]
     g = [[value * scale for value in row] for row, scale in zip(g, scales, strict=True)]
-    return Matrices(np.array(a, float), np.array(b_rows, float).T.copy(), np.array(g, float))
+    return Matrices(np.array(a, float), np.array(b_rows, float).T.copy(), np.array(g, float), len(imaginary))
 
 
-def roots_of_unity(outputs: int, taps: int) -> Matrices:
-    """F(outputs, taps) at 0, infinity and the k roots of unity of order k = outputs + taps - 3, an even number.
-
-    The values at the roots are a Fourier transform of length k, whose inverse is known. It takes the polynomial for one
-    of period k: the coefficients 0 and k come out added up, and so do 1 and k + 1; but 0 and k + 1 are the values at 0
-    and infinity, which are subtracted. Data being real, conjugate roots have conjugate values, and only one of the two
-    is computed; what it counts twice, and the division by k, are left to G.
-    """
-    k = outputs + taps - 3
-    if k < 2 or k % 2:
-        raise ValueError(f"F({outputs},{taps}) has {k} points beside 0 and infinity, which must be an even number")
-    pairs = k // 2 - 1
-    b = np.zeros((k + 2, k + 2))
-    b[0, 0], b[k, 0], b[k + 1, 3], b[1, 3] = 1, -1, 1, -1
-    b[1:-1, [1, 2, *range(4, k + 2)]] = _at_roots(k, np.arange(1, k + 1)).T
-    g = _with_ends(k, taps)
-    g[1:3] /= k
-    g[4:] /= k / 2
-    return Matrices(_with_ends(k, outputs), b, g, pairs)
-
-
-def _at_roots(k: int, powers: Array) -> Array:
-    """(k, len): the powers of 1 and -1, then of a root of each pair, as real and imaginary part."""
-    eighths = np.outer(range(k // 2 + 1), powers)
-    re, im = np.cos(2 * np.pi / k * eighths), np.sin(2 * np.pi / k * eighths)
-    rows = [re[0], re[-1], *(part[j] for j in range(1, k // 2) for part in (re, im))]
-    return np.where(np.abs(rows) < 1e-9, 0.0, rows)  # cos(pi / 2) is not quite 0 in floating point
-
-
-def _with_ends(k: int, length: int) -> Array:
-    """The matrix that evaluates a polynomial: at 0, 1, -1, infinity (its leading coefficient), and the other roots."""
-    roots = _at_roots(k, np.arange(length))
-    unit = np.eye(length)
-    return np.array([unit[0], roots[0], roots[1], unit[-1], *roots[2:]])
+def _product(left: list[Fraction], right: list[Fraction], reals: int) -> list[Fraction]:
+    """The values of a product of two polynomials, from theirs; after ``reals`` of them come pairs."""
+    values = [one * other for one, other in zip(left[:reals], right[:reals], strict=True)]
+    for k in range(reals, len(left), 2):
+        (re, im), (other_re, other_im) = left[k : k + 2], right[k : k + 2]
+        values += [re * other_re - im * other_im, re * other_im + im * other_re]
+    return values
 
 
 def strided(outputs: int, taps: int, stride: int) -> Matrices:
@@ -130,7 +109,7 @@ def _phases(outputs: int, taps: int, stride: int) -> list[tuple[slice, Matrices]
     phases, first = [], 0
     for r in range(stride):
         own = len(range(r, taps, stride))
-        phase = cook_toom(outputs, own, (Fraction(0), Fraction(1), Fraction(-1))[: outputs + own - 2])
+        phase = cook_toom(outputs, own, (0, 1, -1)[: outputs + own - 2])
         phases.append((slice(first, first + len(phase.A)), phase))
         first += len(phase.A)
     return phases
@@ -141,11 +120,15 @@ def _empty(phases: list[tuple[slice, Matrices]], outputs: int, inputs: int, taps
     return Matrices(np.zeros((products, outputs)), np.zeros((inputs, products)), np.zeros((products, taps)))
 
 
-def _values(points: Sequence[Fraction], length: int) -> list[list[Fraction]]:
-    """The matrix that evaluates a polynomial of ``length`` coefficients, lowest power first; its leading one last."""
+def _values(points: Sequence[Exact], imaginary: Sequence[Exact], length: int) -> list[list[Fraction]]:
+    """The matrix that evaluates a polynomial of ``length`` coefficients, lowest power first; at infinity that is its
+    leading one."""
+    powers = range(length)
+    turns = ((1, 0), (0, 1), (-1, 0), (0, -1))  # i ** k
     return [
-        *([point**k for k in range(length)] for point in points),
-        [Fraction(k == length - 1) for k in range(length)],
+        *([Fraction(point) ** k for k in powers] for point in points),
+        [Fraction(k == length - 1) for k in powers],
+        *([turns[k % 4][part] * Fraction(c) ** k for k in powers] for c in imaginary for part in (0, 1)),
     ]
 
 
@@ -172,15 +155,19 @@ def _solve(equations: list[list[Fraction]], right: list[list[Fraction]]) -> list
 #     F(4x4,3x3) at 0, 1, -1, 1/2, -2     6.94, with 2.25
 #     F(4x4,3x3) at 0, +-5/8, +-3/2       4.78, with 2.25; the least: 4.76, at +-2/3, +-3/2, which no float32 holds
 #     F(4x4,3x3) at 0, 1, -1, i, -i       1.69, with 2.88
+#     F(6x6,3x3) at 0, +-3/4, +-11/8, +-i 2.85, with 2.17
 #     F(2x2,5x5) at 0, 1, -1, i, -i       1.76, with 11.5 instead of 25
 #     F(2x2,3x3) at stride 2, at 0, 1     1.67, with 6.25; the gradient of its input as much, with 1.56 instead of 2.25
-FOUR = (Fraction(0), Fraction(5, 8), Fraction(-5, 8), Fraction(3, 2), Fraction(-3, 2))
+UNITS = (0, 1, -1)
+FOUR = (0, Fraction(5, 8), Fraction(-5, 8), Fraction(3, 2), Fraction(-3, 2))
+SIX = (0, Fraction(3, 4), Fraction(-3, 4), Fraction(11, 8), Fraction(-11, 8))
 
 MATRICES = (  # of each form, see ``winograd_transforms``
-    roots_of_unity(2, 3),
+    cook_toom(2, 3, UNITS),
     cook_toom(4, 3, FOUR),
-    roots_of_unity(4, 3),
-    roots_of_unity(2, 5),
+    cook_toom(4, 3, UNITS, imaginary=(1,)),
+    cook_toom(2, 5, UNITS, imaginary=(1,)),
     strided(2, 3, 2),
     strided_gradient(2, 3, 2),  # of the same taps
+    cook_toom(6, 3, SIX, imaginary=(1,)),
 )

@@ -33,7 +33,7 @@ def test_every_way_leads_to_the_layers_own_number(
     neighbours = range(im2col["first"], im2col["first"] + len(im2col["products"]))
     assert np.allclose(im2col["products"], [y[place[0], c, place[2]] for c in neighbours], atol=1e-12)
     tiles = found["winograd"]["tiles"]
-    assert set(tiles) == {"F(2x2, 3x3)", "F(4x4, 3x3) at complex points"}
+    assert set(tiles) == {"F(2x2, 3x3)", "F(4x4, 3x3) at complex points", "F(6x6, 3x3) at real and complex points"}
     for tile in tiles.values():
         assert tile["outputs"][tile["row"]][tile["column"]] == pytest.approx(y[place], abs=1e-12)
         inside = y[tile["top"] :, tile["left"] :, place[2]][: tile["m"], : tile["m"]]

@@ -38,7 +38,7 @@ def test_normalise_then_cut_off_then_halve(normalised: bool, halve: bool, relu: 
     assert np.isnan(found).sum() == 1
 
 
-@pytest.mark.parametrize("algorithm", ["direct", "winograd_2x2", "winograd_complex"])
+@pytest.mark.parametrize("algorithm", ["direct", "winograd_2x2", "winograd_complex", "winograd_6x6"])
 def test_the_bits_do_not_depend_on_the_number_of_threads(algorithm: str, rng: np.random.Generator) -> None:
     x, kernel = (rng.standard_normal(shape).astype(np.float32) for shape in ((3, 17, 13, 20), (3, 3, 20, 33)))
     finish = Finish(rng.standard_normal((3, 33)).astype(np.float32), relu=True, halve=True)

@@ -37,6 +37,9 @@ def test_limits_follow_keras_down_to_a_few_roundings() -> None:
     assert layer_limit(1e-3, "im2col") == layer_limit(1e-3, "winograd_2x2") == 2e-3
     assert layer_limit(1e-3, "winograd") == 8e-3
     assert layer_limit(0.0, "winograd") == 128 * U
+    assert layer_limit(1e-3, "winograd_6x6") == 4e-3
+    assert layer_limit(0.0, "winograd_6x6") == 32 * U
+    assert layer_limit(0.0, "direct", "winograd_6x6", None) == 32 * U
 
 
 def test_a_network_may_be_half_again_as_far_from_the_truth_as_keras() -> None:

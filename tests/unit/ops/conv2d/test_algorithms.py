@@ -24,7 +24,7 @@ from tests.cases import kernel_size_for, strides_for
 
 U = 2.0**-24  # half the distance from 1 to the next float32
 FAST = [name for name in ALGORITHMS if name != "loops"]
-BOUND = {name: 128 * U if name == "winograd" else 8 * U for name in ALGORITHMS}
+BOUND = dict.fromkeys(ALGORITHMS, 8 * U) | {"winograd_6x6": 32 * U, "winograd": 128 * U}
 
 
 @dataclass(frozen=True)
@@ -173,6 +173,7 @@ def test_any_forward_goes_with_any_backward(case: Case) -> None:
 def test_winograd_is_among_the_combinations() -> None:
     """Unsupported combinations are left out of the table, so make sure that the supported ones are in it."""
     assert sum(name == "winograd" for name, _ in COMBINATIONS) == 10
+    assert sum(name == "winograd_6x6" for name, _ in COMBINATIONS) == 10
     assert sum(name == "winograd_stride_2" for name, _ in COMBINATIONS) == 6
     assert sum(name == "direct" for name, _ in COMBINATIONS) == sum(name == "im2col" for name, _ in COMBINATIONS) == 41
 
@@ -395,15 +396,19 @@ def test_auto_chooses(kernel: Shape, options: dict[str, Any], groups: int, expec
     assert choose(kernel, Window.of(kernel[:2], **options), groups) == expected
 
 
-@pytest.mark.parametrize("size, small", [(28, False), (25, False), (14, True), (13, True), (12, False), (6, True)])
+SIZES = {"6x6": (56, 28, 25, 18), "complex": (32, 20, 16, 12), "2x2": (14, 13, 6)}
+
+
+@pytest.mark.parametrize("size, expected", [(size, name) for name, sizes in SIZES.items() for size in sizes])
 @pytest.mark.parametrize("pictures", [1, 8])
-def test_auto_takes_small_tiles_where_large_ones_hang_over(size: int, small: bool, pictures: int) -> None:
-    """Multiplications per channel and filter: 49 or 16 for each tile, also for one that lies mostly outside."""
-    across_small, across_large = math.ceil(size / 2), math.ceil(size / 4)
-    assert small == (16 * across_small**2 <= 49 * across_large**2)
-    expected = "winograd_2x2" if small else "winograd_complex"
+def test_auto_takes_smaller_tiles_where_large_ones_hang_over(size: int, expected: str, pictures: int) -> None:
+    """Multiplications per channel and filter for each tile, also for one that lies mostly outside; and the time of five
+    for each transformed kernel that is read."""
+    tiles = {"2x2": (2, 16), "complex": (4, 46), "6x6": (6, 78)}
+    cost = {name: (math.ceil(size / m) ** 2 + 5) * products for name, (m, products) in tiles.items()}
+    assert expected == min(cost, key=lambda name: cost[name])
     window = Window.of((3, 3), padding="same")
-    assert choose((3, 3, 64, 64), window, 1, (pictures, size, size, 64)) == expected
+    assert choose((3, 3, 64, 64), window, 1, (pictures, size, size, 64)) == f"winograd_{expected}"
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_padding_on_one_side_only(padding: Any, strides: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "algorithm", ["winograd", "winograd_2x2", "winograd_complex", "winograd_5x5", "winograd_stride_2"]
+    "algorithm", ["winograd", "winograd_2x2", "winograd_complex", "winograd_6x6", "winograd_5x5", "winograd_stride_2"]
 )
 @pytest.mark.parametrize("padding", [side for side in SIDES if max(max(pair) for pair in side) < 3])
 def test_winograd_with_padding_on_one_side_only(algorithm: str, padding: Any) -> None:
@@ -318,6 +318,7 @@ def variants(array: Array) -> Iterator[Array]:
         ("winograd", {"padding": "same"}),
         ("winograd_2x2", {}),
         ("winograd_complex", {"padding": "same"}),
+        ("winograd_6x6", {"padding": "same"}),
         ("winograd_5x5", {"padding": "same"}),
         ("winograd_stride_2", {"padding": "same", "strides": 2}),
     ],
@@ -358,6 +359,7 @@ SAME: list[tuple[str, tuple[int, ...], tuple[int, ...], Options]] = [
     ("winograd_2x2", (3, 21, 19, 17), (3, 3, 17, 37), {"padding": ((2, 0), (1, 2))}),
     ("winograd_2x2", (2, 12, 13, 100), (3, 3, 100, 40), {"padding": "same"}),
     ("winograd_complex", (2, 15, 13, 100), (3, 3, 100, 40), {"padding": "same"}),
+    ("winograd_6x6", (2, 15, 13, 100), (3, 3, 100, 40), {"padding": "same"}),
     ("winograd_5x5", (2, 15, 13, 100), (5, 5, 100, 40), {"padding": "same"}),
     ("winograd_stride_2", (3, 25, 22, 100), (3, 3, 100, 40), {"padding": "same", "strides": 2}),
 ]
@@ -389,8 +391,8 @@ def test_the_bits_do_not_depend_on_threads(
 @pytest.mark.parametrize("everything", [False, True], ids=["plain", "normalised, cut off and halved"])
 @pytest.mark.parametrize(
     "algorithm",
-    [winograd.F2x2, winograd.F4x4, winograd.F4x4_COMPLEX, winograd.F2x2_5x5, winograd.F2x2_STRIDE_2],
-    ids=["F2x2", "F4x4", "complex", "5x5", "stride 2"],
+    [winograd.F2x2, winograd.F4x4, winograd.F4x4_COMPLEX, winograd.F6x6, winograd.F2x2_5x5, winograd.F2x2_STRIDE_2],
+    ids=["F2x2", "F4x4", "complex", "F6x6", "5x5", "stride 2"],
 )
 def test_both_ways_of_winograd_are_taken_and_agree(
     algorithm: winograd.Winograd, everything: bool, monkeypatch: pytest.MonkeyPatch
@@ -410,7 +412,7 @@ def test_both_ways_of_winograd_are_taken_and_agree(
     assert taken == ["in_cache", "all_products"]
 
 
-@pytest.mark.parametrize("name", ["winograd", "winograd_2x2", "winograd_complex", "winograd_5x5", "winograd_stride_2"])
+@pytest.mark.parametrize("name", [name for name in ALGORITHMS if name.startswith("winograd")])
 def test_kernel_gradients_of_many_blocks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """So many tiles that they come in several blocks, and each block in several sums."""
     size = kernel_size_for(name)
@@ -433,6 +435,7 @@ PLAIN: list[tuple[str, tuple[int, ...], tuple[int, ...], Options]] = [
     ("winograd", (1, 5, 4, 3), (3, 3, 3, 2), {"padding": "same"}),
     ("winograd_2x2", (1, 4, 5, 2), (3, 3, 2, 3), {}),
     ("winograd_complex", (1, 3, 4, 34), (3, 3, 34, 3), {}),
+    ("winograd_6x6", (1, 3, 4, 34), (3, 3, 34, 3), {}),
     ("winograd_5x5", (1, 5, 6, 34), (5, 5, 34, 3), {}),
     ("winograd_stride_2", (1, 7, 6, 34), (3, 3, 34, 3), {"padding": "same", "strides": 2}),
 ]

@@ -13,12 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minicnn.ops.conv2d import conv2d, conv2d_backward, winograd
-from minicnn.ops.conv2d.winograd import F2x2, F2x2_5x5, F2x2_STRIDE_2, F4x4, F4x4_COMPLEX, Winograd
+from minicnn.ops.conv2d.winograd import F2x2, F2x2_5x5, F2x2_STRIDE_2, F4x4, F4x4_COMPLEX, F6x6, Winograd
 from minicnn.ops.conv2d.winograd_matrices import (
     MATRICES,
     Matrices,
     cook_toom,
-    roots_of_unity,
     strided,
     strided_gradient,
 )
@@ -27,9 +26,9 @@ from minicnn.shapes import Array
 
 U = 2.0**-24
 HALF = Fraction(1, 2)
-ALGORITHMS = {"winograd": F4x4, "winograd_2x2": F2x2, "winograd_complex": F4x4_COMPLEX, "winograd_5x5": F2x2_5x5}
-ALGORITHMS["winograd_stride_2"] = F2x2_STRIDE_2
-POINTS = {
+ALGORITHMS = {"winograd": F4x4, "winograd_2x2": F2x2, "winograd_complex": F4x4_COMPLEX, "winograd_6x6": F6x6}
+ALGORITHMS |= {"winograd_5x5": F2x2_5x5, "winograd_stride_2": F2x2_STRIDE_2}
+POINTS: dict[int, list[int | Fraction]] = {
     2: [0, 1, -1],
     3: [0, 1, -1, 2],
     4: [0, 1, -1, HALF, -2],
@@ -67,33 +66,32 @@ def _met(matrices: Matrices) -> Iterator[tuple[int, int, int, Fraction]]:
 
 @pytest.mark.parametrize("outputs", POINTS)
 def test_cook_toom_matrices_compute_a_filter_exactly(outputs: int) -> None:
-    matrices = cook_toom(outputs, 3, [Fraction(point) for point in POINTS[outputs]])
+    matrices = cook_toom(outputs, 3, POINTS[outputs])
     n = outputs + 2
     assert (matrices.A.shape, matrices.B.shape, matrices.G.shape) == ((n, outputs), (n, n), (n, 3))
     assert_convolves(matrices)
 
 
-@pytest.mark.parametrize("outputs, taps", [(2, 3), (4, 3), (6, 3), (8, 3), (1, 4), (2, 5), (4, 5), (10, 1)])
-def test_values_at_roots_of_unity_are_multiplied_as_complex_numbers(outputs: int, taps: int) -> None:
-    """The product of two polynomials, known at 0, infinity and the roots, has the coefficients that B^T's transpose
-    makes of its values."""
-    a, b, g, pairs = roots_of_unity(outputs, taps)
-    order = outputs + taps - 3
-    assert (a.shape, b.shape, g.shape) == ((order + 2, outputs), (order + 2, order + 2), (order + 2, taps))
-    assert pairs == order // 2 - 1
+IMAGINARY = [(4, 3, (0, 1, -1), (1,)), (6, 3, (0, HALF, -HALF, 2, -2), (1,)), (2, 5, (0, 1, -1), (1,))]
+IMAGINARY += [(1, 4, (0,), (2,)), (5, 1, (), (1, HALF)), (4, 5, (0, -1, 3), (HALF, 2))]
+
+
+@pytest.mark.parametrize("outputs, taps, points, imaginary", IMAGINARY)
+def test_values_at_imaginary_points_are_multiplied_as_complex_numbers(
+    outputs: int, taps: int, points: tuple[Fraction, ...], imaginary: tuple[Fraction, ...]
+) -> None:
+    """The product of two polynomials, known at all points, has the coefficients that B^T's transpose makes of its
+    values."""
+    a, b, g, pairs = cook_toom(outputs, taps, points, imaginary)
+    n, reals = outputs + taps - 1, len(points) + 1
+    assert (a.shape, b.shape, g.shape, pairs) == ((n, outputs), (n, n), (n, taps), len(imaginary))
     for tap, output in product(range(taps), range(outputs)):
-        values, reals = g[:, tap] * a[:, output], 4
+        values = g[:, tap] * a[:, output]
         first, second = (part[reals::2] + 1j * part[reals + 1 :: 2] for part in (g[:, tap], a[:, output]))
         values[reals::2], values[reals + 1 :: 2] = (first * second).real, (first * second).imag
-        np.testing.assert_allclose(b @ values, np.arange(order + 2) == tap + output, atol=1e-14)
-
-
-@pytest.mark.parametrize("outputs, taps", [(1, 3), (3, 3), (2, 2), (1, 2)])
-def test_an_odd_order_is_refused(outputs: int, taps: int) -> None:
-    with pytest.raises(
-        ValueError, match=rf"F\({outputs},{taps}\) has {outputs + taps - 3} points beside 0 and infinity"
-    ):
-        roots_of_unity(outputs, taps)
+        np.testing.assert_allclose(b @ values, np.arange(n) == tap + output, atol=1e-13)
+    at = np.array([1j * float(c) for c in imaginary])
+    np.testing.assert_allclose(a[reals::2] + 1j * a[reals + 1 :: 2], at[:, None] ** np.arange(outputs), atol=1e-13)
 
 
 @given(st.lists(st.fractions(-3, 3, max_denominator=2), min_size=3, max_size=5, unique=True), st.integers(1, 4))
@@ -140,9 +138,9 @@ def test_empty_planes_are_never_multiplied(algorithm: Winograd) -> None:
         assert np.array_equal(np.abs(transform).sum(axis=(2, 3)) > 0, used)
 
 
-@pytest.mark.parametrize("name, products", [("winograd_complex", 46), ("winograd_5x5", 46), ("winograd_2x2", 16)])
+@pytest.mark.parametrize("name, products", [("winograd_complex", 46), ("winograd_5x5", 46), ("winograd_6x6", 78)])
 def test_two_complex_products_do_for_four(name: str, products: int) -> None:
-    """16 for real points, 4 times 3 along either axis, and 2 times 3 where both are complex."""
+    """16 (36) for real points, 4 (6) times 3 along either axis, and 2 times 3 where both are complex."""
     algorithm = ALGORITHMS[name]
     assert algorithm.products(algorithm.m, algorithm.m) == len(algorithm.used) == products
 
@@ -156,8 +154,8 @@ def test_the_matrices_in_use_are_exact_in_float32(matrices: Matrices) -> None:
 
 @pytest.mark.parametrize(
     "algorithm, growth",
-    [(F2x2, 5 / 3), (F4x4, 4.78), (F4x4_COMPLEX, 1.6915), (F2x2_5x5, 1.7635), (F2x2_STRIDE_2, 5 / 3)],
-    ids=["F2x2", "F4x4", "complex", "5x5", "stride 2"],
+    [(F2x2, 5 / 3), (F4x4, 4.78), (F4x4_COMPLEX, 1.6915), (F6x6, 2.8458), (F2x2_5x5, 1.7635), (F2x2_STRIDE_2, 5 / 3)],
+    ids=["F2x2", "F4x4", "complex", "F6x6", "5x5", "stride 2"],
 )
 def test_errors_grow_as_the_table_beside_the_points_says(algorithm: Winograd, growth: float) -> None:
     """Products with relative errors of variance 1: that of the outputs is ``growth``^2 times their own.
@@ -180,23 +178,24 @@ def _flat(algorithm: Winograd) -> list[tuple[Array, int]]:
     return [(a, algorithm.m**2), (b.transpose(2, 3, 0, 1), len(b) ** 2), (g, algorithm.r**2)]
 
 
-@pytest.mark.parametrize("matrices", MATRICES[2:])
+@pytest.mark.parametrize("matrices", MATRICES[2:6])
 def test_some_transforms_of_data_need_no_multiplications(matrices: Matrices) -> None:
     """At complex points, and at a stride."""
     for matrix in (matrices.A, matrices.B):
         assert set(np.unique(matrix)) <= {-1, 0, 1}
 
 
-@pytest.mark.parametrize("points", [[0, 0, 1], [0, 1, 1]])
-def test_the_same_point_twice_is_refused(points: list[int]) -> None:
+@pytest.mark.parametrize("points, imaginary", [([0, 0, 1], []), ([0, 1, 1], []), ([], [1, 1]), ([], [1, -1])])
+def test_the_same_point_twice_is_refused(points: list[int], imaginary: list[int]) -> None:
     with pytest.raises(ValueError, match="points must be distinct"):
-        cook_toom(2, 3, [Fraction(point) for point in points])
+        cook_toom(len(points) + 2 * len(imaginary) - 1, 3, points, imaginary)
 
 
-@pytest.mark.parametrize("points", [[0, 1], [0, 1, -1, 2]])
-def test_a_wrong_number_of_points_is_refused(points: list[int]) -> None:
-    with pytest.raises(ValueError, match=rf"F\(2,3\) needs 3 finite points, got {len(points)}"):
-        cook_toom(2, 3, [Fraction(point) for point in points])
+@pytest.mark.parametrize("points, imaginary", [([0, 1], []), ([0, 1, -1, 2], []), ([0], []), ([0, 1], [1])])
+def test_a_wrong_number_of_points_is_refused(points: list[int], imaginary: list[int]) -> None:
+    given = len(points) + 2 * len(imaginary)
+    with pytest.raises(ValueError, match=rf"F\(2,3\) needs 3 finite points, got {given}"):
+        cook_toom(2, 3, points, imaginary)
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
@@ -242,9 +241,11 @@ def test_larger_tiles_round_worse_and_both_within_the_rule(rng: np.random.Genera
         name: [
             (a - b) / np.abs(b).max() for a, b in zip(all_passes(x, kernel, dy, name, np.float32), truth, strict=True)
         ]
-        for name in ("im2col", "winograd_2x2", "winograd_complex", "winograd")
+        for name in ("im2col", "winograd_2x2", "winograd_complex", "winograd_6x6", "winograd")
     }
-    for plain, small, middle, large in zip(*errors.values(), strict=True):
+    for plain, small, middle, six, large in zip(*errors.values(), strict=True):
+        assert np.square(middle).mean() < np.square(six).mean() < np.square(large).mean() / 2
+        assert np.abs(six).max() <= max(4 * np.abs(plain).max(), 32 * U)
         assert np.square(middle).mean() < np.square(large).mean() / 4
         assert np.abs(middle).max() <= max(2 * np.abs(plain).max(), 8 * U)
         assert np.square(small).mean() < np.square(large).mean()
