@@ -6,7 +6,7 @@ computation in float64 on the same float32 input. With u = 2**-24, half the dist
 E(f) = max|f - R| / max|R|:
 
     every layer and algorithm        E(ours) <= max(2 * E(keras), 8 * u)
-    Winograd F(6x6,3x3)              E(ours) <= max(4 * E(keras), 32 * u)
+    Winograd F(6x6,3x3), F(4x4,5x5)  E(ours) <= max(4 * E(keras), 32 * u)
     F(4x4,3x3) at real points        E(ours) <= max(8 * E(keras), 128 * u)
     a whole network                  rms(ours - R) <= 1.5 * rms(keras - R); 2 * with F(4x4) at real points in it;
                                      f is what goes into the final Softmax
@@ -32,7 +32,11 @@ AGREE_FLOAT64 = 1e-11
 #: TensorFlow rounds a slope, and the square root of 1/2 in gelu, to float32 before it computes, for float64 data too
 FLOAT32_INSIDE = frozenset({"LeakyReLU", "leaky_relu", "gelu"})
 FLOAT32_ALONE = frozenset({"bilinear"})  # it blends pictures in float32, whatever the data are
-LIMITS = {"winograd_6x6": (4.0, 32 * U), "winograd": (8.0, 128 * U)}  # of algorithms: times E(keras), and at least
+LIMITS = {  # of algorithms: times E(keras), and at least
+    "winograd_6x6": (4.0, 32 * U),
+    "winograd_5x5_4x4": (4.0, 32 * U),
+    "winograd": (8.0, 128 * U),
+}
 LARGE_TILES = frozenset({"winograd"})  # algorithms that networks may round worse with
 
 

@@ -134,7 +134,7 @@ def _convolutions() -> Iterator[Case]:
     algorithms = ("loops", "im2col", "direct", "winograd", "winograd_2x2", "winograd_complex", "winograd_6x6")
     for algorithm, padding in product(algorithms, ("valid", "same")):
         yield row(Conv2D, (2, 7, 5, 3), filters=4, kernel_size=3, padding=padding, algorithm=algorithm)
-    for algorithm, padding in product(("direct", "winograd_5x5"), ("valid", "same")):
+    for algorithm, padding in product(("direct", "winograd_5x5", "winograd_5x5_4x4"), ("valid", "same")):
         yield row(Conv2D, (2, 7, 6, 3), filters=4, kernel_size=5, padding=padding, algorithm=algorithm)
     for size, padding in product(((7, 6), (8, 9)), ("valid", "same")):
         options = {"filters": 4, "kernel_size": 3, "strides": 2, "padding": padding}

@@ -27,6 +27,7 @@ TILES = {
     "F(4x4, 3x3) at complex points": winograd.F4x4_COMPLEX,
     "F(6x6, 3x3) at real and complex points": winograd.F6x6,
     "F(2x2, 5x5) at complex points": winograd.F2x2_5x5,
+    "F(4x4, 5x5) at real and complex points": winograd.F4x4_5x5,
     "F(2x2, 3x3) at stride 2": winograd.F2x2_STRIDE_2,
 }
 

@@ -81,19 +81,20 @@ def test_strided_layers_with_long_sums_stay_within_the_rule(
         assert report.ok, "\n".join(report.failures())
 
 
-LARGE_TILES = [(16, 32, 50, 4), (64, 64, 40, 2), (128, 96, 30, 1), (256, 256, 24, 1)]
+LARGE_TILES = [(16, 32, 50, 3, 4), (64, 64, 40, 3, 2), (128, 96, 30, 3, 1), (256, 256, 24, 3, 1)]
+LARGE_TILES += [(16, 32, 30, 5, 4), (64, 64, 20, 5, 2), (128, 96, 12, 5, 2)]
 
 
-@pytest.mark.parametrize("channels, filters, size, pictures", LARGE_TILES)
+@pytest.mark.parametrize("channels, filters, size, kernel, pictures", LARGE_TILES)
 @pytest.mark.parametrize("positive", [False, True], ids=["normal numbers", "after a ReLU"])
 def test_large_tiles_stay_within_their_rule(
-    channels: int, filters: int, size: int, pictures: int, positive: bool
+    channels: int, filters: int, size: int, kernel: int, pictures: int, positive: bool
 ) -> None:
     for seed in range(3):
         x = np.random.default_rng(seed).standard_normal((pictures, size, size, channels), dtype=np.float32)
-        layer = Conv2D(filters, 3, padding="same")
+        layer = Conv2D(filters, kernel, padding="same")
         report = compare_layer(layer, np.maximum(x, 0) if positive else x, seed=seed)
-        assert report.algorithm == "winograd_6x6"
+        assert report.algorithm == ("winograd_6x6" if kernel == 3 else "winograd_5x5_4x4")
         assert report.ok, "\n".join(report.failures())
 
 

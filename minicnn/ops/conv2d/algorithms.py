@@ -51,13 +51,21 @@ ALGORITHMS: MappingProxyType[str, Algorithm] = MappingProxyType(
         "winograd_complex": winograd.F4x4_COMPLEX,
         "winograd_6x6": winograd.F6x6,
         "winograd_5x5": winograd.F2x2_5x5,
+        "winograd_5x5_4x4": winograd.F4x4_5x5,
         "winograd_stride_2": winograd.F2x2_STRIDE_2,
     }
 )
 
-#: Those that share 3x3 kernels at stride 1 among themselves; for equal costs, the first.
-TILES = {"winograd_2x2": winograd.F2x2, "winograd_complex": winograd.F4x4_COMPLEX, "winograd_6x6": winograd.F6x6}
+#: Those that share kernels at stride 1 among themselves, smaller tiles first.
+TILES = {
+    "winograd_2x2": winograd.F2x2,
+    "winograd_complex": winograd.F4x4_COMPLEX,
+    "winograd_6x6": winograd.F6x6,
+    "winograd_5x5": winograd.F2x2_5x5,
+    "winograd_5x5_4x4": winograd.F4x4_5x5,
+}
 
+LARGE = 1000  # rows and columns of a picture whose size is not known
 MEASURED = "measured"  # the one that was fastest here, for this shape
 
 
@@ -99,14 +107,14 @@ def _measured(kernel_shape: Shape, window: Window, groups: int, x_shape: Shape, 
 @functools.lru_cache(maxsize=KEPT)
 def choose(kernel_shape: Shape, window: Window, groups: int, x_shape: Shape | None = None) -> str:
     """The rule behind "auto". It does not ask for the number of pictures, so that one picture gets the same bits as
-    many, nor whether the network is being trained.
+    many, nor whether the network is being trained. Without ``x_shape``: for large pictures.
 
     - 3x3 at stride 1 with at least 16 channels on both sides: the Winograd form with the least ``cost`` for this size.
       F(6x6) needs 78 multiplications for 36 outputs, F(4x4) at complex points 46 for 16, F(2x2) 16 for 4, and the
       definition 9 for each; but the smaller the picture, the more of a large tile hangs over its border, and the more
       it counts that large tiles have more transformed kernels to read. So F(2x2) is for 14x14, 10x10 and less, F(6x6)
       for nearly all from 21x21 on. (F(4x4) at real points needs 36 for 16, but rounds twice as much as F(6x6).)
-    - 5x5 likewise: Winograd at the same points, 46 multiplications for 2x2 outputs instead of 100.
+    - 5x5 likewise: from 7x7 on F(4x4), 78 multiplications for 16 outputs instead of 400; in less F(2x2), 46 for 4.
     - 3x3 at stride 2 with at least 128 channels on both sides and 10 x 10 outputs: Winograd again, 25 multiplications
       for 2x2 outputs instead of 36. That gains less, so the transforms of fewer channels, or of kernels for fewer
       outputs, cost more than it (``benchmarks/NOTES.md``).
@@ -119,10 +127,9 @@ def choose(kernel_shape: Shape, window: Window, groups: int, x_shape: Shape | No
     size = window.output_size(*x_shape[1:3]) if x_shape is not None else None
     if winograd.F2x2_STRIDE_2.unsupported(kernel_shape, window, groups) is None:
         return "winograd_stride_2" if least >= 128 and (size is None or min(size) >= 10) else "direct"
-    if winograd.F2x2_5x5.unsupported(kernel_shape, window, groups) is None:
-        return "winograd_5x5"
-    if winograd.F2x2.unsupported(kernel_shape, window, groups) is not None:
-        return "direct"
-    if size is None:
-        return "winograd_complex"
-    return min(TILES, key=lambda name: TILES[name].cost(*size))
+    costs = {
+        name: tiles.cost(*(size or (LARGE, LARGE)))
+        for name, tiles in TILES.items()
+        if tiles.unsupported(kernel_shape, window, groups) is None
+    }
+    return min(costs, key=lambda name: costs[name]) if costs else "direct"

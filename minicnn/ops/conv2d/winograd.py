@@ -33,6 +33,7 @@ of F(2x2,5x5): 46 products for 4 outputs, 2.17 times fewer.
 F(6x6,3x3) at 0, +-3/4, +-11/8, i, -i and infinity, Q = 9: 78 products for 36 outputs, 4.15 times fewer. With one pair
 among real points, powers grow to (11/8)^5 = 4.9; at real points alone they would grow to 2^5. It rounds less than twice
 as much as F(4x4) at complex points, and has 78 transformed kernels for 9 numbers instead of 46: for larger pictures.
+The same eight inputs are a tile of F(4x4,5x5): 78 products for 16 outputs, 5.13 times fewer.
 
 Stride 2. Inputs at even places meet the outer taps k0 and k2, those at odd places k1 alone: two filters at stride 1,
 whose outputs add up. For two neighbouring outputs, the first is F(2,2), three products, and the second takes two:
@@ -46,10 +47,10 @@ of 4x4 results from 3x3 gradients, with 25 products too.
 Cost: N*OH*OW*C*F * products / (m*m) multiplications, plus transforms that grow with C + F instead of C * F: it wins
 when both are large.
 
-Limits: 3x3 and 5x5 kernels at stride 1, 3x3 at stride 2, no dilation, no groups. F(6x6), and more so F(4x4) at real
-points, round worse, because their matrices contain larger numbers; hence wider tolerances. "auto" does not choose
-F(4x4) at real points, which rounds twice as much as F(6x6) and multiplies more. A NaN or inf in the input spoils all
-outputs of the tiles it lies in, where the definition spoils those whose window covers it.
+Limits: 3x3 and 5x5 kernels at stride 1, 3x3 at stride 2, no dilation, no groups. Tiles of eight inputs, and more so
+F(4x4,3x3) at real points, round worse, because their matrices contain larger numbers; hence wider tolerances. "auto"
+does not choose F(4x4,3x3) at real points, which rounds twice as much as F(6x6) and multiplies more. A NaN or inf in the
+input spoils all outputs of the tiles it lies in, where the definition spoils those whose window covers it.
 
 Papers: Winograd 1980, "Arithmetic Complexity of Computations"; Lavin and Gray 2016, "Fast
 Algorithms for Convolutional Neural Networks"; points of evaluation: Barabasz et al. 2020, "Error Analysis and
@@ -258,4 +259,5 @@ F4x4 = Winograd(1, sum_tiles=512)
 F4x4_COMPLEX = Winograd(2, sum_tiles=64)
 F6x6 = Winograd(6, sum_tiles=64)
 F2x2_5x5 = Winograd(3, sum_tiles=64)
+F4x4_5x5 = Winograd(7, sum_tiles=64)
 F2x2_STRIDE_2 = Winograd(4, sum_tiles=64, stride=2, gradient_form=5)

@@ -157,6 +157,7 @@ def _solve(equations: list[list[Fraction]], right: list[list[Fraction]]) -> list
 #     F(4x4,3x3) at 0, 1, -1, i, -i       1.69, with 2.88
 #     F(6x6,3x3) at 0, +-3/4, +-11/8, +-i 2.85, with 2.17
 #     F(2x2,5x5) at 0, 1, -1, i, -i       1.76, with 11.5 instead of 25
+#     F(4x4,5x5) at 0, +-3/4, +-11/8, +-i 2.72, with 4.88
 #     F(2x2,3x3) at stride 2, at 0, 1     1.67, with 6.25; the gradient of its input as much, with 1.56 instead of 2.25
 UNITS = (0, 1, -1)
 FOUR = (0, Fraction(5, 8), Fraction(-5, 8), Fraction(3, 2), Fraction(-3, 2))
@@ -170,4 +171,5 @@ MATRICES = (  # of each form, see ``winograd_transforms``
     strided(2, 3, 2),
     strided_gradient(2, 3, 2),  # of the same taps
     cook_toom(6, 3, SIX, imaginary=(1,)),
+    cook_toom(4, 5, SIX, imaginary=(1,)),
 )

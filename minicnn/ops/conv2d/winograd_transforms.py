@@ -8,6 +8,7 @@
     4      F(2x2,3x3)   5: at stride 2
     5      F(4x4,3x3)   5: the gradient of the input of a convolution at stride 2
     6      F(6x6,3x3)   8: real ones, infinity, i and -i
+    7      F(4x4,5x5)   8: the same
 
 Along one axis, a transform is one of the matrices of ``winograd_matrices``: it takes a row of pixels to their values at
 the points. In two dimensions, rows and then columns are transformed. At real points that is all: a value is a factor of
@@ -46,8 +47,8 @@ PRODUCTS = tuple(reals + 3 * pairs for reals, pairs in zip(REALS, PAIRS, strict=
 OUTPUTS: tuple[int, ...] = tuple(one.A.shape[1] for one in MATRICES)  # m
 INPUTS: tuple[int, ...] = tuple(len(one.B) for one in MATRICES)  # n: m + r - 1 at stride 1
 TAPS: tuple[int, ...] = tuple(one.G.shape[1] for one in MATRICES)  # r
-STEPS = (2, 4, 4, 2, 4, 2, 6)  # inputs from one tile to the next
-TERMS = (32, 64, 32, 32, 64, 32, 32)  # of a sum of products that is added up at once; short sums round less
+STEPS = (2, 4, 4, 2, 4, 2, 6, 4)  # inputs from one tile to the next
+TERMS = (32, 64, 32, 32, 64, 32, 32, 32)  # of a sum of products that is added up at once; short sums round less
 CHANNELS = 64  # at a time: 6 x 6 x 64 numbers between two steps, 9 KB (8 x 8 x 64: 16 KB)
 
 # The three factors of a complex number (re, im): of what is evaluated (p, q, s above), and for the input, whose

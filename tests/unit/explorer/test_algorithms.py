@@ -42,14 +42,16 @@ def test_every_way_leads_to_the_layers_own_number(
         assert tile["multiplications"] < tile["directly"]
 
 
-def test_a_5x5_kernel_has_a_form_of_its_own(rng: np.random.Generator) -> None:
+def test_5x5_kernels_have_forms_of_their_own(rng: np.random.Generator) -> None:
     layer, x = Conv2D(2, 5, padding="same"), rng.normal(size=(7, 6, 3))
     layer.build(x.shape, rng, np.float64)
     found = ways(layer, x, (3, 4, 1))["winograd"]
     assert found["reason"] is None
-    (tile,) = found["tiles"].values()
-    assert tile["outputs"][tile["row"]][tile["column"]] == pytest.approx(layer(x[None])[0, 3, 4, 1], abs=1e-12)
-    assert (tile["multiplications"], tile["directly"]) == (46, 100)
+    small, large = found["tiles"].values()
+    for tile in (small, large):
+        assert tile["outputs"][tile["row"]][tile["column"]] == pytest.approx(layer(x[None])[0, 3, 4, 1], abs=1e-12)
+    assert (small["multiplications"], small["directly"]) == (46, 100)
+    assert (large["multiplications"], large["directly"]) == (78, 400)
 
 
 @pytest.mark.parametrize("place", [(0, 0, 1), (2, 1, 0), (3, 2, 1)])

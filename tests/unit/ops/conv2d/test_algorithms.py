@@ -24,7 +24,7 @@ from tests.cases import kernel_size_for, strides_for
 
 U = 2.0**-24  # half the distance from 1 to the next float32
 FAST = [name for name in ALGORITHMS if name != "loops"]
-BOUND = dict.fromkeys(ALGORITHMS, 8 * U) | {"winograd_6x6": 32 * U, "winograd": 128 * U}
+BOUND = dict.fromkeys(ALGORITHMS, 8 * U) | {"winograd_6x6": 32 * U, "winograd_5x5_4x4": 32 * U, "winograd": 128 * U}
 
 
 @dataclass(frozen=True)
@@ -373,8 +373,8 @@ def test_backward_leaves_out_what_nobody_asked_for(name: str) -> None:
 @pytest.mark.parametrize(
     "kernel, options, groups, expected",
     [
-        ((3, 3, 64, 64), {}, 1, "winograd_complex"),
-        ((3, 3, 16, 16), {"padding": "same"}, 1, "winograd_complex"),
+        ((3, 3, 64, 64), {}, 1, "winograd_6x6"),
+        ((3, 3, 16, 16), {"padding": "same"}, 1, "winograd_6x6"),
         ((3, 3, 15, 64), {}, 1, "direct"),
         ((3, 3, 64, 15), {}, 1, "direct"),
         ((3, 3, 128, 128), {"strides": 2}, 1, "winograd_stride_2"),
@@ -384,7 +384,7 @@ def test_backward_leaves_out_what_nobody_asked_for(name: str) -> None:
         ((3, 3, 512, 512), {"strides": 3}, 1, "direct"),
         ((3, 3, 512, 512), {"strides": 2}, 2, "direct"),
         ((3, 3, 64, 64), {"dilation": 2}, 1, "direct"),
-        ((5, 5, 16, 64), {"padding": "same"}, 1, "winograd_5x5"),
+        ((5, 5, 16, 64), {"padding": "same"}, 1, "winograd_5x5_4x4"),
         ((5, 5, 15, 64), {}, 1, "direct"),
         ((5, 5, 64, 64), {"strides": 2}, 1, "direct"),
         ((5, 3, 64, 64), {}, 1, "direct"),
@@ -394,6 +394,12 @@ def test_backward_leaves_out_what_nobody_asked_for(name: str) -> None:
 )
 def test_auto_chooses(kernel: Shape, options: dict[str, Any], groups: int, expected: str) -> None:
     assert choose(kernel, Window.of(kernel[:2], **options), groups) == expected
+
+
+@pytest.mark.parametrize("size, expected", [(2, "winograd_5x5"), (6, "winograd_5x5"), (7, "winograd_5x5_4x4")])
+def test_auto_takes_small_tiles_for_small_pictures_and_large_kernels(size: int, expected: str) -> None:
+    window = Window.of((5, 5), padding="same")
+    assert choose((5, 5, 64, 64), window, 1, (1, size, size, 64)) == expected
 
 
 SIZES = {"6x6": (56, 28, 25, 18), "complex": (32, 20, 16, 12), "2x2": (14, 13, 6)}

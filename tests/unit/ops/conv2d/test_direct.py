@@ -115,9 +115,7 @@ def test_padding_on_one_side_only(padding: Any, strides: int) -> None:
     assert_right((1, 4, 5, 2), (2, 4, 2, 2), padding=padding, strides=strides)
 
 
-@pytest.mark.parametrize(
-    "algorithm", ["winograd", "winograd_2x2", "winograd_complex", "winograd_6x6", "winograd_5x5", "winograd_stride_2"]
-)
+@pytest.mark.parametrize("algorithm", [name for name in ALGORITHMS if name.startswith("winograd")])
 @pytest.mark.parametrize("padding", [side for side in SIDES if max(max(pair) for pair in side) < 3])
 def test_winograd_with_padding_on_one_side_only(algorithm: str, padding: Any) -> None:
     size = kernel_size_for(algorithm)
@@ -320,6 +318,7 @@ def variants(array: Array) -> Iterator[Array]:
         ("winograd_complex", {"padding": "same"}),
         ("winograd_6x6", {"padding": "same"}),
         ("winograd_5x5", {"padding": "same"}),
+        ("winograd_5x5_4x4", {"padding": "same"}),
         ("winograd_stride_2", {"padding": "same", "strides": 2}),
     ],
 )
@@ -361,6 +360,7 @@ SAME: list[tuple[str, tuple[int, ...], tuple[int, ...], Options]] = [
     ("winograd_complex", (2, 15, 13, 100), (3, 3, 100, 40), {"padding": "same"}),
     ("winograd_6x6", (2, 15, 13, 100), (3, 3, 100, 40), {"padding": "same"}),
     ("winograd_5x5", (2, 15, 13, 100), (5, 5, 100, 40), {"padding": "same"}),
+    ("winograd_5x5_4x4", (2, 15, 13, 100), (5, 5, 100, 40), {"padding": "same"}),
     ("winograd_stride_2", (3, 25, 22, 100), (3, 3, 100, 40), {"padding": "same", "strides": 2}),
 ]
 
@@ -391,8 +391,8 @@ def test_the_bits_do_not_depend_on_threads(
 @pytest.mark.parametrize("everything", [False, True], ids=["plain", "normalised, cut off and halved"])
 @pytest.mark.parametrize(
     "algorithm",
-    [winograd.F2x2, winograd.F4x4, winograd.F4x4_COMPLEX, winograd.F6x6, winograd.F2x2_5x5, winograd.F2x2_STRIDE_2],
-    ids=["F2x2", "F4x4", "complex", "F6x6", "5x5", "stride 2"],
+    [algorithm for algorithm in ALGORITHMS.values() if isinstance(algorithm, winograd.Winograd)],
+    ids=[name for name in ALGORITHMS if name.startswith("winograd")],
 )
 def test_both_ways_of_winograd_are_taken_and_agree(
     algorithm: winograd.Winograd, everything: bool, monkeypatch: pytest.MonkeyPatch
@@ -437,6 +437,7 @@ PLAIN: list[tuple[str, tuple[int, ...], tuple[int, ...], Options]] = [
     ("winograd_complex", (1, 3, 4, 34), (3, 3, 34, 3), {}),
     ("winograd_6x6", (1, 3, 4, 34), (3, 3, 34, 3), {}),
     ("winograd_5x5", (1, 5, 6, 34), (5, 5, 34, 3), {}),
+    ("winograd_5x5_4x4", (1, 5, 6, 34), (5, 5, 34, 3), {}),
     ("winograd_stride_2", (1, 7, 6, 34), (3, 3, 34, 3), {"padding": "same", "strides": 2}),
 ]
 SCRIPT = """

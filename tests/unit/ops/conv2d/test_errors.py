@@ -76,7 +76,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
         {"algorithm": "fast"},
         OptionError,
         "one of auto, measured, loops, im2col, direct, winograd, winograd_2x2, winograd_complex, "
-        "winograd_6x6, winograd_5x5, winograd_stride_2.",
+        "winograd_6x6, winograd_5x5, winograd_5x5_4x4, winograd_stride_2.",
     ),
     "winograd strides": ({"algorithm": "winograd", "strides": 2}, OptionError, "strides=(2, 2)"),
     "winograd without strides": ({"algorithm": "winograd_stride_2"}, OptionError, "needs strides of 2, the others 1"),

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minicnn.ops.conv2d import conv2d, conv2d_backward, winograd
-from minicnn.ops.conv2d.winograd import F2x2, F2x2_5x5, F2x2_STRIDE_2, F4x4, F4x4_COMPLEX, F6x6, Winograd
+from minicnn.ops.conv2d.winograd import F2x2, F2x2_5x5, F2x2_STRIDE_2, F4x4, F4x4_5x5, F4x4_COMPLEX, F6x6, Winograd
 from minicnn.ops.conv2d.winograd_matrices import (
     MATRICES,
     Matrices,
@@ -27,7 +27,7 @@ from minicnn.shapes import Array
 U = 2.0**-24
 HALF = Fraction(1, 2)
 ALGORITHMS = {"winograd": F4x4, "winograd_2x2": F2x2, "winograd_complex": F4x4_COMPLEX, "winograd_6x6": F6x6}
-ALGORITHMS |= {"winograd_5x5": F2x2_5x5, "winograd_stride_2": F2x2_STRIDE_2}
+ALGORITHMS |= {"winograd_5x5": F2x2_5x5, "winograd_5x5_4x4": F4x4_5x5, "winograd_stride_2": F2x2_STRIDE_2}
 POINTS: dict[int, list[int | Fraction]] = {
     2: [0, 1, -1],
     3: [0, 1, -1, 2],
@@ -138,7 +138,9 @@ def test_empty_planes_are_never_multiplied(algorithm: Winograd) -> None:
         assert np.array_equal(np.abs(transform).sum(axis=(2, 3)) > 0, used)
 
 
-@pytest.mark.parametrize("name, products", [("winograd_complex", 46), ("winograd_5x5", 46), ("winograd_6x6", 78)])
+@pytest.mark.parametrize(
+    "name, products", [("winograd_complex", 46), ("winograd_5x5", 46), ("winograd_6x6", 78), ("winograd_5x5_4x4", 78)]
+)
 def test_two_complex_products_do_for_four(name: str, products: int) -> None:
     """16 (36) for real points, 4 (6) times 3 along either axis, and 2 times 3 where both are complex."""
     algorithm = ALGORITHMS[name]
@@ -154,8 +156,16 @@ def test_the_matrices_in_use_are_exact_in_float32(matrices: Matrices) -> None:
 
 @pytest.mark.parametrize(
     "algorithm, growth",
-    [(F2x2, 5 / 3), (F4x4, 4.78), (F4x4_COMPLEX, 1.6915), (F6x6, 2.8458), (F2x2_5x5, 1.7635), (F2x2_STRIDE_2, 5 / 3)],
-    ids=["F2x2", "F4x4", "complex", "F6x6", "5x5", "stride 2"],
+    [
+        (F2x2, 5 / 3),
+        (F4x4, 4.78),
+        (F4x4_COMPLEX, 1.6915),
+        (F6x6, 2.8458),
+        (F2x2_5x5, 1.7635),
+        (F4x4_5x5, 2.7162),
+        (F2x2_STRIDE_2, 5 / 3),
+    ],
+    ids=["F2x2", "F4x4", "complex", "F6x6", "5x5", "5x5 4x4", "stride 2"],
 )
 def test_errors_grow_as_the_table_beside_the_points_says(algorithm: Winograd, growth: float) -> None:
     """Products with relative errors of variance 1: that of the outputs is ``growth``^2 times their own.
@@ -270,9 +280,11 @@ def test_other_kernels_and_strides_round_like_the_definition(name: str, rng: np.
 def test_kernel_gradients_of_many_tiles_round_within_the_rule(name: str, rng: np.random.Generator) -> None:
     """Of so many that one float32 sum of all, even in parts, would be outside of it: groups are added up in float64.
 
-    The narrow side of the rule, which does not ask how well Keras rounds.
+    The narrow side of the rule, which does not ask how well Keras rounds; of tiles of eight inputs half of it, because
+    one sum of all, 20 to 26 u off, would be within it.
     """
     algorithm, pictures = ALGORITHMS[name], 40
+    allowed = 16 * U if name in ("winograd_6x6", "winograd_5x5_4x4") else 8 * U
     side = 28 * algorithm.m
     x = np.maximum(rng.standard_normal((pictures, side * algorithm.stride, side * algorithm.stride, 8), np.float32), 0)
     dy = rng.standard_normal((pictures, side, side, 16), np.float32)
@@ -285,7 +297,7 @@ def test_kernel_gradients_of_many_tiles_round_within_the_rule(name: str, rng: np
     ours, truth = found
     assert ours is not None
     assert truth is not None
-    assert np.abs(ours - truth).max() <= 8 * U * np.abs(truth).max()
+    assert np.abs(ours - truth).max() <= allowed * np.abs(truth).max()
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
