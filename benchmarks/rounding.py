@@ -1,5 +1,5 @@
-"""How much does each algorithm of a 3x3 convolution round, beside Keras? A table per stride, in units of u = 2**-24;
-and a table of whole networks.
+"""How much does each algorithm of a convolution round, beside Keras? A table per kernel and stride, in units of
+u = 2**-24; and a table of whole networks.
 
     python -m benchmarks.rounding
 
@@ -22,9 +22,10 @@ from minicnn.ops.conv2d import conv2d
 from reference_keras.tolerance import U, max_error, rms
 
 LAYERS = ((16, 56), (64, 56), (128, 28), (256, 14), (512, 14))  # channels in and out, rows and columns
-ALGORITHMS = {  # by stride
-    1: ("im2col", "direct", "winograd_2x2", "winograd_complex", "winograd_6x6", "winograd"),
-    2: ("im2col", "direct", "winograd_stride_2"),
+ALGORITHMS = {  # by kernel and stride
+    (3, 1): ("im2col", "direct", "winograd_2x2", "winograd_complex", "winograd_6x6", "winograd"),
+    (5, 1): ("im2col", "direct", "winograd_5x5", "winograd_5x5_4x4"),
+    (3, 2): ("im2col", "direct", "winograd_stride_2"),
 }
 NETWORKS = (  # with shape, pictures and seed
     *((vgg_face, (size, size, 3), 1, seed) for size in (64, 96, 112, 224) for seed in (0, 1)),
@@ -34,18 +35,19 @@ NETWORKS = (  # with shape, pictures and seed
 )
 
 
-def errors(channels: int, size: int, strides: int) -> dict[str, tuple[float, float]]:
+def errors(channels: int, size: int, taps: int, strides: int) -> dict[str, tuple[float, float]]:
     """(rms, E) of Keras and of every algorithm, for one layer."""
     import keras
 
     rng = np.random.default_rng(0)
     filters = min(channels, 64)
     x = np.maximum(rng.standard_normal((1, size, size, channels), np.float32), 0)
-    kernel = rng.standard_normal((3, 3, channels, filters), np.float32) * np.float32(np.sqrt(2 / 9 / channels))
+    scale = np.float32(np.sqrt(2 / taps**2 / channels))
+    kernel = rng.standard_normal((taps, taps, channels, filters), np.float32) * scale
     options: dict[str, Any] = {"padding": "same", "strides": strides}
     truth, _ = conv2d(x.astype(np.float64), kernel.astype(np.float64), algorithm="im2col", **options)
     found = {"Keras": np.asarray(keras.ops.conv(x, kernel, **options))}
-    found |= {name: conv2d(x, kernel, algorithm=name, **options)[0] for name in ALGORITHMS[strides]}
+    found |= {name: conv2d(x, kernel, algorithm=name, **options)[0] for name in ALGORITHMS[taps, strides]}
     return {name: (rms(y - truth) / rms(truth) / U, max_error(y, truth) / U) for name, y in found.items()}
 
 
@@ -65,9 +67,10 @@ def network_errors(network: Any, shape: tuple[int, int, int], pictures: int, see
 
 
 def main() -> None:
-    for strides in ALGORITHMS:
-        print(f"{f'stride {strides}':>20}" + "".join(f"{f'{channels} channels':>18}" for channels, _ in LAYERS))
-        rows = [errors(*layer, strides) for layer in LAYERS]
+    for taps, strides in ALGORITHMS:
+        head = f"{taps}x{taps}, stride {strides}"
+        print(f"{head:>20}" + "".join(f"{f'{channels} channels':>18}" for channels, _ in LAYERS))
+        rows = [errors(*layer, taps, strides) for layer in LAYERS]
         for name in rows[0]:
             print(f"{name:>20}" + "".join(f"{'rms {:.1f}  E {:.1f}'.format(*row[name]):>18}" for row in rows))
     print("\nnetwork (pictures, seed)               Keras     minicnn   ratio")

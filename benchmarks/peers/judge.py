@@ -1,9 +1,9 @@
 """No clock starts before the numbers are right: who may be timed.
 
 The referee R is minicnn in float64 on the same float32 input, every convolution as one matrix product. minicnn must
-keep the rule of ``docs/architecture.md``: its error at most twice Keras's (eight times with large Winograd tiles), or
-some units in the last place. A peer must only be clearly right: its error is shown beside its time, and some of them
-spend more digits on Winograd than we may.
+keep the rule of ``docs/architecture.md``: its error at most twice Keras's (four or eight times with large Winograd
+tiles), or some units in the last place. A peer must only be clearly right: its error is shown beside its time, and some
+of them spend more digits on Winograd than we may.
 
 A training step is judged by the loss and by how a sample of every weight moved. For large batches of VGG-Face float64
 would take minutes and gigabytes; there minicnn's float32 is the referee, whose own step the smaller batches judged.

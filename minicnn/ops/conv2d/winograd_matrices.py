@@ -161,7 +161,7 @@ def _solve(equations: list[list[Fraction]], right: list[list[Fraction]]) -> list
 #     F(2x2,3x3) at stride 2, at 0, 1     1.67, with 6.25; the gradient of its input as much, with 1.56 instead of 2.25
 UNITS = (0, 1, -1)
 FOUR = (0, Fraction(5, 8), Fraction(-5, 8), Fraction(3, 2), Fraction(-3, 2))
-SIX = (0, Fraction(3, 4), Fraction(-3, 4), Fraction(11, 8), Fraction(-11, 8))
+BESIDE_I = (0, Fraction(3, 4), Fraction(-3, 4), Fraction(11, 8), Fraction(-11, 8))
 
 MATRICES = (  # of each form, see ``winograd_transforms``
     cook_toom(2, 3, UNITS),
@@ -170,6 +170,6 @@ MATRICES = (  # of each form, see ``winograd_transforms``
     cook_toom(2, 5, UNITS, imaginary=(1,)),
     strided(2, 3, 2),
     strided_gradient(2, 3, 2),  # of the same taps
-    cook_toom(6, 3, SIX, imaginary=(1,)),
-    cook_toom(4, 5, SIX, imaginary=(1,)),
+    cook_toom(6, 3, BESIDE_I, imaginary=(1,)),
+    cook_toom(4, 5, BESIDE_I, imaginary=(1,)),
 )
