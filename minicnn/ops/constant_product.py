@@ -23,7 +23,7 @@ from numba import config
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from minicnn.ops.simd import VECTOR_BYTES, repeated
+from minicnn.ops.simd import VECTOR_BYTES, as_it_stands, repeated
 from minicnn.shapes import Array
 
 
@@ -192,6 +192,8 @@ def _emit(function: ir.Function, products: Any, number: ir.Type, lanes: int) -> 
             columns(chosen, c, ir.VectorType(number, lanes))
         with cgutils.for_range_slice(builder, whole, width, width.type(1), inc=True) as (c, _):
             columns(chosen, c, number)
+            rest = builder.block
+        as_it_stands(rest)  # fewer than a vector are left; trying took half of the time to compile the transforms
         builder.branch(done)
     builder.position_at_end(done)
     builder.ret_void()

@@ -90,6 +90,16 @@ def repeated(builder: ir.IRBuilder, value: ir.Value, kind: ir.Type) -> ir.Value:
     return builder.shuffle_vector(one, undefined, ir.Constant(mask, [0] * kind.count))
 
 
+def as_it_stands(body: ir.Block) -> None:
+    """The loop that goes round from the end of ``body`` is neither vectorised nor unrolled: LLVM need not even try."""
+    module = body.function.module
+    unwanted = (["llvm.loop.vectorize.enable", ir.Constant(ir.IntType(1), 0)], ["llvm.loop.unroll.disable"])
+    loop = module.add_metadata([module.add_metadata(wish) for wish in unwanted])
+    if loop.operands[0] is not loop:  # the same for every loop of a module; its name begins with itself
+        loop.operands = (loop, *loop.operands)
+    body.terminator.set_metadata("llvm.loop", loop)
+
+
 offset: Any = offset_in_python if config.DISABLE_JIT else _offset
 keep_alive: Any = keep_alive_in_python if config.DISABLE_JIT else _keep_alive
 pointer: Any = pointer_in_python if config.DISABLE_JIT else _pointer

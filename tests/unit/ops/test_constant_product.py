@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from llvmlite import binding, ir
 
-from minicnn.ops.constant_product import Product, decode, encode, left_multiply, left_multiply_in_python, product
+from minicnn.ops.constant_product import Product, _emit, decode, encode, left_multiply, left_multiply_in_python, product
 from minicnn.ops.conv2d.winograd_matrices import MATRICES
 from minicnn.ops.jit import njit
 from minicnn.ops.simd import pointer
@@ -95,3 +96,17 @@ def test_a_product_survives_being_text(name: str) -> None:
     assert (reads, writes) == (list(one.reads), list(one.writes))
     for rows, step in zip(steps, one.steps, strict=True):
         assert [dict(row) for row in rows] == [{k: v for k, v in enumerate(row) if v} for row in step.tolist()]
+
+
+def test_what_is_left_of_a_vector_is_compiled_as_it_stands() -> None:
+    """For every product, one of the two loops says so, in a way that LLVM understands."""
+    tables = [encode(product(matrices.A), None, product(matrices.B)) for matrices in MATRICES[:2]]
+    module, size = ir.Module(), ir.IntType(64)
+    for n, table in enumerate(tables):
+        numbers = ir.FloatType().as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [size, numbers, size, numbers, size, size])
+        _emit(ir.Function(module, kind, f"left_multiply_{n}"), decode(table), ir.FloatType(), 8)
+    text = str(module)
+    assert text.count("!llvm.loop") == 2 * len(tables)
+    assert text.count("llvm.loop.unroll.disable") == text.count("llvm.loop.vectorize.enable") == 1
+    binding.parse_assembly(text).verify()
