@@ -193,7 +193,7 @@ def _emit(function: ir.Function, products: Any, number: ir.Type, lanes: int) -> 
         with cgutils.for_range_slice(builder, whole, width, width.type(1), inc=True) as (c, _):
             columns(chosen, c, number)
             rest = builder.block
-        as_it_stands(rest)  # fewer than a vector are left; trying took half of the time to compile the transforms
+        as_it_stands(rest)  # fewer than a vector are left: what compiling it otherwise costs is in ``NOTES.md``
         builder.branch(done)
     builder.position_at_end(done)
     builder.ret_void()

@@ -124,11 +124,11 @@ def choose(kernel_shape: Shape, window: Window, groups: int, x_shape: Shape | No
     least = min(channels, filters)
     if least < 16:
         return "direct"
-    size = window.output_size(*x_shape[1:3]) if x_shape is not None else None
+    size = (LARGE, LARGE) if x_shape is None else window.output_size(*x_shape[1:3])
     if winograd.F2x2_STRIDE_2.unsupported(kernel_shape, window, groups) is None:
-        return "winograd_stride_2" if least >= 128 and (size is None or min(size) >= 10) else "direct"
+        return "winograd_stride_2" if least >= 128 and min(size) >= 10 else "direct"
     costs = {
-        name: tiles.cost(*(size or (LARGE, LARGE)))
+        name: tiles.cost(*size)
         for name, tiles in TILES.items()
         if tiles.unsupported(kernel_shape, window, groups) is None
     }
