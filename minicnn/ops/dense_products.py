@@ -30,7 +30,7 @@ import numpy as np
 from minicnn.ops.copying import clear
 from minicnn.ops.gemm import TERMS, even_rows, floor_of
 from minicnn.ops.jit import njit, prange
-from minicnn.ops.micro_kernel import ROWS, panel_width, tile
+from minicnn.ops.micro_kernel import ROWS, panel_width, parts, tile
 from minicnn.ops.simd import pointer
 from minicnn.ops.turns import turns
 from minicnn.ops.vectors import add_up, lanes, load, splat, store
@@ -131,9 +131,10 @@ def _add_copied(x: Array, kernel: Array, start: int, stop: int, block: Array, su
     U = kernel.shape[1]
     panels, longest, W = block.shape
     at_once, wide = even_rows(N, ROWS), sums.shape[1]
-    nothing, offsets, floor = np.zeros(W, x.dtype), np.zeros(2, np.intp), x.dtype.type(-np.inf)
+    nothing, floor = np.zeros(W, x.dtype), x.dtype.type(-np.inf)
     for i in range(start, stop, longest):
         run = min(longest, stop - i)
+        table = parts(run, run, 1, W)
         for u in range(0, U, W):
             panel = u // W % panels
             if panel == 0:
@@ -149,9 +150,8 @@ def _add_copied(x: Array, kernel: Array, start: int, stop: int, block: Array, su
                     I,
                     1,
                     pointer(block, panel * longest * W),
-                    pointer(offsets, 0),
+                    pointer(table, 0),
                     1,
-                    run,
                     before,
                     before_row,
                     pointer(sums, n * wide + u),

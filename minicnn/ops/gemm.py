@@ -32,7 +32,7 @@ from minicnn.errors import ShapeError, explain
 from minicnn.ops.copying import clear, copy
 from minicnn.ops.jit import njit, njit_parallel, prange
 from minicnn.ops.memory import empty
-from minicnn.ops.micro_kernel import ROWS, panel_width, tile
+from minicnn.ops.micro_kernel import ROWS, panel_width, parts, tile
 from minicnn.ops.simd import pointer
 from minicnn.shapes import Array, check_array, check_same_dtype
 
@@ -122,9 +122,8 @@ def tile_or_edge(
     a_row: int,
     a_step: int,
     b: Any,
-    offsets: Any,
+    table: Any,
     segments: int,
-    run: int,
     addend: Any,
     addend_row: int,
     c: Any,
@@ -141,7 +140,7 @@ def tile_or_edge(
     lanes = width // 2
     vectors = (columns + lanes - 1) // lanes
     if vectors * lanes == columns:
-        tile(rows, vectors, a, a_row, a_step, b, offsets, segments, run, addend, addend_row, c, c_row, floor)
+        tile(rows, vectors, a, a_row, a_step, b, table, segments, addend, addend_row, c, c_row, floor)
         return
     for r in range(rows):
         for w in range(columns):
@@ -149,7 +148,7 @@ def tile_or_edge(
         for w in range(columns, width):
             spare[r, w] = 0.0
     at = pointer(spare, 0)
-    tile(rows, vectors, a, a_row, a_step, b, offsets, segments, run, at, width, at, width, floor)
+    tile(rows, vectors, a, a_row, a_step, b, table, segments, at, width, at, width, floor)
     for r in range(rows):
         for w in range(columns):
             c[r * c_row + w] = spare[r, w]
@@ -185,10 +184,10 @@ def _multiply(a: Array, a_row: int, a_step: int, K: int, panels: Array, bias: Ar
         first_row, first_panel = block // panel_blocks * ROW_BLOCK, block % panel_blocks * PANEL_BLOCK
         rows = min(M - first_row, ROW_BLOCK)
         at_once = even_rows(rows, ROWS)
-        offsets, spare = np.zeros(2, np.intp), np.empty((ROWS, W), c.dtype)
-        packed = np.empty(ROW_BLOCK * TERMS, c.dtype)
+        spare, packed = np.empty((ROWS, W), c.dtype), np.empty(ROW_BLOCK * TERMS, c.dtype)
         for k in range(0, K, TERMS):
             run = min(TERMS, K - k)
+            table = parts(run, run, 1, W)
             least = floor if k + run == K else c.dtype.type(nothing)
             _pack_rows(a, first_row * a_row + k * a_step, a_row, a_step, rows, at_once, run, packed)
             for p in range(first_panel, min(P, first_panel + PANEL_BLOCK)):
@@ -201,9 +200,8 @@ def _multiply(a: Array, a_row: int, a_step: int, K: int, panels: Array, bias: Ar
                         1,
                         at_once,
                         pointer(panels, (p * K + k) * W),
-                        pointer(offsets, 0),
+                        pointer(table, 0),
                         1,
-                        run,
                         pointer(bias, p * W) if k == 0 else pointer(c, at),
                         0 if k == 0 else N,
                         pointer(c, at),

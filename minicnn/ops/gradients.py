@@ -18,7 +18,7 @@ import numpy as np
 
 from minicnn.ops.gemm import even_rows, pack, tile_or_edge
 from minicnn.ops.jit import njit, prange
-from minicnn.ops.micro_kernel import ROWS
+from minicnn.ops.micro_kernel import ROWS, parts
 from minicnn.ops.simd import pointer
 from minicnn.ops.turns import turns
 from minicnn.shapes import Array, Shape
@@ -81,9 +81,10 @@ def outer_products(x: Array, panels: Array, start: int, rows: int, U: int, g: Ar
     N, I = x.shape  # noqa: E741  (sizes are upper case)
     P, _, W = panels.shape
     at_once = even_rows(rows, ROWS)
-    offsets, spare, nothing = np.zeros(2, np.intp), np.empty((ROWS, W), x.dtype), np.zeros(W, x.dtype)
+    spare, nothing = np.empty((ROWS, W), x.dtype), np.zeros(W, x.dtype)
     floor = x.dtype.type(-np.inf)
     for n in range(0, N, TERMS):
+        table = parts(min(TERMS, N - n), TERMS, I, W)
         for r in range(0, rows, at_once):
             for p in range(P):
                 here = at + r * U + p * W
@@ -97,9 +98,8 @@ def outer_products(x: Array, panels: Array, start: int, rows: int, U: int, g: Ar
                     1,
                     I,
                     pointer(panels, (p * N + n) * W),
-                    pointer(offsets, 0),
+                    pointer(table, 0),
                     1,
-                    min(TERMS, N - n),
                     before,
                     before_row,
                     pointer(g, here),

@@ -11,7 +11,7 @@ Why these sizes: AVX-512 has 32 vector registers: 28 hold sums, 2 the current ve
 AVX2 and older have 16 registers: 6 x 2 sums. What ``a`` is does not matter, as long as its rows are equally far apart:
 each step reads one number per row. So nothing of ``a`` is ever copied or transposed: a row can be a row of a matrix, a
 column of it, or the window of a convolution in the picture where it lies. A window is not contiguous, though: it
-consists of *segments*, one for each row of the kernel. Where each begins stands in a small table of offsets.
+consists of *segments*, one for each row of the kernel. Where each begins, and how long it is, stands in a small table.
 
 The instructions are spelled out in LLVM's language (``tile_code.py``). All sizes but the tile's are known only at run
 time, so one compiled function serves every layer. It is generated once for each number of rows and vectors, and a jump
@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import config
 from numba.core import types
@@ -33,19 +34,20 @@ from numba.extending import intrinsic
 from minicnn.ops.jit import njit
 from minicnn.ops.tile_code import ROWS, VECTORS, TileCode
 from minicnn.ops.tile_definition import panel_width, tile_in_parts_in_python, tile_in_python
+from minicnn.shapes import Array
 
-__all__ = ["ROWS", "VECTORS", "panel_width", "tile", "tile_in_parts"]
+__all__ = ["ROWS", "VECTORS", "divide", "panel_width", "parts", "tile", "tile_in_parts"]
 
 
 def _compiled(a: Any, in_parts: bool = False) -> Any:
     """Signature and code of ``tile`` or ``tile_in_parts``."""
     n, number = types.intp, ir.FloatType() if a.dtype == types.float32 else ir.DoubleType()
     tiles, cut_off = ((n,), ()) if in_parts else ((), (a.dtype,))
-    signature = types.void(*tiles, n, n, a, n, n, a, CPointer(n), n, n, a, n, a, n, *cut_off)
+    signature = types.void(*tiles, n, n, a, n, n, a, CPointer(n), n, a, n, a, n, *cut_off)
 
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        rows, vectors, a, a_row, a_step, b = arguments[len(tiles) : -7 - len(cut_off)]
-        offsets, segments, run, addend, addend_row, c, c_row, *floor = arguments[-7 - len(cut_off) :]
+        rows, vectors, a, a_row, a_step, b = arguments[len(tiles) : -6 - len(cut_off)]
+        table, segments, addend, addend_row, c, c_row, *floor = arguments[-6 - len(cut_off) :]
         which = builder.add(builder.mul(rows, rows.type(VECTORS)), vectors)
         done = builder.append_basic_block("done")
         switch = builder.switch(which, done)
@@ -55,8 +57,8 @@ def _compiled(a: Any, in_parts: bool = False) -> Any:
                 switch.add_case(which.type(r * VECTORS + v), block)
                 builder.position_at_end(block)
                 emit = TileCode(builder, number, r, v)
-                emit.begin(a_row, a_step, run)
-                sources = (a, b, offsets, segments, addend, addend_row, c, c_row)
+                emit.begin(a_row, a_step)
+                sources = (a, b, table, segments, addend, addend_row, c, c_row)
                 if in_parts:
                     emit.in_parts(arguments[0], *sources)
                 else:
@@ -78,9 +80,8 @@ def _tile(
     a_row: Any,
     a_step: Any,
     b: Any,
-    offsets: Any,
+    table: Any,
     segments: Any,
-    run: Any,
     addend: Any,
     addend_row: Any,
     c: Any,
@@ -101,9 +102,8 @@ def _tile_in_parts(
     a_row: Any,
     a_step: Any,
     b: Any,
-    offsets: Any,
+    table: Any,
     segments: Any,
-    run: Any,
     addend: Any,
     addend_row: Any,
     c: Any,
@@ -121,16 +121,15 @@ def _compiled_tile(
     a_row: int,
     a_step: int,
     b: Any,
-    offsets: Any,
+    table: Any,
     segments: int,
-    run: int,
     addend: Any,
     addend_row: int,
     c: Any,
     c_row: int,
     floor: float,
 ) -> None:
-    _tile(rows, vectors, a, a_row, a_step, b, offsets, segments, run, addend, addend_row, c, c_row, floor)
+    _tile(rows, vectors, a, a_row, a_step, b, table, segments, addend, addend_row, c, c_row, floor)
 
 
 @njit
@@ -142,22 +141,21 @@ def _compiled_tile_in_parts(
     a_row: int,
     a_step: int,
     b: Any,
-    offsets: Any,
+    table: Any,
     segments: int,
-    run: int,
     addend: Any,
     addend_row: int,
     c: Any,
     c_row: int,
 ) -> None:
-    _tile_in_parts(tiles, rows, vectors, a, a_row, a_step, b, offsets, segments, run, addend, addend_row, c, c_row)
+    _tile_in_parts(tiles, rows, vectors, a, a_row, a_step, b, table, segments, addend, addend_row, c, c_row)
 
 
-#: ``tile(rows, vectors, a, a_row, a_step, b, offsets, segments, run, addend, addend_row, c, c_row, floor)``:
+#: ``tile(rows, vectors, a, a_row, a_step, b, table, segments, addend, addend_row, c, c_row, floor)``:
 #: the formula above for one tile of ``rows`` (1 to ROWS) times ``vectors`` (1 to VECTORS). Arrays are given as
 #: ``pointer(array, index)``; a distance counts numbers, not bytes. Number k of segment s stands, for row r of the tile,
-#: at ``a[offsets[2*s] + r*a_row + k*a_step]``, and its factors at ``b[offsets[2*s+1] + k*W ...]``: b is a panel, whose
-#: rows lie W = ``panel_width`` apart. ``run`` numbers in each segment, at least 1. ``addend_row`` 0 adds the same row
+#: at ``a[table[3*s] + r*a_row + k*a_step]``, and its factors at ``b[table[3*s+1] + k*W ...]``: b is a panel, whose rows
+#: lie W = ``panel_width`` apart. There are ``table[3*s+2]`` of them, at least 1. ``addend_row`` 0 adds the same row
 #: everywhere (a bias); ``floor`` is 0 for ReLU and minus infinity for none.
 tile: Any = tile_in_python if config.DISABLE_JIT else _compiled_tile
 
@@ -165,3 +163,21 @@ tile: Any = tile_in_python if config.DISABLE_JIT else _compiled_tile
 #: floor, and each segment is added up for itself, from zero, and then to c: a sum of short sums rounds less than one
 #: long sum, because most of it is added to small numbers.
 tile_in_parts: Any = tile_in_parts_in_python if config.DISABLE_JIT else _compiled_tile_in_parts
+
+
+@njit
+def parts(count: int, longest: int, a_step: int, b_step: int) -> Array:
+    """The table of a sum of ``count`` numbers, ``longest`` at a time; what is left is the last part."""
+    table = np.empty(3 * ((count + longest - 1) // longest), np.intp)
+    divide(count, longest, a_step, b_step, table)
+    return table
+
+
+@njit
+def divide(count: int, longest: int, a_step: int, b_step: int, table: Array) -> int:
+    """Write such a table; returns how many parts it has."""
+    pieces = (count + longest - 1) // longest
+    for s in range(pieces):
+        begin = s * longest
+        table[3 * s], table[3 * s + 1], table[3 * s + 2] = begin * a_step, begin * b_step, min(longest, count - begin)
+    return pieces

@@ -49,20 +49,20 @@ class TileCode:
         product = self.builder.fmul(a, b, flags=["contract"])
         return self.builder.fadd(product, total, flags=["contract"])
 
-    def begin(self, a_row: Any, a_step: Any, run: Any) -> None:
+    def begin(self, a_row: Any, a_step: Any) -> None:
         """What all loops need, computed once."""
-        builder, b_step = self.builder, VECTORS * self.lanes
-        self.a_row, self.a_step, self.b_step, self.run = a_row, a_step, run.type(b_step), run
-        self.ahead = [(run.type(b_step * steps), cache) for steps, cache in ((NEAR, 1), (FAR, 2)) if steps]
-        distances = [builder.mul(a_row, a_row.type(r)) for r in range(1, self.rows)]
-        self.rows_at = [run.type(0), *(opaque(builder, distance) for distance in distances)]
+        builder, b_step, number = self.builder, VECTORS * self.lanes, a_row.type
+        self.a_row, self.a_step, self.b_step = a_row, a_step, number(b_step)
+        self.ahead = [(number(b_step * steps), cache) for steps, cache in ((NEAR, 1), (FAR, 2)) if steps]
+        distances = [builder.mul(a_row, number(r)) for r in range(1, self.rows)]
+        self.rows_at = [number(0), *(opaque(builder, distance) for distance in distances)]
         self.unroll = (
             UNROLL if self.rows > ROWS // 2 and self.vectors == VECTORS else 1
         )  # edges are not worth their code
-        self.whole = builder.sub(run, builder.and_(run, run.type(self.unroll - 1)))  # a power of two
 
-    def segments(self, a: Any, b: Any, offsets: Any, segments: Any, state: list[Any], body: Any) -> list[Any]:
-        """The loop over segments. ``body`` gets where a and b begin in one, and a state, and returns the next one."""
+    def segments(self, a: Any, b: Any, table: Any, segments: Any, state: list[Any], body: Any) -> list[Any]:
+        """The loop over segments. ``body`` gets where a and b begin in one, how many numbers it has, and a state, and
+        returns the next one."""
         builder, one = self.builder, segments.type(1)
         before = builder.block
         outer, after = builder.append_basic_block("segment"), builder.append_basic_block("segments_done")
@@ -70,10 +70,9 @@ class TileCode:
 
         builder.position_at_end(outer)
         s, *old = variables = [builder.phi(value.type) for value in (segments, *state)]
-        pair = builder.mul(s, s.type(2))
-        a_at = builder.gep(a, [builder.load(builder.gep(offsets, [pair]))])
-        b_at = builder.gep(b, [builder.load(builder.gep(offsets, [builder.add(pair, one)]))])
-        new = body(a_at, b_at, old)
+        row = builder.mul(s, s.type(3))
+        a_from, b_from, run = (builder.load(builder.gep(table, [builder.add(row, s.type(i))])) for i in range(3))
+        new = body(builder.gep(a, [a_from]), builder.gep(b, [b_from]), run, old)
         s_next = builder.add(s, one)
         end = builder.block
         builder.cbranch(builder.icmp_signed("<", s_next, segments), outer, after)
@@ -88,22 +87,24 @@ class TileCode:
         """The sums before anything was added."""
         return [ir.Constant(self.kind, [0.0] * self.lanes)] * (self.rows * self.vectors)
 
-    def segment(self, a: ir.Value, b: ir.Value, sums: list[ir.Value]) -> list[ir.Value]:
-        """The sums, and what one segment adds to them."""
-        state = self.loop(self.unroll, self.run.type(0), self.whole, (a, b, *sums))
+    def segment(self, a: ir.Value, b: ir.Value, run: ir.Value, sums: list[ir.Value]) -> list[ir.Value]:
+        """The sums, and what one segment of ``run`` numbers adds to them."""
+        rest = self.builder.and_(run, run.type(self.unroll - 1))  # a power of two less one
+        whole = self.builder.sub(run, rest)
+        state = self.loop(self.unroll, run.type(0), whole, (a, b, *sums))
         if self.unroll > 1:
-            state = self.loop(1, self.whole, self.run, state)
+            state = self.loop(1, whole, run, state)
         return list(state[2:])
 
     def in_one(
-        self, a: Any, b: Any, offsets: Any, segments: Any, addend: Any, addend_row: Any, c: Any, c_row: Any, floor: Any
+        self, a: Any, b: Any, table: Any, segments: Any, addend: Any, addend_row: Any, c: Any, c_row: Any, floor: Any
     ) -> None:
         """c = the sum of all segments, cut off below."""
-        sums = self.segments(a, b, offsets, segments, self.nothing(), self.segment)
+        sums = self.segments(a, b, table, segments, self.nothing(), self.segment)
         self.finish(sums, addend, addend_row, c, c_row, floor)
 
     def in_parts(
-        self, tiles: Any, a: Any, b: Any, offsets: Any, segments: Any, addend: Any, addend_row: Any, c: Any, c_row: Any
+        self, tiles: Any, a: Any, b: Any, table: Any, segments: Any, addend: Any, addend_row: Any, c: Any, c_row: Any
     ) -> None:
         """The same for so many tiles, one below the other, but each segment is added up for itself, from zero, and then
         to c. Nothing is cut off."""
@@ -118,12 +119,12 @@ class TileCode:
         variables = done, a_at, addend_at, c_at = [builder.phi(value.type) for value in first]
         self.ask_for(c_at, c_row)
 
-        def one(a: ir.Value, b: ir.Value, old: list[ir.Value]) -> list[ir.Value]:
+        def one(a: ir.Value, b: ir.Value, run: ir.Value, old: list[ir.Value]) -> list[ir.Value]:
             before, before_row = old
-            self.finish(self.segment(a, b, self.nothing()), before, before_row, c_at, c_row)
+            self.finish(self.segment(a, b, run, self.nothing()), before, before_row, c_at, c_row)
             return [c_at, c_row]
 
-        self.segments(a_at, b, offsets, segments, [addend_at, addend_row], one)
+        self.segments(a_at, b, table, segments, [addend_at, addend_row], one)
         places = (builder.gep(at, [row]) for at, row in zip((a_at, addend_at, c_at), rows, strict=True))
         later = [builder.add(done, done.type(1)), *places]
         for phi, start, following in zip(variables, first, later, strict=True):

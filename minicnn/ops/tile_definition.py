@@ -26,24 +26,28 @@ def tile_in_python(
     a_row: int,
     a_step: int,
     b: Array,
-    offsets: Array,
+    table: Array,
     segments: int,
-    run: int,
     addend: Array,
     addend_row: int,
     c: Array,
     c_row: int,
     floor: float,
 ) -> None:
-    """c[r, v] = max(floor, addend[r, v] + sum over s, k of a[r, s, k] * b[s, k, v])."""
+    """c[r, v] = max(floor, addend[r, v] + sum over s, k of a[r, s, k] * b[s, k, v]).
+
+    Where c is float32, a product and the sum that it is added to are rounded once, as processors do: float64 holds the
+    product of two float32.
+    """
     width = panel_width(c.dtype)
     columns = np.arange(vectors * width // VECTORS)
     for r in range(rows):
         total = np.zeros(len(columns), c.dtype)
         for s in range(segments):
+            a_from, b_from, run = (int(number) for number in table[3 * s : 3 * s + 3])
             for k in range(run):
-                row = b[int(offsets[2 * s + 1]) + k * width + columns]
-                total += a[int(offsets[2 * s]) + r * a_row + k * a_step] * row
+                row = b[b_from + k * width + columns]
+                total = (total + np.float64(a[a_from + r * a_row + k * a_step]) * row).astype(c.dtype)
         total += addend[r * addend_row + columns]
         c[r * c_row + columns] = np.where(total <= floor, floor, total)
 
@@ -56,9 +60,8 @@ def tile_in_parts_in_python(
     a_row: int,
     a_step: int,
     b: Array,
-    offsets: Array,
+    table: Array,
     segments: int,
-    run: int,
     addend: Array,
     addend_row: int,
     c: Array,
@@ -73,8 +76,6 @@ def tile_in_parts_in_python(
             addend_row,
         )
         for s in range(segments):
-            own = offsets[2 * s :]
-            tile_in_python(
-                rows, vectors, own_a, a_row, a_step, b, own, 1, run, before, before_row, own_c, c_row, -np.inf
-            )
+            own = table[3 * s :]
+            tile_in_python(rows, vectors, own_a, a_row, a_step, b, own, 1, before, before_row, own_c, c_row, -np.inf)
             before, before_row = own_c, c_row

@@ -27,7 +27,7 @@ from minicnn.ops.conv2d.direct_windows import (
     is_pointwise,
     pack_filters,
     pack_turned,
-    segments,
+    segments_of,
 )
 from minicnn.ops.memory import empty
 from minicnn.ops.micro_kernel import VECTORS, panel_width
@@ -102,14 +102,14 @@ def apart(dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int)
             part = kernel[slice(*taps_h), slice(*taps_w)][::-1, ::-1]
             turned = _turned(part, groups)
             own = Window(turned.shape[:2], dilation=window.dilation)
-            offsets, run = segments(size[1], dy.shape[3], turned.shape, own, groups, TERMS)
+            table = segments_of(size[1], dy.shape[3], turned.shape, own, groups, TERMS)
             start_h, start_w = pads[0][0] - before_h + from_h, pads[1][0] - before_w + from_w
-            offsets[:, 0] += (start_h * size[1] + start_w) * dy.shape[3]
+            table[:, 0] += (start_h * size[1] + start_w) * dy.shape[3]
             steps = np.array([1, 1, first_h, first_w, stride_h, stride_w, start_h + own.span[0]], np.intp)
             around = (pads[0][0], pads[1][0], *size)
             panels = pack_filters(turned, groups)
             count = (count_h, count_w)
-            correlate_rows(dy, around, panels, offsets, run, steps, count, nothing, floor, TERMS, none, dx)
+            correlate_rows(dy, around, panels, table, steps, count, nothing, floor, TERMS, none, dx)
     return dx
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from minicnn.ops.gemm import even_rows
 from minicnn.ops.jit import njit, njit_parallel, prange
-from minicnn.ops.micro_kernel import ROWS, tile_in_parts
+from minicnn.ops.micro_kernel import ROWS, divide, tile_in_parts
 from minicnn.ops.simd import LINE_BYTES, pointer
 from minicnn.ops.vectors import lanes, load, load_like, prefetch, store, widen
 from minicnn.shapes import Array
@@ -55,13 +55,12 @@ def window_products(
     for worker in prange(workers):
         begin, end = tiles * worker // workers, tiles * (worker + 1) // workers
         columns, panel = np.empty(TILES * POSITIONS * ROWS, picture.dtype), np.empty(POSITIONS * W, picture.dtype)
-        sums, offsets = np.empty((ROWS, W), picture.dtype), np.empty(2 * POSITIONS // TERMS, np.intp)
+        sums, table = np.empty((ROWS, W), picture.dtype), np.empty(3 * POSITIONS // TERMS, np.intp)
         nothing, places = np.zeros(W, picture.dtype), np.empty((TILES, 2), np.intp)
         total[begin:end] = 0.0
         for s in range(0, positions, at_once):
             here = min(at_once, positions - s)
             terms = even_rows(here, TERMS)
-            pieces = (here + terms - 1) // terms
             after, last = min(positions - 1, s + at_once), min(positions - 1, s + 2 * at_once)
             pixels, end_pixels = window_at(starts, sizes, after) + taps[-1], window_at(starts, sizes, last) + taps[-1]
             each = lines_each(picture, end_pixels - pixels, max(1, (end - begin) * P))  # a worker may have no tile
@@ -72,20 +71,19 @@ def window_products(
                 for i in range(some):
                     _, tap, r, own = part_of(first + i, per_group, parts, rows, height)
                     places[i, 0], places[i, 1] = taps[g * per_group + tap] + r, own
-                pack_windows(picture, starts, s, here, pieces * terms, sizes, places[:some], columns)
+                pack_windows(picture, starts, s, here, sizes, places[:some], columns)
                 for p in range(P):
                     left = min(W, filters - p * W)
-                    pack_panel(upstream, s, here, pieces * terms, g * filters + p * W, left, panel)
+                    pack_panel(upstream, s, here, g * filters + p * W, left, panel)
                     vectors = 2 if left > W // 2 else 1
                     for i in range(some):
                         own = places[i, 1]
                         ask_for(picture, pixels, min(end_pixels, pixels + each))
                         pixels += each
-                        for piece in range(pieces):
-                            offsets[2 * piece], offsets[2 * piece + 1] = piece * terms * own, piece * terms * W
+                        pieces = divide(here, terms, own, W, table)
                         a, b = pointer(columns, i * POSITIONS * ROWS), pointer(panel, 0)
-                        at, to = pointer(offsets, 0), pointer(sums, 0)
-                        tile_in_parts(1, own, vectors, a, 1, own, b, at, pieces, terms, pointer(nothing, 0), 0, to, W)
+                        at, to = pointer(table, 0), pointer(sums, 0)
+                        tile_in_parts(1, own, vectors, a, 1, own, b, at, pieces, pointer(nothing, 0), 0, to, W)
                         add_to(total, ((first + i) * P + p) * ROWS * W, sums, own)
                 first += some
         for turn in range(begin, end):
@@ -132,9 +130,9 @@ def lines_each(array: Array, numbers: int, turns: int) -> int:
 
 @njit
 def pack_windows(
-    picture: Array, starts: Array, first: int, count: int, padded: int, sizes: Array, places: Array, columns: Array
+    picture: Array, starts: Array, first: int, count: int, sizes: Array, places: Array, columns: Array
 ) -> None:
-    """Each tile's columns of the windows at ``count`` positions from ``first`` on, (padded, own); zeros fill them up.
+    """Each tile's columns of the windows at ``count`` positions from ``first`` on, (count, own).
 
     ``places`` (tiles, 2): where a tile's columns begin in a window, and how many it has. In ``columns``, each tile has
     room for POSITIONS times ROWS numbers.
@@ -156,20 +154,16 @@ def pack_windows(
                     for c in range(own):
                         to[k * own + c] = source[k * step + c]
         done += some
-    for i in range(len(places)):
-        at, own = i * POSITIONS * ROWS, places[i, 1]
-        columns[at + count * own : at + padded * own] = 0.0
 
 
 @njit
-def pack_panel(upstream: Array, first: int, count: int, padded: int, f: int, filters: int, panel: Array) -> None:
-    """panel (padded, W) = columns f and following of upstream at ``count`` positions from ``first`` on; then zeros."""
+def pack_panel(upstream: Array, first: int, count: int, f: int, filters: int, panel: Array) -> None:
+    """panel (count, W) = columns f and following of upstream at ``count`` positions from ``first`` on."""
     F, width = upstream.shape[1], lanes(panel)
     for position in range(count):
         at, to = (first + position) * F + f, position * 2 * width
         store(panel, to, load(upstream, at, filters), width)
         store(panel, to + width, load(upstream, at + width, filters - width), width)
-    panel[count * 2 * width : padded * 2 * width] = 0.0
 
 
 @njit

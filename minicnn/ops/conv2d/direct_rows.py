@@ -43,8 +43,7 @@ def correlate_rows(
     x: Array,
     pads: tuple[int, int, int, int],
     panels: Array,
-    offsets: Array,
-    run: int,
+    segments: Array,
     steps: Array,
     out: Pair,
     bias: Array,
@@ -57,8 +56,8 @@ def correlate_rows(
     and before that normalised, if there are ``factors`` (3, F). Those are for results without gaps: dh and dw are 1.
 
     ``pads``: zeros above and to the left of x, and height and width of x with all its zeros. ``steps`` holds sh, sw,
-    h0, w0, dh, dw, span: a window reaches over ``span`` rows. ``offsets`` (segments, 2): see
-    ``direct_windows.segments``. Rows with zeros around them are put together in a small buffer, for some rows of
+    h0, w0, dh, dw, span: a window reaches over ``span`` rows. ``segments`` (S, 3): see
+    ``direct_windows.segments_of``. Rows with zeros around them are put together in a small buffer, for some rows of
     outputs at a time. At most ``terms`` are added up at once: a sum of short sums rounds less than a long one. Where
     there are few rows to divide among the cores, the panels are divided too.
     """
@@ -72,10 +71,10 @@ def correlate_rows(
     at_once = even_rows(out[1], ROWS)
     rows_at_once = min(out[0], (POSITIONS + out[1] - 1) // out[1])
     turns = (out[0] + rows_at_once - 1) // rows_at_once
-    segments, nothing = len(offsets), y.dtype.type(-np.inf)
+    S, nothing = len(segments), y.dtype.type(-np.inf)
     normalised = factors.shape[1] > 0
     least, flat = nothing if normalised else y.dtype.type(floor), y.reshape(-1, F)
-    per_sum = max(1, terms // run)
+    per_sum = max(1, terms // segments[:, 2].max())
     shares = min(P, (FEWEST_TURNS + N * turns - 1) // (N * turns))  # of the panels; no matter how many cores there are
     for piece in prange(N * turns * shares):
         turn, share = piece // shares, piece % shares
@@ -90,13 +89,13 @@ def correlate_rows(
         else:
             buffer = x.reshape(-1)
             source = pointer(x, (n * XH + first * sh) * XW * C)
-        own = np.empty((segments, 2), np.intp)
+        own = np.empty((S, 3), np.intp)
         for g in range(groups):
-            for s in range(segments):
-                own[s, 0], own[s, 1] = offsets[s, 0] + g * channels, offsets[s, 1] * W
+            for s in range(S):
+                own[s, 0], own[s, 1], own[s, 2] = segments[s, 0] + g * channels, segments[s, 1] * W, segments[s, 2]
             for p in range(P * share // shares, P * (share + 1) // shares):
                 f = g * filters + p * W
-                for s in range(0, segments, per_sum):  # outside: its part of the panel stays in the nearest cache
+                for s in range(0, S, per_sum):  # outside: its part of the panel stays in the nearest cache
                     for i in range(first, end):
                         for j in range(0, out[1], at_once):
                             to = pointer(y, ((n * H + h0 + i * dh) * width + w0 + j * dw) * F + f)
@@ -107,14 +106,13 @@ def correlate_rows(
                                 sw * C,
                                 1,
                                 pointer(panels, (g * P + p) * K * W),
-                                pointer(own, 2 * s),
-                                min(per_sum, segments - s),
-                                run,
+                                pointer(own, 3 * s),
+                                min(per_sum, S - s),
                                 pointer(bias, f) if s == 0 else to,
                                 0 if s == 0 else dw * F,
                                 to,
                                 dw * F,
-                                least if s + per_sum >= segments else nothing,
+                                least if s + per_sum >= S else nothing,
                                 spare,
                             )
             if normalised:  # while these results are in the cache

@@ -1,7 +1,7 @@
 """A convolution as the register kernel sees it: panels of filters, and windows read where they lie.
 
-``pack_filters`` makes the right side of the product, ``segments`` says where a window's numbers are, and ``correlate``
-goes through the rows of outputs with both (``direct_rows.py``).
+``pack_filters`` makes the right side of the product, ``segments_of`` says where the numbers of a window are, and
+``correlate`` goes through the rows of outputs with both (``direct_rows.py``).
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from minicnn.ops.memory import empty
 from minicnn.ops.normalising import no_factors
 from minicnn.shapes import KEPT, Array, Pads, Pair, Shape, Window
 
-Offsets = Array  # (segments, 2): where each begins in the picture, and its factors in the panel
+Segments = Array  # (S, 3): where each begins in the picture, and its factors in the panel; how many numbers it has
 
 POINTWISE_TERMS = 256  # of a 1x1 kernel's sum that are added up at once; Keras takes as many (``benchmarks/NOTES.md``)
-SHORTEST_RUN = 32  # of numbers in a window that are read in one go: a longer run is divided, if that leaves this many
 LONG_ROW = 224  # pixels, for 1x1 kernels
 
 
@@ -68,7 +67,7 @@ def correlate(
     walk = _walk(x.shape[1:], kernel_shape, window, groups, terms)
     factors = no_factors(x.dtype) if factors is None else factors
     inputs, outputs = np.ascontiguousarray(x).reshape(-1, *walk.inputs), y.reshape(-1, *walk.outputs)
-    correlate_rows(inputs, walk.pads, panels, *walk.table, walk.steps, walk.out, bias, floor, terms, factors, outputs)
+    correlate_rows(inputs, walk.pads, panels, walk.segments, walk.steps, walk.out, bias, floor, terms, factors, outputs)
     return y
 
 
@@ -78,7 +77,7 @@ class _Walk(NamedTuple):
     inputs: Shape
     outputs: Shape
     pads: tuple[int, int, int, int]
-    table: tuple[Offsets, int]
+    segments: Segments
     steps: Array
     out: Pair
 
@@ -92,16 +91,14 @@ def _walk(x_shape: Shape, kernel_shape: Shape, window: Window, groups: int, term
         rows = next(d for d in range(out[0], 0, -1) if out[0] % d == 0 and (d * out[1] <= LONG_ROW or d == 1))
         out = height, width = out[0] // rows, rows * out[1]  # (N, H, W, C) -> (N, H/rows, rows*W, C)
     size = height + top + bottom, width + left + right
-    table = segments(size[1], channels, kernel_shape, window, groups, terms)
+    table = segments_of(size[1], channels, kernel_shape, window, groups, terms)
     steps = np.array([*window.strides, 0, 0, 1, 1, window.span[0]], np.intp)
     shapes = (height, width, channels), (*out, kernel_shape[3])
     return _Walk(*shapes, (top, left, *size), table, steps, out)
 
 
-def segments(
-    width: int, all_channels: int, kernel: Shape, window: Window, groups: int, longest: int
-) -> tuple[Offsets, int]:
-    """The parts of a window that lie side by side: (where each begins, its first row in the panel), and how long."""
+def segments_of(width: int, all_channels: int, kernel: Shape, window: Window, groups: int, longest: int) -> Segments:
+    """The parts of a window that lie side by side, of nearly equal length and not longer than ``longest``."""
     size_h, size_w, channels, _ = kernel
     if window.dilation[1] == 1 and groups == 1:
         at = np.arange(size_h) * window.dilation[0] * width * all_channels
@@ -110,8 +107,7 @@ def segments(
         kh, kw = np.divmod(np.arange(size_h * size_w), size_w)
         at = (kh * window.dilation[0] * width + kw * window.dilation[1]) * all_channels
         run = channels
-    pieces = next(p for p in range(-(-run // longest), run + 1) if run % p == 0)
-    if run // pieces >= SHORTEST_RUN:
-        run //= pieces
-        at = (at[:, None] + np.arange(pieces) * run).reshape(-1)
-    return np.stack([at, np.arange(len(at)) * run], axis=1).astype(np.intp), run
+    pieces = -(-run // longest)
+    ends = np.arange(pieces + 1) * run // pieces
+    begins, lengths = (at[:, None] + ends[:-1]).reshape(-1), np.tile(np.diff(ends), len(at))
+    return np.stack([begins, np.cumsum(lengths) - lengths, lengths], axis=1).astype(np.intp)

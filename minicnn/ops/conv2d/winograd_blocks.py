@@ -18,7 +18,7 @@ import numpy as np
 from minicnn.ops.conv2d.winograd_tiles import Last, input_tile, output_tile, upstream_tile
 from minicnn.ops.conv2d.winograd_transforms import CHANNELS, OUTPUTS, outputs_of, step_of, terms_of
 from minicnn.ops.jit import njit, njit_parallel, prange
-from minicnn.ops.micro_kernel import ROWS, tile_in_parts
+from minicnn.ops.micro_kernel import ROWS, parts, tile_in_parts
 from minicnn.ops.simd import pointer
 from minicnn.shapes import Array, Pair
 
@@ -76,8 +76,7 @@ def multiply_rows(
     products: Array,
     width: int,
     nothing: Array,
-    offsets: Array,
-    terms: int,
+    table: Array,
     p: int,
     first: int,
     end: int,
@@ -86,33 +85,16 @@ def multiply_rows(
     """Rows from ``first`` to ``end`` in plane p of the products = those of the tiles @ panels[p, panel].
 
     ``tiles`` (Q*Q, plane) and ``products`` (Q*Q, plane), whose rows are ``width`` long: see ``winograd_tiles``.
-    ``terms`` of a sum are added up at once, and then such sums.
+    ``table``: the parts of a sum over C (``micro_kernel.parts``).
     """
     _, P, C, W = panels.shape
     tile_plane, product_plane = tiles.shape[1], products.shape[1]
     vectors = 2 if width - panel * W >= W else 1
-    whole, rest = C // terms, C % terms
-    b = pointer(panels, (p * P + panel) * C * W)
+    b, at, segments = pointer(panels, (p * P + panel) * C * W), pointer(table, 0), len(table) // 3
     for rows, count, begin in even_tiles(end - first):
         r = first + begin
         a, to = pointer(tiles, p * tile_plane + r * C), pointer(products, p * product_plane + r * width + panel * W)
-        start, start_row = pointer(nothing, 0), 0
-        if whole:
-            at = pointer(offsets, 0)
-            tile_in_parts(count, rows, vectors, a, C, 1, b, at, whole, terms, start, start_row, to, width)
-            start, start_row = to, width
-        if rest:
-            at = pointer(offsets, 2 * whole)
-            tile_in_parts(count, rows, vectors, a, C, 1, b, at, 1, rest, start, start_row, to, width)
-
-
-@njit
-def parts_of(C: int, W: int, terms: int) -> Array:
-    """The table of offsets (``micro_kernel.tile``) of sums over C channels in parts; b is a panel of W columns."""
-    table = np.empty(2 * (C // terms + 1), np.intp)
-    for part in range(C // terms + 1):
-        table[2 * part], table[2 * part + 1] = part * terms, part * terms * W
-    return table
+        tile_in_parts(count, rows, vectors, a, C, 1, b, at, segments, pointer(nothing, 0), 0, to, width)
 
 
 @njit_parallel
@@ -136,7 +118,7 @@ def in_cache(
     for worker in prange(workers):
         own_tiles, own_products = tiles[worker], products[worker]
         half, square = np.empty(points * max(C, width), x.dtype), np.empty(points * max(C, width), x.dtype)
-        nothing, offsets = np.zeros(panels.shape[3], x.dtype), parts_of(C, panels.shape[3], terms)
+        nothing, table = np.zeros(panels.shape[3], x.dtype), parts(C, terms, 1, panels.shape[3])
         for block in range(worker, blocks, workers):
             first = block * T
             count = min(T, total - first)
@@ -145,7 +127,7 @@ def in_cache(
                 input_tile(form, x, picture, row, column, own_tiles, t, half, square)
             for p in used:
                 for panel in range(panels.shape[1]):
-                    multiply_rows(own_tiles, panels, own_products, width, nothing, offsets, terms, p, 0, count, panel)
+                    multiply_rows(own_tiles, panels, own_products, width, nothing, table, p, 0, count, panel)
             for t in range(count):
                 picture, row, column = outputs_at(form, first + t, grid)
                 output_tile(form, own_products, width, t, last, y, picture, row, column, half, square)
@@ -178,9 +160,9 @@ def all_products(form: int, used: Array, tiles: Array, panels: Array, products: 
     for turn in prange(len(used) * row_blocks):
         p, block = used[turn // row_blocks], turn % row_blocks
         first, end = count * block // row_blocks, count * (block + 1) // row_blocks
-        nothing, offsets = np.zeros(W, tiles.dtype), parts_of(C, W, terms)
+        nothing, table = np.zeros(W, tiles.dtype), parts(C, terms, 1, W)
         for panel in range(P):
-            multiply_rows(tiles, panels, products, width, nothing, offsets, terms, p, first, end, panel)
+            multiply_rows(tiles, panels, products, width, nothing, table, p, first, end, panel)
 
 
 @njit_parallel
@@ -219,10 +201,7 @@ def add_kernel_products(
     """
     _, C, width = total.shape
     P = (width + W - 1) // W
-    whole, rest = count // terms, count % terms
-    offsets = np.empty(2 * (whole + 1), np.intp)
-    for part in range(whole + 1):
-        offsets[2 * part], offsets[2 * part + 1] = part * terms * C, part * terms * W
+    table = parts(count, terms, C, W)
     for turn in prange(len(used) * P):
         p, panel = used[turn // P], turn % P
         vectors = 2 if width - panel * W >= W else 1
@@ -231,13 +210,8 @@ def add_kernel_products(
         for rows, tiles_below, c in even_tiles(C):
             a, to = pointer(tiles, p * tiles.shape[1] + c), pointer(total, (p * C + c) * width + panel * W)
             start, start_row = (pointer(nothing, 0), 0) if fresh else (to, width)
-            if whole:
-                at = pointer(offsets, 0)
-                tile_in_parts(tiles_below, rows, vectors, a, 1, C, b, at, whole, terms, start, start_row, to, width)
-                start, start_row = to, width
-            if rest:
-                at = pointer(offsets, 2 * whole)
-                tile_in_parts(tiles_below, rows, vectors, a, 1, C, b, at, 1, rest, start, start_row, to, width)
+            at, segments = pointer(table, 0), len(table) // 3
+            tile_in_parts(tiles_below, rows, vectors, a, 1, C, b, at, segments, start, start_row, to, width)
 
 
 @njit_parallel

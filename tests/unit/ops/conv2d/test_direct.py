@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from minicnn.ops.conv2d import ALGORITHMS, conv2d, conv2d_backward, direct, direct_dx, direct_gradient, winograd
 from minicnn.ops.conv2d import winograd_blocks as blocks
+from minicnn.ops.conv2d.direct_windows import segments_of
 from minicnn.ops.finishing import Finish
 from minicnn.ops.micro_kernel import ROWS, panel_width
 from minicnn.shapes import Array, Window
@@ -188,6 +189,26 @@ def test_kernel_gradients_of_more_tiles_than_are_copied_together(positions: int,
     """Also where a block's positions cannot be divided evenly, and after a block of another length."""
     channels = ROWS * direct_gradient.TILES + 1
     assert_right((1, 1, positions, channels * groups), (1, 1, channels, 3 * groups), groups=groups)
+
+
+@pytest.mark.parametrize("channels", [1, 64, 65, 127, 128, 337])
+@pytest.mark.parametrize("size, groups", [((1, 1), 1), ((3, 3), 1), ((3, 3), 2)])
+def test_no_sum_is_longer_than_allowed(channels: int, size: tuple[int, int], groups: int) -> None:
+    """Also where the number of channels has no divisors; and every number of a window has its place in the panel."""
+    window = Window(size)
+    table = segments_of(9, channels * groups, (*size, channels, 4), window, groups, 64)
+    starts, places, lengths = table.T
+    assert lengths.max() <= 64
+    assert lengths.min() >= min(channels * (size[1] if groups == 1 else 1), 64) // 2
+    np.testing.assert_array_equal(places, np.cumsum(lengths) - lengths)
+    found = np.concatenate([np.arange(start, start + length) for start, length in zip(starts, lengths, strict=True)])
+    picture = np.arange(9 * 9 * channels * groups).reshape(9, 9, channels * groups)
+    np.testing.assert_array_equal(found, picture[: size[0], : size[1], :channels].reshape(-1))
+
+
+def test_sums_over_many_channels_without_divisors_stay_exact() -> None:
+    for kernel in ((1, 1), (1, 3)):
+        assert_right((1, 2, 40, 337), (*kernel, 337, 5))
 
 
 def test_windows_begin_in_the_middle_of_a_row() -> None:
