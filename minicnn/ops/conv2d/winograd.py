@@ -77,13 +77,16 @@ from minicnn.ops.gemm import floor_of
 from minicnn.ops.memory import empty, scratch
 from minicnn.ops.micro_kernel import ROWS, VECTORS, panel_width
 from minicnn.ops.normalising import no_factors
-from minicnn.ops.simd import LINE_BYTES
+from minicnn.ops.simd import LINE_BYTES, VECTOR_BYTES
 from minicnn.shapes import KEPT, Array, Shape, Window
 
 READING = 5  # multiplications, in whose time a number of a transformed kernel is read: see ``benchmarks/NOTES.md``
-CACHE_BYTES, CACHE_TILES = 1_000_000, 10  # of a core's own cache, for transformed tiles; and how many it must hold
+# CACHE_BYTES: for transformed tiles that stay in a core's own cache, or near it. KERNEL_BYTES: of transformed kernels, up
+# to which that way is the faster one. Measured where the cache has 1 MB, as that of a processor with AVX-512 has, or
+# more, and where it has 512 KB.
+CACHE_BYTES, KERNEL_BYTES = (1_800_000, 24_000_000) if VECTOR_BYTES == 64 else (1_000_000, 5_500_000)
+CACHE_TILES = 10  # that must find room there at once
 FEWEST_TILES = 4  # for a core of its own: with fewer it would do little else than read the transformed kernels
-KERNEL_BYTES = 5_500_000  # of transformed kernels, up to which the way through the cache is the faster one
 BLOCK_BYTES = 32 * 2**20  # of transformed tiles held at once, at least, where all tiles take each step together,
 MOST_BYTES = 64 * 2**20  # and at most: each block reads the transformed kernels anew, so as many bytes as these have
 GRADIENT_BYTES = 4 * 2**20  # the same for kernel gradients, or as many bytes as their sums take: these are read again
@@ -168,7 +171,8 @@ class Winograd:
         fitting = CACHE_BYTES // (points * (channels + width) * x.itemsize)
         if panels.nbytes <= KERNEL_BYTES and fitting >= CACHE_TILES:
             workers = min(numba.get_num_threads(), -(-total // FEWEST_TILES))
-            fitting = -(-total // (workers * -(-total // (workers * fitting))))  # as many in every turn
+            turns = max(1, round(total / (workers * fitting)))
+            fitting = -(-total // (workers * turns))  # as many in every turn
             tiles, products = (planes(name, (workers, points), fitting * n, x.dtype) for name, n in numbers)
             blocks.in_cache(form, x, panels, last, y, grid, self.used, tiles, products, fitting, width)
             return
