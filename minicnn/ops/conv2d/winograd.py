@@ -81,9 +81,9 @@ from minicnn.ops.simd import LINE_BYTES, VECTOR_BYTES
 from minicnn.shapes import KEPT, Array, Shape, Window
 
 READING = 5  # multiplications, in whose time a number of a transformed kernel is read: see ``benchmarks/NOTES.md``
-# CACHE_BYTES: for transformed tiles that stay in a core's own cache, or near it. KERNEL_BYTES: of transformed kernels, up
-# to which that way is the faster one. Measured where the cache has 1 MB, as that of a processor with AVX-512 has, or
-# more, and where it has 512 KB.
+# CACHE_BYTES: for transformed tiles that stay in a core's own cache, or near it. KERNEL_BYTES: of transformed kernels,
+# up to which that way is the faster one. Measured where the cache has 1 MB, as with AVX-512 at least, and where it has
+# 512 KB.
 CACHE_BYTES, KERNEL_BYTES = (1_800_000, 24_000_000) if VECTOR_BYTES == 64 else (1_000_000, 5_500_000)
 CACHE_TILES = 10  # that must find room there at once
 FEWEST_TILES = 4  # for a core of its own: with fewer it would do little else than read the transformed kernels

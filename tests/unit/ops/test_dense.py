@@ -58,6 +58,7 @@ SHAPES = [
     (1, 4, 1),
     (3, 130, 33),
     (5, 64, 1500),
+    (6, 19, 70),
     (15, 600, 64),
     (33, 8300, 4),
     (2, 517, 2100),
@@ -89,14 +90,15 @@ def test_every_path_is_the_product_it_stands_for(N: int, I: int, U: int, dtype: 
 def test_a_sample_gets_the_same_bits_alone_and_among_a_few(rng: np.random.Generator) -> None:
     x, kernel = (rng.standard_normal(shape).astype(np.float32) for shape in ((32, 700), (700, 45)))
     together = dense(x, kernel)[0]
-    for N in (1, 3, 32):
+    for N in (1, 2, 3, 8, 32):
         np.testing.assert_array_equal(dense(x[:N], kernel)[0], together[:N])
 
 
-@pytest.mark.parametrize("inputs", [1, 2, 3, 5])
-def test_rows_are_taken_four_at_a_time_and_those_missing_do_no_harm(inputs: int) -> None:
-    """Infinities times a row that is not there would be NaN."""
-    x, kernel = np.full((3, inputs), np.inf, np.float32), np.full((inputs, 9), np.inf, np.float32)
+@pytest.mark.parametrize("N", [1, 2, 3, 5])
+@pytest.mark.parametrize("inputs", [1, 2, 3, 5, 7, 8, 9, 15])
+def test_rows_are_taken_some_at_a_time_and_those_missing_do_no_harm(inputs: int, N: int) -> None:
+    """Infinities times a row, or a sample, that is not there would be NaN."""
+    x, kernel = np.full((N, inputs), np.inf, np.float32), np.full((inputs, 9), np.inf, np.float32)
     np.testing.assert_array_equal(dense(x, kernel)[0], np.inf)
 
 
