@@ -27,12 +27,14 @@ import numpy as np
 from minicnn.ops.depthwise_taps import BETWEEN, END, FIELDS, FIRST, RUN, START, WEIGHT, meeting_places, taps_of_columns
 from minicnn.ops.jit import inline, njit, prange
 from minicnn.ops.memory import empty
+from minicnn.ops.simd import LINE_BYTES, VECTOR_BYTES
 from minicnn.ops.turns import turns
 from minicnn.ops.vectors import lanes, load, prefetch, prefetch_to_write, store
 from minicnn.shapes import Array, Pair, Shape, Window
 
 ROWS = 4  # of the result, per turn
 AHEAD = 2048  # numbers further on, in the last row that the taps meet and in the result, that are asked for
+TWO_LINES = VECTOR_BYTES >= LINE_BYTES  # of the cache that two vectors fill, not one
 
 
 def forward(x: Array, kernel: Array, bias: Array | None, window: Window) -> Array:
@@ -170,6 +172,9 @@ def _two_vectors(
     for ahead in range(3):
         prefetch(source, last + ahead * step + AHEAD)
         prefetch_to_write(result, into + ahead * result_step + AHEAD)
+        if TWO_LINES:
+            prefetch(source, last + ahead * step + AHEAD + width)
+            prefetch_to_write(result, into + ahead * result_step + AHEAD + width)
     sum_a0, sum_b0 = load(bias, c, left), load(bias, c + width, right)
     sum_a1 = sum_a2 = sum_a0
     sum_b1 = sum_b2 = sum_b0
