@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numba
 import numpy as np
 
 from minicnn.errors import ShapeError, explain
@@ -66,7 +67,10 @@ def multiply(a: Array, panels: Array, c: Array, bias: Array | None = None, relu:
     if bias is not None:
         addend[: c.shape[1]] = bias
     row, step = (stride // a.itemsize for stride in a.strides)
-    _multiply(flat, row, step, a.shape[1], panels, addend, c, floor_of(relu, c.dtype))
+    cores = numba.get_num_threads()
+    turns = -(-len(c) // (ROW_BLOCK * cores)) * cores  # as many for each core, of nearly as many rows
+    block_rows = -(-len(c) // (turns * ROWS)) * ROWS
+    _multiply(flat, row, step, a.shape[1], panels, addend, c, floor_of(relu, c.dtype), block_rows)
 
 
 def floor_of(relu: bool, dtype: Any) -> Any:
@@ -175,14 +179,16 @@ def _pack_rows(a: Array, at: int, a_row: int, a_step: int, rows: int, at_once: i
 
 
 @njit_parallel
-def _multiply(a: Array, a_row: int, a_step: int, K: int, panels: Array, bias: Array, c: Array, floor: float) -> None:
+def _multiply(
+    a: Array, a_row: int, a_step: int, K: int, panels: Array, bias: Array, c: Array, floor: float, block_rows: int
+) -> None:
     M, N = c.shape
     P, _, W = panels.shape
-    row_blocks, panel_blocks = (M + ROW_BLOCK - 1) // ROW_BLOCK, (P + PANEL_BLOCK - 1) // PANEL_BLOCK
+    row_blocks, panel_blocks = (M + block_rows - 1) // block_rows, (P + PANEL_BLOCK - 1) // PANEL_BLOCK
     nothing = -np.inf
     for block in prange(row_blocks * panel_blocks):
-        first_row, first_panel = block // panel_blocks * ROW_BLOCK, block % panel_blocks * PANEL_BLOCK
-        rows = min(M - first_row, ROW_BLOCK)
+        first_row, first_panel = block // panel_blocks * block_rows, block % panel_blocks * PANEL_BLOCK
+        rows = min(M - first_row, block_rows)
         at_once = even_rows(rows, ROWS)
         spare, packed = np.empty((ROWS, W), c.dtype), np.empty(ROW_BLOCK * TERMS, c.dtype)
         for k in range(0, K, TERMS):
