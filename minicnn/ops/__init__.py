@@ -15,7 +15,8 @@ and then how it becomes fast, from the outside in:
 
     checks, memory, pieces                      what every operation asks of its arrays; where these come from
     jit, turns, vectors, column_sums, moments   compiled loops, on one core or all, a vector at a time
-    micro_kernel, gemm, dense_products, gradients, conv2d/direct    the tile in registers that products are made of
+    micro_kernel, gemm, dense_products, dense_loops, gradients,
+    conv2d/direct                                                   the tile in registers that products are made of
     conv2d/winograd, simd, conv2d/prepared, conv2d/measured         fewer multiplications; kernels prepared once
     tile_code, vector_code, jit_cache, jit_files                    LLVM's own language; compiled code on disk
 """

@@ -35,12 +35,12 @@ COPIED_RUN, COPIED_PANELS = 32, 16  # rows and panels in a copied block: 64 KB
 
 @njit
 def add_in_place(x: Array, kernel: Array, start: int, stop: int, sums: Array) -> None:
-    """sums (N or more, U or more) = x[:, start:stop] @ kernel[start:stop], and zeros.
+    """sums (N or more, U or more) = x[:, start:stop] @ kernel[start:stop], and anything beyond.
 
     ``sums`` has a whole number of SAMPLES rows, and room for a whole number of pairs of vectors in each.
     """
     N, end = len(x), start + (stop - start) // TOGETHER * TOGETHER
-    clear(sums, 0, sums.size)
+    clear(sums, 0, (N if N <= 2 else len(sums)) * sums.shape[1])
     if N <= 2:
         for i in range(start, end, TOGETHER):
             _add_long_rows(x, kernel, i, sums)
@@ -103,11 +103,11 @@ def _add_long_rows(x: Array, kernel: Array, i: int, sums: Array) -> None:
     zero = splat(0.0, like)
     n0, n1, n2, n3 = splat(x[n, i], like), splat(x[n, i + 1], like), splat(x[n, i + 2], like), splat(x[n, i + 3], like)
     m0, m1, m2, m3 = splat(x[m, i], like), splat(x[m, i + 1], like), splat(x[m, i + 2], like), splat(x[m, i + 3], like)
-    i += 4
-    n4, n5, n6, n7 = splat(x[n, i], like), splat(x[n, i + 1], like), splat(x[n, i + 2], like), splat(x[n, i + 3], like)
-    m4, m5, m6, m7 = splat(x[m, i], like), splat(x[m, i + 1], like), splat(x[m, i + 2], like), splat(x[m, i + 3], like)
+    j = i + 4
+    n4, n5, n6, n7 = splat(x[n, j], like), splat(x[n, j + 1], like), splat(x[n, j + 2], like), splat(x[n, j + 3], like)
+    m4, m5, m6, m7 = splat(x[m, j], like), splat(x[m, j + 1], like), splat(x[m, j + 2], like), splat(x[m, j + 3], like)
     for u in range(0, U, lanes(kernel)):
-        at, left = (i - 4) * U + u, U - u
+        at, left = i * U + u, U - u
         row0, row1 = load(kernel, at, left), load(kernel, at + U, left)
         row2, row3 = load(kernel, at + 2 * U, left), load(kernel, at + 3 * U, left)
         row4, row5 = load(kernel, at + 4 * U, left), load(kernel, at + 5 * U, left)

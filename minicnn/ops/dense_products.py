@@ -57,7 +57,7 @@ def _forward(x: Array, kernel: Array, terms: int, W: int, partial: Array) -> Non
     U = kernel.shape[1]
     groups, chunks = len(partial), (I + terms - 1) // terms
     for group in prange(groups):
-        samples = (N + SAMPLES - 1) // SAMPLES * SAMPLES  # rows beyond the last stay 0
+        samples = (N + SAMPLES - 1) // SAMPLES * SAMPLES  # whole groups; nobody reads those beyond N
         sums = np.empty((samples, (U + W - 1) // W * W + W // 2), x.dtype)  # half a panel more: no power of two
         block = np.empty((COPIED_PANELS if N > FEW else 0, COPIED_RUN, W), x.dtype)
         first = group * chunks // groups

@@ -67,10 +67,15 @@ def multiply(a: Array, panels: Array, c: Array, bias: Array | None = None, relu:
     if bias is not None:
         addend[: c.shape[1]] = bias
     row, step = (stride // a.itemsize for stride in a.strides)
-    cores = numba.get_num_threads()
-    turns = -(-len(c) // (ROW_BLOCK * cores)) * cores  # as many for each core, of nearly as many rows
-    block_rows = -(-len(c) // (turns * ROWS)) * ROWS
+    block_rows = rows_of_block(len(c), numba.get_num_threads())
     _multiply(flat, row, step, a.shape[1], panels, addend, c, floor_of(relu, c.dtype), block_rows)
+
+
+def rows_of_block(rows: int, cores: int) -> int:
+    """How many of the ``rows`` make a block: at most ROW_BLOCK, in as many blocks for each core if there are enough for
+    a tile each. What is added up in which order does not depend on it."""
+    blocks = min(-(-rows // (ROW_BLOCK * cores)) * cores, -(-rows // ROWS))
+    return -(-rows // max(1, blocks))
 
 
 def floor_of(relu: bool, dtype: Any) -> Any:
@@ -190,7 +195,7 @@ def _multiply(
         first_row, first_panel = block // panel_blocks * block_rows, block % panel_blocks * PANEL_BLOCK
         rows = min(M - first_row, block_rows)
         at_once = even_rows(rows, ROWS)
-        spare, packed = np.empty((ROWS, W), c.dtype), np.empty(ROW_BLOCK * TERMS, c.dtype)
+        spare, packed = np.empty((ROWS, W), c.dtype), np.empty((rows + ROWS) * TERMS, c.dtype)  # the last tile's room
         for k in range(0, K, TERMS):
             run = min(TERMS, K - k)
             table = parts(run, run, 1, W)

@@ -155,8 +155,8 @@ def _compiled_tile_in_parts(
 #: the formula above for one tile of ``rows`` (1 to ROWS) times ``vectors`` (1 to VECTORS). Arrays are given as
 #: ``pointer(array, index)``; a distance counts numbers, not bytes. Number k of segment s stands, for row r of the tile,
 #: at ``a[table[3*s] + r*a_row + k*a_step]``, and its factors at ``b[table[3*s+1] + k*W ...]``: b is a panel, whose rows
-#: lie W = ``panel_width`` apart. There are ``table[3*s+2]`` of them, at least 1. ``addend_row`` 0 adds the same row
-#: everywhere (a bias); ``floor`` is 0 for ReLU and minus infinity for none.
+#: lie W = ``panel_width`` apart. There are ``table[3*s+2]`` of them: at least 1, as of segments. ``addend_row`` 0 adds
+#: the same row everywhere (a bias); ``floor`` is 0 for ReLU and minus infinity for none.
 tile: Any = tile_in_python if config.DISABLE_JIT else _compiled_tile
 
 #: So many tiles, the first argument, one below the other: what a call costs is noticed where sums are short. Without a
@@ -167,7 +167,10 @@ tile_in_parts: Any = tile_in_parts_in_python if config.DISABLE_JIT else _compile
 
 @njit
 def parts(count: int, longest: int, a_step: int, b_step: int) -> Array:
-    """The table of a sum of ``count`` numbers, ``longest`` at a time; what is left is the last part."""
+    """The table of a sum of ``count`` numbers, at least 1, ``longest`` at a time; what is left is the last part.
+
+    ``a_step`` and ``b_step``: how far apart two of the numbers lie in a, and their factors in b.
+    """
     table = np.empty(3 * ((count + longest - 1) // longest), np.intp)
     divide(count, longest, a_step, b_step, table)
     return table

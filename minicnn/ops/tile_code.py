@@ -51,11 +51,11 @@ class TileCode:
 
     def begin(self, a_row: Any, a_step: Any) -> None:
         """What all loops need, computed once."""
-        builder, b_step, number = self.builder, VECTORS * self.lanes, a_row.type
-        self.a_row, self.a_step, self.b_step = a_row, a_step, number(b_step)
-        self.ahead = [(number(b_step * steps), cache) for steps, cache in ((NEAR, 1), (FAR, 2)) if steps]
-        distances = [builder.mul(a_row, number(r)) for r in range(1, self.rows)]
-        self.rows_at = [number(0), *(opaque(builder, distance) for distance in distances)]
+        builder, b_step, index = self.builder, VECTORS * self.lanes, a_row.type
+        self.a_row, self.a_step, self.b_step = a_row, a_step, index(b_step)
+        self.ahead = [(index(b_step * steps), cache) for steps, cache in ((NEAR, 1), (FAR, 2)) if steps]
+        distances = [builder.mul(a_row, index(r)) for r in range(1, self.rows)]
+        self.rows_at = [index(0), *(opaque(builder, distance) for distance in distances)]
         self.unroll = (
             UNROLL if self.rows > ROWS // 2 and self.vectors == VECTORS else 1
         )  # edges are not worth their code

@@ -36,8 +36,8 @@ def tile_in_python(
 ) -> None:
     """c[r, v] = max(floor, addend[r, v] + sum over s, k of a[r, s, k] * b[s, k, v]).
 
-    Where c is float32, a product and the sum that it is added to are rounded once, as processors do: float64 holds the
-    product of two float32.
+    Where c is float32, a product and the sum that it is added to are rounded together, as processors with FMA do:
+    float64 holds the product of two float32.
     """
     width = panel_width(c.dtype)
     columns = np.arange(vectors * width // VECTORS)

@@ -28,6 +28,7 @@ from minicnn.ops.conv2d.direct_windows import (
     pack_filters,
     pack_turned,
     segments_of,
+    segments_per_sum,
 )
 from minicnn.ops.memory import empty
 from minicnn.ops.micro_kernel import VECTORS, panel_width
@@ -108,8 +109,8 @@ def apart(dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int)
             steps = np.array([1, 1, first_h, first_w, stride_h, stride_w, start_h + own.span[0]], np.intp)
             around = (pads[0][0], pads[1][0], *size)
             panels = pack_filters(turned, groups)
-            count = (count_h, count_w)
-            correlate_rows(dy, around, panels, table, steps, count, nothing, floor, TERMS, none, dx)
+            count, per_sum = (count_h, count_w), segments_per_sum(table, TERMS)
+            correlate_rows(dy, around, panels, table, per_sum, steps, count, nothing, floor, none, dx)
     return dx
 
 

@@ -43,12 +43,12 @@ def correlate_rows(
     x: Array,
     pads: tuple[int, int, int, int],
     panels: Array,
-    segments: Array,
+    table: Array,
+    per_sum: int,
     steps: Array,
     out: Pair,
     bias: Array,
     floor: float,
-    terms: int,
     factors: Array,
     y: Array,
 ) -> None:
@@ -56,9 +56,9 @@ def correlate_rows(
     and before that normalised, if there are ``factors`` (3, F). Those are for results without gaps: dh and dw are 1.
 
     ``pads``: zeros above and to the left of x, and height and width of x with all its zeros. ``steps`` holds sh, sw,
-    h0, w0, dh, dw, span: a window reaches over ``span`` rows. ``segments`` (S, 3): see
-    ``direct_windows.segments_of``. Rows with zeros around them are put together in a small buffer, for some rows of
-    outputs at a time. At most ``terms`` are added up at once: a sum of short sums rounds less than a long one. Where
+    h0, w0, dh, dw, span: a window reaches over ``span`` rows. ``table`` (segments, 3): see
+    ``direct_windows.segments_of``; ``per_sum`` of them are added up at once, as a sum of short sums rounds less than a
+    long one. Rows with zeros around them are put together in a small buffer, for some rows of outputs at a time. Where
     there are few rows to divide among the cores, the panels are divided too.
     """
     N, XH, XW, C = x.shape
@@ -71,10 +71,9 @@ def correlate_rows(
     at_once = even_rows(out[1], ROWS)
     rows_at_once = min(out[0], (POSITIONS + out[1] - 1) // out[1])
     turns = (out[0] + rows_at_once - 1) // rows_at_once
-    S, nothing = len(segments), y.dtype.type(-np.inf)
+    segments, nothing = len(table), y.dtype.type(-np.inf)
     normalised = factors.shape[1] > 0
     least, flat = nothing if normalised else y.dtype.type(floor), y.reshape(-1, F)
-    per_sum = max(1, terms // segments[:, 2].max())
     shares = min(P, (FEWEST_TURNS + N * turns - 1) // (N * turns))  # of the panels; no matter how many cores there are
     for piece in prange(N * turns * shares):
         turn, share = piece // shares, piece % shares
@@ -89,13 +88,13 @@ def correlate_rows(
         else:
             buffer = x.reshape(-1)
             source = pointer(x, (n * XH + first * sh) * XW * C)
-        own = np.empty((S, 3), np.intp)
+        own = np.empty((segments, 3), np.intp)
         for g in range(groups):
-            for s in range(S):
-                own[s, 0], own[s, 1], own[s, 2] = segments[s, 0] + g * channels, segments[s, 1] * W, segments[s, 2]
+            for s in range(segments):
+                own[s, 0], own[s, 1], own[s, 2] = table[s, 0] + g * channels, table[s, 1] * W, table[s, 2]
             for p in range(P * share // shares, P * (share + 1) // shares):
                 f = g * filters + p * W
-                for s in range(0, S, per_sum):  # outside: its part of the panel stays in the nearest cache
+                for s in range(0, segments, per_sum):  # outside: its part of the panel stays in the nearest cache
                     for i in range(first, end):
                         for j in range(0, out[1], at_once):
                             to = pointer(y, ((n * H + h0 + i * dh) * width + w0 + j * dw) * F + f)
@@ -107,12 +106,12 @@ def correlate_rows(
                                 1,
                                 pointer(panels, (g * P + p) * K * W),
                                 pointer(own, 3 * s),
-                                min(per_sum, S - s),
+                                min(per_sum, segments - s),
                                 pointer(bias, f) if s == 0 else to,
                                 0 if s == 0 else dw * F,
                                 to,
                                 dw * F,
-                                least if s + per_sum >= S else nothing,
+                                least if s + per_sum >= segments else nothing,
                                 spare,
                             )
             if normalised:  # while these results are in the cache

@@ -17,7 +17,8 @@ from minicnn.ops.memory import empty
 from minicnn.ops.normalising import no_factors
 from minicnn.shapes import KEPT, Array, Pads, Pair, Shape, Window
 
-Segments = Array  # (S, 3): where each begins in the picture, and its factors in the panel; how many numbers it has
+#: (segments, 3): where each begins in the picture, the row of the panel with its first factor, and how long it is.
+Segments = Array
 
 POINTWISE_TERMS = 256  # of a 1x1 kernel's sum that are added up at once; Keras takes as many (``benchmarks/NOTES.md``)
 LONG_ROW = 224  # pixels, for 1x1 kernels
@@ -59,7 +60,7 @@ def correlate(
     terms: int,
     factors: Array | None = None,
 ) -> Array:
-    """(N, H, W, C) -> (N, OH, OW, F) with the kernel in ``panels``; sums of at most about ``terms`` products at once.
+    """(N, H, W, C) -> (N, OH, OW, F) with the kernel in ``panels``; sums of at most ``terms`` products at once.
 
     The bias is added, the result normalised if there are ``factors``, and what is below ``floor`` is cut off.
     """
@@ -67,7 +68,8 @@ def correlate(
     walk = _walk(x.shape[1:], kernel_shape, window, groups, terms)
     factors = no_factors(x.dtype) if factors is None else factors
     inputs, outputs = np.ascontiguousarray(x).reshape(-1, *walk.inputs), y.reshape(-1, *walk.outputs)
-    correlate_rows(inputs, walk.pads, panels, walk.segments, walk.steps, walk.out, bias, floor, terms, factors, outputs)
+    what = walk.segments, walk.per_sum, walk.steps, walk.out
+    correlate_rows(inputs, walk.pads, panels, *what, bias, floor, factors, outputs)
     return y
 
 
@@ -78,6 +80,7 @@ class _Walk(NamedTuple):
     outputs: Shape
     pads: tuple[int, int, int, int]
     segments: Segments
+    per_sum: int
     steps: Array
     out: Pair
 
@@ -94,7 +97,12 @@ def _walk(x_shape: Shape, kernel_shape: Shape, window: Window, groups: int, term
     table = segments_of(size[1], channels, kernel_shape, window, groups, terms)
     steps = np.array([*window.strides, 0, 0, 1, 1, window.span[0]], np.intp)
     shapes = (height, width, channels), (*out, kernel_shape[3])
-    return _Walk(*shapes, (top, left, *size), table, steps, out)
+    return _Walk(*shapes, (top, left, *size), table, segments_per_sum(table, terms), steps, out)
+
+
+def segments_per_sum(table: Segments, terms: int) -> int:
+    """How many segments, of at most ``terms`` numbers together, are added up at once; at least one."""
+    return max(1, terms // int(table[:, 2].max()))
 
 
 def segments_of(width: int, all_channels: int, kernel: Shape, window: Window, groups: int, longest: int) -> Segments:

@@ -75,17 +75,18 @@ from minicnn.ops.conv2d.winograd_transforms import OUTPUTS, PRODUCTS, TAPS, plac
 from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.ops.gemm import floor_of
 from minicnn.ops.memory import empty, scratch
-from minicnn.ops.micro_kernel import ROWS, VECTORS, panel_width
+from minicnn.ops.micro_kernel import ROWS, panel_width
 from minicnn.ops.normalising import no_factors
-from minicnn.ops.simd import LINE_BYTES, VECTOR_BYTES
+from minicnn.ops.simd import VECTOR_BYTES
 from minicnn.shapes import KEPT, Array, Shape, Window
 
 READING = 5  # multiplications, in whose time a number of a transformed kernel is read: see ``benchmarks/NOTES.md``
-# CACHE_BYTES: for transformed tiles that stay in a core's own cache, or near it. KERNEL_BYTES: of transformed kernels,
-# up to which that way is the faster one. Measured where the cache has 1 MB, as with AVX-512 at least, and where it has
-# 512 KB.
+# CACHE_BYTES, give or take half: for the transformed tiles of a turn, in a core's own cache or near it, CACHE_TILES of
+# them or more. KERNEL_BYTES: of transformed kernels, up to which that way is the faster one; FEW_KERNEL_BYTES where a
+# core has fewer tiles than a register tile has rows. Measured where a core's cache has 1 MB, as with most processors
+# that have AVX-512, and where it has 512 KB.
 CACHE_BYTES, KERNEL_BYTES = (1_800_000, 24_000_000) if VECTOR_BYTES == 64 else (1_000_000, 5_500_000)
-CACHE_TILES = 10  # that must find room there at once
+CACHE_TILES, FEW_KERNEL_BYTES = 10, 5_500_000
 FEWEST_TILES = 4  # for a core of its own: with fewer it would do little else than read the transformed kernels
 BLOCK_BYTES = 32 * 2**20  # of transformed tiles held at once, at least, where all tiles take each step together,
 MOST_BYTES = 64 * 2**20  # and at most: each block reads the transformed kernels anew, so as many bytes as these have
@@ -165,20 +166,22 @@ class Winograd:
 
     def _convolve(self, form: int, x: Array, panels: Array, last: Last, y: Array, grid: blocks.Grid) -> None:
         points, channels = self.Q * self.Q, x.shape[3]
-        width = _whole_vectors(y.shape[3], y.dtype)
+        width = blocks.whole_vectors(y.shape[3], y.dtype)
         numbers = (("tiles", channels), ("products", width))  # in a row of either's planes
         total = len(y) * grid[0] * grid[1]
         fitting = CACHE_BYTES // (points * (channels + width) * x.itemsize)
-        if panels.nbytes <= KERNEL_BYTES and fitting >= CACHE_TILES:
-            workers = min(numba.get_num_threads(), -(-total // FEWEST_TILES))
+        threads = numba.get_num_threads()
+        most = KERNEL_BYTES if total >= threads * ROWS else min(KERNEL_BYTES, FEW_KERNEL_BYTES)
+        if panels.nbytes <= most and fitting >= CACHE_TILES:
+            workers = min(threads, -(-total // FEWEST_TILES))
             turns = max(1, round(total / (workers * fitting)))
             fitting = -(-total // (workers * turns))  # as many in every turn
-            tiles, products = (planes(name, (workers, points), fitting * n, x.dtype) for name, n in numbers)
+            tiles, products = (blocks.planes(name, (workers, points), fitting * n, x.dtype) for name, n in numbers)
             blocks.in_cache(form, x, panels, last, y, grid, self.used, tiles, products, fitting, width)
             return
         limit = min(MOST_BYTES, max(BLOCK_BYTES, panels.nbytes))
         for first, count in self._blocks(total, (channels + width) * x.itemsize, limit, ROWS):
-            tiles, products = (planes(name, (points,), count * n, x.dtype) for name, n in numbers)
+            tiles, products = (blocks.planes(name, (points,), count * n, x.dtype) for name, n in numbers)
             blocks.all_input_tiles(form, x, first, count, grid, tiles)
             blocks.all_products(form, self.used, tiles, panels, products, width, count)
             blocks.all_output_tiles(form, products, width, last, y, first, count, grid)
@@ -205,7 +208,7 @@ class Winograd:
         points, grid = self.Q * self.Q, self._grid(x.shape, window)
         x, dy = np.ascontiguousarray(x), np.ascontiguousarray(dy)
         panel = panel_width(x.dtype)
-        panels, width = -(-filters // panel), _whole_vectors(filters, x.dtype)
+        panels, width = -(-filters // panel), blocks.whole_vectors(filters, x.dtype)
         sums = scratch("kernel_sums", (points, channels, width), x.dtype)
         total, size = len(dy) * grid[0] * grid[1], (channels + panels * panel) * x.itemsize
         several = total > GROUP_TILES
@@ -213,8 +216,8 @@ class Winograd:
         limit = min(BLOCK_BYTES, max(GRADIENT_BYTES, sums.nbytes), GROUP_TILES * len(self.used) * size)
         held = 0  # tiles in the sums
         for first, count in self._blocks(total, size, limit, self.sum_tiles):
-            tiles = planes("tiles", (points,), count * channels, x.dtype)
-            upstream = planes("products", (points,), count * panels * panel, x.dtype)
+            tiles = blocks.planes("tiles", (points,), count * channels, x.dtype)
+            upstream = blocks.planes("products", (points,), count * panels * panel, x.dtype)
             blocks.all_input_tiles(self.form, x, first, count, grid, tiles)
             blocks.all_upstream_tiles(self.form, dy, first, count, grid, upstream, panel)
             blocks.add_kernel_products(self.used, tiles, upstream, panel, sums, count, self.sum_tiles, held == 0)
@@ -240,22 +243,6 @@ def _output_grid(form: int, height: int, width: int, window: Window, halve: bool
     rows, columns = window.output_size(height, width)
     size = (rows // 2 * 2, columns // 2 * 2) if halve else (rows, columns)
     return blocks.grid_of(form, size, (-top, -left))
-
-
-def planes(purpose: str, before: Shape, numbers: int, dtype: np.dtype) -> Array:
-    """Scratch memory (*before, plane), for planes of so many numbers: an odd number of the cache's lines apart.
-
-    The same place in every plane then falls on a different line. A power of two apart, all would be on the same one.
-    """
-    per_line = LINE_BYTES // dtype.itemsize
-    lines = -(-numbers // per_line) | 1
-    return scratch(purpose, (*before, lines * per_line), dtype)
-
-
-def _whole_vectors(filters: int, dtype: np.dtype) -> int:
-    """``filters``, rounded up to whole vectors: the width of a product's rows."""
-    lanes = panel_width(dtype) // VECTORS
-    return -(-filters // lanes) * lanes
 
 
 F2x2 = Winograd(0, sum_tiles=64)

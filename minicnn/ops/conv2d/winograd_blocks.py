@@ -3,8 +3,9 @@ cores.
 
 Two ways to walk through a layer, with the same arithmetic and so the same bits:
 
-``in_cache``: each thread takes a few tiles through all three steps, and what it computes on the way never leaves the
-cache of its core. For layers whose transformed kernels fit there too, or nearly: the early ones, with many pixels.
+``in_cache``: each thread takes a few tiles through all three steps, and what it computes on the way stays in the cache
+of its core, or near it. Every turn reads all transformed kernels, so these must be near too: in layers of few channels,
+the early ones, with many pixels.
 
 ``in_steps``: all tiles (or a large block of them) take each step together, and within the second step each of the Q*Q
 products is computed for all of them. Transformed kernels, 38 MB for 512 to 512 channels, are then read once instead of
@@ -18,13 +19,30 @@ import numpy as np
 from minicnn.ops.conv2d.winograd_tiles import Last, input_tile, output_tile, upstream_tile
 from minicnn.ops.conv2d.winograd_transforms import CHANNELS, OUTPUTS, outputs_of, step_of, terms_of
 from minicnn.ops.jit import njit, njit_parallel, prange
-from minicnn.ops.micro_kernel import ROWS, parts, tile_in_parts
-from minicnn.ops.simd import pointer
-from minicnn.shapes import Array, Pair
+from minicnn.ops.memory import scratch
+from minicnn.ops.micro_kernel import ROWS, VECTORS, panel_width, parts, tile_in_parts
+from minicnn.ops.simd import LINE_BYTES, pointer
+from minicnn.shapes import Array, Pair, Shape
 
 TILES_PER_TURN = 8  # of a parallel loop over tiles, at most,
 FEWEST_TURNS = 64  # and fewer where there would not be so many turns for the cores to share
 ROW_BLOCK = 224 // ROWS * ROWS  # tiles that are multiplied with one panel after the other while they are in the cache
+
+
+def planes(purpose: str, before: Shape, numbers: int, dtype: np.dtype) -> Array:
+    """Scratch memory (*before, plane), for planes of so many numbers: an odd number of the cache's lines apart.
+
+    The same place in every plane then falls on a different line. A power of two apart, all would be on the same one.
+    """
+    per_line = LINE_BYTES // dtype.itemsize
+    lines = -(-numbers // per_line) | 1
+    return scratch(purpose, (*before, lines * per_line), dtype)
+
+
+def whole_vectors(filters: int, dtype: np.dtype) -> int:
+    """``filters``, rounded up to whole vectors: the width of a product's rows."""
+    lanes = panel_width(dtype) // VECTORS
+    return -(-filters // lanes) * lanes
 
 
 #: The tiles of a picture: how many down and across, and row and column where the first begins: of inputs, of outputs.

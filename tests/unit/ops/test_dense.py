@@ -97,7 +97,7 @@ def test_a_sample_gets_the_same_bits_alone_and_among_a_few(rng: np.random.Genera
 @pytest.mark.parametrize("N", [1, 2, 3, 5])
 @pytest.mark.parametrize("inputs", [1, 2, 3, 5, 7, 8, 9, 15])
 def test_rows_are_taken_some_at_a_time_and_those_missing_do_no_harm(inputs: int, N: int) -> None:
-    """Infinities times a row, or a sample, that is not there would be NaN."""
+    """Infinities times a row that is not there would be NaN."""
     x, kernel = np.full((N, inputs), np.inf, np.float32), np.full((inputs, 9), np.inf, np.float32)
     np.testing.assert_array_equal(dense(x, kernel)[0], np.inf)
 

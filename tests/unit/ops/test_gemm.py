@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minicnn.errors import DtypeError, ShapeError
-from minicnn.ops.gemm import TERMS, even_rows, matmul, multiply, pack
+from minicnn.ops.gemm import ROW_BLOCK, TERMS, even_rows, matmul, multiply, pack, rows_of_block
 from minicnn.ops.micro_kernel import ROWS, panel_width
 from minicnn.shapes import Array
 
@@ -39,6 +39,18 @@ def test_products_beyond_one_block(shape: tuple[int, int, int], dtype: Any, rng:
     assert c.flags.c_contiguous
     unit = np.finfo(dtype).eps / 2
     assert error(c, a, b) <= max(2 * error(a @ b, a, b), 16 * unit)  # chains of TERMS additions
+
+
+@pytest.mark.parametrize("cores", [1, 2, 3, 16])
+def test_blocks_are_shared_evenly(cores: int) -> None:
+    for rows in [*range(1, 3 * ROWS), ROW_BLOCK - 1, ROW_BLOCK, ROW_BLOCK + 1, 1000, 3072, 100_000]:
+        block = rows_of_block(rows, cores)
+        assert 1 <= block <= ROW_BLOCK
+        blocks = -(-rows // block)
+        assert block * blocks - rows < blocks  # none lacks more than a row or so of what the others have
+        if rows >= 2 * cores * ROWS:
+            assert blocks % cores == 0
+            assert block >= ROWS
 
 
 def test_any_strides(rng: np.random.Generator) -> None:

@@ -409,6 +409,21 @@ def test_the_bits_do_not_depend_on_threads(
         assert [a.tobytes() for a in passes(name, *arrays, **options)] == as_chosen
 
 
+@pytest.mark.usefixtures("_restore_threads")
+@pytest.mark.parametrize("tiles", [3, 5, 7])
+def test_several_turns_of_which_the_last_is_smaller(tiles: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through the cache as in steps, bit for bit; 18 tiles of two pictures, shared by one thread and by two."""
+    arrays = made((2, 18, 14, 16), (3, 3, 16, 20), np.float32, padding="same")
+    monkeypatch.setattr(winograd, "KERNEL_BYTES", 0)
+    in_steps = [a.tobytes() for a in passes("winograd_6x6", *arrays, padding="same")]
+    monkeypatch.setattr(winograd, "KERNEL_BYTES", 10**9)
+    monkeypatch.setattr(winograd, "CACHE_TILES", 1)
+    monkeypatch.setattr(winograd, "CACHE_BYTES", tiles * 81 * (16 + 32) * 4)
+    for threads in {1, numba.config.NUMBA_NUM_THREADS}:
+        numba.set_num_threads(threads)
+        assert [a.tobytes() for a in passes("winograd_6x6", *arrays, padding="same")] == in_steps
+
+
 @pytest.mark.parametrize("everything", [False, True], ids=["plain", "normalised, cut off and halved"])
 @pytest.mark.parametrize(
     "algorithm",
