@@ -49,8 +49,8 @@ def test_blocks_are_shared_evenly(cores: int) -> None:
         blocks = -(-rows // block)
         assert block * blocks - rows < blocks  # none lacks more than a row or so of what the others have
         if rows >= 2 * cores * ROWS:
-            assert blocks % cores == 0
             assert block >= ROWS
+            assert -(-blocks // cores) * block <= 1.05 * rows / cores + 1  # what the busiest core gets
 
 
 def test_any_strides(rng: np.random.Generator) -> None:
