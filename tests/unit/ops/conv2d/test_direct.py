@@ -410,8 +410,8 @@ def test_the_bits_do_not_depend_on_threads(
 
 
 @pytest.mark.usefixtures("_restore_threads")
-@pytest.mark.parametrize("tiles", [3, 5, 7])
-def test_several_turns_of_which_the_last_is_smaller(tiles: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("tiles", [3, 4, 5, 7])  # with 4 and 5 the last turn has fewer than the others
+def test_turns_of_any_size_make_the_same_bits(tiles: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Through the cache as in steps, bit for bit; 18 tiles of two pictures, shared by one thread and by two."""
     arrays = made((2, 18, 14, 16), (3, 3, 16, 20), np.float32, padding="same")
     monkeypatch.setattr(winograd, "KERNEL_BYTES", 0)
