@@ -72,9 +72,12 @@ def multiply(a: Array, panels: Array, c: Array, bias: Array | None = None, relu:
 
 
 def rows_of_block(rows: int, cores: int) -> int:
-    """How many of the ``rows`` make a block, at most ROW_BLOCK. A small block left over at the end would let one core wait
-    for another, so there are about as many blocks for each core, of about one size; but no more blocks than the rows
-    fill tiles. In what order numbers are added up does not depend on it."""
+    """How many of the ``rows`` make a block, at most ROW_BLOCK.
+
+    A small block left over at the end would let one core wait for another. So there are as many blocks for each core,
+    or nearly, of one size, or nearly; but no more blocks than the rows fill tiles. In what order numbers are added up
+    does not depend on it.
+    """
     blocks = min(-(-rows // (ROW_BLOCK * cores)) * cores, -(-rows // ROWS))
     return -(-rows // max(1, blocks))
 
