@@ -12,8 +12,12 @@ are known: those of a training step are known when the convolution is done, and 
 convolution made. So does that of max pooling: which of four was the largest.
 
 A stage is no new kind of layer. It leaves the same caches behind as its layers would, one for each, and the backward
-pass goes through the layers one by one as before. So nothing else has to know about stages, results are the same bit
-for bit, and a network can be read, saved and trained as it was written.
+pass goes through the layers one by one. So nothing else has to know about stages, results are the same bit for bit, and
+a network can be read, saved and trained as it was written.
+
+Backward, a convolution spares the ReLU before it a pass (``spared``): it has what that one made, its own input, at hand
+while it writes the gradient, which is to be 0 where the ReLU made a 0. Max pooling may stand between them: a window's
+gradient goes to where its largest number came from, and that is above 0 where the ReLU's result is.
 """
 
 from __future__ import annotations
@@ -116,6 +120,31 @@ def _fuse(graph: Graph, predicting: bool) -> list[Stage]:
             stage_of[graph.inputs + place] = len(stages)
             stages.append(Stage(node, (place,)))
     return stages
+
+
+_spared: WeakKeyDictionary[Graph, dict[int, int]] = WeakKeyDictionary()
+
+
+def spared(graph: Graph) -> dict[int, int]:
+    """{place of a convolution: place of the ReLU that it does the backward pass of}. Found once for each graph."""
+    if graph not in _spared:
+        found = {place: _relu_before(graph, place) for place in range(len(graph.nodes))}
+        _spared[graph] = {place: relu for place, relu in found.items() if relu is not None}
+    return _spared[graph]
+
+
+def _relu_before(graph: Graph, place: int) -> int | None:
+    """Where the ReLU stands that made what a convolution reads, maybe pooled; None if others read it too."""
+    if type(graph.nodes[place].layer) is not Conv2D:
+        return None
+    while True:
+        (source,) = graph.nodes[place].sources
+        place = source - graph.inputs
+        if place < 0 or graph.readers[source] > 1:
+            return None
+        layer = graph.nodes[place].layer
+        if type(layer) is not MaxPooling2D:
+            return place if type(layer) is ReLU else None
 
 
 def fused_into(graph: Graph) -> dict[str, str]:

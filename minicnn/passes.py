@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from minicnn.fusion import fuse
+from minicnn.fusion import fuse, spared
 from minicnn.graph import Graph
 from minicnn.layers.base import INFERENCE, Cache, Context, Gradients, Params
 from minicnn.ops.merging import add
@@ -84,6 +84,8 @@ def backward(
 
     The gradient of every value that is visited is left in ``dvalues``, if that is given.
     """
+    spares = {} if dvalues is not None else spared(graph)
+    relus = frozenset(spares.values())
     wanted = _wanted(graph, input_gradient)
     arrived: dict[int, list[Array]] = {}  # value -> its gradients, one from each of its readers
     gradients: Gradients = {}
@@ -97,7 +99,11 @@ def backward(
         dy = _together(arrived.pop(value))
         if dvalues is not None:
             dvalues[value] = dy
-        dx, own = layer.backward(dy, caches[place], input_gradient=below)
+        dx: Any = dy
+        own: Params = {}
+        if place not in relus:
+            more = {"through_relu": True} if place in spares else {}
+            dx, own = layer.backward(dy, caches[place], input_gradient=below, **more)
         parts: Sequence[Any] = dx if layer.merges and dx is not None else [dx] * len(sources)
         for source, part in zip(sources, parts, strict=True):
             if wanted[source]:

@@ -139,9 +139,16 @@ class Conv2D(Convolution):
             prepared=prepared,
         )
 
-    def backward(self, dy: Array, cache: Conv2DCache, *, input_gradient: bool = True) -> tuple[Array | None, Params]:
+    def backward(
+        self, dy: Array, cache: Conv2DCache, *, input_gradient: bool = True, through_relu: bool = False
+    ) -> tuple[Array | None, Params]:
+        """``through_relu``: dx is the gradient of what the ReLU read that made x: see ``minicnn.fusion``."""
         dx, dkernel, dbias = conv2d_backward(
-            dy, cache, input_gradient=input_gradient, parameter_gradients=self.trainable
+            dy,
+            cache,
+            input_gradient=input_gradient,
+            parameter_gradients=self.trainable,
+            through_relu=through_relu,
         )
         return dx, self._gradients(dkernel, dbias)
 

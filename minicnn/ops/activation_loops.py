@@ -6,7 +6,7 @@ choice between two of them, made without a branch: both are computed, and a mask
 
 from __future__ import annotations
 
-from minicnn.ops.jit import prange
+from minicnn.ops.jit import njit, prange
 from minicnn.ops.turns import turns
 from minicnn.ops.vectors import lanes, load, select, splat, store, widen
 from minicnn.shapes import Array
@@ -27,13 +27,20 @@ def relu(x: Array, y: Array) -> None:
 
 @turns
 def relu_backward(dy: Array, y: Array, dx: Array) -> None:
-    """dy where y > 0, else 0."""
+    """dy where y > 0, else 0. ``dx`` may be ``dy``."""
     for block in prange(-(-dy.size // BLOCK)):
-        for i in range(block * BLOCK, min(dy.size, (block + 1) * BLOCK), lanes(dy)):
-            left = dy.size - i
-            gradient = load(dy, i, left)
-            zero = splat(0.0, gradient)
-            store(dx, i, select(zero < load(y, i, left), gradient, zero), left)
+        first = block * BLOCK
+        gate_numbers(dy, first, y, first, dx, first, min(BLOCK, dy.size - first))
+
+
+@njit
+def gate_numbers(dy: Array, at: int, y: Array, beside: int, dx: Array, to: int, count: int) -> None:
+    """The same for ``count`` numbers, from the places ``at``, ``beside`` and ``to`` on."""
+    for i in range(0, count, lanes(dy)):
+        left = count - i
+        gradient = load(dy, at + i, left)
+        zero = splat(0.0, gradient)
+        store(dx, to + i, select(zero < load(y, beside + i, left), gradient, zero), left)
 
 
 @turns

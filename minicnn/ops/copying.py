@@ -9,8 +9,11 @@ them. Source and target must not overlap.
 from __future__ import annotations
 
 from minicnn.ops.jit import njit
-from minicnn.ops.vectors import lanes, load, splat, store
+from minicnn.ops.simd import LINE_BYTES
+from minicnn.ops.vectors import lanes, load, splat, store, stream
 from minicnn.shapes import Array
+
+LARGE_BYTES = 16 * 2**20  # half of the cache that the cores of a usual processor share
 
 
 @njit
@@ -18,6 +21,25 @@ def copy(source: Array, at: int, count: int, target: Array, to: int) -> None:
     """target[to : to + count] = source[at : at + count]"""
     for i in range(0, count, lanes(source)):
         store(target, to + i, load(source, at + i, count - i), count - i)
+
+
+@njit
+def copy_past_cache(source: Array, at: int, count: int, target: Array, to: int) -> None:
+    """The same for whole lines of the cache, which ``target`` gets without being read: see ``passes_cache``."""
+    for i in range(0, count, lanes(source)):
+        stream(target, to + i, load(source, at + i, count - i))
+
+
+@njit
+def passes_cache(target: Array, width: int) -> bool:
+    """Whether to write an array in pieces of ``width`` numbers, of which it is made, past the caches.
+
+    A line of memory is otherwise read before it is written, and drives another one out of the cache. That is worth it
+    if somebody reads the line while it is there: not in an array that is as large as the cache. ``target`` begins with
+    a line (``memory.empty``).
+    """
+    size = target.itemsize
+    return target.size * size >= LARGE_BYTES and width * size % LINE_BYTES == 0
 
 
 @njit

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minicnn.errors import ShapeError, explain
+from minicnn.ops.activation_loops import relu_backward
 from minicnn.ops.max_pooling import HALVING, max_pool2d_inference
 from minicnn.ops.normalising import normalise
 from minicnn.shapes import Array, Pair, check_array, check_same_dtype
@@ -49,3 +50,10 @@ class Finish(NamedTuple):
 
 
 PLAIN = Finish()
+
+
+def gated(dx: Array, gate: Array | None) -> Array:
+    """dx where ``gate`` > 0, else 0, in place: the backward pass of the ReLU that made ``gate``. None: dx as it is."""
+    if gate is not None:
+        relu_backward(2 * dx.nbytes, dx.reshape(-1), np.ascontiguousarray(gate).reshape(-1), dx.reshape(-1))
+    return dx

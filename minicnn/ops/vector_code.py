@@ -136,6 +136,20 @@ def store(typing: Any, array: Any, at: Any, vector: Any, count: Any) -> Any:
     return types.void(array, types.intp, vector, types.intp), codegen
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def stream(typing: Any, array: Any, at: Any, vector: Any) -> Any:
+    """See ``vectors._stream``."""
+    kind = Vector(array.dtype, vector.lanes)
+
+    def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        array_value, at, value = arguments
+        stored = builder.store(value, _address(context, builder, sig.args[0], array_value, at, kind), VECTOR_BYTES)
+        stored.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, Vector(array.dtype, vector.lanes)), codegen
+
+
 def _request(array: Any, write: bool) -> Any:
     """Signature and code of ``prefetch`` or ``prefetch_to_write``."""
 

@@ -51,6 +51,12 @@ def _store(array: Array, at: int, vector: Array, count: int) -> None:
     array.reshape(-1)[at : at + count] = vector[:count]
 
 
+def _stream(array: Array, at: int, vector: Array) -> None:
+    """Write a whole vector past the caches, to an address that is a multiple of its size. Other threads see it once
+    they have met this one: at the end of a parallel loop."""
+    _store(array, at, vector, len(vector))
+
+
 def _prefetch(array: Array, at: int) -> None:
     """Ask for the line of memory at ``at``, which may lie beyond the array; Python has no word for it."""
 
@@ -83,6 +89,7 @@ lanes: Any = _lanes if _PLAIN else vector_code.lanes
 load: Any = _load if _PLAIN else vector_code.load
 load_like: Any = _load_like if _PLAIN else vector_code.load_like
 store: Any = _store if _PLAIN else vector_code.store
+stream: Any = _stream if _PLAIN else vector_code.stream
 splat: Any = _splat if _PLAIN else vector_code.splat
 select: Any = _select if _PLAIN else vector_code.select
 widen: Any = _widen if _PLAIN else vector_code.widen

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from minicnn import passes
 from minicnn.errors import DtypeError, ShapeError
-from minicnn.fusion import Stage, fuse, fused_into
+from minicnn.fusion import Stage, fuse, fused_into, spared
 from minicnn.graph import Graph, Node
 from minicnn.layers import (
     Add,
@@ -27,7 +28,7 @@ from minicnn.layers import (
     MaxPooling2D,
     ReLU,
 )
-from minicnn.layers.base import INFERENCE, Context
+from minicnn.layers.base import INFERENCE, Context, Gradients
 from minicnn.model import Model
 from minicnn.models import face_cnn, vgg_face
 from minicnn.ops.conv2d import ALGORITHMS
@@ -148,13 +149,67 @@ def test_a_convolution_that_somebody_else_reads_is_left_as_it_is() -> None:
     assert names(model.graph, predicting=True)[:2] == ["c", "b"]
 
 
+@pytest.mark.parametrize(
+    "path, expected",
+    [
+        ([ReLU(name="r"), Conv2D(1, 1, name="c")], {"c": "r"}),
+        ([Conv2D(1, 1, name="c"), ReLU(name="r"), Conv2D(1, 1, name="d")], {"d": "r"}),
+        ([ReLU(name="r"), MaxPooling2D(name="p"), Conv2D(1, 1, name="c")], {"c": "r"}),
+        ([ReLU(name="r"), MaxPooling2D(3, 1, name="p"), MaxPooling2D(name="q"), Conv2D(1, 1, name="c")], {"c": "r"}),
+        ([ReLU(name="r"), AveragePooling2D(name="p"), Conv2D(1, 1, name="c")], {}),
+        ([MaxPooling2D(name="p"), Conv2D(1, 1, name="c")], {}),
+        ([LeakyReLU(name="l"), Conv2D(1, 1, name="c")], {}),
+        ([OwnReLU(name="r"), Conv2D(1, 1, name="c")], {}),
+        ([ReLU(name="r"), OwnConvolution(1, 1, name="c")], {}),
+        ([ReLU(name="r"), DepthwiseConv2D(1, name="d")], {}),
+        ([ReLU(name="r"), ReLU(name="s"), Conv2D(1, 1, name="c")], {"c": "s"}),
+        ([], {}),
+    ],
+    ids=lambda value: " ".join(layer.name for layer in value) if isinstance(value, list) else "",
+)
+def test_which_convolution_spares_which_relu_its_backward_pass(path: list[Layer], expected: dict[str, str]) -> None:
+    graph = Graph.row(path)
+    assert {path[place].name: path[relu].name for place, relu in spared(graph).items()} == expected
+
+
+@pytest.mark.parametrize("pooled", [False, True], ids=["", "pooled"])
+@pytest.mark.parametrize("elsewhere", ["read by another layer", "an output"])
+def test_a_relu_that_others_read_has_a_backward_pass_of_its_own(elsewhere: str, pooled: bool) -> None:
+    x = Input((4, 4, 2))
+    made = ReLU()(x)
+    read = MaxPooling2D()(made) if pooled else made
+    y = Conv2D(2, 1)(read)
+    assert len(spared(Model(x, y).graph)) == 1
+    for shared in {made, read}:
+        model = Model(x, [y, shared] if elsewhere == "an output" else [y, LeakyReLU()(shared)])
+        assert spared(model.graph) == {}
+
+
+def test_every_gradient_that_is_asked_for_is_its_own(rng: np.random.Generator) -> None:
+    """Whoever looks at the gradient of each value sees that of a ReLU's result, not what the ReLU read."""
+    model = Sequential([Conv2D(3, 1), ReLU(), MaxPooling2D(), Conv2D(2, 1)], input_shape=(4, 6, 2))
+    x, dvalues = rng.standard_normal((2, 4, 6, 2)).astype(np.float32), {}
+    y, caches = passes.forward(model.graph, [x], Context(training=True))
+    dy = rng.standard_normal(y[0].shape).astype(np.float32)
+    _, gradients = passes.backward(model.graph, [dy], caches, dvalues=dvalues)
+    expected = dy
+    for place in (3, 2, 1):
+        expected = model.path[place].backward(expected, caches[place])[0]
+        assert bits(dvalues[place]) == bits(expected)
+    _, same = passes.backward(model.graph, [dy], caches)
+    assert {key: bits(array) for key, array in gradients.items()} == {key: bits(array) for key, array in same.items()}
+
+
 def test_a_network_that_grows_is_looked_at_again() -> None:
     model = Sequential([Conv2D(1, 1, name="c")])
     assert names(model.graph) == ["c"]
     model.add(ReLU(name="r"))
     assert names(model.graph) == ["c + r"]
+    assert spared(model.graph) == {}
     model.add(MaxPooling2D(name="p"))
     assert names(model.graph, predicting=True) == ["c + r + p"]
+    model.add(Conv2D(1, 1, name="d"))
+    assert spared(model.graph) == {3: 1}
 
 
 # -- the same bits -----------------------------------------------------------------------------------------------------
@@ -167,6 +222,17 @@ def layer_by_layer(model: Sequential, x: Array, context: Context) -> tuple[Array
         x, cache = layer.forward(x, context)
         caches.append(cache)
     return x, caches
+
+
+def back_layer_by_layer(model: Sequential, dy: Array, caches: list[Any]) -> tuple[Array, Gradients]:
+    """The backward pass as if no layer spared another one its own."""
+    gradients: Gradients = {}
+    for layer, cache in zip(reversed(model.path), reversed(caches), strict=True):
+        dy, own = layer.backward(dy, cache)
+        for key, gradient in own.items():
+            address = f"{layer.name}/{key}"
+            gradients[address] = gradients[address] + gradient if address in gradients else gradient
+    return dy, gradients
 
 
 def bits(value: Any) -> Any:
@@ -279,13 +345,13 @@ def test_stages_give_the_same_bits_as_layers(name: str, training: bool, rng: np.
         assert bits(model(x)) == bits(expected)
     if training or not any(isinstance(layer, (BatchNormalization, Dropout)) for layer in model.layers):
         dy = rng.standard_normal(y.shape).astype(y.dtype)
-        (dx, gradients), (same_dx, same) = (
-            model.backward(dy, c, input_gradient=True) for c in (caches, expected_caches)
-        )
-        assert bits(dx) == bits(same_dx)
-        assert {key: bits(array) for key, array in gradients.items()} == {
-            key: bits(array) for key, array in same.items()
-        }
+        found = [model.backward(dy, c, input_gradient=True) for c in (caches, expected_caches)]
+        expected_dx, expected_gradients = back_layer_by_layer(model, dy, caches)
+        for dx, gradients in found:
+            assert bits(dx) == bits(expected_dx)
+            assert {key: bits(array) for key, array in gradients.items()} == {
+                key: bits(array) for key, array in expected_gradients.items()
+            }
 
 
 @pytest.mark.parametrize(

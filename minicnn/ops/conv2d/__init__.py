@@ -123,11 +123,13 @@ def conv2d_backward(
     algorithm: str | None = None,
     input_gradient: bool = True,
     parameter_gradients: bool = True,
+    through_relu: bool = False,
 ) -> tuple[Array | None, Array | None, Array | None]:
     """(N, OH, OW, F) -> (dx, dkernel, dbias), in the shapes of x, kernel and bias.
 
     ``algorithm`` None means the forward pass's. What is switched off, or was never there, comes back as None. dx
-    costs as much as the forward pass, dkernel as much again. Raises ShapeError and DtypeError when ``dy`` is not
+    costs as much as the forward pass, dkernel as much again. ``through_relu``: a ReLU made x, and dx is the gradient of
+    what that one read, which is cheaper than a pass of its own. Raises ShapeError and DtypeError when ``dy`` is not
     shaped like y.
     """
     x, kernel, window, groups, has_bias, chosen = cache
@@ -138,7 +140,8 @@ def conv2d_backward(
         raise ShapeError(explain(f"dy in the shape of y, {expected}", f"shape {dy.shape}"))
     name = resolve(algorithm or chosen, kernel.shape, window, groups, (x.shape, x.dtype))
     chosen_algorithm = ALGORITHMS[name]
-    dx = chosen_algorithm.input_gradient(dy, kernel, x.shape, window, groups) if input_gradient else None
+    gate = x if through_relu else None
+    dx = chosen_algorithm.input_gradient(dy, kernel, x.shape, window, groups, gate) if input_gradient else None
     if not parameter_gradients:
         return dx, None, None
     dkernel = chosen_algorithm.kernel_gradient(dy, x, kernel.shape, window, groups)

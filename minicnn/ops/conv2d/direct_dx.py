@@ -30,6 +30,7 @@ from minicnn.ops.conv2d.direct_windows import (
     segments_of,
     segments_per_sum,
 )
+from minicnn.ops.finishing import gated
 from minicnn.ops.memory import empty
 from minicnn.ops.micro_kernel import VECTORS, panel_width
 from minicnn.ops.normalising import no_factors
@@ -38,8 +39,14 @@ from minicnn.shapes import Array, Shape, Window
 TERMS = 64  # of a sum that are added up at once; twice as many put strided layers outside of the rule for errors
 
 
-def input_gradient(dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int) -> Array:
+def input_gradient(
+    dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int, gate: Array | None = None
+) -> Array:
     """(N, OH, OW, F), (KH, KW, C/groups, F) -> (N, H, W, C)"""
+    return gated(_input_gradient(dy, kernel, x_shape, window, groups), gate)
+
+
+def _input_gradient(dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int) -> Array:
     if is_pointwise(window, window.pads(*x_shape[1:3])):
         nothing, floor = np.zeros(x_shape[3], dy.dtype), gemm.floor_of(False, dy.dtype)
         shape = (1, 1, kernel.shape[3] // groups, x_shape[3])

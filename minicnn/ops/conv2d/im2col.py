@@ -23,7 +23,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from minicnn.ops.finishing import PLAIN, Finish
+from minicnn.ops.finishing import PLAIN, Finish, gated
 from minicnn.shapes import Array, Pair, Shape, Window
 
 BLOCK_BYTES = 8 * 2**20  # a block of columns should stay in the caches between being written and being multiplied
@@ -62,7 +62,9 @@ def forward(
     return finish.apply(y)
 
 
-def input_gradient(dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int) -> Array:
+def input_gradient(
+    dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int, gate: Array | None = None
+) -> Array:
     """(N, OH, OW, F), (KH, KW, C/groups, F) -> (N, H, W, C)"""
     size_h, size_w, channels, filters = kernel.shape
     out: Pair = dy.shape[1:3]
@@ -77,7 +79,7 @@ def input_gradient(dy: Array, kernel: Array, x_shape: Shape, window: Window, gro
             # Windows overlap, so their gradients must be added, one kernel position at a time.
             for kh, kw in np.ndindex(size_h, size_w):
                 _tap(dpadded[n, :, :, g], rows, out[1], kh, kw, window)[...] += dcolumns[:, :, kh, kw]
-    return np.ascontiguousarray(dpadded[:, top : top + height, left : left + width])
+    return gated(np.ascontiguousarray(dpadded[:, top : top + height, left : left + width]), gate)
 
 
 def kernel_gradient(dy: Array, x: Array, kernel_shape: Shape, window: Window, groups: int) -> Array:

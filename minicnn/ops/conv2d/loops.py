@@ -21,7 +21,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minicnn.ops.finishing import PLAIN, Finish
+from minicnn.ops.finishing import PLAIN, Finish, gated
 from minicnn.shapes import Array, Shape, Window
 
 
@@ -55,13 +55,15 @@ def forward(
     return finish.apply(y.astype(x.dtype))
 
 
-def input_gradient(dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int) -> Array:
+def input_gradient(
+    dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int, gate: Array | None = None
+) -> Array:
     """(N, OH, OW, F), (KH, KW, C/groups, F) -> (N, H, W, C)"""
     dx = np.zeros(x_shape)
     for n, oh, ow, f in np.ndindex(*dy.shape):
         for ih, iw, c, kh, kw, kc in _taps(oh, ow, f, x_shape, kernel.shape, window, groups):
             dx[n, ih, iw, c] += float(dy[n, oh, ow, f]) * float(kernel[kh, kw, kc, f])
-    return dx.astype(dy.dtype)
+    return gated(dx.astype(dy.dtype), gate)
 
 
 def kernel_gradient(dy: Array, x: Array, kernel_shape: Shape, window: Window, groups: int) -> Array:

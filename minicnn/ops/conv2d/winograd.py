@@ -63,18 +63,18 @@ and 3-D Winograd for Convolutional Neural Networks".
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 
 import numba
 import numpy as np
 
 from minicnn.ops.conv2d import winograd_blocks as blocks
+from minicnn.ops.conv2d.winograd_gradient import sums_over_tiles
 from minicnn.ops.conv2d.winograd_kernels import kernel_gradients, kernel_panels, turn
 from minicnn.ops.conv2d.winograd_tiles import Last
 from minicnn.ops.conv2d.winograd_transforms import OUTPUTS, PRODUCTS, TAPS, places
 from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.ops.gemm import floor_of
-from minicnn.ops.memory import empty, scratch
+from minicnn.ops.memory import empty
 from minicnn.ops.micro_kernel import ROWS, panel_width
 from minicnn.ops.normalising import no_factors
 from minicnn.ops.simd import VECTOR_BYTES
@@ -90,8 +90,6 @@ CACHE_TILES, FEW_KERNEL_BYTES = 10, 5_500_000
 FEWEST_TILES = 4  # for a core of its own: with fewer it would do little else than read the transformed kernels
 BLOCK_BYTES = 32 * 2**20  # of transformed tiles held at once, at least, where all tiles take each step together,
 MOST_BYTES = 64 * 2**20  # and at most: each block reads the transformed kernels anew, so as many bytes as these have
-GRADIENT_BYTES = 4 * 2**20  # the same for kernel gradients, or as many bytes as their sums take: these are read again
-GROUP_TILES = 2048  # of a kernel gradient, whose sums are then added to those of others in float64
 
 
 class Winograd:
@@ -99,7 +97,7 @@ class Winograd:
 
     ``form``: which tiles, see ``winograd_transforms``; ``gradient_form``: which for the gradient of the input, if not
     the same. ``sum_tiles`` is how many of them a kernel gradient adds up at once: a sum of short sums rounds less than
-    a long one. GROUP_TILES of them are added up to one sum, and such sums in float64.
+    a long one.
     """
 
     def __init__(self, form: int, sum_tiles: int, stride: int = 1, gradient_form: int | None = None) -> None:
@@ -136,7 +134,7 @@ class Winograd:
         _, _, channels, filters = kernel.shape
         width = panel_width(kernel.dtype)
         panels = empty((self.Q * self.Q, -(-filters // width), channels, width), kernel.dtype)
-        kernel_panels(self.form, np.ascontiguousarray(kernel), panels)
+        kernel_panels(self.form, self.used, np.ascontiguousarray(kernel), panels)
         return panels
 
     def forward(
@@ -155,7 +153,7 @@ class Winograd:
         start = np.zeros(filters, x.dtype) if bias is None else np.ascontiguousarray(bias)
         panels = self.prepare(kernel, window, groups) if prepared is None else prepared
         factors = no_factors(x.dtype) if finish.factors is None else finish.factors
-        last = start, factors, floor_of(finish.relu, x.dtype), finish.halve
+        last = start, factors, floor_of(finish.relu, x.dtype), finish.halve, _no_gate(x.dtype)
         grid = self._grid(x.shape, window, finish.halve)
         self._convolve(self.form, np.ascontiguousarray(x), panels, last, y, grid)
         return y
@@ -180,13 +178,16 @@ class Winograd:
             blocks.in_cache(form, x, panels, last, y, grid, self.used, tiles, products, fitting, width)
             return
         limit = min(MOST_BYTES, max(BLOCK_BYTES, panels.nbytes))
-        for first, count in self._blocks(total, (channels + width) * x.itemsize, limit, ROWS):
+        size = len(self.used) * (channels + width) * x.itemsize
+        for first, count in blocks.in_blocks(total, size, limit, ROWS):
             tiles, products = (blocks.planes(name, (points,), count * n, x.dtype) for name, n in numbers)
             blocks.all_input_tiles(form, x, first, count, grid, tiles)
             blocks.all_products(form, self.used, tiles, panels, products, width, count)
             blocks.all_output_tiles(form, products, width, last, y, first, count, grid)
 
-    def input_gradient(self, dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int) -> Array:
+    def input_gradient(
+        self, dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int, gate: Array | None = None
+    ) -> Array:
         """(N, OH, OW, F), (r, r, C, F) -> (N, H, W, C)
 
         Tiles begin at a whole multiple of the stride, counted with the padding: at or just before the first pixel.
@@ -198,43 +199,22 @@ class Winograd:
         stride, reach = self.stride, (self.r - 1) // self.stride  # in dy, from one output to the first that meets it
         inputs, outputs = (top // stride - reach, left // stride - reach), (-(top % stride), -(left % stride))
         grid = blocks.grid_of(self.gradient_form, (x_shape[1], x_shape[2]), inputs, outputs)
-        last = np.zeros(x_shape[3], dy.dtype), no_factors(dy.dtype), floor_of(False, dy.dtype), False
+        gate = _no_gate(dy.dtype) if gate is None else np.ascontiguousarray(gate)
+        last = np.zeros(x_shape[3], dy.dtype), no_factors(dy.dtype), floor_of(False, dy.dtype), False, gate
         self._convolve(self.gradient_form, np.ascontiguousarray(dy), panels, last, dx, grid)
         return dx
 
     def kernel_gradient(self, dy: Array, x: Array, kernel_shape: Shape, window: Window, groups: int) -> Array:
         """(N, OH, OW, F), (N, H, W, C) -> (r, r, C, F)"""
-        _, _, channels, filters = kernel_shape
-        points, grid = self.Q * self.Q, self._grid(x.shape, window)
         x, dy = np.ascontiguousarray(x), np.ascontiguousarray(dy)
-        panel = panel_width(x.dtype)
-        panels, width = -(-filters // panel), blocks.whole_vectors(filters, x.dtype)
-        sums = scratch("kernel_sums", (points, channels, width), x.dtype)
-        total, size = len(dy) * grid[0] * grid[1], (channels + panels * panel) * x.itemsize
-        several = total > GROUP_TILES
-        totals = scratch("kernel_totals", sums.shape, np.dtype(np.float64)) if several else sums
-        limit = min(BLOCK_BYTES, max(GRADIENT_BYTES, sums.nbytes), GROUP_TILES * len(self.used) * size)
-        held = 0  # tiles in the sums
-        for first, count in self._blocks(total, size, limit, self.sum_tiles):
-            tiles = blocks.planes("tiles", (points,), count * channels, x.dtype)
-            upstream = blocks.planes("products", (points,), count * panels * panel, x.dtype)
-            blocks.all_input_tiles(self.form, x, first, count, grid, tiles)
-            blocks.all_upstream_tiles(self.form, dy, first, count, grid, upstream, panel)
-            blocks.add_kernel_products(self.used, tiles, upstream, panel, sums, count, self.sum_tiles, held == 0)
-            held, end = held + count, first + count
-            if several and (held >= GROUP_TILES or end == total):
-                blocks.add_sums(self.used, sums, totals, held == end)
-                held = 0
+        totals = sums_over_tiles(self.form, self.used, self.sum_tiles, x, dy, self._grid(x.shape, window))
         dkernel = empty(kernel_shape, x.dtype)
-        kernel_gradients(self.form, totals, dkernel)
+        kernel_gradients(self.form, self.used, totals, panel_width(x.dtype), dkernel)
         return dkernel
 
-    def _blocks(self, total: int, size: int, limit: int, multiple: int) -> Iterator[tuple[int, int]]:
-        """(first tile, how many), as many at once as ``limit`` bytes hold, each with ``size`` of them in a plane."""
-        fitting = max(multiple, limit // (len(self.used) * size))
-        fitting -= fitting % multiple
-        for first in range(0, total, fitting):
-            yield first, min(fitting, total - first)
+
+def _no_gate(dtype: np.dtype) -> Array:
+    return np.empty((0, 0, 0, 0), dtype)
 
 
 @functools.lru_cache(maxsize=KEPT)

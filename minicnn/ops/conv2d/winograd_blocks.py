@@ -14,10 +14,12 @@ once per few tiles, and even 16 tiles keep all cores busy, because there are Q*Q
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from minicnn.ops.conv2d.winograd_tiles import Last, input_tile, output_tile, upstream_tile
-from minicnn.ops.conv2d.winograd_transforms import CHANNELS, OUTPUTS, outputs_of, step_of, terms_of
+from minicnn.ops.conv2d.winograd_tiles import Last, input_tile, output_tile
+from minicnn.ops.conv2d.winograd_transforms import OUTPUTS, outputs_of, step_of, terms_of
 from minicnn.ops.jit import njit, njit_parallel, prange
 from minicnn.ops.memory import scratch
 from minicnn.ops.micro_kernel import ROWS, VECTORS, panel_width, parts, tile_in_parts
@@ -43,6 +45,14 @@ def whole_vectors(filters: int, dtype: np.dtype) -> int:
     """``filters``, rounded up to whole vectors: the width of a product's rows."""
     lanes = panel_width(dtype) // VECTORS
     return -(-filters // lanes) * lanes
+
+
+def in_blocks(total: int, size: int, limit: int, multiple: int) -> Iterator[tuple[int, int]]:
+    """(first tile, how many), as many at once as ``limit`` bytes hold, each having ``size`` of them."""
+    fitting = max(multiple, limit // size)
+    fitting -= fitting % multiple
+    for first in range(0, total, fitting):
+        yield first, min(fitting, total - first)
 
 
 #: The tiles of a picture: how many down and across, and row and column where the first begins: of inputs, of outputs.
@@ -130,13 +140,13 @@ def in_cache(
     width: int,
 ) -> None:
     """The whole layer, T tiles at a time. ``tiles`` (workers, Q*Q, plane) and ``products`` likewise are scratch."""
-    C, terms, (workers, points, _) = x.shape[3], terms_of(form), tiles.shape
+    (_, P, C, W), terms, (workers, points, _) = panels.shape, terms_of(form), tiles.shape
     total = len(y) * grid[0] * grid[1]
     blocks = (total + T - 1) // T
     for worker in prange(workers):
         own_tiles, own_products = tiles[worker], products[worker]
         half, square = np.empty(points * max(C, width), x.dtype), np.empty(points * max(C, width), x.dtype)
-        nothing, table = np.zeros(panels.shape[3], x.dtype), parts(C, terms, 1, panels.shape[3])
+        nothing, table = np.zeros(W, x.dtype), parts(C, terms, 1, W)
         for block in range(worker, blocks, workers):
             first = block * T
             count = min(T, total - first)
@@ -144,7 +154,7 @@ def in_cache(
                 picture, row, column = inputs_at(form, first + t, grid)
                 input_tile(form, x, picture, row, column, own_tiles, t, half, square)
             for p in used:
-                for panel in range(panels.shape[1]):
+                for panel in range(P):
                     multiply_rows(own_tiles, panels, own_products, width, nothing, table, p, 0, count, panel)
             for t in range(count):
                 picture, row, column = outputs_at(form, first + t, grid)
@@ -195,48 +205,3 @@ def all_output_tiles(
         for t in range(turn * per_turn, min(count, (turn + 1) * per_turn)):
             picture, row, column = outputs_at(form, first + t, grid)
             output_tile(form, products, width, t, last, y, picture, row, column, half, square)
-
-
-@njit_parallel
-def all_upstream_tiles(form: int, dy: Array, first: int, count: int, grid: Grid, panels: Array, W: int) -> None:
-    """The rows of every panel, W wide, for the output gradients of ``count`` tiles from ``first`` on."""
-    points = len(panels)
-    per_turn = tiles_per_turn(count)
-    for turn in prange((count + per_turn - 1) // per_turn):
-        half, square = np.empty(points * CHANNELS, dy.dtype), np.empty(points * dy.shape[3], dy.dtype)
-        for t in range(turn * per_turn, min(count, (turn + 1) * per_turn)):
-            picture, row, column = outputs_at(form, first + t, grid)
-            upstream_tile(form, dy, picture, row, column, panels, count, W, t, half, square)
-
-
-@njit_parallel
-def add_kernel_products(
-    used: Array, tiles: Array, upstream: Array, W: int, total: Array, count: int, terms: int, fresh: bool
-) -> None:
-    """total[p] (C, width) += (rows of plane p of the tiles)^T @ (those of ``upstream``), or = for ``fresh`` totals.
-
-    ``upstream`` has panels W wide. ``terms`` of the ``count`` tiles are added up at once, and then such sums.
-    """
-    _, C, width = total.shape
-    P = (width + W - 1) // W
-    table = parts(count, terms, C, W)
-    for turn in prange(len(used) * P):
-        p, panel = used[turn // P], turn % P
-        vectors = 2 if width - panel * W >= W else 1
-        nothing = np.zeros(W, tiles.dtype)
-        b = pointer(upstream, p * upstream.shape[1] + panel * count * W)
-        for rows, tiles_below, c in even_tiles(C):
-            a, to = pointer(tiles, p * tiles.shape[1] + c), pointer(total, (p * C + c) * width + panel * W)
-            start, start_row = (pointer(nothing, 0), 0) if fresh else (to, width)
-            at, segments = pointer(table, 0), len(table) // 3
-            tile_in_parts(tiles_below, rows, vectors, a, 1, C, b, at, segments, start, start_row, to, width)
-
-
-@njit_parallel
-def add_sums(used: Array, sums: Array, totals: Array, fresh: bool) -> None:
-    """totals[p] += sums[p] for every plane in use, or = for ``fresh`` totals, which are in float64."""
-    _, C, width = sums.shape
-    for turn in prange(len(used) * C):
-        p, c = used[turn // C], turn % C
-        for f in range(width):
-            totals[p, c, f] = sums[p, c, f] + (0.0 if fresh else totals[p, c, f])

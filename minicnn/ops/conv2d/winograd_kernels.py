@@ -17,58 +17,69 @@ from minicnn.ops.conv2d.winograd_transforms import (
     KERNEL_ROW,
     values_of,
 )
+from minicnn.ops.copying import copy, copy_past_cache, passes_cache
 from minicnn.ops.jit import njit_parallel, prange
-from minicnn.ops.simd import pointer
+from minicnn.ops.simd import LINE_BYTES, pointer
 from minicnn.shapes import Array
 
-CHANNEL_BLOCK = 32  # channels whose rows of a panel are written one after the other
+ROWS_AT_ONCE = 8  # of a panel, of all planes: in the cache next to the nearest, where one plane follows the other
 
 
 @njit_parallel
-def kernel_panels(form: int, kernel: Array, panels: Array) -> None:
+def kernel_panels(form: int, used: Array, kernel: Array, panels: Array) -> None:
     """panels (Q*Q, P, C, W) = G k G^T for the kernel (r, r, C, F) of every pair of a channel and a filter.
 
     Between the two steps in float64, whatever the dtype: nothing costs F(4x4) more digits than rounded kernels, and the
-    time goes into writing the panels.
+    time goes into writing the panels. These lie far apart: what some channels have in one is written together.
     """
     taps, _, C, F = kernel.shape
-    (values, reals, pairs, Q), (_, P, _, W) = values_of(form), panels.shape
-    plane, blocks = P * C * W, (C + CHANNEL_BLOCK - 1) // CHANNEL_BLOCK
-    for piece in prange(blocks * P):  # of a panel, so many rows, which lie one behind the other in every plane
-        block, p = piece // P, piece % P
-        w, half = min(W, F - p * W), np.empty(values * taps * W, np.float64)
-        for c in range(block * CHANNEL_BLOCK, min(C, (block + 1) * CHANNEL_BLOCK)):
-            into = (p * C + c) * W
+    (values, reals, pairs, Q), (points, P, _, W) = values_of(form), panels.shape
+    plane, blocks = ROWS_AT_ONCE * W + LINE_BYTES // panels.itemsize, (C + ROWS_AT_ONCE - 1) // ROWS_AT_ONCE
+    past = passes_cache(panels, W)
+    for piece in prange(blocks * P):
+        p, first = piece // blocks, piece % blocks * ROWS_AT_ONCE
+        rows, w = min(ROWS_AT_ONCE, C - first), min(W, F - p * W)
+        half, own = np.empty(values * taps * W, np.float64), np.zeros(points * plane, panels.dtype)
+        for row in range(rows):
             for j in range(taps):
-                source = pointer(kernel, (j * C + c) * F + p * W)
+                source = pointer(kernel, (j * C + first + row) * F + p * W)
                 left_multiply(KERNEL_FIRST, form, source, taps * C * F, pointer(half, j * w), taps * w, w)
             for i in range(reals):
-                to = pointer(panels, i * Q * plane + into)
+                to = pointer(own, i * Q * plane + row * W)
                 left_multiply(KERNEL_ROW, form, pointer(half, i * taps * w), w, to, plane, w)
             for pair in range(pairs):
-                at, to = (reals + 2 * pair) * taps * w, pointer(panels, (reals + 3 * pair) * Q * plane + into)
+                at, to = (reals + 2 * pair) * taps * w, pointer(own, (reals + 3 * pair) * Q * plane + row * W)
                 left_multiply(KERNEL_PAIR, form, pointer(half, at), w, to, plane, w)
-            for f in range(w, W):
-                for point in range(Q * Q):
-                    panels[point, p, c, f] = 0.0
+        for point in used:
+            to = ((point * P + p) * C + first) * W
+            if past:
+                copy_past_cache(own, point * plane, rows * W, panels, to)
+            else:
+                copy(own, point * plane, rows * W, panels, to)
 
 
 @njit_parallel
-def kernel_gradients(form: int, total: Array, dkernel: Array) -> None:
-    """dkernel (r, r, C, F) = G^T dU G, for dU as ``total`` (Q*Q, C, width); in between in float64."""
+def kernel_gradients(form: int, used: Array, total: Array, W: int, dkernel: Array) -> None:
+    """dkernel (r, r, C, F) = G^T dU G, for dU as ``total`` (Q*Q, plane) with panels (C, W); in between in float64."""
     taps, _, C, F = dkernel.shape
-    (values, reals, pairs, _), plane = values_of(form), C * total.shape[2]
-    for c in prange(C):
-        half, at = np.empty(values * taps * F, np.float64), c * total.shape[2]
-        for j in range(reals):
-            source, to = pointer(total, j * plane + at), pointer(half, j * F)
-            left_multiply(GRADIENT_COLUMN, form, source, plane, to, values * F, F)
-        for pair in range(pairs):
-            source, to = pointer(total, (reals + 3 * pair) * plane + at), pointer(half, (reals + 2 * pair) * F)
-            left_multiply(GRADIENT_PAIR, form, source, plane, to, F, F)
-        for i in range(taps):
-            to = pointer(dkernel, (i * taps * C + c) * F)
-            left_multiply(GRADIENT_LAST, form, pointer(half, i * values * F), F, to, C * F, F)
+    (values, reals, pairs, _), points = values_of(form), len(total)
+    plane, blocks = ROWS_AT_ONCE * W + LINE_BYTES // total.itemsize, (C + ROWS_AT_ONCE - 1) // ROWS_AT_ONCE
+    for piece in prange(blocks * ((F + W - 1) // W)):
+        p, first = piece // blocks, piece % blocks * ROWS_AT_ONCE
+        rows, w = min(ROWS_AT_ONCE, C - first), min(W, F - p * W)
+        half, own = np.empty(values * taps * W, np.float64), np.empty(points * plane, total.dtype)
+        for point in used:
+            copy(total, point * total.shape[1] + (p * C + first) * W, rows * W, own, point * plane)
+        for row in range(rows):
+            for j in range(reals):
+                source, to = pointer(own, j * plane + row * W), pointer(half, j * w)
+                left_multiply(GRADIENT_COLUMN, form, source, plane, to, values * w, w)
+            for pair in range(pairs):
+                source, to = pointer(own, (reals + 3 * pair) * plane + row * W), pointer(half, (reals + 2 * pair) * w)
+                left_multiply(GRADIENT_PAIR, form, source, plane, to, w, w)
+            for i in range(taps):
+                to = pointer(dkernel, (i * taps * C + first + row) * F + p * W)
+                left_multiply(GRADIENT_LAST, form, pointer(half, i * values * w), w, to, C * F, w)
 
 
 @njit_parallel

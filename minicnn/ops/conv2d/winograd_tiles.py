@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minicnn.ops.activation_loops import gate_numbers
 from minicnn.ops.constant_product import left_multiply, left_multiply_add
 from minicnn.ops.conv2d.winograd_transforms import (
     CHANNELS,
@@ -30,16 +31,17 @@ from minicnn.ops.conv2d.winograd_transforms import (
     outputs_of,
     values_of,
 )
-from minicnn.ops.copying import clear, copy
+from minicnn.ops.copying import clear, copy, copy_past_cache, passes_cache
 from minicnn.ops.jit import njit
 from minicnn.ops.max_pooling import halve_window
 from minicnn.ops.normalising import normalise_rows
 from minicnn.ops.simd import offset, pointer
 from minicnn.shapes import Array
 
-#: What is done with outputs: bias (F,), factors to normalise with (3, F) or (3, 0), what they are cut off at, and
-#: whether of every 2x2 only the largest is kept.
-Last = tuple[Array, Array, float, bool]
+#: What is done with outputs: bias (F,), factors to normalise with (3, F) or (3, 0), what they are cut off at, whether
+#: of every 2x2 only the largest is kept, and, in the shape of the outputs or empty, where they are kept at all: where
+#: this is above 0, as ReLU's backward pass does.
+Last = tuple[Array, Array, float, bool, Array]
 
 
 @njit
@@ -109,12 +111,13 @@ def output_tile(
     ``products`` (Q*Q, plane) with rows of ``width``. If ``last`` says so, of every 2x2 outputs the largest.
     """
     _, OH, OW, F = y.shape
-    bias, factors, floor, halve = last
+    bias, factors, floor, halve, gate = last
     normalised = factors.shape[1] > 0
     least = y.dtype.type(-np.inf) if normalised else y.dtype.type(floor)
     m, (values, reals, pairs, _), plane = outputs_of(form), values_of(form), products.shape[1]
     (first_row, end_row), (first, end) = inside(row0, m, OH), inside(column0, m, OW)
-    whole = end_row - first_row == end - first == m and not halve
+    past = passes_cache(y, F)
+    whole = end_row - first_row == end - first == m and not halve and not past
     if whole:
         result, row = pointer(y, ((picture * OH + row0) * OW + column0) * F), OW * F
     else:
@@ -133,13 +136,18 @@ def output_tile(
     if halve:
         halve_tile(square, m, factors, floor, y, picture, row0 // 2, column0 // 2)
         return
-    flat = y.reshape(-1, F)
+    found = y.reshape(-1, F) if whole else square[: m * m * F].reshape(-1, F)
     for i in range(first_row, end_row):
-        at = (picture * OH + row0 + i) * OW + column0
-        if not whole:
-            copy(square, (i * m + first) * F, (end - first) * F, y, (at + first) * F)
+        into, count = (picture * OH + row0 + i) * OW + column0 + first, end - first
+        at = into if whole else i * m + first  # in ``found``, where a row of outputs lies for now
         if normalised:
-            normalise_rows(flat, factors, floor, flat, at + first, at + end, 0, F)
+            normalise_rows(found, factors, floor, found, at, at + count, 0, F)
+        if gate.size > 0:
+            gate_numbers(found, at * F, gate, into * F, found, at * F, count * F)
+        if past:
+            copy_past_cache(found, at * F, count * F, y, into * F)
+        elif not whole:
+            copy(found, at * F, count * F, y, into * F)
 
 
 @njit

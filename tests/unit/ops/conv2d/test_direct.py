@@ -15,7 +15,17 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from minicnn.ops.conv2d import ALGORITHMS, conv2d, conv2d_backward, direct, direct_dx, direct_gradient, winograd
+from minicnn.ops.activations import ActivationCache, relu_backward
+from minicnn.ops.conv2d import (
+    ALGORITHMS,
+    conv2d,
+    conv2d_backward,
+    direct,
+    direct_dx,
+    direct_gradient,
+    winograd,
+    winograd_gradient,
+)
 from minicnn.ops.conv2d import winograd_blocks as blocks
 from minicnn.ops.conv2d.direct_windows import segments_of
 from minicnn.ops.finishing import Finish
@@ -456,10 +466,31 @@ def test_kernel_gradients_of_many_blocks(name: str, monkeypatch: pytest.MonkeyPa
     arrays = made((3, 50, 46, 3), (size, size, 3, 2), **options)
     expected = passes("im2col", *arrays, **options)
     monkeypatch.setattr(winograd, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(winograd_gradient, "MOST_BYTES", 1)
     for size in (16, 64):
         monkeypatch.setattr(ALGORITHMS[name], "sum_tiles", size)
         for ours, theirs in zip(passes(name, *arrays, **options), expected, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-10)
+
+
+# -- dx through the ReLU before it -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_dx_through_a_relu_has_the_bits_of_two_passes(name: str, dtype: Any) -> None:
+    size = kernel_size_for(name)
+    options = {"padding": "same", "strides": strides_for(name)}
+    x, kernel, bias, dy = made((2, 9, 11, 3), (size, size, 3, 2), dtype, **options)
+    x[0, :2, :2] = 0.0, -0.0, np.nan
+    _, cache = conv2d(x, kernel, bias, algorithm=name, **options)
+    dx, dkernel, dbias = conv2d_backward(dy, cache)
+    through, same_dkernel, same_dbias = conv2d_backward(dy, cache, through_relu=True)
+    assert dx is not None
+    np.testing.assert_array_equal(through, relu_backward(dx, ActivationCache(x)))
+    np.testing.assert_array_equal(same_dkernel, dkernel)
+    np.testing.assert_array_equal(same_dbias, dbias)
+    assert conv2d_backward(dy, cache, input_gradient=False, through_relu=True)[0] is None
 
 
 # -- plain Python ------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minicnn.ops.conv2d import conv2d, conv2d_backward, winograd
+from minicnn.ops.conv2d import conv2d, conv2d_backward, winograd_gradient
 from minicnn.ops.conv2d.winograd import F2x2, F2x2_5x5, F2x2_STRIDE_2, F4x4, F4x4_5x5, F4x4_COMPLEX, F6x6, Winograd
 from minicnn.ops.conv2d.winograd_matrices import (
     MATRICES,
@@ -22,7 +22,9 @@ from minicnn.ops.conv2d.winograd_matrices import (
     strided_gradient,
 )
 from minicnn.ops.conv2d.winograd_transforms import two_dimensional
-from minicnn.shapes import Array
+from minicnn.ops.copying import passes_cache
+from minicnn.ops.finishing import Finish
+from minicnn.shapes import Array, Window
 
 U = 2.0**-24
 HALF = Fraction(1, 2)
@@ -306,10 +308,64 @@ def test_all_groups_of_tiles_count(name: str, rng: np.random.Generator, monkeypa
     """Three groups, and part of a fourth, of as many tiles as a sum has."""
     algorithm = ALGORITHMS[name]
     monkeypatch.setattr(algorithm, "sum_tiles", 8)
-    monkeypatch.setattr(winograd, "GROUP_TILES", 8)
+    monkeypatch.setattr(winograd_gradient, "GROUP_TILES", 8)
     side = 3 * algorithm.m * algorithm.stride
     x, kernel = rng.standard_normal((3, side, side, 2)), rng.standard_normal((algorithm.r, algorithm.r, 2, 3))
     y, cache = conv2d(x, kernel, strides=algorithm.stride, padding="same", algorithm=name)
     dy = rng.standard_normal(y.shape)
     gradients = [conv2d_backward(dy, cache, algorithm=how, input_gradient=False)[1] for how in (name, "im2col")]
     np.testing.assert_allclose(*gradients, atol=1e-12)  # type: ignore[call-overload]
+
+
+# -- arrays that are written past the cache ----------------------------------------------------------------------------
+
+FACTORS = np.random.default_rng(1).uniform(0.5, 2, (3, 32)).astype(np.float32)
+
+
+def made_large(rng: np.random.Generator) -> tuple[Array, ...]:
+    """x (2, 257, 256, 16), kernel (3, 3, 16, 32) and bias."""
+    shapes = (2, 257, 256, 16), (3, 3, 16, 32), (32,)
+    return tuple(rng.standard_normal(shape, np.float32) for shape in shapes)
+
+
+@pytest.mark.parametrize("finish", [Finish(), Finish(relu=True), Finish(FACTORS, relu=True)], ids=str)
+def test_many_pictures_are_written_past_the_cache_with_the_bits_of_one(
+    finish: Finish, rng: np.random.Generator
+) -> None:
+    """Two pictures, whose results are larger than LARGE_BYTES, and each alone, whose are not; with tiles at borders."""
+    x, kernel, bias = made_large(rng)
+    window = Window.of(3, 1, "same")
+    y = F6x6.forward(x, kernel, bias, window, 1, finish)
+    assert passes_cache(y, y.shape[3])
+    for picture in range(2):
+        alone = F6x6.forward(x[picture : picture + 1], kernel, bias, window, 1, finish)
+        assert not passes_cache(alone, y.shape[3])
+        np.testing.assert_array_equal(y[picture], alone[0])
+
+
+@pytest.mark.parametrize("algorithm", [F6x6, F4x4_COMPLEX, F2x2], ids=["6x6", "complex", "2x2"])
+def test_a_gradient_through_a_relu_past_the_cache_has_the_bits_of_two_passes(
+    algorithm: Winograd, rng: np.random.Generator
+) -> None:
+    dy, kernel, _ = made_large(rng)
+    kernel, window = np.ascontiguousarray(kernel.transpose(0, 1, 3, 2)), Window.of(3, 1, "same")
+    gate = rng.standard_normal((*dy.shape[:3], 32)).astype(np.float32)
+    gate[0, 0, :3, 5] = 0.0, -0.0, np.nan
+    dx = algorithm.input_gradient(dy, kernel, gate.shape, window, 1, gate)
+    assert passes_cache(dx, 32)
+    plain = algorithm.input_gradient(dy, kernel, gate.shape, window, 1)
+    np.testing.assert_array_equal(dx, np.where(gate > 0, plain, 0))
+
+
+@pytest.mark.parametrize("algorithm", [F6x6, F2x2], ids=["6x6", "2x2"])
+def test_large_transformed_kernels_have_the_bits_of_small_ones(algorithm: Winograd, rng: np.random.Generator) -> None:
+    """And every one of them is there: channels that are no multiple of what is transformed together among them."""
+    channels, filters = 250, 2**20 // (3 * algorithm.Q**2)
+    kernel, window = rng.standard_normal((3, 3, channels, filters), np.float32), Window.of(3, 1, "same")
+    panels = algorithm.prepare(kernel, window, 1)
+    assert passes_cache(panels, panels.shape[3])
+    for p, first in enumerate(range(0, filters, panels.shape[3])):
+        part = np.ascontiguousarray(kernel[..., first : first + panels.shape[3]])
+        small = algorithm.prepare(part, window, 1)
+        assert not passes_cache(small, panels.shape[3])
+        np.testing.assert_array_equal(panels[algorithm.used, p], small[algorithm.used, 0])

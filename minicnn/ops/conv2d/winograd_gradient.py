@@ -1,0 +1,97 @@
+"""The gradient of a Winograd convolution's kernel, up to its last transform: for every product, a sum over all tiles.
+
+    dU[p] (C, F)  =  sum over tiles of  V[p]^T (C, tiles)  @  (A dy A^T)[p] (tiles, F)
+
+Tiles are transformed some at a time, and what they add stays in the cache, or near it, as far as it fits. Sums lie in
+panels, as right-hand sides do (``ops/gemm``): what a register tile reads and writes then lies side by side. With a row
+for every channel, its 14 pieces would lie a power of two apart, for which the nearest cache has few places.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minicnn.ops.conv2d import winograd_blocks as blocks
+from minicnn.ops.conv2d.winograd_blocks import even_tiles, outputs_at, tiles_per_turn
+from minicnn.ops.conv2d.winograd_tiles import upstream_tile
+from minicnn.ops.conv2d.winograd_transforms import CHANNELS, PRODUCTS
+from minicnn.ops.jit import njit_parallel, prange
+from minicnn.ops.micro_kernel import panel_width, parts, tile_in_parts
+from minicnn.ops.simd import pointer
+from minicnn.shapes import Array
+
+BLOCK_BYTES = 4 * 2**20  # of transformed tiles held at once, or as many as their sums have: these are read again,
+MOST_BYTES = 32 * 2**20  # and at most
+PIECE = 4096  # sums per turn of a loop
+GROUP_TILES = 2048  # whose sums are then added to those of others in float64
+
+
+def sums_over_tiles(form: int, used: Array, sum_tiles: int, x: Array, dy: Array, grid: blocks.Grid) -> Array:
+    """dU as (Q*Q, plane), a plane being P panels (C, W) and some bytes more; float64 if there are many tiles.
+
+    ``used``: the planes that are products; the others are left as they are. ``sum_tiles`` are added up at once, such
+    sums up to GROUP_TILES, and these in float64. Scratch memory: valid until the next call.
+    """
+    points, channels, filters, panel = PRODUCTS[form] ** 2, x.shape[3], dy.shape[3], panel_width(x.dtype)
+    width = -(-filters // panel) * panel
+    sums = blocks.planes("kernel_sums", (points,), channels * width, x.dtype)
+    total, size = len(dy) * grid[0] * grid[1], (channels + width) * x.itemsize
+    several = total > GROUP_TILES
+    totals = blocks.planes("kernel_totals", (points,), channels * width, np.dtype(np.float64)) if several else sums
+    limit = min(MOST_BYTES, max(BLOCK_BYTES, sums.nbytes), GROUP_TILES * len(used) * size)
+    held = 0  # tiles in the sums
+    for first, count in blocks.in_blocks(total, len(used) * size, limit, sum_tiles):
+        tiles = blocks.planes("tiles", (points,), count * channels, x.dtype)
+        upstream = blocks.planes("products", (points,), count * width, x.dtype)
+        blocks.all_input_tiles(form, x, first, count, grid, tiles)
+        all_upstream_tiles(form, dy, first, count, grid, upstream, panel)
+        add_products(used, tiles, upstream, channels, filters, panel, sums, count, sum_tiles, held == 0)
+        held, end = held + count, first + count
+        if several and (held >= GROUP_TILES or end == total):
+            add_sums(used, sums, totals, held == end)
+            held = 0
+    return totals
+
+
+@njit_parallel
+def all_upstream_tiles(form: int, dy: Array, first: int, count: int, grid: blocks.Grid, panels: Array, W: int) -> None:
+    """The rows of every panel, W wide, for the output gradients of ``count`` tiles from ``first`` on."""
+    points = len(panels)
+    per_turn = tiles_per_turn(count)
+    for turn in prange((count + per_turn - 1) // per_turn):
+        half, square = np.empty(points * CHANNELS, dy.dtype), np.empty(points * dy.shape[3], dy.dtype)
+        for t in range(turn * per_turn, min(count, (turn + 1) * per_turn)):
+            picture, row, column = outputs_at(form, first + t, grid)
+            upstream_tile(form, dy, picture, row, column, panels, count, W, t, half, square)
+
+
+@njit_parallel
+def add_products(
+    used: Array, tiles: Array, upstream: Array, C: int, F: int, W: int, sums: Array, count: int, terms: int, fresh: bool
+) -> None:
+    """sums[p] += (rows of plane p of the tiles)^T @ (those of ``upstream``), or = for ``fresh`` sums.
+
+    ``upstream`` has panels W wide. ``terms`` of the ``count`` tiles are added up at once, and then such sums.
+    """
+    P, table = (F + W - 1) // W, parts(count, terms, C, W)
+    for turn in prange(len(used) * P):
+        p, panel = used[turn // P], turn % P
+        vectors = 2 if 2 * (F - panel * W) > W else 1
+        nothing = np.zeros(W, tiles.dtype)
+        b = pointer(upstream, p * upstream.shape[1] + panel * count * W)
+        for rows, tiles_below, c in even_tiles(C):
+            a, to = pointer(tiles, p * tiles.shape[1] + c), pointer(sums, p * sums.shape[1] + (panel * C + c) * W)
+            start, start_row = (pointer(nothing, 0), 0) if fresh else (to, W)
+            at, segments = pointer(table, 0), len(table) // 3
+            tile_in_parts(tiles_below, rows, vectors, a, 1, C, b, at, segments, start, start_row, to, W)
+
+
+@njit_parallel
+def add_sums(used: Array, sums: Array, totals: Array, fresh: bool) -> None:
+    """totals[p] += sums[p] for every plane in use, or = for ``fresh`` totals, which are in float64."""
+    plane = min(sums.shape[1], totals.shape[1])  # what is behind the numbers of a plane differs
+    pieces = (plane + PIECE - 1) // PIECE
+    for turn in prange(len(used) * pieces):
+        p, first = used[turn // pieces], turn % pieces * PIECE
+        for k in range(first, min(plane, first + PIECE)):
+            totals[p, k] = sums[p, k] + (0.0 if fresh else totals[p, k])
