@@ -53,8 +53,8 @@ MUTATIONS = [
     convolution(
         "winograd: dx with a kernel that is not turned",
         "winograd_kernels",
-        "turned[size_h - 1 - kh, size_w - 1 - kw, f, c] = kernel[kh, kw, c, f]",
-        "turned[kh, kw, f, c] = kernel[kh, kw, c, f]",
+        "at = (taps * taps - 1 - tap) * C * F",
+        "at = tap * C * F",
     ),
     convolution("winograd: dx shifted", "winograd", "(top // stride - reach, left", "(top // stride - reach + 1, left"),
     convolution(

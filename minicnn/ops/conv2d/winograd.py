@@ -69,7 +69,7 @@ import numpy as np
 
 from minicnn.ops.conv2d import winograd_blocks as blocks
 from minicnn.ops.conv2d.winograd_gradient import sums_over_tiles
-from minicnn.ops.conv2d.winograd_kernels import kernel_gradients, kernel_panels, turn
+from minicnn.ops.conv2d.winograd_kernels import kernel_gradients, kernel_panels
 from minicnn.ops.conv2d.winograd_tiles import Last
 from minicnn.ops.conv2d.winograd_transforms import OUTPUTS, PRODUCTS, TAPS, places
 from minicnn.ops.finishing import PLAIN, Finish
@@ -131,10 +131,14 @@ class Winograd:
 
         Planes that no product is in need of (``used`` lists the others) stay as they are.
         """
-        _, _, channels, filters = kernel.shape
+        return self._panels(kernel)
+
+    def _panels(self, kernel: Array, turned: bool = False) -> Array:
+        """``prepare``, or that of the kernel by which dy is convolved to dx."""
+        rows, columns = kernel.shape[:1:-1] if turned else kernel.shape[2:]
         width = panel_width(kernel.dtype)
-        panels = empty((self.Q * self.Q, -(-filters // width), channels, width), kernel.dtype)
-        kernel_panels(self.form, self.used, np.ascontiguousarray(kernel), panels)
+        panels = empty((self.Q * self.Q, -(-columns // width), rows, width), kernel.dtype)
+        kernel_panels(self.form, self.used, np.ascontiguousarray(kernel), turned, panels)
         return panels
 
     def forward(
@@ -192,9 +196,7 @@ class Winograd:
 
         Tiles begin at a whole multiple of the stride, counted with the padding: at or just before the first pixel.
         """
-        turned = empty((*kernel.shape[:2], *kernel.shape[:1:-1]), kernel.dtype)
-        turn(np.ascontiguousarray(kernel), turned)  # (r, r, C, F) -> (r, r, F, C), by 180 degrees
-        panels, dx = self.prepare(turned, window, groups), empty(x_shape, dy.dtype)
+        panels, dx = self._panels(kernel, turned=True), empty(x_shape, dy.dtype)
         (top, _), (left, _) = window.pads(*x_shape[1:3])
         stride, reach = self.stride, (self.r - 1) // self.stride  # in dy, from one output to the first that meets it
         inputs, outputs = (top // stride - reach, left // stride - reach), (-(top % stride), -(left % stride))
@@ -209,7 +211,7 @@ class Winograd:
         x, dy = np.ascontiguousarray(x), np.ascontiguousarray(dy)
         totals = sums_over_tiles(self.form, self.used, self.sum_tiles, x, dy, self._grid(x.shape, window))
         dkernel = empty(kernel_shape, x.dtype)
-        kernel_gradients(self.form, self.used, totals, panel_width(x.dtype), dkernel)
+        kernel_gradients(self.form, totals, panel_width(x.dtype), dkernel)
         return dkernel
 
 
