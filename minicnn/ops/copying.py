@@ -13,7 +13,7 @@ from minicnn.ops.simd import LINE_BYTES
 from minicnn.ops.vectors import lanes, load, splat, store, stream
 from minicnn.shapes import Array
 
-LARGE_BYTES = 16 * 2**20  # half of the cache that the cores of a usual processor share
+LARGE_BYTES = 4 * 2**20  # more than the cores that work together usually have of their own
 
 
 @njit
@@ -35,11 +35,11 @@ def passes_cache(target: Array, width: int) -> bool:
     """Whether to write an array in pieces of ``width`` numbers, of which it is made, past the caches.
 
     A line of memory is otherwise read before it is written, and drives another one out of the cache. That is worth it
-    if somebody reads the line while it is there: not in an array that is as large as the cache. ``target`` begins with
-    a line (``memory.empty``).
+    if somebody reads the line while it is there: not in an array that is as large as the cache.
     """
     size = target.itemsize
-    return target.size * size >= LARGE_BYTES and width * size % LINE_BYTES == 0
+    whole_lines = width * size % LINE_BYTES == 0 and target.ctypes.data % LINE_BYTES == 0
+    return whole_lines and target.size * size >= LARGE_BYTES
 
 
 @njit

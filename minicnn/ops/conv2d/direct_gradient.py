@@ -17,7 +17,7 @@ import numpy as np
 from minicnn.ops.gemm import even_rows
 from minicnn.ops.jit import njit, njit_parallel, prange
 from minicnn.ops.micro_kernel import ROWS, divide, tile_in_parts
-from minicnn.ops.simd import LINE_BYTES, pointer
+from minicnn.ops.simd import LINE_BYTES, VECTOR_BYTES, pointer
 from minicnn.ops.vectors import lanes, load, load_like, prefetch, store, widen
 from minicnn.shapes import Array
 
@@ -144,8 +144,12 @@ def pack_windows(
         some = min(NEIGHBOURS, count - done, run - (first + done) % run)
         for i in range(len(places)):
             own = places[i, 1]
-            source, to = pointer(picture, here + places[i, 0]), pointer(columns, i * POSITIONS * ROWS + done * own)
-            if own == ROWS:  # a number known to the compiler: a few moves instead of a loop
+            at, into = here + places[i, 0], i * POSITIONS * ROWS + done * own
+            source, to = pointer(picture, at), pointer(columns, into)
+            if VECTOR_BYTES == 64 and own <= lanes(columns):  # part of a vector is one move with AVX-512; not before it
+                for k in range(some):
+                    store(columns, into + k * own, load(picture, at + k * step, own), own)
+            elif own == ROWS:  # a number known to the compiler: a few moves instead of a loop
                 for k in range(some):
                     for c in range(ROWS):
                         to[k * ROWS + c] = source[k * step + c]

@@ -53,3 +53,6 @@ def test_what_is_written_past_the_cache() -> None:
     assert not passes_cache(large[1:], 16)
     assert passes_cache(large.view(np.float64), 8)
     assert not passes_cache(large.view(np.float64), 12)
+    shifted = empty((LARGE_BYTES // 64 + 1, 16), np.dtype(np.float32)).reshape(-1)[1:-15].reshape(-1, 16)
+    assert shifted.nbytes == LARGE_BYTES
+    assert not passes_cache(shifted, 16)  # begins within a line
