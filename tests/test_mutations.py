@@ -107,7 +107,7 @@ MUTATIONS = [
     ),
     convolution(
         "winograd: only the last group of a kernel gradient's tiles counts",
-        "winograd",
+        "winograd_gradient",
         "sums, totals, held == end)",
         "sums, totals, True)",
         f"{WINOGRAD}::test_all_groups_of_tiles_count",
@@ -219,8 +219,8 @@ MUTATIONS = [
     Mutation(
         "relu: the gradient passes at 0",
         "minicnn/ops/activation_loops.py",
-        "select(zero < load(y, i, left)",
-        "select(zero <= load(y, i, left)",
+        "select(zero < load(y, beside + i, left)",
+        "select(zero <= load(y, beside + i, left)",
         "tests/unit/ops/test_activations.py",
     ),
     Mutation(
@@ -298,6 +298,20 @@ MUTATIONS = [
         "left) - mean) * scale + shift",
         "left)) * scale + shift",
         "tests/unit/ops/test_normalising.py",
+    ),
+    Mutation(
+        "fusion: a ReLU that others read too is spared its backward pass",
+        "minicnn/fusion.py",
+        "if place < 0 or graph.readers[source] > 1:",
+        "if place < 0:",
+        "tests/unit/test_fusion.py::test_a_relu_that_others_read_has_a_backward_pass_of_its_own",
+    ),
+    convolution(
+        "dx passes through the ReLU before it where that made a 0",
+        "winograd_tiles",
+        "gate_numbers(found, at * F, gate, into * F, found",
+        "gate_numbers(found, at * F, gate, at * F, found",
+        "tests/unit/ops/conv2d/test_direct.py::test_dx_through_a_relu_has_the_bits_of_two_passes",
     ),
     Mutation(
         "networks: a convolution takes the work of every pooling layer behind it",
