@@ -12,8 +12,8 @@ are known: those of a training step are known when the convolution is done, and 
 convolution made. So does that of max pooling: which of four was the largest.
 
 A stage is no new kind of layer. It leaves the same caches behind as its layers would, one for each, and the backward
-pass goes through the layers one by one. So nothing else has to know about stages, results are the same bit for bit, and
-a network can be read, saved and trained as it was written.
+pass goes through the layers one by one, but for ReLUs, as below. So nothing else has to know about stages, results are
+the same bit for bit, and a network can be read, saved and trained as it was written.
 
 Backward, a convolution spares the ReLU before it a pass (``spared``): it has what that one made, its own input, at hand
 while it writes the gradient, which is to be 0 where the ReLU made a 0. Max pooling may stand between them: a window's

@@ -1,7 +1,8 @@
 """The two passes through a graph: what flows forward, and what flows back.
 
 Forward, every layer leaves a cache behind. Backward, the gradient goes through the same layers from the last to the
-first, and each turns the gradient of its output into the gradient of what it read:
+first (but for a ReLU whose part a convolution does: ``fusion.spared``), and each turns the gradient of its output into
+the gradient of what it read:
 
     y = f3(f2(f1(x)))                            dx = f1'(f2'(f3'(dy)))
 

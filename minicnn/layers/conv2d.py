@@ -10,7 +10,7 @@ from minicnn.initializers import Initializer
 from minicnn.layers.base import INFERENCE, Context, Layer, Params, Weight, require_named_padding, require_rank
 from minicnn.ops.conv2d import ALGORITHMS, MEASURED, Conv2DCache, check_groups, conv2d_backward, convolve, resolve
 from minicnn.ops.conv2d.prepared import Prepared
-from minicnn.ops.depthwise_conv2d import depthwise_conv2d, depthwise_conv2d_backward
+from minicnn.ops.depthwise_conv2d import convolve_depthwise, depthwise_conv2d_backward
 from minicnn.ops.finishing import Finish
 from minicnn.options import flag
 from minicnn.shapes import Array, IntOrPair, Shape, Window, whole
@@ -201,15 +201,8 @@ class DepthwiseConv2D(Convolution):
 
     def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, Conv2DCache]:
         self.require_built()
-        return depthwise_conv2d(
-            x,
-            self.params["kernel"],
-            self.params.get("bias"),
-            strides=self.window.strides,
-            padding=self.window.padding,
-            dilation_rate=self.window.dilation,
-            algorithm=self.algorithm,
-        )
+        kernel, bias = self.params["kernel"], self.params.get("bias")
+        return convolve_depthwise(x, kernel, bias, self.window, algorithm=self.algorithm)
 
     def backward(self, dy: Array, cache: Conv2DCache, *, input_gradient: bool = True) -> tuple[Array | None, Params]:
         dx, dkernel, dbias = depthwise_conv2d_backward(

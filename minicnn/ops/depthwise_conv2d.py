@@ -20,7 +20,7 @@ import numpy as np
 
 from minicnn.errors import ShapeError, explain
 from minicnn.ops.column_sums import column_sums
-from minicnn.ops.conv2d import Conv2DCache, conv2d, conv2d_backward
+from minicnn.ops.conv2d import Conv2DCache, conv2d_backward, convolve, require_size
 from minicnn.ops.depthwise_gradient import kernel_gradient
 from minicnn.ops.depthwise_loops import forward
 from minicnn.ops.depthwise_loops import input_gradient as _input_gradient
@@ -45,15 +45,24 @@ def depthwise_conv2d(
     """
     check_array(x, "x", 4, "(N, H, W, C)")
     check_array(kernel, "kernel", 4, "(KH, KW, C, depth_multiplier)")
+    window = Window.of(kernel.shape[:2], strides, padding, dilation_rate)
+    return convolve_depthwise(x, kernel, bias, window, algorithm=algorithm)
+
+
+def convolve_depthwise(
+    x: Array, kernel: Array, bias: Array | None, window: Window, *, algorithm: str = "auto"
+) -> tuple[Array, Conv2DCache]:
+    """``depthwise_conv2d`` for a window that was made before: a layer makes its own once, and calls this many times."""
+    check_array(x, "x", 4, "(N, H, W, C)")
+    check_array(kernel, "kernel", 4, "(KH, KW, C, depth_multiplier)")
+    require_size(window, kernel)
     size_h, size_w, channels, multiplier = kernel.shape
     if channels != x.shape[3]:
         raise ShapeError(explain(f"x with {channels} channels (kernel {kernel.shape})", f"x of shape {x.shape}"))
     grouped = kernel.reshape(size_h, size_w, 1, channels * multiplier)  # (KH, KW, C, M) -> (KH, KW, 1, C*M)
     if algorithm != "auto":
-        options = {"strides": strides, "padding": padding, "dilation_rate": dilation_rate}
-        return conv2d(x, grouped, bias, **options, groups=channels, algorithm=algorithm)  # type: ignore[arg-type]
+        return convolve(x, grouped, bias, window, groups=channels, algorithm=algorithm)
     check_same_dtype(x, kernel, "x", "kernel")
-    window = Window.of(kernel.shape[:2], strides, padding, dilation_rate)
     if bias is not None:
         check_array(bias, "bias", 1, "(C*depth_multiplier,)")
         check_same_dtype(bias, kernel, "bias", "kernel")

@@ -22,6 +22,8 @@ a window they did not keep up (``benchmarks/NOTES.md``).
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from minicnn.ops.depthwise_taps import BETWEEN, END, FIELDS, FIRST, RUN, START, WEIGHT, meeting_places, taps_of_columns
@@ -30,7 +32,7 @@ from minicnn.ops.memory import empty
 from minicnn.ops.simd import LINE_BYTES, VECTOR_BYTES
 from minicnn.ops.turns import turns
 from minicnn.ops.vectors import lanes, load, prefetch, prefetch_to_write, store
-from minicnn.shapes import Array, Pair, Shape, Window
+from minicnn.shapes import KEPT, Array, Pair, Shape, Window
 
 ROWS = 4  # of the result, per turn
 AHEAD = 2048  # numbers further on, in the last row that the taps meet and in the result, that are asked for
@@ -55,16 +57,23 @@ def input_gradient(dy: Array, kernel: Array, x_shape: Shape, window: Window) -> 
 def _run(
     source: Array, kernel: Array, bias: Array, window: Window, pads: tuple[Pair, Pair], result: Array, backward: bool
 ) -> None:
-    C = source.shape[3]
-    (SH, SW), (DH, DW), (KH, KW) = window.strides, window.dilation, window.size
-    rows = meeting_places(result.shape[1], source.shape[1], KH, SH, DH, pads[0][0], backward)
-    places = meeting_places(result.shape[2], source.shape[2], KW, SW, DW, pads[1][0], backward)
-    step, result_step = (1, SW) if backward else (SW, 1)
-    columns, counts = taps_of_columns(places, step, min(result_step, result.shape[2]), backward)
-    shapes = source.shape[1:3], result.shape[1:3]
-    work = source.nbytes + result.nbytes
+    C, shapes = source.shape[3], (source.shape[1:3], result.shape[1:3])
+    step, result_step = (1, window.strides[1]) if backward else (window.strides[1], 1)
+    work, taps = source.nbytes + result.nbytes, _taps(window, pads, *shapes, backward)
     flat = (np.ascontiguousarray(source).reshape(-1), np.ascontiguousarray(kernel).reshape(-1), bias)
-    _correlate(work, *flat, rows, columns, counts, *shapes, (step * C, result_step * C), result.reshape(-1))
+    _correlate(work, *flat, *taps, *shapes, (step * C, result_step * C), result.reshape(-1))
+
+
+@functools.lru_cache(maxsize=KEPT)  # found once for a layer: with few pixels this takes as long as the convolution
+def _taps(
+    window: Window, pads: tuple[Pair, Pair], source_size: Pair, result_size: Pair, backward: bool
+) -> tuple[Array, Array, Array]:
+    """Which rows and columns meet which taps, and how many taps the columns of each phase have."""
+    (KH, KW), (SH, SW), (DH, DW), (top, left) = window.size, window.strides, window.dilation, (pads[0][0], pads[1][0])
+    rows = meeting_places(result_size[0], source_size[0], KH, SH, DH, top, backward)
+    places = meeting_places(result_size[1], source_size[1], KW, SW, DW, left, backward)
+    step, phases = (1, min(SW, result_size[1])) if backward else (SW, 1)
+    return rows, *taps_of_columns(places, step, phases, backward)
 
 
 @turns

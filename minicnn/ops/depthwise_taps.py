@@ -1,6 +1,6 @@
 """Which numbers a tap of a depthwise kernel meets: the small tables that ``depthwise_loops`` goes by.
 
-That file has the formula. Made anew for each call: a few microseconds.
+That file has the formula, and keeps the tables of a layer.
 """
 
 from __future__ import annotations

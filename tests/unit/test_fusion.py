@@ -175,7 +175,7 @@ def test_which_convolution_spares_which_relu_its_backward_pass(path: list[Layer]
 @pytest.mark.parametrize("pooled", [False, True], ids=["", "pooled"])
 @pytest.mark.parametrize("elsewhere", ["read by another layer", "an output"])
 def test_a_relu_that_others_read_has_a_backward_pass_of_its_own(elsewhere: str, pooled: bool) -> None:
-    x = Input((4, 4, 2))
+    x, given = Input((4, 4, 2)), np.random.default_rng(0).standard_normal((2, 4, 4, 2)).astype(np.float32)
     made = ReLU()(x)
     read = MaxPooling2D()(made) if pooled else made
     y = Conv2D(2, 1)(read)
@@ -183,6 +183,14 @@ def test_a_relu_that_others_read_has_a_backward_pass_of_its_own(elsewhere: str, 
     for shared in {made, read}:
         model = Model(x, [y, shared] if elsewhere == "an output" else [y, LeakyReLU()(shared)])
         assert spared(model.graph) == {}
+        outputs, caches = passes.forward(model.graph, [given], Context(training=True))
+        dys = [np.ones_like(output) for output in outputs]
+        dx, _ = passes.backward(model.graph, dys, caches, input_gradient=True)
+        same, _ = passes.backward(model.graph, dys, caches, input_gradient=True, dvalues={})
+        assert bits(dx) == bits(same)
+        assert dx is not None
+        assert (dx[0][given <= 0] == 0).all()
+        assert (dx[0] != 0).any()
 
 
 def test_every_gradient_that_is_asked_for_is_its_own(rng: np.random.Generator) -> None:
@@ -292,6 +300,18 @@ MODELS: dict[str, Callable[[], Sequential]] = (
         ),
         "float64": lambda: Sequential(
             [Conv2D(20, 3), ReLU(), Conv2D(17, 3), ReLU()], input_shape=(9, 8, 16), dtype="float64"
+        ),
+        "max pooling of every kind between a relu and a convolution": lambda: Sequential(
+            [
+                *(
+                    Conv2D(4, 3, padding="same"),
+                    ReLU(),
+                    MaxPooling2D(3, 1, "same"),
+                    MaxPooling2D((3, 2), (2, 1), "same"),
+                ),
+                *(Conv2D(5, 3, padding="same", trainable=False), ReLU(), MaxPooling2D(1, 3, "same"), Conv2D(2, 1)),
+            ],
+            input_shape=(11, 9, 3),
         ),
         "dense": lambda: Sequential([Dense(7), ReLU(), Dropout(0.5), Dense(40), ReLU()], input_shape=(11,)),
     }

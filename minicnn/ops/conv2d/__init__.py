@@ -28,6 +28,7 @@ __all__ = [
     "conv2d",
     "conv2d_backward",
     "convolve",
+    "require_size",
     "resolve",
 ]
 
@@ -90,8 +91,7 @@ def convolve(
     check_array(x, "x", 4, "(N, H, W, C)")
     check_array(kernel, "kernel", 4, "(KH, KW, C/groups, F)")
     check_same_dtype(x, kernel, "x", "kernel")
-    if window.size != kernel.shape[:2]:
-        raise ShapeError(explain(f"a kernel of {window.size[0]}x{window.size[1]}, the window", f"shape {kernel.shape}"))
+    require_size(window, kernel)
     check_groups(x.shape[3], kernel.shape[3], groups)
     if kernel.shape[2] * groups != x.shape[3]:
         raise ShapeError(
@@ -151,6 +151,12 @@ def conv2d_backward(
 def bias_gradient(dy: Array) -> Array:
     """(N, OH, OW, F) -> (F,). The bias is added to every output of its filter, so its gradient is the sum over them."""
     return column_sums(dy)
+
+
+def require_size(window: Window, kernel: Array) -> None:
+    """Raise ShapeError for a kernel (KH, KW, ...) that has not the window's size."""
+    if window.size != kernel.shape[:2]:
+        raise ShapeError(explain(f"a kernel of {window.size[0]}x{window.size[1]}, the window", f"shape {kernel.shape}"))
 
 
 def check_groups(channels: int, filters: int, groups: int) -> None:

@@ -38,7 +38,8 @@ def sums_over_tiles(form: int, used: Array, sum_tiles: int, x: Array, dy: Array,
     total, size = len(dy) * grid[0] * grid[1], (channels + width) * x.itemsize
     several = total > GROUP_TILES
     totals = blocks.planes("kernel_totals", (points,), channels * width, np.dtype(np.float64)) if several else sums
-    limit = min(MOST_BYTES, max(BLOCK_BYTES, sums.nbytes), GROUP_TILES * len(used) * size)
+    own = points * channels * blocks.whole_vectors(filters, x.dtype) * x.itemsize  # bytes of the sums that are used
+    limit = min(MOST_BYTES, max(BLOCK_BYTES, own), GROUP_TILES * len(used) * size)
     held = 0  # tiles in the sums
     for first, count in blocks.in_blocks(total, len(used) * size, limit, sum_tiles):
         tiles = blocks.planes("tiles", (points,), count * channels, x.dtype)

@@ -8,8 +8,10 @@ import numba
 import numpy as np
 import pytest
 
+from minicnn.errors import ShapeError
 from minicnn.ops.conv2d import conv2d, conv2d_backward
-from minicnn.ops.depthwise_conv2d import depthwise_conv2d, depthwise_conv2d_backward
+from minicnn.ops.depthwise_conv2d import convolve_depthwise, depthwise_conv2d, depthwise_conv2d_backward
+from minicnn.shapes import Window
 
 
 @pytest.mark.parametrize("algorithm", ["auto", "loops", "im2col", "direct"])
@@ -121,3 +123,13 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(rng: np.random.Generato
         numba.set_num_threads(before)
     for one, other in zip(*results, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_window_made_before_is_the_one_of_the_kernel(rng: np.random.Generator) -> None:
+    x, kernel = rng.standard_normal((2, 5, 6, 3)), rng.standard_normal((3, 2, 3, 2))
+    expected, _ = depthwise_conv2d(x, kernel, padding="same", strides=2)
+    y, _ = convolve_depthwise(x, kernel, None, Window.of((3, 2), 2, "same"))
+    np.testing.assert_array_equal(y, expected)
+    for algorithm in ("auto", "direct"):
+        with pytest.raises(ShapeError, match=r"a kernel of 2x2, the window.*\(3, 2, 3, 2\)"):
+            convolve_depthwise(x, kernel, None, Window.of(2), algorithm=algorithm)

@@ -487,7 +487,8 @@ def test_dx_through_a_relu_has_the_bits_of_two_passes(name: str, dtype: Any) -> 
     dx, dkernel, dbias = conv2d_backward(dy, cache)
     through, same_dkernel, same_dbias = conv2d_backward(dy, cache, through_relu=True)
     assert dx is not None
-    np.testing.assert_array_equal(through, relu_backward(dx, ActivationCache(x)))
+    assert through is not None
+    assert through.tobytes() == relu_backward(dx, ActivationCache(x)).tobytes()
     np.testing.assert_array_equal(same_dkernel, dkernel)
     np.testing.assert_array_equal(same_dbias, dbias)
     assert conv2d_backward(dy, cache, input_gradient=False, through_relu=True)[0] is None
