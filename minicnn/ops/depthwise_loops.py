@@ -17,7 +17,7 @@ one. Nothing is copied, padded or zeroed first.
 
 There is little to compute, so memory decides, and it is asked in time: every three results request the pixels and the
 results ``AHEAD``. Processors ask by themselves where a loop walks straight on; between the rows, pixels and results of
-a window they did not keep up (``benchmarks/NOTES.md``).
+a window they did not keep up (``benchmarks/NOTES.md``). Large results are not asked for, but written past the cache.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ import functools
 
 import numpy as np
 
+from minicnn.ops.copying import passes_cache
 from minicnn.ops.depthwise_taps import BETWEEN, END, FIELDS, FIRST, RUN, START, WEIGHT, meeting_places, taps_of_columns
 from minicnn.ops.jit import inline, njit, prange
 from minicnn.ops.memory import empty
 from minicnn.ops.simd import LINE_BYTES, VECTOR_BYTES
 from minicnn.ops.turns import turns
-from minicnn.ops.vectors import lanes, load, prefetch, prefetch_to_write, store
+from minicnn.ops.vectors import lanes, load, prefetch, prefetch_to_write, store, stream
 from minicnn.shapes import KEPT, Array, Pair, Shape, Window
 
 ROWS = 4  # of the result, per turn
@@ -152,11 +153,12 @@ def _three(
     """result[i + 0..3] = bias + sum over taps of source * weight: three neighbours that meet every tap."""
     width = lanes(bias)
     whole = len(bias) // (2 * width) * 2 * width
+    past = steps[1] == len(bias) and passes_cache(result, len(bias))  # results side by side: the others would be slower
     for c in range(0, whole, 2 * width):
-        _two_vectors(source, kernel, bias, taps, count, i, steps, result, at, c, width, width)
+        _two_vectors(source, kernel, bias, taps, count, i, steps, result, at, c, width, width, past)
     if whole < len(bias):
         left = len(bias) - whole
-        _two_vectors(source, kernel, bias, taps, count, i, steps, result, at, whole, left, left - width)
+        _two_vectors(source, kernel, bias, taps, count, i, steps, result, at, whole, left, left - width, False)
 
 
 @inline
@@ -173,17 +175,23 @@ def _two_vectors(
     c: int,
     left: int,
     right: int,
+    past: bool,
 ) -> None:
-    """``_three`` for the channels from c on: ``left`` in a first vector (a, sum_a, ...), ``right`` in a second (b)."""
+    """``_three`` for the channels from c on: ``left`` in a first vector (a, sum_a, ...), ``right`` in a second (b).
+
+    ``past``: whole vectors, written past the cache.
+    """
     step, result_step = steps
     width, into = lanes(bias), at + i * result_step + c
     last = taps[count - 1, START] + i * step + c
     for ahead in range(3):
         prefetch(source, last + ahead * step + AHEAD)
-        prefetch_to_write(result, into + ahead * result_step + AHEAD)
         if TWO_LINES:
             prefetch(source, last + ahead * step + AHEAD + width)
-            prefetch_to_write(result, into + ahead * result_step + AHEAD + width)
+        if not past:
+            prefetch_to_write(result, into + ahead * result_step + AHEAD)
+            if TWO_LINES:
+                prefetch_to_write(result, into + ahead * result_step + AHEAD + width)
     sum_a0, sum_b0 = load(bias, c, left), load(bias, c + width, right)
     sum_a1 = sum_a2 = sum_a0
     sum_b1 = sum_b2 = sum_b0
@@ -203,12 +211,21 @@ def _two_vectors(
             a0, a1, b0, b1 = a1, a2, b1, b2
             weight += between
         tap += run
-    store(result, into, sum_a0, left)
-    store(result, into + width, sum_b0, right)
-    store(result, into + result_step, sum_a1, left)
-    store(result, into + result_step + width, sum_b1, right)
-    store(result, into + 2 * result_step, sum_a2, left)
-    store(result, into + 2 * result_step + width, sum_b2, right)
+    second, third = into + result_step, into + 2 * result_step
+    if past:
+        stream(result, into, sum_a0)
+        stream(result, into + width, sum_b0)
+        stream(result, second, sum_a1)
+        stream(result, second + width, sum_b1)
+        stream(result, third, sum_a2)
+        stream(result, third + width, sum_b2)
+    else:
+        store(result, into, sum_a0, left)
+        store(result, into + width, sum_b0, right)
+        store(result, second, sum_a1, left)
+        store(result, second + width, sum_b1, right)
+        store(result, third, sum_a2, left)
+        store(result, third + width, sum_b2, right)
 
 
 @njit

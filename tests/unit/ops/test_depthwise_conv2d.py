@@ -10,6 +10,7 @@ import pytest
 
 from minicnn.errors import ShapeError
 from minicnn.ops.conv2d import conv2d, conv2d_backward
+from minicnn.ops.copying import LARGE_BYTES, passes_cache
 from minicnn.ops.depthwise_conv2d import convolve_depthwise, depthwise_conv2d, depthwise_conv2d_backward
 from minicnn.shapes import Window
 
@@ -133,3 +134,22 @@ def test_a_window_made_before_is_the_one_of_the_kernel(rng: np.random.Generator)
     for algorithm in ("auto", "direct"):
         with pytest.raises(ShapeError, match=r"a kernel of 2x2, the window.*\(3, 2, 3, 2\)"):
             convolve_depthwise(x, kernel, None, Window.of(2), algorithm=algorithm)
+
+
+@pytest.mark.parametrize("channels", [64, 48, 80], ids=lambda channels: f"{channels} channels")
+def test_many_pictures_are_written_past_the_cache_with_the_bits_of_one(channels: int, rng: np.random.Generator) -> None:
+    """Forward and dx, of two pictures and of each alone; 48 and 80 channels fill their last two vectors in part."""
+    rows = LARGE_BYTES // (2 * 4 * 100 * channels) + 1
+    x, kernel = rng.standard_normal((2, rows, 100, channels), np.float32), rng.standard_normal((3, 3, channels, 1))
+    y, cache = depthwise_conv2d(x, kernel.astype(np.float32), padding="same")
+    assert passes_cache(y, channels)
+    dx, _, _ = depthwise_conv2d_backward(x, cache)
+    assert dx is not None
+    assert passes_cache(dx, channels)
+    for picture in range(2):
+        alone, own = depthwise_conv2d(x[picture : picture + 1], kernel.astype(np.float32), padding="same")
+        assert not passes_cache(alone, channels)
+        assert alone.tobytes() == y[picture : picture + 1].tobytes()
+        own_dx, _, _ = depthwise_conv2d_backward(x[picture : picture + 1], own)
+        assert own_dx is not None
+        assert own_dx.tobytes() == dx[picture : picture + 1].tobytes()
