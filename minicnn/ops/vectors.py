@@ -52,8 +52,11 @@ def _store(array: Array, at: int, vector: Array, count: int) -> None:
 
 
 def _stream(array: Array, at: int, vector: Array) -> None:
-    """Write a whole vector past the caches, to an address that is a multiple of its size. Other threads see it once
-    they have met this one: at the end of a parallel loop."""
+    """Write a whole vector past the caches, to an address that is a multiple of its size.
+
+    Such writes wait in a buffer of the core. Threads that meet, at the end of a parallel loop, do so by atomic
+    instructions, which empty it: only then do others see what was written.
+    """
     _store(array, at, vector, len(vector))
 
 

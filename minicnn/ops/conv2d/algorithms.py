@@ -23,7 +23,10 @@ from minicnn.shapes import KEPT, Array, Shape, Window
 
 
 class Algorithm(Protocol):
-    """The contract of an algorithm's module. Arguments were validated; outputs are new, C-contiguous arrays."""
+    """The contract of an algorithm's module. Arguments were validated; outputs are new, C-contiguous arrays.
+
+    ``gate``: x, if a ReLU made it and dx shall be the gradient of what that one read: 0 where x is not above 0.
+    """
 
     def unsupported(self, kernel_shape: Shape, window: Window, groups: int) -> str | None: ...
     def prepare(self, kernel: Array, window: Window, groups: int) -> Array | None: ...

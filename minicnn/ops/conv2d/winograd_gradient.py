@@ -3,8 +3,8 @@
     dU[p] (C, F)  =  sum over tiles of  V[p]^T (C, tiles)  @  (A dy A^T)[p] (tiles, F)
 
 Tiles are transformed some at a time, and what they add stays in the cache, or near it, as far as it fits. Sums lie in
-panels, as right-hand sides do (``ops/gemm``): what a register tile reads and writes then lies side by side. With a row
-for every channel, its 14 pieces would lie a power of two apart, for which the nearest cache has few places.
+panels, as right-hand sides do (``ops/gemm``): the rows of a register tile, one for each of its channels, then lie side
+by side. In a matrix (C, F) they would often lie a power of two apart, and compete for a few places of the cache.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ def sums_over_tiles(form: int, used: Array, sum_tiles: int, x: Array, dy: Array,
     """dU as (Q*Q, plane), a plane being P panels (C, W) and some bytes more; float64 if there are many tiles.
 
     ``used``: the planes that are products; the others are left as they are. ``sum_tiles`` are added up at once, such
-    sums up to GROUP_TILES, and these in float64. Scratch memory: valid until the next call.
+    sums up to GROUP_TILES, and these in float64. Columns that fill up the last panel may hold anything. Scratch memory:
+    valid until the next call.
     """
     points, channels, filters, panel = PRODUCTS[form] ** 2, x.shape[3], dy.shape[3], panel_width(x.dtype)
     width = -(-filters // panel) * panel

@@ -59,7 +59,8 @@ def kernel_panels(form: int, used: Array, kernel: Array, turned: bool, panels: A
     taps, F = kernel.shape[0], kernel.shape[2 if turned else 3]
     (values, reals, pairs, Q), (points, P, C, W) = values_of(form), panels.shape
     blocks, size = (C + ROWS_AT_ONCE - 1) // ROWS_AT_ONCE, ROWS_AT_ONCE * W
-    plane, past = size + LINE_BYTES // panels.itemsize, passes_cache(panels, W)
+    plane = size + LINE_BYTES // panels.itemsize  # a line more, or these too were a power of two apart
+    past = passes_cache(panels, W)
     for piece in prange(blocks * P):
         p, first = piece // blocks, piece % blocks * ROWS_AT_ONCE
         rows, w = min(ROWS_AT_ONCE, C - first), min(W, F - p * W)

@@ -39,8 +39,8 @@ from minicnn.ops.simd import offset, pointer
 from minicnn.shapes import Array
 
 #: What is done with outputs: bias (F,), factors to normalise with (3, F) or (3, 0), what they are cut off at, whether
-#: of every 2x2 only the largest is kept, and, in the shape of the outputs or empty, where they are kept at all: where
-#: this is above 0, as ReLU's backward pass does.
+#: of every 2x2 only the largest is kept, and a gate, in the shape of the outputs or empty: where it is not above 0,
+#: they become 0, as in ReLU's backward pass.
 Last = tuple[Array, Array, float, bool, Array]
 
 
@@ -111,13 +111,11 @@ def output_tile(
     ``products`` (Q*Q, plane) with rows of ``width``. If ``last`` says so, of every 2x2 outputs the largest.
     """
     _, OH, OW, F = y.shape
-    bias, factors, floor, halve, gate = last
-    normalised = factors.shape[1] > 0
-    least = y.dtype.type(-np.inf) if normalised else y.dtype.type(floor)
+    bias, factors, floor, halve, _ = last
+    least = y.dtype.type(-np.inf) if factors.shape[1] > 0 else y.dtype.type(floor)
     m, (values, reals, pairs, _), plane = outputs_of(form), values_of(form), products.shape[1]
     (first_row, end_row), (first, end) = inside(row0, m, OH), inside(column0, m, OW)
-    past = passes_cache(y, F)
-    whole = end_row - first_row == end - first == m and not halve and not past
+    whole = end_row - first_row == end - first == m and not halve and not passes_cache(y, F)
     if whole:
         result, row = pointer(y, ((picture * OH + row0) * OW + column0) * F), OW * F
     else:
@@ -137,16 +135,29 @@ def output_tile(
         halve_tile(square, m, factors, floor, y, picture, row0 // 2, column0 // 2)
         return
     found = y.reshape(-1, F) if whole else square[: m * m * F].reshape(-1, F)
+    finish_tile(found, whole, m, last, y, picture, row0, column0)
+
+
+@njit
+def finish_tile(
+    found: Array, in_place: bool, m: int, last: Last, y: Array, picture: int, row0: int, column0: int
+) -> None:
+    """Of the m x m outputs in ``found`` (pixels, F), those inside the picture: what ``last`` wants, then to their place
+    in y. ``in_place``: ``found`` is y, and all of them are there."""
+    _, OH, OW, F = y.shape
+    _, factors, floor, _, gate = last
+    (first_row, end_row), (first, end) = inside(row0, m, OH), inside(column0, m, OW)
+    past, count = passes_cache(y, F), end - first
     for i in range(first_row, end_row):
-        into, count = (picture * OH + row0 + i) * OW + column0 + first, end - first
-        at = into if whole else i * m + first  # in ``found``, where a row of outputs lies for now
-        if normalised:
+        into = (picture * OH + row0 + i) * OW + column0 + first  # the pixel of y that this row of outputs begins with
+        at = into if in_place else i * m + first
+        if factors.shape[1] > 0:
             normalise_rows(found, factors, floor, found, at, at + count, 0, F)
         if gate.size > 0:
             gate_numbers(found, at * F, gate, into * F, found, at * F, count * F)
         if past:
             copy_past_cache(found, at * F, count * F, y, into * F)
-        elif not whole:
+        elif not in_place:
             copy(found, at * F, count * F, y, into * F)
 
 
