@@ -42,6 +42,12 @@ def choose(page: Any, layer: str) -> None:
     settle(page)
 
 
+def pick(page: Any, place: str, choice: str) -> None:
+    """A radio button, by a click on its label, as soon as that stands still."""
+    page.locator(f"{place} label:has(input{choice})").click()
+    until(page, "choice => document.querySelector(choice).checked", f"{place} input{choice}")
+
+
 def point(page: Any, across: float, down: float, *, click: bool = False) -> None:
     zoom = page.locator("#zoom")
     zoom.scroll_into_view_if_needed()
@@ -194,7 +200,7 @@ def test_who_waits_is_told_for_what(
     choose(page, "conv2")
     told = page.locator("#waiting")
     with explorer.lock:  # as if the pass back took long
-        page.locator("#direction input[value=backward]").check(force=True)
+        pick(page, "#direction", "[value=backward]")
         page.wait_for_selector("#waiting:not([hidden]) >> text=Computing")
         assert page.locator("#strip .card.old").count() > 5  # the maps of the pass forward are no gradients
         monkeypatch.setitem(jit_cache.counts, "compiled", jit_cache.counts["compiled"] + 1)
@@ -245,19 +251,19 @@ def test_padding_stride_and_dilation_can_be_played_with(open_page: Any, address:
     page = open_page(address)
     stage = page.locator("#play-stage")
     assert "output 16×16" in stage.inner_text()
-    page.locator("#play input[name=stride][value='2']").check(force=True)
+    pick(page, "#play", "[name=stride][value='2']")
     page.wait_for_selector("text=output 8×8")
-    page.locator("#play input[name=padding][value=valid]").check(force=True)
+    pick(page, "#play", "[name=padding][value=valid]")
     page.wait_for_selector("text=output 7×7")
     page.locator("#play-output").focus()
     page.keyboard.press("ArrowRight")
     assert "y[0, 1]" in page.locator("#play-readout").inner_text()
     assert float(page.locator(".play-taps rect").first.get_attribute("x")) == 2
     shoot(page, "8-play-light")
-    page.locator("#play input[name=dilation][value='2']").check(force=True)
+    pick(page, "#play", "[name=dilation][value='2']")
     page.wait_for_selector("#play-stage .message")
     assert "Keras refuses the combination too" in stage.inner_text()
-    page.locator("#play input[name=stride][value='1']").check(force=True)
+    pick(page, "#play", "[name=stride][value='1']")
     page.wait_for_selector("text=output 12×12")
     open_page.problems.clear()  # the browser writes what the server refuses into its console
 
@@ -427,9 +433,11 @@ def test_an_exported_page_needs_no_server_and_no_network(open_page: Any, explore
     page.wait_for_selector("#number .ledger")
     value = explorer.scene().values("forward", "conv2")[int(row), int(column), 0]
     assert the_number(page) == pytest.approx(value, rel=1e-5)
-    page.locator("#direction input[value=backward]").check(force=True)
+    forward = page.locator("#number").inner_text()
+    pick(page, "#direction", "[value=backward]")
+    until(page, "before => document.getElementById('number').innerText !== before", forward)  # what is below moves up
     settle(page)
-    page.locator("#play input[name=stride][value='2']").check(force=True)
+    pick(page, "#play", "[name=stride][value='2']")
     page.wait_for_selector("text=output 8×8")
     point(page, 0.99, 0.99, click=True)
     page.wait_for_selector("text=/exported without this part/ >> nth=0")
