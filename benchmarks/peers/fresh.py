@@ -34,7 +34,8 @@ LIMIT = 600.0  # seconds
 
 
 def start_up(peers: Sequence[str], threads: int, cores: list[int], rounds: int, say: Callable[[str], None]) -> Result:
-    """Seconds from starting Python to face_cnn's first prediction; one run in front fills the JIT cache."""
+    """Seconds from starting Python to face_cnn's first prediction; one run in front fills the caches of
+    machine code and of bytecode."""
     result = Result("start-up", "process start to first prediction of face_cnn")
     return _rounds(result, peers, START, threads, cores, rounds + 1, say, skip=1)
 

@@ -22,8 +22,9 @@ from benchmarks.threads import variables
 
 ROOT = Path(__file__).resolve().parents[2]
 START_LIMIT = 180.0  # seconds; importing TensorFlow takes twelve on a cold disk
-# Each framework waits as it likes; the command `minicnn` has set this one for itself.
-NOT_INHERITED = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+# Each framework waits as it likes; the command `minicnn` has set this one for itself. And bytecode is kept, as it is of
+# installed packages: else the sources of what runs from a checkout would be compiled in every process, and only those.
+NOT_INHERITED = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "PYTHONDONTWRITEBYTECODE")
 
 
 class WorkerError(RuntimeError):

@@ -56,10 +56,10 @@ def encode(*table: Product | None) -> str:
 def _encode(one: Product) -> str:
     """``reads | step | step | writes``; the rows of a step are divided by ";", an entry is ``column:factor``."""
 
-    def row(entries: Array) -> str:
-        return " ".join(f"{k}:{float(entries[k])!r}" for k in np.flatnonzero(entries))
+    def row(entries: list[float]) -> str:
+        return " ".join(f"{k}:{factor!r}" for k, factor in enumerate(entries) if factor)
 
-    steps = (";".join(row(entries) for entries in step) for step in one.steps)
+    steps = (";".join(map(row, step.tolist())) for step in one.steps)
     return "|".join([" ".join(map(str, one.reads)), *steps, " ".join(map(str, one.writes))])
 
 

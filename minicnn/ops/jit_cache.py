@@ -10,8 +10,7 @@ its place, because that one
   the first that can; where none can, functions are compiled again in each run, and one warning says so;
 - believes what it reads. A file cut short by a full disk ends in a crash. Here each file begins with the hash of its
   content, and what does not match it is compiled anew;
-- loads all of Numba's compiler, SciPy's linear algebra included, before it loads anything. Finished machine code needs
-  none of that, only the addresses of the functions it calls (``benchmarks/NOTES.md``, "Start-up").
+- loads all of Numba's compiler before it loads anything, and reads more than it needs (``jit_bytes``).
 
 One file per function and signature, ``<module>.<function>-<key>.jit``. The key stands for everything else that decides
 what the machine code is: the argument types, the values a closure captured, the versions of Python, Numba, llvmlite and
@@ -19,26 +18,23 @@ NumPy, and the processor with its features; so machines with different processor
 written under another name first and renamed when it is complete, so processes that compile the same function at the
 same time each see a whole file or none.
 
-Loading a file runs what it says (it is a pickle, as Numba's are): do not point NUMBA_CACHE_DIR at a folder in which
-somebody you do not trust can write.
+Loading a file runs what it says (``jit_bytes``): do not point NUMBA_CACHE_DIR at a folder in which somebody you do not
+trust can write.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
-import io
-import pickle
 import platform
 import re
-import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from minicnn.ops.jit_bytes import from_bytes, to_bytes
 from minicnn.ops.jit_files import DIGEST, SUFFIX, folders, package_of, read, remove, source_stamp, write
 
 counts: Counter[str] = Counter()  # how many functions this process has "loaded" and "compiled"
@@ -82,7 +78,7 @@ class DiskCache:
             if content is None:
                 continue
             try:
-                result = _rebuild(content, target)
+                result = from_bytes(content, target)
             except Exception:  # written by something else than it says: whatever is wrong, compiling helps
                 continue
             counts["loaded"] += 1
@@ -99,7 +95,7 @@ class DiskCache:
         if result.library.has_dynamic_globals or any(not lifted.can_cache for lifted in result.lifted):
             warnings.warn(f"{self._name} cannot be kept: it uses addresses of this process.", RuntimeWarning, 2)
             return
-        name, content = self._file_name(signature, result.codegen), _reduce(result)
+        name, content = self._file_name(signature, result.codegen), to_bytes(result)
         reason: OSError | None = None
         for folder in folders(self._package):
             try:
@@ -149,68 +145,6 @@ def _settings() -> tuple[Any, ...]:
 
     names = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")
     return tuple(getattr(config, name, None) for name in names)
-
-
-def _reduce(result: Any) -> bytes:
-    """A compile result as bytes, with the names of the functions it calls and what must be started before it runs."""
-    from numba.core.serialize import dumps
-
-    declared = [f.name for f in result.library._final_module.functions if f.is_declaration]
-    called = [name for name in declared if not name.startswith("llvm.")]
-    content: bytes = dumps((called, result.reload_init, result._reduce()))
-    return content
-
-
-def _rebuild(content: bytes, target: Any) -> Any:
-    """``_reduce``, back again. Numba's full preparation for compiling, a fifth of a second, only if something it
-    would provide is missing: code that calls what has no address ends the process.
-    """
-    from llvmlite.binding import address_of_symbol
-    from numba.core.compiler import CompileResult
-
-    called, start, reduced = _Unpickler(io.BytesIO(content)).load()
-    for function in start:  # the thread pool, for parallel loops
-        function()
-    _register_runtime()
-    if not all(address_of_symbol(name) for name in called):
-        target.refresh()
-    return CompileResult._rebuild(target, *reduced)
-
-
-class _Unpickler(pickle.Unpickler):
-    """Reads what ``_reduce`` wrote. Numba would import the modules of every function that was pasted in."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("numba.core.environment", "_rebuild_env"):
-            return _rebuild_environment
-        return super().find_class(module, name)
-
-
-def _rebuild_environment(module: str, constants: list[Any], name: str) -> Any:
-    """The Python objects that a compiled function can reach: constants of its errors, and the globals of its module.
-
-    Only code outside nopython mode asks for globals, and among Numba's own functions there is none. So those modules
-    of Numba are not imported for it.
-    """
-    from numba.core.environment import Environment, _rebuild_env, lookup_environment
-
-    if lookup_environment(name) or module in sys.modules or not module.startswith("numba."):
-        return _rebuild_env(module, constants, name)
-    environment = Environment({"__name__": module})
-    environment.consts[:] = constants
-    environment.env_name = name
-    Environment._memo[name] = environment
-    return environment
-
-
-@functools.cache
-def _register_runtime() -> None:
-    """Tell LLVM where Numba's C functions for arrays are; Numba itself does it together with much that takes time."""
-    from llvmlite.binding import add_symbol
-    from numba.core.runtime import _nrt_python
-
-    for name, address in _nrt_python.c_helpers.items():
-        add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
 
 
 _reasons: list[str] = []  # why nothing could be kept; asked once, said once

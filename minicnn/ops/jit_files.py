@@ -60,8 +60,8 @@ def source_stamp(function: Callable[..., Any]) -> bytes | None:
 
 @functools.cache
 def _stamp(file: str, packages: frozenset[str]) -> bytes | None:
-    pending = {Path(file).resolve()}
-    seen: dict[Path, bytes] = {}
+    pending = {os.path.realpath(file)}
+    seen: dict[str, bytes] = {}
     while pending:
         path = pending.pop()
         try:
@@ -75,35 +75,44 @@ def _stamp(file: str, packages: frozenset[str]) -> bytes | None:
 @functools.cache
 def package_of(module: str, file: str) -> Path:
     """The folder of the package that a module belongs to; for a script, the folder it lies in."""
-    top = getattr(sys.modules.get(module.partition(".")[0]), "__file__", None)
-    return Path(top or file).resolve().parent
+    return Path(_folder(module.partition(".")[0]) or os.path.dirname(os.path.realpath(file)))
 
 
 @functools.cache
-def _read_source(path: Path, packages: frozenset[str]) -> tuple[bytes, frozenset[Path]]:
-    """The hash of a file, and which files of ``packages`` it imports. Read once: what runs is what was read first.
-
-    Names that are no files, such as the functions in ``from minicnn.ops.simd import encode``, fall away by themselves.
-    """
-    text = path.read_bytes()
-    names = set()
+def _read_source(path: str, packages: frozenset[str]) -> tuple[bytes, frozenset[str]]:
+    """The hash of a file, and which files of ``packages`` it imports. Read once: what runs is what was read first."""
+    text = Path(path).read_bytes()
+    imported: set[str | None] = set()
     for origin, members, plain in _IMPORT.findall(text.decode("utf-8", errors="replace")):
-        names |= {origin, *(f"{origin}.{member}" for member in re.findall(r"\w+", members))} if origin else set()
-        names |= set(re.findall(r"[\w.]+", plain))
-    found = (_file(name) for name in names if name.partition(".")[0] in packages)
-    return hashlib.sha256(text).digest(), frozenset(filter(None, found))
+        names = [origin] if origin else re.findall(r"[\w.]+", plain)
+        for name in names:
+            if name.partition(".")[0] in packages:
+                imported |= {_file(name), *(_file(f"{name}.{member}") for member in re.findall(r"\w+", members))}
+    return hashlib.sha256(text).digest(), frozenset(filter(None, imported))
 
 
 @functools.cache
-def _file(module: str) -> Path | None:
-    """The source of a module, without importing it."""
-    top, *rest = module.split(".")
-    beginning = getattr(sys.modules.get(top), "__file__", None)
-    if not beginning:
+def _file(module: str) -> str | None:
+    """The source of a module, without importing it. None for what is no module, such as the function in ``from
+    minicnn.ops.jit import njit``."""
+    package, _, name = module.rpartition(".")
+    folder = _folder(package) if package else None
+    if folder is None:
         return None
-    path = Path(beginning).resolve().parent.joinpath(*rest)
-    candidates = (path.with_name(f"{path.name}.py"), path / "__init__.py")
-    return next((candidate for candidate in candidates if rest and candidate.is_file()), None)
+    candidates = (os.path.join(folder, f"{name}.py"), os.path.join(folder, name, "__init__.py"))
+    return next((candidate for candidate in candidates if os.path.isfile(candidate)), None)
+
+
+@functools.cache
+def _folder(package: str) -> str | None:
+    """Where the modules of a package lie; None for what is no package."""
+    above, _, name = package.rpartition(".")
+    if not above:
+        beginning = getattr(sys.modules.get(package), "__file__", None)
+        return os.path.dirname(os.path.realpath(beginning)) if beginning else None
+    beside = _folder(above)
+    folder = os.path.join(beside, name) if beside else ""
+    return folder if os.path.isdir(folder) else None
 
 
 # -- one file ---------------------------------------------------------------------------------------------------------

@@ -112,8 +112,10 @@ def test_ctrl_c_leaves_no_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 def test_workers_wait_in_their_own_way_not_in_that_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     found = environment(3)
     assert "OMP_WAIT_POLICY" not in found
+    assert "PYTHONDONTWRITEBYTECODE" not in found  # with it, only packages that were installed start from bytecode
     assert {found[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")} == {"3"}
 
 

@@ -52,10 +52,10 @@ def cook_toom(outputs: int, taps: int, points: Sequence[Exact], imaginary: Seque
         given = len(points) + 2 * len(imaginary)
         raise ValueError(f"F({outputs},{taps}) needs {outputs + taps - 2} finite points, got {given}")
     a, g = _values(points, imaginary, outputs), _values(points, imaginary, taps)
-    met = [(tap, output) for tap in range(taps) for output in range(outputs)]
+    # The product of two powers depends on the sum of their exponents alone: one equation for each position will do.
+    met = [(min(n, taps - 1), n - min(n, taps - 1)) for n in range(outputs + taps - 1)]
     products = [_product([row[tap] for row in g], [row[output] for row in a], len(points) + 1) for tap, output in met]
-    wanted = [[Fraction(tap + output == n) for n in range(outputs + taps - 1)] for tap, output in met]
-    b_rows = _solve(products, wanted)  # (n', n): B^T
+    b_rows = _inverse(products)  # (n', n): B^T
     scales = [next(value for value in reversed(row) if value) for row in b_rows]
     for im in range(len(points) + 2, len(scales), 2):
         scales[im] = scales[im - 1]
@@ -132,20 +132,20 @@ def _values(points: Sequence[Exact], imaginary: Sequence[Exact], length: int) ->
     ]
 
 
-def _solve(equations: list[list[Fraction]], right: list[list[Fraction]]) -> list[list[Fraction]]:
-    """The x with equations @ x = right, by elimination in fractions; there may be more equations than unknowns."""
-    rows = [[*left, *own] for left, own in zip(equations, right, strict=True)]
-    unknowns = len(equations[0])
-    for k in range(unknowns):
-        pivot = next((i for i in range(k, len(rows)) if rows[i][k]), None)
+def _inverse(matrix: list[list[Fraction]]) -> list[list[Fraction]]:
+    """By elimination, in fractions."""
+    size = len(matrix)
+    rows = [[*row, *(Fraction(i == k) for k in range(size))] for i, row in enumerate(matrix)]
+    for k in range(size):
+        pivot = next((i for i in range(k, size) if rows[i][k]), None)
         if pivot is None:
             raise ValueError("points must be distinct")
         rows[k], rows[pivot] = rows[pivot], rows[k]
         lead = rows[k] = [value / rows[k][k] for value in rows[k]]
         for i, row in enumerate(rows):
             if i != k and row[k]:
-                rows[i] = [value - row[k] * other for value, other in zip(row, lead, strict=True)]
-    return [row[unknowns:] for row in rows[:unknowns]]
+                rows[i] = [value - row[k] * other if other else value for value, other in zip(row, lead, strict=True)]
+    return [row[size:] for row in rows]
 
 
 # Points that keep rounding errors small. Of a sum over products, each with a random error, the standard deviation is

@@ -128,6 +128,27 @@ def test_the_second_process_compiles_nothing_and_loads_no_compiler(package: Path
     assert second["compiler"] is False
 
 
+CALLER_OF_A_KEPT_FUNCTION = """
+import json
+from minicnn.ops.jit import njit
+from kernels.caller import compile_plus, scaled
+plus = compile_plus(1.0, scaled)
+before = plus(1.0)
+
+@njit
+def twice(x):
+    return plus(plus(x))
+
+print(json.dumps({"results": [before, twice(1.0)], "found": [sum(plus.stats.cache_hits.values())]}))
+"""
+
+
+def test_a_function_compiled_later_calls_one_that_was_found(run: Run) -> None:
+    run()
+    said = run(script=CALLER_OF_A_KEPT_FUNCTION)
+    assert (said["results"], said["found"]) == ([3.0, 7.0], [1])
+
+
 @pytest.mark.parametrize(
     "file, old, new, results",
     [
