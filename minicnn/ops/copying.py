@@ -31,15 +31,15 @@ def copy_past_cache(source: Array, at: int, count: int, target: Array, to: int) 
 
 
 @njit
-def passes_cache(target: Array, width: int) -> bool:
+def passes_cache(target: Array, width: int, large: int = LARGE_BYTES) -> bool:
     """Whether to write an array in pieces of ``width`` numbers, of which it is made, past the caches.
 
     A line of memory is otherwise read before it is written, and drives another one out of the cache. That is worth it
-    if somebody reads the line while it is there: not in an array that is as large as the cache.
+    if somebody reads the line while it is there: not in an array as large as the cache, of ``large`` bytes.
     """
     size = target.itemsize
     whole_lines = width * size % LINE_BYTES == 0 and target.ctypes.data % LINE_BYTES == 0
-    return whole_lines and target.size * size >= LARGE_BYTES
+    return whole_lines and target.size * size >= large
 
 
 @njit

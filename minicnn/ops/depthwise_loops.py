@@ -37,6 +37,9 @@ from minicnn.shapes import KEPT, Array, Pair, Shape, Window
 
 ROWS = 4  # of the result, per turn
 AHEAD = 2048  # numbers further on, in the last row that the taps meet and in the result, that are asked for
+#: Of a result that is written past the cache. There is so little to compute that writing to memory would take longer:
+#: so only if the result and a source of its size leave no room in the cache that the cores share.
+LARGE_BYTES = 16 * 2**20
 TWO_LINES = VECTOR_BYTES >= LINE_BYTES  # of the cache that two vectors fill, not one
 
 
@@ -153,7 +156,8 @@ def _three(
     """result[i + 0..3] = bias + sum over taps of source * weight: three neighbours that meet every tap."""
     width = lanes(bias)
     whole = len(bias) // (2 * width) * 2 * width
-    past = steps[1] == len(bias) and passes_cache(result, len(bias))  # results side by side: the others would be slower
+    beside = steps[1] == len(bias)  # results that are not side by side would be written more slowly
+    past = beside and passes_cache(result, len(bias), LARGE_BYTES)
     for c in range(0, whole, 2 * width):
         _two_vectors(source, kernel, bias, taps, count, i, steps, result, at, c, width, width, past)
     if whole < len(bias):

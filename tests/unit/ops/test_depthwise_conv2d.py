@@ -10,8 +10,9 @@ import pytest
 
 from minicnn.errors import ShapeError
 from minicnn.ops.conv2d import conv2d, conv2d_backward
-from minicnn.ops.copying import LARGE_BYTES, passes_cache
+from minicnn.ops.copying import passes_cache
 from minicnn.ops.depthwise_conv2d import convolve_depthwise, depthwise_conv2d, depthwise_conv2d_backward
+from minicnn.ops.depthwise_loops import LARGE_BYTES
 from minicnn.shapes import Window
 
 
@@ -142,13 +143,13 @@ def test_many_pictures_are_written_past_the_cache_with_the_bits_of_one(channels:
     rows = LARGE_BYTES // (2 * 4 * 100 * channels) + 1
     x, kernel = rng.standard_normal((2, rows, 100, channels), np.float32), rng.standard_normal((3, 3, channels, 1))
     y, cache = depthwise_conv2d(x, kernel.astype(np.float32), padding="same")
-    assert passes_cache(y, channels)
+    assert passes_cache(y, channels, LARGE_BYTES)
     dx, _, _ = depthwise_conv2d_backward(x, cache)
     assert dx is not None
-    assert passes_cache(dx, channels)
+    assert passes_cache(dx, channels, LARGE_BYTES)
     for picture in range(2):
         alone, own = depthwise_conv2d(x[picture : picture + 1], kernel.astype(np.float32), padding="same")
-        assert not passes_cache(alone, channels)
+        assert not passes_cache(alone, channels, LARGE_BYTES)
         assert alone.tobytes() == y[picture : picture + 1].tobytes()
         own_dx, _, _ = depthwise_conv2d_backward(x[picture : picture + 1], own)
         assert own_dx is not None
