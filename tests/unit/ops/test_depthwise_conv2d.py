@@ -12,7 +12,7 @@ from minicnn.errors import ShapeError
 from minicnn.ops.conv2d import conv2d, conv2d_backward
 from minicnn.ops.copying import passes_cache
 from minicnn.ops.depthwise_conv2d import convolve_depthwise, depthwise_conv2d, depthwise_conv2d_backward
-from minicnn.ops.depthwise_loops import LARGE_BYTES
+from minicnn.ops.depthwise_sums import LARGE_BYTES
 from minicnn.shapes import Window
 
 
