@@ -10,7 +10,8 @@
 Every derivative above is written in terms of the **output** y. So the output is all that the backward passes
 remember, and since the next layer keeps it as its input anyway, an activation costs no memory of its own.
 
-All of them work on arrays of any shape (N, ...) and cost one pass over it. NaN stays NaN. Raises ShapeError,
+All of them work on arrays of any shape (N, ...) and cost a pass over it; ELU, sigmoid and softmax, which leave the
+exponential to NumPy, several. NaN stays NaN. Raises ShapeError,
 DtypeError. Sources: Nair and Hinton 2010 (ReLU), Maas et al. 2013 (leaky ReLU), Clevert et al. 2016 (ELU).
 """
 
@@ -76,12 +77,6 @@ def relu_backward(dy: Array, cache: ActivationCache) -> Array:
     dx = empty(dy.shape, dy.dtype)
     loops.relu_backward(3 * dy.nbytes, dy.reshape(-1), cache.y.reshape(-1), dx.reshape(-1))
     return dx
-
-
-def relu_backward_(dy: Array, y: Array) -> Array:
-    """``relu_backward`` written over dy, a C-contiguous array that nobody reads any more; returns it."""
-    loops.relu_backward(3 * dy.nbytes, dy.reshape(-1), y.reshape(-1), dy.reshape(-1))
-    return dy
 
 
 def leaky_relu(x: Array, negative_slope: float = 0.3) -> tuple[Array, LeakyReluCache]:

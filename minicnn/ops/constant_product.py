@@ -48,8 +48,8 @@ def product(*steps: Array, reads: Sequence[int] | None = None, writes: Sequence[
 
 
 def encode(*table: Product | None) -> str:
-    """Products as text, one a line. Numba keeps compiled code on disk under what it was compiled for; a text can be
-    such a key."""
+    """Products as text, one a line. Compiled code is kept on disk under what it was compiled for; a text can be such a
+    key."""
     return "\n".join("" if one is None else _encode(one) for one in table)
 
 

@@ -9,8 +9,8 @@ ideas, from the inside out:
 1. **A tile in registers** (``micro_kernel.py``): 14 x 32 sums stay in registers while the loop runs over K.
 2. **Packing**: the tile reads a row of 32 numbers of b at each step. Copied into *panels*, 32 columns each, these rows
    lie one behind the other, and the processor fetches them before they are asked for. Packing costs one pass over b and
-   pays when b is used for many rows; the layers keep their kernels packed. a is not packed: the kernel reads it where
-   it lies.
+   pays when b is used for many rows; the layers keep their kernels packed. a could be read where it lies; but its
+   rows, if they are a power of two apart, compete for a few places of the cache, so blocks of it are packed as well.
 3. **Blocking**: a block of a (some ROWS, ``TERMS`` of K) and some panels of b fit the cache of a core together, and all
    their products are computed while they are there.
 

@@ -21,17 +21,24 @@ Compiled functions are private and trust their arguments; the public function ab
 
 from __future__ import annotations
 
+import itertools
 import os
+import secrets
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
+from numba.core.bytecode import FunctionIdentity
 
 from minicnn.ops.jit_cache import DiskCache
 
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+# Numba tells functions of one name apart by numbers, from 1 in every process. Kept on disk, functions of two processes
+# meet in a third, and of two that have name and number in common it would take the first for both.
+FunctionIdentity._unique_ids = itertools.count(secrets.randbits(48))
 
 prange = numba.prange
 
@@ -56,7 +63,8 @@ def inline(function: _Function) -> _Function:
 
 
 def _compile(function: _Function, **options: Any) -> _Function:
-    compiled: _Function = numba.njit(**_POLICY, **options)(function)
+    options |= _POLICY
+    compiled: _Function = numba.njit(**options)(function)
     if not numba.config.DISABLE_JIT:
-        compiled._cache = DiskCache(function)  # type: ignore[attr-defined]
+        compiled._cache = DiskCache(function, options)  # type: ignore[attr-defined]
     return compiled

@@ -19,34 +19,39 @@ from typing import Any
 
 
 def to_bytes(result: Any) -> bytes:
-    """A compile result, with the names of the functions that it calls and of those that it has, and with what must be
-    started before it runs."""
+    """A compile result, with the names of what it needs and of what it has, and with what must be started before it
+    runs."""
     from numba.core.serialize import dumps
 
     module = result.library._final_module
-    declared = [function.name for function in module.functions if function.is_declaration]
-    called = [name for name in declared if not name.startswith("llvm.")]
-    own = [value.name for value in (*module.functions, *module.global_variables) if not value.is_declaration]
-    content: bytes = dumps((called, own, result.reload_init, result._reduce()))
+    names: dict[bool, list[str]] = {True: [], False: []}  # of functions and variables: are they only declared here?
+    for value in (*module.functions, *module.global_variables):
+        names[value.is_declaration].append(value.name)
+    needed = [name for name in names[True] if not name.startswith("llvm.")]
+    content: bytes = dumps((needed, names[False], result.reload_init, result._reduce()))
     return content
 
 
 def from_bytes(content: bytes, target: Any) -> Any:
-    """``to_bytes``, back again. Numba's full preparation for compiling only if something it would provide is missing:
-    code that calls what has no address ends the process.
+    """``to_bytes``, back again. Numba's full preparation for compiling only if something it would provide is missing.
+
+    Raises LookupError if it is missing even then: code that calls what has no address ends the process.
     """
     from llvmlite.binding import address_of_symbol
     from numba.core.compiler import CompileResult
 
-    called, own, start, (library, *rest) = _Unpickler(io.BytesIO(content)).load()
+    needed, own, start, (library, *rest) = _Unpickler(io.BytesIO(content)).load()
     for function in start:  # the thread pool, for parallel loops
         function()
     _register_runtime()
-    if not all(address_of_symbol(name) for name in called):
+    if not all(map(address_of_symbol, needed)):
         target.refresh()
+        if not all(map(address_of_symbol, needed)):
+            raise LookupError("a function or variable that is nowhere: of two functions that call each other, perhaps")
     name, kind, (machine_code, bitcode) = library
     target.codegen()._engine._defined_symbols.update(own)  # Numba reads these names from the bitcode
     result = CompileResult._rebuild(target, (name, kind, (machine_code, _empty_bitcode())), *rest)
+    result.library._reload_init.update(start)  # for the files of functions that call this one
     result.library._get_module_for_linking = functools.cache(functools.partial(_parsed, bitcode))
     return result
 

@@ -5,7 +5,7 @@ its place, because that one
 
 - looks only at the file of the function itself. Whoever edits ``simd.py`` would go on running, without a word, the
   winograd of yesterday, which has yesterday's ``simd.py`` pasted in. Here the stamp of a function covers its file and
-  every file of the package that this one imports, directly or not;
+  every file of the package that this one imports, directly or not (``jit_files.source_stamp``);
 - refuses to start where it cannot write. Here every folder is read, whether or not it can be written; new code goes to
   the first that can; where none can, functions are compiled again in each run, and one warning says so;
 - believes what it reads. A file cut short by a full disk ends in a crash. Here each file begins with the hash of its
@@ -13,10 +13,10 @@ its place, because that one
 - loads all of Numba's compiler before it loads anything, and reads more than it needs (``jit_bytes``).
 
 One file per function and signature, ``<module>.<function>-<key>.jit``. The key stands for everything else that decides
-what the machine code is: the argument types, the values a closure captured, the versions of Python, Numba, llvmlite and
-NumPy, and the processor with its features; so machines with different processors can share one folder. A file is
-written under another name first and renamed when it is complete, so processes that compile the same function at the
-same time each see a whole file or none.
+what the machine code is: the argument types, the values a closure captured, the options it is compiled with, the
+versions of Python, Numba, llvmlite and NumPy, and the processor with its features; so machines with different
+processors can share one folder. A file is written under another name first and renamed when it is complete, so
+processes that compile the same function at the same time each see a whole file or none.
 
 Loading a file runs what it says (``jit_bytes``): do not point NUMBA_CACHE_DIR at a folder in which somebody you do not
 trust can write.
@@ -30,7 +30,7 @@ import platform
 import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,8 @@ class NotKept(Exception):  # noqa: N818  (no error: the answer to a question)
 class DiskCache:
     """What Numba asks of a dispatcher's cache, for one function."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
+    def __init__(self, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+        self._function, self._options = function, sorted(options.items())
         self._stamp = source_stamp(function)  # now: when the function is first called, its file may have been edited
         self._package = package_of(function.__module__, function.__code__.co_filename)
         self._name = re.sub(r"[^\w.]", "", f"{function.__module__}.{function.__qualname__}")[-100:]
@@ -108,7 +108,8 @@ class DiskCache:
         _give_up(str(reason))
 
     def _file_name(self, signature: Any, codegen: Any) -> str:
-        key = (str(signature), codegen.magic_tuple(), _versions(), _settings(), _captured(self._function))
+        compiler = (codegen.magic_tuple(), _versions(), _settings(), self._options)
+        key = (str(signature), *compiler, _captured(self._function))
         return f"{self._name}-{hashlib.sha256(repr(key).encode()).hexdigest()[:24]}{SUFFIX}"
 
     def _remove_outdated(self, folder: Path) -> None:

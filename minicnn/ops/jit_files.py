@@ -52,20 +52,41 @@ def files(package: Path = PACKAGE) -> list[Path]:
 
 
 def source_stamp(function: Callable[..., Any]) -> bytes | None:
-    """The hash of the file that defines a function and of all files of its package, and of minicnn, that this file
-    imports, directly or through others. None where there is no such file, as at Python's prompt.
+    """The hash of the file that defines a function and of all files that this one imports, directly or through others:
+    of its package, and of minicnn. None where there is no such file, as at Python's prompt.
+
+    Not seen are names that are put together while the program runs, and files beside a script.
     """
-    return _stamp(function.__code__.co_filename, frozenset({"minicnn", function.__module__.partition(".")[0]}))
+    tops = {"minicnn", function.__module__.partition(".")[0]}
+    places = frozenset((top, folder) for top in tops if (folder := _folder(top)) is not None)
+    return _stamp(function.__code__.co_filename, places)
+
+
+def package_of(module: str, file: str) -> Path:
+    """The folder of the package that a module belongs to; for a script, the folder it lies in."""
+    return Path(_folder(module.partition(".")[0]) or _real(os.path.dirname(file)))
+
+
+def _folder(package: str) -> str | None:
+    """Where a package of this name lies that is imported now: later, another may have its name."""
+    module = sys.modules.get(package)
+    places, file = list(getattr(module, "__path__", [])), getattr(module, "__file__", None)
+    if not places and file:
+        places = [os.path.dirname(file)]
+    return _real(places[0]) if places else None
+
+
+_real = functools.cache(os.path.realpath)
 
 
 @functools.cache
-def _stamp(file: str, packages: frozenset[str]) -> bytes | None:
+def _stamp(file: str, places: frozenset[tuple[str, str]]) -> bytes | None:
     pending = {os.path.realpath(file)}
     seen: dict[str, bytes] = {}
     while pending:
         path = pending.pop()
         try:
-            seen[path], imported = _read_source(path, packages)
+            seen[path], imported = _read_source(path, places)
         except OSError:
             return None
         pending |= imported - seen.keys()
@@ -73,46 +94,33 @@ def _stamp(file: str, packages: frozenset[str]) -> bytes | None:
 
 
 @functools.cache
-def package_of(module: str, file: str) -> Path:
-    """The folder of the package that a module belongs to; for a script, the folder it lies in."""
-    return Path(_folder(module.partition(".")[0]) or os.path.dirname(os.path.realpath(file)))
+def _read_source(path: str, places: frozenset[tuple[str, str]]) -> tuple[bytes, frozenset[str]]:
+    """The hash of a file, and which files it imports. Read once: what runs is what was read first.
+
+    ``places``: the packages that are followed, and where they lie.
+    """
+    data, folders = Path(path).read_bytes(), dict(places)
+    imported: set[str] = set()
+    text = data.decode("utf-8", errors="replace").replace("\\\n", " ")
+    for origin, members, plain in _IMPORT.findall(text):
+        up = len(origin) - len(origin.lstrip("."))
+        for name in [origin] if origin else re.findall(r"[\w.]+", plain):
+            top, _, rest = name.partition(".") if not up else ("", "", name[up:])
+            folder = folders.get(top) if not up else str(Path(path).parents[up - 1])
+            if folder is not None:
+                imported |= _sources(folder, rest, tuple(re.findall(r"\w+", members)))
+    return hashlib.sha256(data).digest(), frozenset(imported)
 
 
 @functools.cache
-def _read_source(path: str, packages: frozenset[str]) -> tuple[bytes, frozenset[str]]:
-    """The hash of a file, and which files of ``packages`` it imports. Read once: what runs is what was read first."""
-    text = Path(path).read_bytes()
-    imported: set[str | None] = set()
-    for origin, members, plain in _IMPORT.findall(text.decode("utf-8", errors="replace")):
-        names = [origin] if origin else re.findall(r"[\w.]+", plain)
-        for name in names:
-            if name.partition(".")[0] in packages:
-                imported |= {_file(name), *(_file(f"{name}.{member}") for member in re.findall(r"\w+", members))}
-    return hashlib.sha256(text).digest(), frozenset(filter(None, imported))
-
-
-@functools.cache
-def _file(module: str) -> str | None:
-    """The source of a module, without importing it. None for what is no module, such as the function in ``from
-    minicnn.ops.jit import njit``."""
-    package, _, name = module.rpartition(".")
-    folder = _folder(package) if package else None
-    if folder is None:
-        return None
-    candidates = (os.path.join(folder, f"{name}.py"), os.path.join(folder, name, "__init__.py"))
-    return next((candidate for candidate in candidates if os.path.isfile(candidate)), None)
-
-
-@functools.cache
-def _folder(package: str) -> str | None:
-    """Where the modules of a package lie; None for what is no package."""
-    above, _, name = package.rpartition(".")
-    if not above:
-        beginning = getattr(sys.modules.get(package), "__file__", None)
-        return os.path.dirname(os.path.realpath(beginning)) if beginning else None
-    beside = _folder(above)
-    folder = os.path.join(beside, name) if beside else ""
-    return folder if os.path.isdir(folder) else None
+def _sources(folder: str, module: str, members: tuple[str, ...]) -> frozenset[str]:
+    """The source of a module, its name counting from ``folder``; for a package, of those ``members`` that are modules
+    too. None of them is imported for it."""
+    path = os.path.join(folder, *module.split("."))
+    own = next((file for file in (f"{path}.py", os.path.join(path, "__init__.py")) if os.path.isfile(file)), None)
+    inside = () if own == f"{path}.py" else members
+    found = frozenset().union(*(_sources(folder, f"{module}.{member}".lstrip("."), ()) for member in inside))
+    return found | {own} if own else found
 
 
 # -- one file ---------------------------------------------------------------------------------------------------------

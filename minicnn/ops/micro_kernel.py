@@ -9,7 +9,7 @@ worse. But a tile of R x V sums, kept in registers, needs only R + V loads for R
 
 Why these sizes: AVX-512 has 32 vector registers: 28 hold sums, 2 the current vectors of b, 1 a number of a, repeated.
 AVX2 and older have 16 registers: 6 x 2 sums. What ``a`` is does not matter, as long as its rows are equally far apart:
-each step reads one number per row. So nothing of ``a`` is ever copied or transposed: a row can be a row of a matrix, a
+each step reads one number per row. So nothing of ``a`` need be copied or transposed: a row can be a row of a matrix, a
 column of it, or the window of a convolution in the picture where it lies. A window is not contiguous, though: it
 consists of *segments*, one for each row of the kernel. Where each begins, and how long it is, stands in a small table.
 

@@ -8,7 +8,6 @@ same code in the same order: so are the bits.
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import FunctionType
 from typing import Any
 
 import numba
@@ -23,15 +22,8 @@ class turns:  # noqa: N801  (a decorator)
 
     def __init__(self, function: Callable[..., None]) -> None:
         self._together = njit_parallel(function)
-        self._alone = njit(_twin(function))
+        self._alone = njit(function)
 
     def __call__(self, work: int, *arguments: Any) -> None:
         shared = work >= WORTH_SHARING and numba.get_num_threads() > 1
         (self._together if shared else self._alone)(*arguments)
-
-
-def _twin(function: Any) -> Callable[..., None]:
-    """The same function under another name: Numba keeps machine code on disk by name, not by how it was compiled."""
-    twin = FunctionType(function.__code__, function.__globals__, f"{function.__name__}_alone")
-    twin.__module__, twin.__qualname__ = function.__module__, f"{function.__qualname__}_alone"
-    return twin

@@ -16,7 +16,7 @@ from numba.core.types.misc import unliteral
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, models, register_model
 
-from minicnn.ops.simd import VECTOR_BYTES
+from minicnn.ops.simd import VECTOR_BYTES, repeated
 from minicnn.ops.simd import prefetch as emit_prefetch
 
 
@@ -56,15 +56,7 @@ def _address(context: Any, builder: Any, array_type: Any, array: Any, at: Any, k
 def _mask(builder: Any, count: Any, lanes: int) -> Any:
     """A bit for every lane: is its number less than ``count``?"""
     wide = ir.VectorType(count.type, lanes)
-    return builder.icmp_signed("<", ir.Constant(wide, list(range(lanes))), _all(builder, count, lanes))
-
-
-def _all(builder: Any, number: Any, lanes: int) -> Any:
-    """One number in every lane."""
-    kind = ir.VectorType(number.type, lanes)
-    first = builder.insert_element(ir.Constant(kind, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
-    zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
-    return builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
+    return builder.icmp_signed("<", ir.Constant(wide, list(range(lanes))), repeated(builder, count, wide))
 
 
 def _call(builder: Any, what: str, kind: Vector, result: Any, arguments: list[Any]) -> Any:
@@ -180,7 +172,7 @@ def splat(typing: Any, number: Any, like: Any) -> Any:
     dtype = like.dtype if isinstance(number, types.Float) else number
 
     def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        return _all(builder, context.cast(builder, arguments[0], sig.args[0], dtype), like.lanes)
+        return repeated(builder, context.cast(builder, arguments[0], sig.args[0], dtype), _llvm(sig.return_type))
 
     return Vector(dtype, like.lanes)(number, like), codegen
 

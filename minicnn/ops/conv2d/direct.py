@@ -11,9 +11,9 @@ lie, and the matrix, KH*KW times as large as the picture, is never built:
 All three passes are this one product. dx is a convolution of dy with the turned kernel (``direct_dx.py``); dkernel is a
 product of the windows' transpose with dy, summed over positions.
 
-Cost: as many multiplications as the definition; memory for the padded picture, if there is padding. When it wins: most
-strides, large kernels, 1x1 kernels, few channels: everything that Winograd does not take. Limits: with groups of few
-channels or filters vectors stay partly empty; depthwise layers have an operation of their own.
+Cost: as many multiplications as the definition; memory for some padded rows, for dkernel a padded picture. When it
+wins: most strides, large kernels, 1x1 kernels, few channels: everything that Winograd does not take. Limits: with
+groups of few channels or filters vectors stay partly empty; depthwise layers have an operation of their own.
 Paper: Georganas et al. 2018, "Anatomy of High-Performance Deep Learning Convolutions on SIMD Architectures".
 """
 
@@ -26,7 +26,7 @@ from minicnn.ops import gemm
 from minicnn.ops.conv2d.direct_dx import input_gradient
 from minicnn.ops.conv2d.direct_gradient import window_products
 from minicnn.ops.conv2d.direct_rows import pad_picture
-from minicnn.ops.conv2d.direct_windows import POINTWISE_TERMS, correlate, is_pointwise, pack_filters
+from minicnn.ops.conv2d.direct_windows import POINTWISE_TERMS, correlate, is_pointwise, pack_filters, runs_of
 from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.ops.max_pooling import HALVING, max_pool2d_inference
 from minicnn.ops.memory import empty, scratch
@@ -75,7 +75,8 @@ def kernel_gradient(dy: Array, x: Array, kernel_shape: Shape, window: Window, gr
     own, panel = filters // groups, panel_width(dy.dtype)
     n, oh = np.divmod(np.arange(count * out_h), out_h)
     starts = (n * height + oh * window.strides[0]) * width * all_channels
-    taps, rows = _kernel_rows(width, kernel_shape, window, groups, all_channels)
+    at, rows = runs_of(width, all_channels, kernel_shape, window, groups)
+    taps = (np.arange(groups)[:, None] * kernel_shape[2] + at).reshape(-1)  # group by group
     # float64: sums of many short sums
     total = scratch("kernel_sums", (len(taps) * -(-rows // ROWS), -(-own // panel), ROWS, panel), np.dtype(np.float64))
     dkernel = empty((len(taps) // groups * rows, groups, own), dy.dtype)
@@ -93,13 +94,3 @@ def _padded(x: Array, pads: Pads | tuple[tuple[int, int], ...]) -> Array:
     picture = scratch("padded", (len(x), x.shape[1] + top + bottom, x.shape[2] + left + right, x.shape[3]), x.dtype)
     pad_picture(x, top, left, picture)
     return picture
-
-
-def _kernel_rows(width: int, kernel: Shape, window: Window, groups: int, all_channels: int) -> tuple[Array, int]:
-    """Where the runs of kernel rows begin in the picture, group by group, and how many rows each run has."""
-    size_h, size_w, channels, _ = kernel
-    if window.dilation[1] == 1 and groups == 1:
-        return np.arange(size_h) * window.dilation[0] * width * all_channels, size_w * channels
-    kh, kw = np.divmod(np.arange(size_h * size_w), size_w)
-    at = (kh * window.dilation[0] * width + kw * window.dilation[1]) * all_channels
-    return (np.arange(groups)[:, None] * channels + at[None]).reshape(-1), channels

@@ -105,16 +105,19 @@ def segments_per_sum(table: Segments, terms: int) -> int:
     return max(1, terms // int(table[:, 2].max()))
 
 
-def segments_of(width: int, all_channels: int, kernel: Shape, window: Window, groups: int, longest: int) -> Segments:
-    """The parts of a window that lie side by side, of nearly equal length and not longer than ``longest``."""
+def runs_of(width: int, all_channels: int, kernel: Shape, window: Window, groups: int) -> tuple[Array, int]:
+    """Where the numbers of a window that lie side by side begin in a picture, and how many these are: whole rows of the
+    window, or with gaps the channels of a pixel."""
     size_h, size_w, channels, _ = kernel
     if window.dilation[1] == 1 and groups == 1:
-        at = np.arange(size_h) * window.dilation[0] * width * all_channels
-        run = size_w * channels
-    else:
-        kh, kw = np.divmod(np.arange(size_h * size_w), size_w)
-        at = (kh * window.dilation[0] * width + kw * window.dilation[1]) * all_channels
-        run = channels
+        return np.arange(size_h) * window.dilation[0] * width * all_channels, size_w * channels
+    kh, kw = np.divmod(np.arange(size_h * size_w), size_w)
+    return (kh * window.dilation[0] * width + kw * window.dilation[1]) * all_channels, channels
+
+
+def segments_of(width: int, all_channels: int, kernel: Shape, window: Window, groups: int, longest: int) -> Segments:
+    """The parts of a window that lie side by side, of nearly equal length and not longer than ``longest``."""
+    at, run = runs_of(width, all_channels, kernel, window, groups)
     pieces = -(-run // longest)
     ends = np.arange(pieces + 1) * run // pieces
     begins, lengths = (at[:, None] + ends[:-1]).reshape(-1), np.tile(np.diff(ends), len(at))

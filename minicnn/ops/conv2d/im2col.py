@@ -11,8 +11,8 @@ Backward, by the two rules for a product Y = X @ K:
 
 Cost: every input is copied KH*KW times, and memory traffic becomes the limit when channels are few. The matrix is
 therefore never built whole but for a block of output rows at a time (``BLOCK_BYTES``), which also bounds the memory.
-When it wins: large kernels, strides, many channels; its product runs at the full speed of the BLAS. Needs NumPy
-alone. Paper: Chellapilla, Puri, Simard 2006, "High Performance Convolutional Neural Networks for Document
+Its product runs at the full speed of the BLAS; ``direct`` multiplies as fast and copies nothing, so "auto" never takes
+this one. Paper: Chellapilla, Puri, Simard 2006, "High Performance Convolutional Neural Networks for Document
 Processing".
 """
 

@@ -12,7 +12,7 @@ indices, visited in the same loops, gives
     dkernel[...] += dy[...] * x[...]
 
 Cost: N*OH*OW*F*KH*KW*C multiplications, each in the Python interpreter. Sums are kept in Python's own float64 and
-rounded once, so even in float32 this is an oracle. Needs NumPy alone. Use it for shapes of a few thousand products.
+rounded once, so even in float32 this is an oracle. Use it for shapes of a few thousand products.
 """
 
 from __future__ import annotations

@@ -7,9 +7,10 @@ Two ways to walk through a layer, with the same arithmetic and so the same bits:
 of its core, or near it. Every turn reads all transformed kernels, so these must be near too: in layers of few channels,
 the early ones, with many pixels.
 
-``in_steps``: all tiles (or a large block of them) take each step together, and within the second step each of the Q*Q
-products is computed for all of them. Transformed kernels, 38 MB for 512 to 512 channels, are then read once instead of
-once per few tiles, and even 16 tiles keep all cores busy, because there are Q*Q products of them.
+``all_input_tiles``, ``all_products``, ``all_output_tiles``: all tiles (or a large block of them) take each step
+together, and within the second step each of the products, 16 to 78, is computed for all of them. Transformed kernels,
+82 MB for 512 to 512 channels and F(6x6), are then read once instead of once per few tiles, and even 16 tiles keep all
+cores busy, because there are so many products of them.
 """
 
 from __future__ import annotations

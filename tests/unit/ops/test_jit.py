@@ -53,6 +53,36 @@ def compile_plus(step, scale):
 """,
 }
 
+CALLS = """
+from minicnn.ops.jit import njit, njit_parallel, prange
+from kernels.caller import double
+import numpy as np
+
+@njit
+def double_and_one(x):
+    return double(x) + 1
+
+@njit
+def even(n):
+    if n == 0:
+        return True
+    return odd(n - 1)
+
+@njit
+def odd(n):
+    if n == 0:
+        return False
+    return even(n - 1)
+
+def sums(x):
+    y = np.empty_like(x)
+    for i in prange(len(x)):
+        y[i] = x[i] + x[i]
+    return y
+
+alone, together = njit(sums), njit_parallel(sums)
+"""
+
 # The warm-up of every process: the same functions, and what became of them.
 SCRIPT = """
 import json, sys, warnings
@@ -128,10 +158,16 @@ def test_the_second_process_compiles_nothing_and_loads_no_compiler(package: Path
     assert second["compiler"] is False
 
 
-CALLER_OF_A_KEPT_FUNCTION = """
-import json
-from minicnn.ops.jit import njit
-from kernels.caller import compile_plus, scaled
+def in_turn(run: Run, *programs: str) -> list[Any]:
+    """What each program, in a process of its own, leaves in ``results``; all of them use the package."""
+    before = "import json\nimport numpy as np\nfrom minicnn.ops.jit import njit\nfrom kernels.caller import *\n"
+    after = "\nprint(json.dumps(results))"
+    return [run(script=before + program + after) for program in programs]
+
+
+def test_a_function_compiled_later_calls_one_that_was_found(run: Run) -> None:
+    keep = "results = compile_plus(1.0, scaled)(1.0)"
+    call = """
 plus = compile_plus(1.0, scaled)
 before = plus(1.0)
 
@@ -139,14 +175,64 @@ before = plus(1.0)
 def twice(x):
     return plus(plus(x))
 
-print(json.dumps({"results": [before, twice(1.0)], "found": [sum(plus.stats.cache_hits.values())]}))
+results = [before, twice(1.0), sum(plus.stats.cache_hits.values())]
 """
+    assert in_turn(run, keep, call) == [3.0, [3.0, 7.0, 1]]
 
 
-def test_a_function_compiled_later_calls_one_that_was_found(run: Run) -> None:
-    run()
-    said = run(script=CALLER_OF_A_KEPT_FUNCTION)
-    assert (said["results"], said["found"]) == ([3.0, 7.0], [1])
+def test_functions_of_one_name_from_two_processes_meet_in_a_third(run: Run) -> None:
+    meet = """
+one, ten = compile_plus(1.0, scaled), compile_plus(10.0, scaled)
+one(1.0), ten(1.0)
+
+@njit
+def both(x):
+    return one(x) + 100 * ten(x)
+
+results = [both(1.0), *(sum(f.stats.cache_hits.values()) for f in (one, ten))]
+"""
+    keep = [f"results = compile_plus({step}, scaled)(1.0)" for step in (1.0, 10.0)]
+    assert in_turn(run, *keep, meet) == [3.0, 12.0, [1203.0, 1, 1]]
+
+
+def test_a_kept_function_starts_the_threads_of_those_it_calls(package: Path, run: Run) -> None:
+    (package / "calls.py").write_text(CALLS)
+    first = "results = double(np.ones(3)).tolist()"
+    then = "from kernels.calls import double_and_one\nresults = double_and_one(np.ones(3)).tolist()"
+    assert in_turn(run, first, then, then) == [[2.0] * 3, [3.0] * 3, [3.0] * 3]
+    assert len(kept(package)) == 2
+
+
+def test_functions_that_call_each_other_are_compiled_anew(package: Path, run: Run) -> None:
+    (package / "calls.py").write_text(CALLS)
+    assert in_turn(run, *["from kernels.calls import even\nresults = even(6)"] * 2) == [True, True]
+
+
+def test_one_function_compiled_in_two_ways_is_kept_twice(package: Path, run: Run) -> None:
+    (package / "calls.py").write_text(CALLS)
+    ways = """
+from kernels.calls import alone, together
+results = [[f(np.ones(3)).tolist(), sum(f.stats.cache_hits.values())] for f in (alone, together)]
+"""
+    assert in_turn(run, ways, ways) == [[[[2.0] * 3, found]] * 2 for found in (0, 1)]
+    assert len(kept(package)) == 2
+
+
+def test_another_package_of_the_same_name_has_files_of_its_own(package: Path, run: Run, tmp_path: Path) -> None:
+    other = tmp_path / "elsewhere" / "kernels"
+    shutil.copytree(package, other)
+    (other / "constants.py").write_text("FACTOR = 5.0\n")
+    exchange = f"""
+import importlib, sys
+results = [scaled(1.0)]
+for name in [name for name in sys.modules if name.split(".")[0] == "kernels"]:
+    del sys.modules[name]
+sys.path.insert(0, {str(other.parent)!r})
+importlib.invalidate_caches()
+from kernels.callee import scaled
+results += [scaled(1.0)]
+"""
+    assert in_turn(run, exchange, exchange) == [[2.0, 5.0]] * 2
 
 
 @pytest.mark.parametrize(
