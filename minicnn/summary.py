@@ -117,7 +117,8 @@ def summary_text(model: Model) -> str:
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
     trainable = sum(array.size for layer in model.layers if layer.trainable for array in layer.params.values())
     total = model.parameter_count
-    megabytes = total * model.dtype.itemsize / 2**20
+    size = total * model.dtype.itemsize
+    memory = f"{size / 2**20:.1f} MiB" if size >= 2**20 else f"{size / 2**10:.1f} KiB"
     return "\n".join(
         [
             f"Model '{model.name}', {model.dtype}",
@@ -125,7 +126,7 @@ def summary_text(model: Model) -> str:
             rule,
             *lines[1:],
             rule,
-            f"Parameters: {total:,} ({megabytes:.1f} MiB), trainable {trainable:,}",
+            f"Parameters: {total:,} ({memory}), trainable {trainable:,}",
             f"Multiplications for one picture, forward: {sum(row.multiplications for row in rows):,}",
         ]
     )

@@ -59,7 +59,10 @@ def _prose(text: str) -> str:
         match = re.match(r"Examples?:\s+(.*)", paragraph, re.DOTALL)
         if match:
             calls = [call.strip() for call in re.split(r"\n|\s{2,}(?=minicnn )", match[1])]
-            paragraphs.append("```\n" + "\n".join(filter(None, calls)) + "\n```")
+            block = "\n".join(filter(None, calls)) + "\n```"
+            further = bool(paragraphs) and paragraphs[-1].endswith("```")
+            before = paragraphs.pop().removesuffix("```") if further else "```\n"
+            paragraphs.append(before + block)
         else:
             paragraphs.append(_plain(paragraph))
     return "\n\n".join(paragraphs)

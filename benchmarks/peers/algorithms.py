@@ -133,6 +133,6 @@ def why(found: list[Algorithm], auto: str) -> list[str]:
         busy = other.rate / winner.rate
         lines.append(
             f"'{other.name}' takes {other.seconds.median / winner.seconds.median:.2f} times as long: "
-            f"{count}, done at {busy:.2f} of the winner's rate."
+            f"{count}, done at {busy:.2g} of the winner's rate."
         )
     return lines

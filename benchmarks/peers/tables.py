@@ -61,7 +61,7 @@ def algorithm_rows(found: Iterable[Algorithm]) -> list[tuple[str, str, str, str,
             rows.append((one.name, "-", "-", "-", "-", one.problem))
             continue
         scratch = "-" if math.isnan(one.scratch) else f"{one.scratch / 2**20:.1f} MiB"
-        error = f"{one.error:.1e} (<= {one.limit:.1e})"
+        error = f"{one.error:.1e} ({'<=' if one.error <= one.limit else '>'} {one.limit:.1e})"
         median = quantity(one.seconds.median, "s")
         rows.append((one.name, median, f"{one.multiplications / 1e6:.4g} M", f"{one.rate:.0f}", scratch, error))
     return rows

@@ -27,7 +27,9 @@ def check(
     arithmetic, and the mistake is named if it is one of the known ones and gives exactly your numbers. FILE.py is your
     own code: it is executed. Exit code 0 only if every case is right.
 
-    Examples:  minicnn check my_conv.py:conv        minicnn check pool.py:grad --layer MaxPooling2D --backward
+    Example:  minicnn check my_conv.py:conv
+
+    Example:  minicnn check pool.py:grad --layer MaxPooling2D --backward
     """
     from minicnn.checking import check_layer
     from minicnn.user_code import load_function

@@ -39,7 +39,9 @@ def compare(
     may not be further from it than the rule in docs/architecture.md allows. Exit code 0 only if every layer is within
     the rule.
 
-    Examples:  minicnn compare --model vgg-face --batch 2        minicnn compare party.jpg --report out.html
+    Example:  minicnn compare --model vgg-face --batch 2
+
+    Example:  minicnn compare party.jpg --report out.html
     """
     from detection.crop import as_input
     from minicnn.environment import describe

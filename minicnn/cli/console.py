@@ -21,7 +21,6 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
@@ -132,12 +131,13 @@ def table(title: str, columns: Sequence[Column], rows: Iterable[Sequence[object]
     """
     console = out()
     shown = [index for index, column in enumerate(columns) if console.width >= column.least_width]
-    grid = Table(title=escape(visible(title)), title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    grid = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for index in shown:
         grid.add_column(Text(columns[index].title), justify=columns[index].justify, overflow="fold")  # type: ignore[arg-type]
     for row in rows:
         cells = [row[i] for i in shown]
         grid.add_row(*(cell if isinstance(cell, Text) else Text(visible(str(cell))) for cell in cells))
+    console.print(Text(visible(title), style="table.title"))  # beside the table: within, it folds at the table's edge
     console.print(grid)
 
 

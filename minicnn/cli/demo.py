@@ -27,7 +27,8 @@ def demo(
 ) -> None:
     """Find 400 faces, train a network to tell 40 people apart in minicnn and in Keras, compare everything, show it.
 
-    Takes about two minutes on two cores. Exit code 0 only if every layer is within the rule of docs/architecture.md.
+    Takes one to two minutes on two cores, and four where everything has to be compiled first. Exit code 0 only if
+    every layer is within the rule of docs/architecture.md.
 
     Example:  minicnn demo --epochs 10 --out runs/short
     """
@@ -96,7 +97,7 @@ def _show(data: dict[str, Any]) -> None:
     within = sum(layer["ok"] for layer in parity["layers"])
     console.show(
         f"Both name the same person for {text.percent(training['agreement'])} of them; "
-        f"losses differ by at most {text.error(training['loss_difference'])}.\n"
+        f"losses differ by at most {text.error(training['loss_difference'])} in any step of training.\n"
         f"{within} of {text.counted(len(parity['layers']), 'layer')} within the rule; "
         f"{text.duration(data['seconds']['total'])} in all."
     )

@@ -133,7 +133,9 @@ class Evaluation:
         first, _ = self._strangers()
         if first is None:
             expected = f"{FEWEST_STRANGERS} strangers or more, to calibrate on every other one"
-            raise LabelError(explain(expected, "fewer", "Give more with --strangers, or train with --left-out 3."))
+            faces, people = len(self.strangers.labels), len(np.unique(self.strangers.labels))
+            came = f"{counted(people, 'person', 'people')} ({counted(faces, 'face')})"
+            raise LabelError(explain(expected, came, "Give more with --strangers, or train with --left-out 3."))
         classes, held_out = len(self.people), self._seen(held)
         strangers = ask_about(self._seen(first), self.gallery, classes, held_out)
         return calibrate_run(self.gallery, classes, held_out, strangers, rate)

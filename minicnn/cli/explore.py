@@ -46,7 +46,9 @@ def explore(
     Without arguments, face-cnn with random weights looks at a face of the AT&T/ORL set. The page can open other
     photographs. Nothing leaves this machine, and no other can reach the page.
 
-    Examples:  minicnn explore photo.jpg        minicnn explore runs/friends photo.jpg --export page.html
+    Example:  minicnn explore photo.jpg
+
+    Example:  minicnn explore runs/friends photo.jpg --export page.html
     """
     from detection.images import SUFFIXES
     from minicnn.cli import explore_steps as steps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,9 @@ def architecture(name: str, input: str | None = None, classes: int | None = None
     from minicnn.models import face_cnn_table, residual_cnn_table, vgg_face_table
 
     if name not in NETWORKS:
-        raise OptionError(explain(f"a network: {', '.join(NETWORKS[:-1])} or {NETWORKS[-1]}", repr(name)))
+        near = difflib.get_close_matches(name, NETWORKS, 1)
+        fix = f"Did you mean '{near[0]}'?" if near else ""
+        raise OptionError(explain(f"a network: {', '.join(NETWORKS[:-1])} or {NETWORKS[-1]}", repr(name), fix))
     shape = parse_shape(input) if input else INPUTS[name]
     classes = CLASSES[name] if classes is None else classes
     if name == "vgg-face":

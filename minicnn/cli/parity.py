@@ -17,7 +17,10 @@ from minicnn.report import text
 
 def parity(
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help="face-cnn, residual-cnn or vgg-face.")] = None,
-    only: Annotated[list[str] | None, typer.Option(help="layers, losses, optimizers, ...; may be repeated.")] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="layers, losses, optimizers, schedules, initializers, metrics or defaults; may be repeated."),
+    ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Training steps for each optimiser.")] = 100,
     batch: Annotated[int, typer.Option(min=1, max=1024, help="With MODEL: random pictures at once.")] = 4,
     input: Annotated[str | None, typer.Option(help="With MODEL: 224x224x3, 200x200x1, ...")] = None,
@@ -32,7 +35,9 @@ def parity(
     may separate the two; then in float32, against float64: who is closer? With MODEL, its layers one by one, and the
     first that diverges. Exit code 0 only if everything is within the rule in docs/architecture.md.
 
-    Examples:  minicnn parity        minicnn parity --only layers --report parity.html        minicnn parity vgg-face
+    Example:  minicnn parity --only layers --report parity.html
+
+    Example:  minicnn parity vgg-face
     """
     from minicnn.environment import describe
     from minicnn.io.atomic import write_text

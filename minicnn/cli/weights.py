@@ -10,7 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from minicnn.cli import console
 
-app = typer.Typer(no_args_is_help=True, help="Trained weights that others published.")
+app = typer.Typer(cls=console.Commands, no_args_is_help=True, help="Trained weights that others published.")
 
 
 @app.callback()

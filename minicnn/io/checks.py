@@ -34,7 +34,7 @@ def reading(path: str | Path, kind: str) -> Iterator[BinaryIO]:
     """
     try:
         if not Path(path).is_file():  # a named pipe would wait for ever
-            refuse("no such file" if not Path(path).exists() else "not a regular file")
+            refuse("no such file. Check the name and the folder" if not Path(path).exists() else "not a regular file")
         with open(path, "rb") as file:
             yield file
     except MissingDependencyError:

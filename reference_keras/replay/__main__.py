@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.util import find_spec
 
 from reference_keras.backend import load_keras
-from reference_keras.replay.runner import FILES, replay
 
 
 def main() -> None:
     """Replay all files; progress and failures go to stderr."""
+    if not find_spec("pytest"):
+        sys.exit("Keras's tests are written for pytest, which is not installed: pip install pytest")
+    from reference_keras.replay.runner import FILES, replay
+
     cases: dict[str, dict[str, str]] = {}
     failed = 0
     for file in FILES:
