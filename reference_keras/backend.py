@@ -103,6 +103,7 @@ def load_keras() -> ModuleType:
         keras = importlib.import_module("keras")
         tensorflow = importlib.import_module("tensorflow")
         tensorflow.config.list_physical_devices()  # looks for GPUs, loudly; settings of threads can still follow
+    tensorflow.get_logger().setLevel("ERROR")  # that one function is traced for many shapes is meant so here
 
     if keras.backend.backend() != "tensorflow":
         raise OptionError(

@@ -84,7 +84,7 @@ def visible(words: str) -> str:
 
 def fail(message: str) -> None:
     """Print ``message`` on stderr and end the command with exit code 1."""
-    err().print(Text.assemble(("Error: ", "bold red"), visible(message)), soft_wrap=True)
+    _remark(Text.assemble(("Error: ", "bold red"), visible(message)))
     raise typer.Exit(FAILED)
 
 
@@ -100,7 +100,13 @@ def say(words: str) -> None:
 
 def note(message: str) -> None:
     """Something worth knowing that is no result."""
-    err().print(Text(visible(message), style="yellow"), soft_wrap=True)
+    _remark(Text(visible(message), style="yellow"))
+
+
+def _remark(words: Text) -> None:
+    """On stderr: broken at the edge of a terminal, one line for programs and files."""
+    console = err()
+    console.print(words, soft_wrap=not console.is_terminal)
 
 
 def print_json(data: Any) -> None:

@@ -118,6 +118,7 @@ def show_lab(found: dict[str, Any]) -> None:
         rows.append((line["family"], line["kind"], line["rows"], *numbers, closer_text(line["closer"]), ok))
     versions = found["versions"]
     console.table(f"minicnn {versions['minicnn']} and Keras {versions['keras']}: largest differences", columns, rows)
+    console.show("Errors are the largest of a line's cases; who is closer is asked of each case by itself.")
     show_ulps(found["edges"], found["ulps"])
     ok = sum(row["ok"] for row in found["rows"])
     console.show(
