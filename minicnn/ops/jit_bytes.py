@@ -72,7 +72,7 @@ def _parsed(bitcode: bytes) -> Any:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Reads what ``_reduce`` wrote. Numba would import the modules of every function that was pasted in."""
+    """Reads what ``to_bytes`` wrote. Numba would import the modules of every function that was pasted in."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("numba.core.environment", "_rebuild_env"):

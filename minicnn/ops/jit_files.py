@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -103,19 +103,32 @@ def _read_source(path: str, places: frozenset[tuple[str, str]]) -> tuple[bytes, 
     imported: set[str] = set()
     text = data.decode("utf-8", errors="replace").replace("\\\n", " ")
     for origin, members, plain in _IMPORT.findall(text):
-        up = len(origin) - len(origin.lstrip("."))
-        for name in [origin] if origin else re.findall(r"[\w.]+", plain):
-            top, _, rest = name.partition(".") if not up else ("", "", name[up:])
-            folder = folders.get(top) if not up else str(Path(path).parents[up - 1])
+        for name in [origin] if origin else re.findall(r"\w[\w.]*", plain):
+            folder, rest = _home(name, path, folders)
             if folder is not None:
                 imported |= _sources(folder, rest, tuple(re.findall(r"\w+", members)))
     return hashlib.sha256(data).digest(), frozenset(imported)
 
 
+def _home(name: str, path: str, folders: Mapping[str, str]) -> tuple[str | None, str]:
+    """The folder from which the name of a module counts (None: it is not followed), and what is left of the name.
+
+    "minicnn.ops.jit" -> minicnn's folder, "ops.jit"; in the file a/b/c.py: "..x" -> a, "x".
+    """
+    rest = name.lstrip(".")
+    if rest == name:
+        top, _, rest = name.partition(".")
+        return folders.get(top), rest
+    folder = path
+    for _ in range(len(name) - len(rest)):
+        folder = os.path.dirname(folder)
+    return folder, rest
+
+
 @functools.cache
 def _sources(folder: str, module: str, members: tuple[str, ...]) -> frozenset[str]:
-    """The source of a module, its name counting from ``folder``; for a package, of those ``members`` that are modules
-    too. None of them is imported for it."""
+    """The source of a module, its name counting from ``folder`` ("" is that package itself); for a package, of those
+    ``members`` that are modules too. None of them is imported for it."""
     path = os.path.join(folder, *module.split("."))
     own = next((file for file in (f"{path}.py", os.path.join(path, "__init__.py")) if os.path.isfile(file)), None)
     inside = () if own == f"{path}.py" else members

@@ -217,4 +217,5 @@ def test_wrong_usage_is_one_message() -> None:
     listed = CliRunner().invoke(app, ["bench", "--list"])
     assert listed.exit_code == 0
     assert "vgg224-forward-b8" in listed.stdout
+    assert len(set(listed.stdout.splitlines())) == len(listed.stdout.splitlines())
     assert json.loads(CliRunner().invoke(app, ["bench", "--list", "--json"]).stdout) == listed.stdout.splitlines()

@@ -281,3 +281,5 @@ def test_summary_prints_a_row_per_layer() -> None:
     classifier().summary(lines.append)
     text = "\n".join(lines)
     assert all(name in text for name in ("fc1", "norm", "re_lu", "fc2", "(N, 5)"))
+    size = classifier().parameter_count * classifier().dtype.itemsize
+    assert f"({size / 2**10:.1f} KiB)" in text

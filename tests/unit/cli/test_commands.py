@@ -154,6 +154,8 @@ def test_summary_of_nothing_we_know(tmp_path: Path) -> None:
     (tmp_path / "net.npz").write_text("no archive")
     assert "net.npz" in refused(run("summary", tmp_path / "net.npz"))
     assert "a network: face-cnn, residual-cnn or vgg-face" in refused(run("summary", "alexnet"))
+    assert "Did you mean 'vgg-face'?" in refused(run("summary", "vgg-fcae"))
+    assert "no such file. Check the name and the folder." in refused(run("summary", tmp_path / "none.npz"))
     assert "at least 32x32" in refused(run("summary", "face-cnn", "--input", "10x10x1"))
 
 

@@ -128,6 +128,14 @@ def test_tables_fit_and_lose_nothing(
     assert ("extra" in "".join(lines)) == (width >= 100)
 
 
+def test_a_title_has_the_width_of_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    console.table("A title that is longer than its table", [console.Column("n")], [(1,)])
+    assert capsys.readouterr().out.splitlines()[0].strip() == "A title that is longer than its table"
+
+
 def test_results_are_called_like_their_photograph(tmp_path: Path) -> None:
     place = Path("photos")
     names = ["a/b.jpg", "a-b.jpg", "b.jpg", "b.png"]

@@ -20,6 +20,13 @@ def run(*arguments: object, width: int = 60) -> Result:
     return result
 
 
+def test_the_help_names_every_family() -> None:
+    from reference_keras.lab import FAMILIES
+
+    words = run("--help").stdout.replace(",", " ").split()
+    assert set(FAMILIES) <= set(words)
+
+
 def test_families_as_a_table_that_fits(tmp_path: Path) -> None:
     page = tmp_path / "pages" / "parity.html"
     result = run("--only", "losses", "--only", "defaults", "--report", page)

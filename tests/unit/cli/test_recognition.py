@@ -100,6 +100,7 @@ def test_calibrated_thresholds_stay_with_the_run(calibrated: Path, places: dict[
     assert json.loads(found.stdout)["unknown"]["value"] == kept["distance"].value
     refusal = refused(run("evaluate", calibrated, places["friends"], "--calibrate", "--no-baseline"))
     assert "4 strangers or more" in refusal
+    assert "Received: 0 people (0 faces)" in refusal
     assert "--left-out" in refusal
     assert load_thresholds(calibrated) == kept
     save_thresholds(calibrated, {"pair": kept["pair"]})  # as a training without strangers leaves it

@@ -61,7 +61,10 @@ def test_a_file_counts_however_it_is_imported(source: str, tmp_path: Path, monke
     assert stamps[0] != stamps[2]
 
 
-@pytest.mark.parametrize("source", ["import os", "from kernels.other import NOTHING", "from .other import NOTHING"])
+@pytest.mark.parametrize(
+    "source",
+    ["import os", "from kernels.other import NOTHING", "from .other import NOTHING", f"from {'.' * 99} import leaf"],
+)
 def test_a_file_that_is_not_imported_does_not_count(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
