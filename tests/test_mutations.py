@@ -179,16 +179,16 @@ MUTATIONS = [
     ),
     Mutation(
         "depthwise: dx with neighbouring taps exchanged",
-        "minicnn/ops/depthwise_loops.py",
-        "tap[WEIGHT] = (kh * KW + column[WEIGHT]) * C",
-        "tap[WEIGHT] = (kh * KW + k) * C",
+        "minicnn/ops/depthwise_taps.py",
+        "own[1] - own[0] if",
+        "1 if",
         "tests/unit/ops/test_depthwise_conv2d.py",
     ),
     Mutation(
         "depthwise: the kernel gradient forgets the edges",
-        "minicnn/ops/depthwise_gradient.py",
-        "range(low, high - (even - first))",
-        "range(first, high - (even - first))",
+        "minicnn/ops/depthwise_row_gradient.py",
+        "min(end, results + q)",
+        "min(end, results)",
         "tests/unit/ops/test_depthwise_conv2d.py",
     ),
     Mutation(

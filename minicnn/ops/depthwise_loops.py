@@ -1,32 +1,36 @@
-"""Depthwise convolution with one filter per channel, as compiled loops over vectors of channels.
+"""Depthwise convolution with one filter per channel: forward and dx, as walks along rows of pixels.
 
-The channels of a vector lie side by side in memory, in the picture and in the kernel, and never meet: so they are
-computed side by side. Both directions are the same sum, and differ only in which place of the source a tap meets:
+Both directions are the same sum, and differ only in which place of the source a tap meets:
 
     forward     result r, tap k:  place  r*S + k*D - padding  of x
     dx          result r, tap k:  place (r + padding - k*D) / S  of dy, where that is a whole number
 
-Rows and columns are two small tables of such places (``depthwise_taps.py``). With a stride, the columns of dx are taken
-in S turns: results S pixels apart share their taps, and meet neighbours in dy.
-
-The sums are taken three neighbouring results at a time (``depthwise_sums.py``). At the edges, where a tap would meet
-padding, results are computed one by one. Nothing is copied, padded or zeroed first.
+Two small tables say which rows and columns meet (``depthwise_taps.py``); the sums are ``depthwise_row.py``'s. With a
+stride, the columns of dx are taken in S turns: results S pixels apart share their taps, and meet neighbours in dy. So
+are those of a convolution with dilation D, in D turns. Kernels of more than 3 x 3 taps are cut into pieces: every piece
+but the first begins with what the one before has left. Nothing is copied, padded or zeroed first. Large results that
+are written only once are written past the cache.
 """
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 
-from minicnn.ops.depthwise_sums import one_result, three_results
-from minicnn.ops.depthwise_taps import BETWEEN, END, FIELDS, FIRST, RUN, START, WEIGHT, meeting_places, taps_of_columns
+from minicnn.ops.copying import copy, passes_cache
+from minicnn.ops.depthwise_row import add_row
+from minicnn.ops.depthwise_taps import BETWEEN, END, FIRST, PIECE, ROWS, START, TAPS, WEIGHT, rows_of_taps, runs_of_taps
+from minicnn.ops.depthwise_walk import TOGETHER
 from minicnn.ops.jit import njit, prange
 from minicnn.ops.memory import empty
+from minicnn.ops.simd import LINE_BYTES, VECTOR_BYTES, pointer
 from minicnn.ops.turns import turns
-from minicnn.shapes import KEPT, Array, Pair, Shape, Window
+from minicnn.shapes import Array, Pair, Shape, Window
 
-ROWS = 4  # of the result, per turn
+TURN = 4  # rows of the result
+#: Of a result that is written past the cache. There is so little to compute that writing to memory would take longer:
+#: so only if the result and a source of its size leave no room in the cache that the cores share.
+LARGE_BYTES = 16 * 2**20
+WHOLE_LINES = TOGETHER * VECTOR_BYTES >= LINE_BYTES
 
 
 def forward(x: Array, kernel: Array, bias: Array | None, window: Window) -> Array:
@@ -45,91 +49,87 @@ def input_gradient(dy: Array, kernel: Array, x_shape: Shape, window: Window) -> 
 
 
 def _run(
-    source: Array, kernel: Array, bias: Array, window: Window, pads: tuple[Pair, Pair], result: Array, backward: bool
+    source: Array, kernel: Array, start: Array, window: Window, pads: tuple[Pair, Pair], result: Array, backward: bool
 ) -> None:
-    C, shapes = source.shape[3], (source.shape[1:3], result.shape[1:3])
-    step, result_step = (1, window.strides[1]) if backward else (window.strides[1], 1)
-    work, taps = source.nbytes + result.nbytes, _taps(window, pads, *shapes, backward)
-    flat = (np.ascontiguousarray(source).reshape(-1), np.ascontiguousarray(kernel).reshape(-1), bias)
-    _correlate(work, *flat, *taps, *shapes, (step * C, result_step * C), result.reshape(-1))
-
-
-@functools.lru_cache(maxsize=KEPT)  # found once for a layer: with few pixels this takes as long as the convolution
-def _taps(
-    window: Window, pads: tuple[Pair, Pair], source_size: Pair, result_size: Pair, backward: bool
-) -> tuple[Array, Array, Array]:
-    """Which rows and columns meet which taps, and how many taps the columns of each phase have."""
-    (KH, KW), (SH, SW), (DH, DW), (top, left) = window.size, window.strides, window.dilation, (pads[0][0], pads[1][0])
-    rows = meeting_places(result_size[0], source_size[0], KH, SH, DH, top, backward)
-    places = meeting_places(result_size[1], source_size[1], KW, SW, DW, left, backward)
-    step, phases = (1, min(SW, result_size[1])) if backward else (SW, 1)
-    return rows, *taps_of_columns(places, step, phases, backward)
+    (_, H, W, _), (_, OH, OW, _), ((top, _), (left, _)) = source.shape, result.shape, pads
+    (KH, KW), (SH, SW), (DH, DW) = window.size, window.strides, window.dilation
+    rows = rows_of_taps(OH, H, KH, SH, DH, top, backward)
+    runs, step = runs_of_taps(OW, W, KW, SW, DW, left, backward)
+    flat = (np.ascontiguousarray(array).reshape(-1) for array in (source, kernel))
+    work = source.nbytes + result.nbytes
+    _correlate(work, *flat, start, rows, runs, step, (H, W), (OH, OW), KW, result.reshape(-1))
 
 
 @turns
 def _correlate(
     source: Array,
     kernel: Array,
-    bias: Array,
+    start: Array,
     rows: Array,
-    columns: Array,
-    counts: Array,
+    runs: Array,
+    step: int,
     source_size: Pair,
     result_size: Pair,
-    steps: Pair,
+    kernel_width: int,
     result: Array,
 ) -> None:
     """Some rows of the result per turn."""
-    total = result.size // (result_size[1] * len(bias))
-    for turn in prange(-(-total // ROWS)):
-        first, end = turn * ROWS, min(total, (turn + 1) * ROWS)
-        _some_rows(source, kernel, bias, rows, columns, counts, source_size, result_size, steps, result, first, end)
+    total = result.size // (result_size[1] * len(start))
+    for turn in prange(-(-total // TURN)):
+        first, end = turn * TURN, min(total, (turn + 1) * TURN)
+        _some_rows(source, kernel, start, rows, runs, step, source_size, result_size, kernel_width, result, first, end)
 
 
 @njit
 def _some_rows(
     source: Array,
     kernel: Array,
-    bias: Array,
+    start: Array,
     rows: Array,
-    columns: Array,
-    counts: Array,
+    runs: Array,
+    step: int,
     source_size: Pair,
     result_size: Pair,
-    steps: Pair,
+    kernel_width: int,
     result: Array,
     first_row: int,
     end_row: int,
 ) -> None:
-    C, (height, width), (result_height, result_width) = len(bias), source_size, result_size
-    phases, KW, _ = columns.shape
-    taps = np.empty((rows.shape[1] * KW, FIELDS), np.intp)
+    C, (height, width), (result_height, result_width), phases = len(start), source_size, result_size, len(runs)
+    # only what is written once, and line by line
+    past = WHOLE_LINES and phases * rows.shape[1] * runs.shape[1] == 1 and passes_cache(result, C, LARGE_BYTES)
     for row in range(first_row, end_row):
-        n = row // result_height
-        for p in range(phases):
-            results = (result_width - 1 - p) // phases + 1
-            count, first, end = 0, 0, results
-            for kh in range(rows.shape[1]):
-                place = rows[row - n * result_height, kh]
-                if place < 0:
-                    continue
-                for k in range(counts[p]):
-                    tap, column = taps[count], columns[p, k]
-                    tap[START] = ((n * height + place) * width + column[START]) * C
-                    tap[WEIGHT] = (kh * KW + column[WEIGHT]) * C
-                    tap[FIRST], tap[END], tap[RUN] = column[FIRST], column[END], column[RUN]
-                    tap[BETWEEN] = column[BETWEEN] * C
-                    first, end = max(first, tap[FIRST]), min(end, tap[END])
-                    count += 1
-            at = (row * result_width + p) * C
-            if end - first < 3:
-                first = end = results
-            for i in range(first):
-                one_result(source, kernel, bias, taps, count, i, steps, result, at)
-            i = first
-            while i < end:
-                i = min(i, end - 3)  # the last three may overlap the three before: computed twice, to the same bits
-                three_results(source, kernel, bias, taps, count, i, steps, result, at)
-                i += 3
-            for i in range(end, results):
-                one_result(source, kernel, bias, taps, count, i, steps, result, at)
+        n, r = row // result_height, row % result_height
+        for phase in range(phases):
+            at, results = (row * result_width + phase) * C, (result_width - 1 - phase) // phases + 1
+            begin, begin_step = pointer(start, 0), 0 * C  # 0 alone is a type of its own: twice as much to compile
+            for piece in range(rows.shape[1]):
+                for i in range(runs.shape[1]):
+                    height_of_piece, run = rows[r, piece, ROWS], runs[phase, i]
+                    if height_of_piece == 0 or run[TAPS] == 0:
+                        continue
+                    add_row(
+                        height_of_piece,
+                        run[TAPS],
+                        pointer(rows, (r * rows.shape[1] + piece) * PIECE),
+                        pointer(source, (n * height * width + run[START]) * C),
+                        width * C,
+                        step * C,
+                        run[FIRST],
+                        run[END],
+                        pointer(kernel, 0),
+                        kernel_width * C,
+                        run[WEIGHT] * C,
+                        run[BETWEEN] * C,
+                        begin,
+                        begin_step,
+                        pointer(result, at),
+                        phases * C,
+                        results,
+                        C,
+                        past,
+                    )
+                    begin, begin_step = pointer(result, at), phases * C
+            if begin_step == 0:  # nothing but padding
+                for i in range(results):
+                    copy(start, 0, C, result, at + i * phases * C)

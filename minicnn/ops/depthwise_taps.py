@@ -1,59 +1,81 @@
-"""Which numbers a tap of a depthwise kernel meets: the small tables that ``depthwise_loops`` goes by.
+"""Which pixels the taps of a depthwise kernel meet: the small tables that its loops go by.
 
-That file has the formula, and keeps the tables of a layer.
+``depthwise_loops.py`` has the formula. Of it follows: results a *phase* apart (D forward, S*D for dx) meet places that
+lie a *step* apart (S*D forward, D for dx). Where two taps meet places one step apart, the one meets what the other met
+for the result before: such taps make a *run*. Rows need no order, only to be few: some of them make a *piece*.
 """
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
-from minicnn.ops.jit import njit
-from minicnn.shapes import Array
+from minicnn.shapes import KEPT, Array
 
-# A tap: where its part in result 0 would lie in the source, its place in the kernel, the results it has a part in, how
-# many taps from here on lie side by side, and how far apart their weights are.
-START, WEIGHT, FIRST, END, RUN, BETWEEN = range(6)
-FIELDS = 6
+# Of a run: its first tap meets, for result p, pixel p of those that lie a step apart, its second one pixel p + 1, ...
+# There are pixels from FIRST to before END; where the first one is; the first tap's place in the kernel, and how far
+# from there the next one is; how many taps there are.
+FIRST, END, START, WEIGHT, BETWEEN, TAPS = range(6)
+RUN = 6
+LONGEST = 3  # taps of a run: AVX-512 has registers for three rows of three weights, and for all that they meet
+# Of a piece: how many rows of the kernel it has, the rows of the source that these meet, and which ones they are.
+ROWS, PLACES, KERNEL_ROWS = 0, 1, 1 + LONGEST
+PIECE = 1 + 2 * LONGEST
 
 
-@njit
-def meeting_places(
+@functools.lru_cache(maxsize=KEPT)
+def rows_of_taps(
     results: int, sources: int, taps: int, stride: int, dilation: int, padding: int, backward: bool
 ) -> Array:
-    """(results, taps): the place in the source, along one axis, that each tap meets; -1 where there is none."""
-    places = np.full((results, taps), -1)
+    """(results, pieces, PIECE): what each row of results meets, filled up with pieces of no rows."""
+    k = np.arange(taps)
+    table = np.zeros((results, -(-taps // LONGEST), PIECE), np.intp)
     for r in range(results):
+        if backward:
+            places, rest = np.divmod(r + padding - k * dilation, stride)
+        else:
+            places, rest = r * stride + k * dilation - padding, np.zeros_like(k)
+        met = np.flatnonzero((rest == 0) & (places >= 0) & (places < sources))
+        for piece, (low, high) in zip(table[r], parts(len(met)), strict=False):
+            own = met[low:high]
+            piece[ROWS] = len(own)
+            piece[PLACES : PLACES + len(own)] = places[own]
+            piece[KERNEL_ROWS : KERNEL_ROWS + len(own)] = own
+    return table
+
+
+@functools.lru_cache(maxsize=KEPT)
+def runs_of_taps(
+    results: int, sources: int, taps: int, stride: int, dilation: int, padding: int, backward: bool
+) -> tuple[Array, int]:
+    """(phases, runs, RUN), filled up with runs of no taps, and the step, for the columns."""
+    phases, step = (stride * dilation, dilation) if backward else (dilation, stride * dilation)
+    found: list[list[list[int]]] = [[] for _ in range(min(phases, results))]
+    for phase, runs in enumerate(found):
+        weights = {}  # of the taps of this phase, by the place that they meet for its first result
         for k in range(taps):
-            if not backward:
-                place = r * stride + k * dilation - padding
-            elif (r + padding - k * dilation) % stride == 0:
-                place = (r + padding - k * dilation) // stride
-            else:
-                place = -1
-            if 0 <= place < sources:
-                places[r, k] = place
-    return places
+            place = phase + padding - k * dilation if backward else phase * stride + k * dilation - padding
+            if not backward or place % stride == 0:
+                weights[place // stride if backward else place] = k
+        for start in sorted(weights):
+            chain: list[int] = []
+            while start + len(chain) * step in weights:
+                chain.append(weights.pop(start + len(chain) * step))
+            for low, high in parts(len(chain)):
+                own, place = chain[low:high], start + low * step
+                first = max(0, -(place // step))
+                end = min((sources - 1 - place) // step + 1, -(-(results - phase) // phases) + len(own) - 1)
+                if first < end:
+                    between = own[1] - own[0] if len(own) > 1 else 0
+                    runs.append([first, end, place + first * step, own[0], between, len(own)])
+    table = np.zeros((len(found), max(map(len, found)), RUN), np.intp)
+    for filled, runs in zip(table, found, strict=True):
+        filled[: len(runs)] = np.reshape(runs, (-1, RUN))
+    return table, step
 
 
-@njit
-def taps_of_columns(places: Array, step: int, phases: int, backward: bool) -> tuple[Array, Array]:
-    """The taps of each phase (results p, p + phases, ...), and how many there are; START in pixels, WEIGHT in taps."""
-    results, KW = places.shape
-    columns, counts = np.zeros((phases, KW, FIELDS), np.intp), np.zeros(phases, np.intp)
-    for p in range(phases):
-        for k in range(KW):
-            kw = KW - 1 - k if backward else k  # so that places come in rising order
-            first = end = 0
-            for i in range((results - 1 - p) // phases + 1):
-                if places[p + i * phases, kw] >= 0:
-                    first, end = (first if end > 0 else i), i + 1
-            if end > 0:
-                tap = columns[p, counts[p]]
-                tap[START], tap[WEIGHT] = places[p + first * phases, kw] - first * step, kw
-                tap[FIRST], tap[END], tap[RUN] = first, end, 1
-                counts[p] += 1
-        for k in range(counts[p] - 2, -1, -1):
-            if columns[p, k + 1, START] == columns[p, k, START] + step:
-                columns[p, k, RUN] = columns[p, k + 1, RUN] + 1
-                columns[p, k, BETWEEN] = columns[p, k + 1, WEIGHT] - columns[p, k, WEIGHT]
-    return columns, counts
+def parts(count: int) -> list[tuple[int, int]]:
+    """0..count in as few parts of at most LONGEST as possible, as even as possible."""
+    number = -(-count // LONGEST)
+    return [(count * i // number, count * (i + 1) // number) for i in range(number)]

@@ -10,11 +10,14 @@ to the next array of about that size. A network asks for the same sizes in the s
 first step no memory is new. It is a plan that nobody has to write down.
 
 What is kept is bounded: never more is held, used and unused together, than was in use at the worst moment (and a tenth
-more). All of it starts at a multiple of 64 bytes, so that no vector lies across two lines of the cache.
+more). All of it starts at a multiple of 64 bytes, so that no vector lies across two lines of the cache, and no two
+blocks in a row start at the same place of a page. Large arrays from the operating system do, and a loop that reads one
+and writes the other at the same place can take twice as long (``benchmarks/NOTES.md``).
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 from typing import Any
@@ -24,19 +27,21 @@ import numpy as np
 from minicnn.shapes import Array, Shape
 
 SMALL = 64 * 1024  # bytes; below this the C library's own recycling is as good
-ALIGNMENT = 64
+ALIGNMENT, PAGE = 64, 4096
+SPREAD = 25 * ALIGNMENT  # from one block's place in its page to the next one's: 64 blocks use all places
 SLACK = 1.1
 LARGEST_MISFIT = 2  # times the size asked for, that a recycled block may have
 
 
 class Block:
-    """Some bytes that start at a multiple of ALIGNMENT."""
+    """Some bytes that start at a multiple of ALIGNMENT, SPREAD further on in a page than those of the block before."""
 
     __slots__ = ("address", "bytes", "size")
+    made = itertools.count(1)
 
     def __init__(self, size: int) -> None:
-        raw = np.empty(size + ALIGNMENT, np.uint8)
-        start = -raw.ctypes.data % ALIGNMENT
+        raw = np.empty(size + PAGE, np.uint8)
+        start = (next(self.made) * SPREAD - raw.ctypes.data) % PAGE
         self.bytes: Array = raw[start : start + size]
         self.address, self.size = raw.ctypes.data + start, size
 

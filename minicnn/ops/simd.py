@@ -90,6 +90,55 @@ def repeated(builder: ir.IRBuilder, value: ir.Value, kind: ir.Type) -> ir.Value:
     return builder.shuffle_vector(one, undefined, ir.Constant(mask, [0] * kind.count))
 
 
+def lane_mask(builder: ir.IRBuilder, count: ir.Value, lanes: int) -> ir.Value:
+    """A bit for every lane: is its number less than ``count``?"""
+    wide = ir.VectorType(count.type, lanes)
+    return builder.icmp_signed("<", ir.Constant(wide, list(range(lanes))), repeated(builder, count, wide))
+
+
+def load(builder: ir.IRBuilder, pointer: ir.Value, kind: ir.VectorType, mask: ir.Value | None = None) -> ir.Value:
+    """The vector at ``pointer``, which need not be aligned; 0 where the mask has no bit, and nothing is read there."""
+    size = _bytes(kind.element)
+    at = builder.bitcast(pointer, kind.as_pointer())
+    if mask is None:
+        return builder.load(at, align=size)
+    return _masked(builder, "load", kind, kind, [at, ir.IntType(32)(size), mask, ir.Constant(kind, None)])
+
+
+def store(builder: ir.IRBuilder, value: ir.Value, pointer: ir.Value, mask: ir.Value | None = None) -> None:
+    """Write the vector, or what the mask has a bit for."""
+    size = _bytes(value.type.element)
+    at = builder.bitcast(pointer, value.type.as_pointer())
+    if mask is None:
+        builder.store(value, at, align=size)
+    else:
+        _masked(builder, "store", value.type, ir.VoidType(), [value, at, ir.IntType(32)(size), mask])
+
+
+def stream(builder: ir.IRBuilder, value: ir.Value, pointer: ir.Value) -> None:
+    """Write the vector past the caches, to an address that is a multiple of its size."""
+    stored = builder.store(value, builder.bitcast(pointer, value.type.as_pointer()), VECTOR_BYTES)
+    stored.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+
+
+def _bytes(number: ir.Type) -> int:
+    if isinstance(number, ir.IntType):
+        return int(number.width) // 8
+    return 4 if isinstance(number, ir.FloatType) else 8
+
+
+def _masked(builder: ir.IRBuilder, what: str, kind: ir.VectorType, result: ir.Type, arguments: list[ir.Value]) -> Any:
+    letter = "i" if isinstance(kind.element, ir.IntType) else "f"
+    name = f"llvm.masked.{what}.v{kind.count}{letter}{8 * _bytes(kind.element)}.p0"
+    function_type = ir.FunctionType(result, [argument.type for argument in arguments])
+    return builder.call(cgutils.get_or_insert_function(builder.module, function_type, name), arguments)
+
+
+def multiply_add(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, total: ir.Value) -> ir.Value:
+    """a * b + total: one instruction, rounded once, where the processor has it."""
+    return builder.fadd(builder.fmul(a, b, flags=["contract"]), total, flags=["contract"])
+
+
 def as_it_stands(body: ir.Block) -> None:
     """The loop that goes round from the end of ``body`` is neither vectorised nor unrolled: LLVM need not even try."""
     module = body.function.module

@@ -11,7 +11,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from minicnn.ops.simd import LINE_BYTES, VECTOR_BYTES, prefetch, repeated
+from minicnn.ops.simd import LINE_BYTES, VECTOR_BYTES, load, multiply_add, prefetch, repeated, store
 
 VECTORS = 2  # of columns in a tile
 # ROWS in a tile: ROWS * VECTORS sums, and what they are made of, fit the registers. UNROLL: steps before the loop asks
@@ -26,28 +26,22 @@ class TileCode:
 
     def __init__(self, builder: ir.IRBuilder, number: ir.Type, rows: int, vectors: int) -> None:
         self.builder, self.number, self.rows, self.vectors = builder, number, rows, vectors
-        self.size = 4 if isinstance(number, ir.FloatType) else 8
-        self.lanes = VECTOR_BYTES // self.size
+        self.lanes = VECTOR_BYTES // (4 if isinstance(number, ir.FloatType) else 8)
         self.kind = ir.VectorType(number, self.lanes)
 
+    def place(self, base: ir.Value, offset: ir.Value, v: int) -> ir.Value:
+        return self.builder.gep(base, [self.builder.add(offset, offset.type(v * self.lanes))])
+
     def load(self, base: ir.Value, offset: ir.Value, v: int) -> ir.Value:
-        at = self.builder.gep(base, [self.builder.add(offset, offset.type(v * self.lanes))])
-        return self.builder.load(self.builder.bitcast(at, self.kind.as_pointer()), align=self.size)
+        return load(self.builder, self.place(base, offset, v), self.kind)
 
     def store(self, value: ir.Value, base: ir.Value, offset: ir.Value, v: int) -> None:
-        at = self.builder.gep(base, [self.builder.add(offset, offset.type(v * self.lanes))])
-        self.builder.store(value, self.builder.bitcast(at, self.kind.as_pointer()), align=self.size)
+        store(self.builder, value, self.place(base, offset, v))
 
     def ask(self, base: ir.Value, offset: ir.Value, write: bool = False, cache: int = 1) -> None:
         """Ask for one row of the tile before it is needed, a line at a time."""
         for v in range(0, self.vectors, max(1, LINE_BYTES // VECTOR_BYTES)):
-            at = self.builder.gep(base, [self.builder.add(offset, offset.type(v * self.lanes))])
-            prefetch(self.builder, at, write, cache)
-
-    def multiply_add(self, a: ir.Value, b: ir.Value, total: ir.Value) -> ir.Value:
-        """a * b + total: one instruction, rounded once, where the processor has it."""
-        product = self.builder.fmul(a, b, flags=["contract"])
-        return self.builder.fadd(product, total, flags=["contract"])
+            prefetch(self.builder, self.place(base, offset, v), write, cache)
 
     def begin(self, a_row: Any, a_step: Any) -> None:
         """What all loops need, computed once."""
@@ -151,7 +145,7 @@ class TileCode:
                 factor = repeated(builder, builder.load(builder.gep(a, [self.rows_at[r]])), self.kind)
                 for v in range(self.vectors):
                     here = r * self.vectors + v
-                    sums[here] = self.multiply_add(factor, columns[v], sums[here])
+                    sums[here] = multiply_add(self.builder, factor, columns[v], sums[here])
             a, b = opaque(builder, builder.gep(a, [self.a_step])), builder.gep(b, [self.b_step])
         again = [builder.add(k, k.type(steps)), a, b, *sums]
         builder.cbranch(builder.icmp_signed("<", again[0], end), body, after)

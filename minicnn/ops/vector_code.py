@@ -16,8 +16,8 @@ from numba.core.types.misc import unliteral
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, models, register_model
 
+from minicnn.ops import simd
 from minicnn.ops.simd import VECTOR_BYTES, repeated
-from minicnn.ops.simd import prefetch as emit_prefetch
 
 
 class Vector(types.Type):
@@ -48,37 +48,19 @@ def _of(array: Any) -> Vector:
     return Vector(array.dtype, VECTOR_BYTES * 8 // array.dtype.bitwidth)
 
 
-def _address(context: Any, builder: Any, array_type: Any, array: Any, at: Any, kind: Vector) -> Any:
-    start = context.make_array(array_type)(context, builder, array).data
-    return builder.bitcast(builder.gep(start, [at]), _llvm(kind).as_pointer())
-
-
-def _mask(builder: Any, count: Any, lanes: int) -> Any:
-    """A bit for every lane: is its number less than ``count``?"""
-    wide = ir.VectorType(count.type, lanes)
-    return builder.icmp_signed("<", ir.Constant(wide, list(range(lanes))), repeated(builder, count, wide))
-
-
-def _call(builder: Any, what: str, kind: Vector, result: Any, arguments: list[Any]) -> Any:
-    """LLVM's masked load or store."""
-    letter = "f" if isinstance(kind.dtype, types.Float) else "i"
-    name = f"llvm.masked.{what}.v{kind.lanes}{letter}{kind.dtype.bitwidth}.p0"
-    function_type = ir.FunctionType(result, [argument.type for argument in arguments])
-    return builder.call(cgutils.get_or_insert_function(builder.module, function_type, name), arguments)
+def _address(context: Any, builder: Any, array_type: Any, array: Any, at: Any) -> Any:
+    return builder.gep(context.make_array(array_type)(context, builder, array).data, [at])
 
 
 def _emit_load(context: Any, builder: Any, array_type: Any, array: Any, at: Any, count: Any, kind: Vector) -> Any:
     """A whole vector where ``count`` is not less than one (a branch that processors foresee), else a masked one."""
-    pointer, llvm = _address(context, builder, array_type, array, at, kind), _llvm(kind)
-    size = ir.Constant(ir.IntType(32), kind.dtype.bitwidth // 8)
+    pointer, llvm = _address(context, builder, array_type, array, at), _llvm(kind)
     slot = cgutils.alloca_once(builder, llvm)
     with builder.if_else(builder.icmp_signed(">=", count, count.type(kind.lanes))) as (whole, part):
         with whole:
-            builder.store(builder.load(pointer, align=size.constant), slot)
+            builder.store(simd.load(builder, pointer, llvm), slot)
         with part:
-            mask = _mask(builder, count, kind.lanes)
-            arguments = [pointer, size, mask, ir.Constant(llvm, None)]
-            builder.store(_call(builder, "load", kind, llvm, arguments), slot)
+            builder.store(simd.load(builder, pointer, llvm, simd.lane_mask(builder, count, kind.lanes)), slot)
     return builder.load(slot)
 
 
@@ -115,14 +97,12 @@ def store(typing: Any, array: Any, at: Any, vector: Any, count: Any) -> Any:
         array_value, at, value, count = arguments
         if vector.dtype == types.float64 and array.dtype == types.float32:
             value = builder.fptrunc(value, _llvm(kind))
-        pointer = _address(context, builder, sig.args[0], array_value, at, kind)
-        size = ir.Constant(ir.IntType(32), kind.dtype.bitwidth // 8)
+        pointer = _address(context, builder, sig.args[0], array_value, at)
         with builder.if_else(builder.icmp_signed(">=", count, count.type(vector.lanes))) as (whole, part):
             with whole:
-                builder.store(value, pointer, align=size.constant)
+                simd.store(builder, value, pointer)
             with part:
-                operands = [value, pointer, size, _mask(builder, count, vector.lanes)]
-                _call(builder, "store", kind, ir.VoidType(), operands)
+                simd.store(builder, value, pointer, simd.lane_mask(builder, count, vector.lanes))
         return context.get_dummy_value()
 
     return types.void(array, types.intp, vector, types.intp), codegen
@@ -131,12 +111,10 @@ def store(typing: Any, array: Any, at: Any, vector: Any, count: Any) -> Any:
 @intrinsic  # type: ignore[untyped-decorator]
 def stream(typing: Any, array: Any, at: Any, vector: Any) -> Any:
     """See ``vectors._stream``."""
-    kind = Vector(array.dtype, vector.lanes)
 
     def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
         array_value, at, value = arguments
-        stored = builder.store(value, _address(context, builder, sig.args[0], array_value, at, kind), VECTOR_BYTES)
-        stored.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+        simd.stream(builder, value, _address(context, builder, sig.args[0], array_value, at))
         return context.get_dummy_value()
 
     return types.void(array, types.intp, Vector(array.dtype, vector.lanes)), codegen
@@ -146,8 +124,7 @@ def _request(array: Any, write: bool) -> Any:
     """Signature and code of ``prefetch`` or ``prefetch_to_write``."""
 
     def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        start = context.make_array(sig.args[0])(context, builder, arguments[0]).data
-        emit_prefetch(builder, builder.gep(start, [arguments[1]]), write)
+        simd.prefetch(builder, _address(context, builder, sig.args[0], *arguments), write)
         return context.get_dummy_value()
 
     return types.void(array, types.intp), codegen

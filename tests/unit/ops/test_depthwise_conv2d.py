@@ -12,7 +12,7 @@ from minicnn.errors import ShapeError
 from minicnn.ops.conv2d import conv2d, conv2d_backward
 from minicnn.ops.copying import passes_cache
 from minicnn.ops.depthwise_conv2d import convolve_depthwise, depthwise_conv2d, depthwise_conv2d_backward
-from minicnn.ops.depthwise_sums import LARGE_BYTES
+from minicnn.ops.depthwise_loops import LARGE_BYTES
 from minicnn.shapes import Window
 
 
@@ -78,13 +78,15 @@ def test_backward_leaves_out_what_nobody_asked_for(rng: np.random.Generator) -> 
         ((1, 3, 6, 9), 7, {"padding": "same"}),
         ((1, 9, 9, 3), 2, {"strides": 4}),
         ((1, 4, 30, 17), (1, 4), {}),
+        ((2, 3, 3, 5), 2, {"padding": ((5, 5), (5, 5)), "strides": 10}),
+        ((1, 12, 13, 33), 4, {"padding": ((4, 0), (0, 9)), "dilation_rate": 3}),
     ],
     ids=str,
 )
 def test_own_loops_equal_the_definition(
     shape: tuple[int, ...], size: Any, options: dict[str, Any], dtype: type, rng: np.random.Generator
 ) -> None:
-    """Rows long enough for eight results at once, channels in whole vectors and parts of them."""
+    """Kernels of one piece and of several, channels in whole vectors and parts, windows that meet only padding."""
     kernel_shape = (*(size if isinstance(size, tuple) else (size, size)), shape[3], 1)
     x, kernel, bias = (rng.standard_normal(s).astype(dtype) for s in (shape, kernel_shape, shape[3:]))
     y, cache = depthwise_conv2d(x, kernel, bias, **options)
@@ -139,7 +141,7 @@ def test_a_window_made_before_is_the_one_of_the_kernel(rng: np.random.Generator)
 
 @pytest.mark.parametrize("channels", [64, 48, 80], ids=lambda channels: f"{channels} channels")
 def test_many_pictures_are_written_past_the_cache_with_the_bits_of_one(channels: int, rng: np.random.Generator) -> None:
-    """Forward and dx, of two pictures and of each alone; 48 and 80 channels fill their last two vectors in part."""
+    """Forward and dx, of two pictures and of each alone; 48 and 80 channels are not all taken two vectors at a time."""
     rows = LARGE_BYTES // (2 * 4 * 100 * channels) + 1
     x, kernel = rng.standard_normal((2, rows, 100, channels), np.float32), rng.standard_normal((3, 3, channels, 1))
     y, cache = depthwise_conv2d(x, kernel.astype(np.float32), padding="same")

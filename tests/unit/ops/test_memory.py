@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minicnn.ops import memory
-from minicnn.ops.memory import ALIGNMENT, LARGEST_MISFIT, SLACK, SMALL, Block, Pool, empty, scratch
+from minicnn.ops.memory import ALIGNMENT, LARGEST_MISFIT, PAGE, SLACK, SMALL, Block, Pool, empty, scratch
 from minicnn.shapes import Array
 
 
@@ -52,6 +52,15 @@ def test_memory_begins_at_a_line_of_the_cache(size: int) -> None:
     assert all(block.address == address(block.bytes) and block.address % ALIGNMENT == 0 for block in blocks)
     arrays = [empty((SMALL + size,), np.uint8) for _ in range(5)]
     assert all(address(array) % ALIGNMENT == 0 for array in arrays)
+
+
+def test_blocks_one_after_the_other_begin_at_different_places_of_a_page() -> None:
+    """Whose last twelve bits agree are taken for each other; those of large arrays from the system all do."""
+    blocks = [Block(1_000_000) for _ in range(PAGE // ALIGNMENT + 1)]
+    places = [block.address % PAGE for block in blocks]
+    assert sorted(places[:-1]) == list(range(0, PAGE, ALIGNMENT))
+    near = [min((one - other) % PAGE, (other - one) % PAGE) for one, other in zip(places[1:], places, strict=False)]
+    assert min(near) > PAGE // 4
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (0, 10**6), (SMALL // 4 - 1,)])
