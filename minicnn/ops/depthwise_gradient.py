@@ -30,7 +30,8 @@ from minicnn.ops.simd import pointer
 from minicnn.ops.turns import turns
 from minicnn.shapes import Array, Pair, Window
 
-BLOCKS = 16  # partial sums; at most as many threads can help
+FEWEST, MOST = 4, 16  # blocks, each with sums of its own; at most as many threads can help
+RESULTS = 1024  # of a block, at least, if that leaves more than the fewest
 SHORT = 128  # results whose products are added up in the dtype of x
 
 
@@ -40,7 +41,8 @@ def kernel_gradient(dy: Array, x: Array, window: Window) -> Array:
     (KH, KW), (SH, SW), (DH, DW) = window.size, window.strides, window.dilation
     rows = rows_of_taps(OH, H, KH, SH, DH, top, False)
     runs, step = runs_of_taps(OW, W, KW, SW, DW, left, False)
-    partial = np.zeros((min(BLOCKS, N * OH), KH, KW, C))
+    blocks = min(max(N * OH * OW // RESULTS, FEWEST), MOST, N * OH)
+    partial = np.zeros((blocks, KH, KW, C))
     flat = (np.ascontiguousarray(array).reshape(-1) for array in (dy, x))
     _kernel_gradient(x.nbytes + dy.nbytes, *flat, rows, runs, step, SH, (H, W), (OH, OW), N, partial)
     total: Array = partial.sum(axis=0).astype(x.dtype)
