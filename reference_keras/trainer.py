@@ -48,8 +48,8 @@ class KerasTrainer:
         for number, (x, y, weight) in enumerate(batches.epoch(epoch)):
             self.twin.reset_metrics()  # some versions of Keras do it in train_on_batch, others average over steps
             found = self.twin.train_on_batch(x, y, sample_weight=weight, return_dict=True)
-            for name, value in found.items():
-                means.setdefault(name, Mean()).update(float(value), np.array([len(x)]))
+            for name in sorted(found, key=lambda name: name != "loss"):  # the loss first, as minicnn reports them
+                means.setdefault(name, Mean()).update(float(found[name]), np.array([len(x)]))
             for callback in callbacks:
                 callback.on_train_batch_end(number, {name: mean.result() for name, mean in means.items()})
         from_keras(self.twin, self.model)

@@ -10,6 +10,8 @@ import typer
 from minicnn.cli import console
 from minicnn.report.text import counted
 
+MATCONVNET = ".mat"  # always holds published weights, never a network of minicnn's
+
 
 def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A .npz, .keras, .h5, .safetensors or .mat file.")],
@@ -33,7 +35,7 @@ def convert(
     Example:  minicnn convert model.keras model.onnx
     """
     from minicnn.cli.networks import parse_shape
-    from minicnn.io.models import WRITERS, suffix
+    from minicnn.io.models import READABLE, WRITERS, suffix
     from minicnn.model import Model
     from minicnn.models import load_vgg_face
     from minicnn.saving import load_model
@@ -41,7 +43,7 @@ def convert(
     suffix(target, tuple(WRITERS))  # a name that cannot be written: say so before minutes of reading
     wants: dict[str, object] = {}
     model: Model
-    if vgg_face or source.suffix.lower() == ".mat":
+    if suffix(source, (*READABLE, MATCONVNET)) == MATCONVNET or vgg_face:
         model, preprocessing = load_vgg_face(source, parse_shape(input), include_top=top)
         wants = {"order": preprocessing.order, "mean": preprocessing.mean}
     else:

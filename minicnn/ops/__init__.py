@@ -18,5 +18,6 @@ and then how it becomes fast, from the outside in:
     micro_kernel, gemm, dense_products, dense_loops, gradients,
     conv2d/direct                                                   the tile in registers that products are made of
     conv2d/winograd, simd, conv2d/prepared, conv2d/measured         fewer multiplications; kernels prepared once
-    tile_code, vector_code, jit_cache, jit_bytes, jit_files         LLVM's own language; compiled code on disk
+    tile_code, depthwise_walk, vector_code                          LLVM's own language
+    jit_cache, jit_bytes, jit_files                                 compiled code on disk
 """

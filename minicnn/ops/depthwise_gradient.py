@@ -17,7 +17,7 @@ from minicnn.ops.depthwise_taps import (
     END,
     FIRST,
     KERNEL_ROWS,
-    PIECE,
+    PIECE_FIELDS,
     ROWS,
     START,
     TAPS,
@@ -30,8 +30,8 @@ from minicnn.ops.simd import pointer
 from minicnn.ops.turns import turns
 from minicnn.shapes import Array, Pair, Window
 
-FEWEST, MOST = 4, 16  # blocks, each with sums of its own; at most as many threads can help
-RESULTS = 1024  # of a block, at least, if that leaves more than the fewest
+FOUR, MOST = 4, 16  # blocks come in fours, which two and four cores share evenly; no more threads than these can help
+RESULTS = 1024  # of a block, or more: to clear and add its own sums is little beside them (fewer where there are FOUR)
 SHORT = 128  # results whose products are added up in the dtype of x
 
 
@@ -41,7 +41,7 @@ def kernel_gradient(dy: Array, x: Array, window: Window) -> Array:
     (KH, KW), (SH, SW), (DH, DW) = window.size, window.strides, window.dilation
     rows = rows_of_taps(OH, H, KH, SH, DH, top, False)
     runs, step = runs_of_taps(OW, W, KW, SW, DW, left, False)
-    blocks = min(max(N * OH * OW // RESULTS, FEWEST), MOST, N * OH)
+    blocks = min(max(N * OH * OW // (FOUR * RESULTS), 1) * FOUR, MOST, N * OH)
     partial = np.zeros((blocks, KH, KW, C))
     flat = (np.ascontiguousarray(array).reshape(-1) for array in (dy, x))
     _kernel_gradient(x.nbytes + dy.nbytes, *flat, rows, runs, step, SH, (H, W), (OH, OW), N, partial)
@@ -86,7 +86,7 @@ def _gradient_of_block(
     row, end = N * OH * block // blocks, N * OH * (block + 1) // blocks
     while row < end:
         n, oh = row // OH, row % OH
-        lines = _alike(rows, oh, min(end - row, OH - oh, max(1, SHORT // OW)))
+        dy_rows = _alike(rows, oh, min(end - row, OH - oh, max(1, SHORT // OW)))
         for piece in range(rows.shape[1]):
             for phase in range(phases):
                 for i in range(runs.shape[1]):
@@ -97,7 +97,7 @@ def _gradient_of_block(
                         add_gradient(
                             height_of_piece,
                             run[TAPS],
-                            pointer(rows, (oh * rows.shape[1] + piece) * PIECE),
+                            pointer(rows, (oh * rows.shape[1] + piece) * PIECE_FIELDS),
                             pointer(x, (n * height * width + run[START] + (first - run[FIRST]) * step) * C),
                             width * C,
                             step * C,
@@ -107,7 +107,7 @@ def _gradient_of_block(
                             OW * C,
                             phases * C,
                             (OW - 1 - phase) // phases + 1,
-                            lines,
+                            dy_rows,
                             row_step,
                             pointer(partial, block * KH * KW * C),
                             KW * C,
@@ -115,17 +115,17 @@ def _gradient_of_block(
                             run[BETWEEN] * C,
                             C,
                         )
-        row += lines
+        row += dy_rows
 
 
 @njit
 def _alike(rows: Array, oh: int, most: int) -> int:
     """How many rows from oh on, but not more than ``most``, meet the same rows of the kernel."""
-    lines = 1
+    alike = 1
     while (
-        lines < most
-        and (rows[oh, :, KERNEL_ROWS:] == rows[oh + lines, :, KERNEL_ROWS:]).all()
-        and (rows[oh, :, ROWS] == rows[oh + lines, :, ROWS]).all()
+        alike < most
+        and (rows[oh, :, KERNEL_ROWS:] == rows[oh + alike, :, KERNEL_ROWS:]).all()
+        and (rows[oh, :, ROWS] == rows[oh + alike, :, ROWS]).all()
     ):
-        lines += 1
-    return lines
+        alike += 1
+    return alike

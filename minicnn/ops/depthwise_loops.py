@@ -18,7 +18,18 @@ import numpy as np
 
 from minicnn.ops.copying import copy, passes_cache
 from minicnn.ops.depthwise_row import add_row
-from minicnn.ops.depthwise_taps import BETWEEN, END, FIRST, PIECE, ROWS, START, TAPS, WEIGHT, rows_of_taps, runs_of_taps
+from minicnn.ops.depthwise_taps import (
+    BETWEEN,
+    END,
+    FIRST,
+    PIECE_FIELDS,
+    ROWS,
+    START,
+    TAPS,
+    WEIGHT,
+    rows_of_taps,
+    runs_of_taps,
+)
 from minicnn.ops.depthwise_walk import TOGETHER
 from minicnn.ops.jit import njit, prange
 from minicnn.ops.memory import empty
@@ -111,7 +122,7 @@ def _some_rows(
                     add_row(
                         height_of_piece,
                         run[TAPS],
-                        pointer(rows, (r * rows.shape[1] + piece) * PIECE),
+                        pointer(rows, (r * rows.shape[1] + piece) * PIECE_FIELDS),
                         pointer(source, (n * height * width + run[START]) * C),
                         width * C,
                         step * C,

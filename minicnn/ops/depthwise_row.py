@@ -62,12 +62,13 @@ class _Row(Walk):
 
     def emit(self, *arguments: ir.Value) -> None:
         piece, self.source, self.source_row, self.step, self.first, end, kernel, kernel_row, *others = arguments
-        *taps, self.begin, self.begin_step, self.result, self.result_step, self.results, channels, self.past = others
+        tap, between, self.begin, self.begin_step, self.result, self.result_step, self.results, *others = others
+        channels, self.past = others
         index = self.index = channels.type
 
-        def one_vector(c: ir.Value) -> None:
+        def some_channels(c: ir.Value) -> None:
             self.rows_of_source = self.entries(piece, PLACES, self.source_row)
-            rows, columns = self.entries(piece, KERNEL_ROWS, kernel_row), self.columns(*taps)
+            rows, columns = self.entries(piece, KERNEL_ROWS, kernel_row), self.columns(tap, between)
             self.weights = [[self.load(kernel, row, column, c) for column in columns] for row in rows]
             sums = [self.load(self.begin, c)] * self.taps
             for low, high, there in (
@@ -77,10 +78,10 @@ class _Row(Walk):
             ):
                 sums = self.loop(low, high, sums, partial(self.pixel, c, there))
 
-        self.for_channels(channels, one_vector)
+        self.for_channels(channels, some_channels)
 
     def pixel(self, c: ir.Value, there: bool, p: ir.Value, *sums: ir.Value) -> Values:
-        """Result p begins, pixel p is added where there is one, and the result that meets it last is written."""
+        """Result p begins, pixel p is added where there is one, and the result that is complete then is written."""
         builder, nothing = self.builder, self.index(0)
         begins = builder.icmp_signed("<", p, self.results)  # what else would begin is never written
         start = builder.select(begins, builder.mul(p, self.begin_step), nothing)

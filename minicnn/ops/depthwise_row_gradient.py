@@ -3,7 +3,7 @@
     gradient[r, q] += sum over i of  x[r, i + q] * dy[i]
 
 It walks along the pixels (``depthwise_walk.py``). Three of them, below each other, are multiplied with the three
-numbers of dy that they meet, for the sums of nine weights, which stay in registers from row to row. Nine
+numbers of dy that they meet, for the sums of nine weights, which (with AVX-512) stay in registers from row to row. Nine
 multiplications cost four loads. At the edges pixels meet fewer numbers; the other products are computed, but not added.
 
 The sums are short, in the dtype of x, and join long ones in float64. Memory is asked in time, for the rows below.
@@ -40,8 +40,8 @@ def _add_gradient_in_python(
     dy_row: int,
     dy_step: int,
     results: int,
-    lines: int,
-    line: int,
+    dy_rows: int,
+    stride: int,
     gradient: Array,
     kernel_row: int,
     tap: int,
@@ -51,9 +51,9 @@ def _add_gradient_in_python(
     for r in range(rows):
         for q in range(taps):
             total = np.zeros(channels, x.dtype)
-            for number in range(lines):
+            for number in range(dy_rows):
                 for p in range(max(first, q), min(end, results + q)):
-                    at = (piece[PLACES + r] + number * line) * x_row + (p - first) * step
+                    at = (piece[PLACES + r] + number * stride) * x_row + (p - first) * step
                     upstream = number * dy_row + (p - q) * dy_step
                     total += x[at : at + channels] * dy[upstream : upstream + channels]
             weight = piece[KERNEL_ROWS + r] * kernel_row + tap + q * between
@@ -65,27 +65,28 @@ class _Gradient(Walk):
 
     def emit(self, *arguments: ir.Value) -> None:
         self.piece, self.x, self.x_row, self.step, self.first, self.end, self.dy, *others = arguments
-        self.dy_row, self.dy_step, self.results, lines, self.line, gradient, kernel_row, *taps, channels = others
+        self.dy_row, self.dy_step, self.results, dy_rows, self.stride, *others = others
+        gradient, kernel_row, tap, between, channels = others
         index = self.index = channels.type
         # all taps meet numbers of dy at the pixels from ``low`` to before ``high``
         self.low = self.within(self.first, index(self.taps - 1), self.end)
         self.high = self.within(self.low, self.results, self.end)
 
-        def one_vector(c: ir.Value) -> None:
+        def some_channels(c: ir.Value) -> None:
             self.rows_of_x = self.entries(self.piece, PLACES, self.x_row)
             sums = [ir.Constant(self.kind, [0.0] * self.lanes)] * (self.rows * self.taps)
-            sums = self.loop(index(0), lines, sums, lambda number, *sums: self.one_line(number, c, list(sums)))
-            columns = self.columns(*taps)
+            sums = self.loop(index(0), dy_rows, sums, lambda number, *sums: self.one_row(number, c, list(sums)))
+            columns = self.columns(tap, between)
             for r, row in enumerate(self.entries(self.piece, KERNEL_ROWS, kernel_row)):
                 for q, column in enumerate(columns):
                     self.add(self.at(gradient, row, column, c), sums[r * self.taps + q])
 
-        self.for_channels(channels, one_vector)
+        self.for_channels(channels, some_channels)
 
-    def one_line(self, number: ir.Value, c: ir.Value, sums: Values) -> Values:
+    def one_row(self, number: ir.Value, c: ir.Value, sums: Values) -> Values:
         """The sums, and what one row of dy adds to them."""
         builder, beside = self.builder, self.taps - 1  # numbers of dy that the next pixel meets again
-        x_at = builder.add(builder.mul(number, builder.mul(self.line, self.x_row)), c)
+        x_at = builder.add(builder.mul(number, builder.mul(self.stride, self.x_row)), c)
         dy_at = builder.add(builder.mul(number, self.dy_row), c)
 
         def upstream(i: ir.Value) -> ir.Value:
@@ -145,8 +146,8 @@ def _add_gradient(
     dy_row: Any,
     dy_step: Any,
     results: Any,
-    lines: Any,
-    line: Any,
+    dy_rows: Any,
+    stride: Any,
     gradient: Any,
     kernel_row: Any,
     tap: Any,
@@ -158,9 +159,10 @@ def _add_gradient(
     return types.void(n, n, table, x, n, n, n, n, x, n, n, n, n, n, wide, n, n, n, n), code_for(x, _Gradient)
 
 
-#: ``add_gradient(rows, taps, piece, x, x_row, step, first, end, dy, dy_row, dy_step, results, lines, line, gradient,
-#: kernel_row, tap, between, channels)``: as in ``depthwise_row.add_row``, ``piece`` says which rows of x, ``x_row``
-#: apart, meet which rows of the kernel; there are pixels from ``first``, where x points to, to before ``end``. Number i
-#: of dy lies at ``i * dy_step``, up to ``results``. The same is done for ``lines`` rows of dy, ``dy_row`` apart, whose
-#: pixels lie ``line`` rows of x apart. The sums are added to the float64 ``gradient``, which lies as the kernel does.
+#: ``add_gradient(rows, taps, piece, x, x_row, step, first, end, dy, dy_row, dy_step, results, dy_rows, stride,
+#: gradient, kernel_row, tap, between, channels)``: as in ``depthwise_row.add_row``, ``piece`` says which rows of x,
+#: ``x_row`` apart, meet which rows of the kernel; there are pixels from ``first``, where x points to, to before
+#: ``end``. Number i of dy lies at ``i * dy_step``, up to ``results``. The same is done for ``dy_rows`` rows of dy,
+#: ``dy_row`` apart, whose pixels lie ``stride`` rows of x apart. The sums are added to the float64 ``gradient``, which
+#: lies as the kernel does.
 add_gradient: Any = _add_gradient_in_python if config.DISABLE_JIT else _add_gradient

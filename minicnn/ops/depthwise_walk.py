@@ -1,14 +1,14 @@
 """Walks along a row of pixels, written out in LLVM's language: what the inner loops of a depthwise convolution share.
 
-Window by window, each pixel of a row is met by all taps in turn: first by the last result that it takes part in, two
-results later by the first. So ``depthwise_row.py`` and ``depthwise_row_gradient.py`` walk along the pixels and not
-along the windows. They load the pixels that lie below each other once, and multiply them with all that they ever meet.
-That weights and sums can stay in registers all the way depends on how many there are, a number known only at run time:
-so the loops are written down for each number of rows and taps, and a jump leads to the right one.
+Window by window, each pixel of a row is met by three taps in turn: first by the last one, two results later by the
+first. So ``depthwise_row.py`` and ``depthwise_row_gradient.py`` walk along the pixels and not along the windows. They
+load the pixels that lie below each other once, and multiply them with all that they meet for this row of results. That
+weights and sums can stay in registers all the way depends on how many there are, a number known only at run time: so
+the loops are written down for each number of rows and taps, and a jump leads to the right one.
 
 The channels of a vector lie side by side in memory and never meet: a row is walked along once for each vector of them,
-or rather for two. A line of memory is most of the work, so it is not left before it is used up. AVX-512 has registers
-for the sums and weights of two vectors; AVX2 keeps some in the nearest cache, and is still faster.
+or rather for two. Fetching a line of memory is most of the work, so it is not left before it is used up. AVX-512 has
+registers for the sums and weights of two vectors; AVX2 keeps some in the nearest cache, and is still faster.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 
 from minicnn.ops import simd
-from minicnn.ops.depthwise_taps import LONGEST
+from minicnn.ops.depthwise_taps import MOST_TAPS
 from minicnn.ops.simd import LINE_BYTES, VECTOR_BYTES
 
 TOGETHER = 2  # vectors of channels
@@ -44,7 +44,7 @@ class Walk:
         builder, done = self.builder, channels.type(0)
         for vectors in (TOGETHER, 1):
             self.bytes = vectors * VECTOR_BYTES
-            self.lanes = self.bytes // (4 if isinstance(self.number, ir.FloatType) else 8)
+            self.lanes = self.bytes // simd.number_bytes(self.number)
             self.kind = ir.VectorType(self.number, self.lanes)
             width = channels.type(self.lanes)
             left = builder.srem(builder.sub(channels, done), width)
@@ -117,11 +117,11 @@ def code_for(array: Any, walk: type[Walk]) -> Any:
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         rows, taps, *others = arguments
         done = builder.append_basic_block("done")
-        switch = builder.switch(builder.add(builder.mul(rows, rows.type(LONGEST + 1)), taps), done)
-        for r in range(1, LONGEST + 1):
-            for q in range(1, LONGEST + 1):
+        switch = builder.switch(builder.add(builder.mul(rows, rows.type(MOST_TAPS + 1)), taps), done)
+        for r in range(1, MOST_TAPS + 1):
+            for q in range(1, MOST_TAPS + 1):
                 block = builder.append_basic_block(f"walk_{r}x{q}")
-                switch.add_case(rows.type(r * (LONGEST + 1) + q), block)
+                switch.add_case(rows.type(r * (MOST_TAPS + 1) + q), block)
                 builder.position_at_end(block)
                 walk(builder, number, r, q).emit(*others)
                 builder.branch(done)

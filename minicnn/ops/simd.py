@@ -1,10 +1,12 @@
-"""What kernels written in LLVM's own language share: the width of vectors, pointers into arrays, requests for memory.
+"""What kernels written in LLVM's own language share: the width of vectors, pointers into arrays, loads and stores of
+whole vectors and of parts, multiply-adds, requests for memory.
 
-``constant_product.py`` and ``tile_code.py`` spell out their instructions, because compilers do not find them. They take
-arrays as pointers: numbers lie where an address says, and nothing checks it. In plain Python a pointer is a view.
+``constant_product.py``, ``tile_code.py`` and ``depthwise_walk.py`` spell out their instructions, because compilers do
+not find them. They take arrays as pointers: numbers lie where an address says, and nothing checks it. In plain Python a
+pointer is a view.
 
-A vector has the width of the processor's registers, not more: of wider ones LLVM makes two or four, and sums that
-should stay in registers no longer do.
+A vector has the width of the processor's registers: of wider ones LLVM makes two or four, which is wanted in
+``depthwise_walk.py``, and elsewhere drives sums out of the registers.
 """
 
 from __future__ import annotations
@@ -98,8 +100,7 @@ def lane_mask(builder: ir.IRBuilder, count: ir.Value, lanes: int) -> ir.Value:
 
 def load(builder: ir.IRBuilder, pointer: ir.Value, kind: ir.VectorType, mask: ir.Value | None = None) -> ir.Value:
     """The vector at ``pointer``, which need not be aligned; 0 where the mask has no bit, and nothing is read there."""
-    size = _bytes(kind.element)
-    at = builder.bitcast(pointer, kind.as_pointer())
+    size, at = number_bytes(kind.element), _as_vectors(builder, pointer, kind)
     if mask is None:
         return builder.load(at, align=size)
     return _masked(builder, "load", kind, kind, [at, ir.IntType(32)(size), mask, ir.Constant(kind, None)])
@@ -107,8 +108,7 @@ def load(builder: ir.IRBuilder, pointer: ir.Value, kind: ir.VectorType, mask: ir
 
 def store(builder: ir.IRBuilder, value: ir.Value, pointer: ir.Value, mask: ir.Value | None = None) -> None:
     """Write the vector, or what the mask has a bit for."""
-    size = _bytes(value.type.element)
-    at = builder.bitcast(pointer, value.type.as_pointer())
+    size, at = number_bytes(value.type.element), _as_vectors(builder, pointer, value.type)
     if mask is None:
         builder.store(value, at, align=size)
     else:
@@ -116,12 +116,20 @@ def store(builder: ir.IRBuilder, value: ir.Value, pointer: ir.Value, mask: ir.Va
 
 
 def stream(builder: ir.IRBuilder, value: ir.Value, pointer: ir.Value) -> None:
-    """Write the vector past the caches, to an address that is a multiple of its size."""
-    stored = builder.store(value, builder.bitcast(pointer, value.type.as_pointer()), VECTOR_BYTES)
+    """Write the vector past the caches, to an address that is a multiple of VECTOR_BYTES."""
+    stored = builder.store(value, _as_vectors(builder, pointer, value.type), VECTOR_BYTES)
     stored.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
 
 
-def _bytes(number: ir.Type) -> int:
+def _as_vectors(builder: ir.IRBuilder, pointer: ir.Value, kind: ir.VectorType) -> ir.Value:
+    """The same address, where vectors of ``kind`` lie. Raises TypeError where other numbers do."""
+    if pointer.type.pointee != kind.element:
+        raise TypeError(f"Expected a pointer to numbers of {kind}. Received: {pointer.type}.")
+    return builder.bitcast(pointer, kind.as_pointer())
+
+
+def number_bytes(number: ir.Type) -> int:
+    """The size of a number in memory."""
     if isinstance(number, ir.IntType):
         return int(number.width) // 8
     return 4 if isinstance(number, ir.FloatType) else 8
@@ -129,7 +137,7 @@ def _bytes(number: ir.Type) -> int:
 
 def _masked(builder: ir.IRBuilder, what: str, kind: ir.VectorType, result: ir.Type, arguments: list[ir.Value]) -> Any:
     letter = "i" if isinstance(kind.element, ir.IntType) else "f"
-    name = f"llvm.masked.{what}.v{kind.count}{letter}{8 * _bytes(kind.element)}.p0"
+    name = f"llvm.masked.{what}.v{kind.count}{letter}{8 * number_bytes(kind.element)}.p0"
     function_type = ir.FunctionType(result, [argument.type for argument in arguments])
     return builder.call(cgutils.get_or_insert_function(builder.module, function_type, name), arguments)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from minicnn.ops.simd import LINE_BYTES, VECTOR_BYTES, load, multiply_add, prefetch, repeated, store
+from minicnn.ops.simd import LINE_BYTES, VECTOR_BYTES, load, multiply_add, number_bytes, prefetch, repeated, store
 
 VECTORS = 2  # of columns in a tile
 # ROWS in a tile: ROWS * VECTORS sums, and what they are made of, fit the registers. UNROLL: steps before the loop asks
@@ -26,7 +26,7 @@ class TileCode:
 
     def __init__(self, builder: ir.IRBuilder, number: ir.Type, rows: int, vectors: int) -> None:
         self.builder, self.number, self.rows, self.vectors = builder, number, rows, vectors
-        self.lanes = VECTOR_BYTES // (4 if isinstance(number, ir.FloatType) else 8)
+        self.lanes = VECTOR_BYTES // number_bytes(number)
         self.kind = ir.VectorType(number, self.lanes)
 
     def place(self, base: ir.Value, offset: ir.Value, v: int) -> ir.Value:

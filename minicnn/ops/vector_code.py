@@ -120,26 +120,15 @@ def stream(typing: Any, array: Any, at: Any, vector: Any) -> Any:
     return types.void(array, types.intp, Vector(array.dtype, vector.lanes)), codegen
 
 
-def _request(array: Any, write: bool) -> Any:
-    """Signature and code of ``prefetch`` or ``prefetch_to_write``."""
-
-    def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        simd.prefetch(builder, _address(context, builder, sig.args[0], *arguments), write)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp), codegen
-
-
 @intrinsic  # type: ignore[untyped-decorator]
 def prefetch(typing: Any, array: Any, at: Any) -> Any:
     """See ``vectors._prefetch``."""
-    return _request(array, write=False)
 
+    def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        simd.prefetch(builder, _address(context, builder, sig.args[0], *arguments))
+        return context.get_dummy_value()
 
-@intrinsic  # type: ignore[untyped-decorator]
-def prefetch_to_write(typing: Any, array: Any, at: Any) -> Any:
-    """See ``vectors._prefetch``."""
-    return _request(array, write=True)
+    return types.void(array, types.intp), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]

@@ -98,4 +98,3 @@ select: Any = _select if _PLAIN else vector_code.select
 widen: Any = _widen if _PLAIN else vector_code.widen
 add_up: Any = _add_up if _PLAIN else vector_code.add_up
 prefetch: Any = _prefetch if _PLAIN else vector_code.prefetch
-prefetch_to_write: Any = _prefetch if _PLAIN else vector_code.prefetch_to_write

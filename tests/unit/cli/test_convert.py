@@ -48,6 +48,9 @@ def test_what_is_refused(tmp_path: Path, rng: np.random.Generator) -> None:
     face_cnn((32, 32, 1), 3).save(tmp_path / "a.npz")
     assert convert(tmp_path / "a.npz", tmp_path / "b.txt")[0] == 1
     assert convert(tmp_path / "none.npz", tmp_path / "b.npz")[0] == 1
+    code, output = convert(tmp_path / "a.txt", tmp_path / "b.npz")
+    assert code == 1
+    assert ".mat" in output
     write_mat(tmp_path / "tiny.mat", tiny_weights(rng))
     code, output = convert(tmp_path / "tiny.mat", tmp_path / "b.npz", "--input", "200x200x1")
     assert code == 1

@@ -14,12 +14,13 @@ import pytest
 from minicnn.ops import depthwise_row, depthwise_row_gradient
 from minicnn.ops.depthwise_row import add_row
 from minicnn.ops.depthwise_row_gradient import add_gradient
-from minicnn.ops.depthwise_taps import KERNEL_ROWS, PIECE, PLACES
+from minicnn.ops.depthwise_taps import KERNEL_ROWS, PIECE_FIELDS, PLACES
 from minicnn.ops.jit import njit
+from minicnn.ops.memory import Block
 from minicnn.ops.simd import VECTOR_BYTES, pointer
 from minicnn.shapes import Array
 
-WIDTH = 9  # pixels of a row
+WIDTH = 14  # pixels of a row
 STEP, APART = 2, 3  # pixels from one that is met to the next one; results from one to the next one
 
 
@@ -53,7 +54,7 @@ def _add_row(
 
 @njit
 def _add_gradient(
-    piece: Array, x: Array, dy: Array, gradient: Array, sizes: tuple[int, ...], lines: int, C: int
+    piece: Array, x: Array, dy: Array, gradient: Array, sizes: tuple[int, ...], dy_rows: int, C: int
 ) -> None:
     rows, taps, first, end, results, tap, between = sizes
     add_gradient(
@@ -69,7 +70,7 @@ def _add_gradient(
         results * APART * C,
         APART * C,
         results,
-        lines,
+        dy_rows,
         2,
         pointer(gradient, 0),
         4 * C,
@@ -81,9 +82,14 @@ def _add_gradient(
 
 def _piece(rows: int) -> Array:
     """These rows of the source meet these of the kernel, neither side by side."""
-    piece = np.zeros(PIECE, np.intp)
+    piece = np.zeros(PIECE_FIELDS, np.intp)
     piece[PLACES : PLACES + rows], piece[KERNEL_ROWS : KERNEL_ROWS + rows] = (0, 2, 3)[:rows], (3, 0, 1)[:rows]
     return piece
+
+
+def _sizes() -> list[tuple[int, int, tuple[int, int, int]]]:
+    """Every number of rows and of taps, with every stretch."""
+    return [(rows, taps, stretch) for rows, taps in product((1, 2, 3), (1, 2, 3)) for stretch in _stretches(taps)]
 
 
 def _whole(rng: np.random.Generator, dtype: Any, *shape: int) -> Array:
@@ -91,9 +97,14 @@ def _whole(rng: np.random.Generator, dtype: Any, *shape: int) -> Array:
 
 
 LANES = VECTOR_BYTES // 4
-CHANNELS = [1, 3, LANES, LANES + 1, 2 * LANES, 5 * LANES - 2]
-#: pixels from .. to before, of so many results; some are missing at the left, at the right, in the middle
-STRETCHES = [(0, 4, 4), (1, 4, 5), (0, 3, 6), (2, 4, 4), (0, 1, 1), (1, 2, 2)]
+CHANNELS = [1, 3, LANES, LANES + 1, 2 * LANES, 3 * LANES + 1, 5 * LANES - 2]
+
+
+def _stretches(taps: int) -> list[tuple[int, int, int]]:
+    """(first, end, results): pixels are missing at the left, at the right, at both ends or nowhere; and a single
+    one, the first or the last."""
+    end = 4 + taps - 1
+    return [(1, end, 4), (0, end - 1, 4), (1, end - 1, 4), (0, end, 4), (0, 1, 4), (end - 1, end, 4), (0, taps, 1)]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -101,7 +112,7 @@ STRETCHES = [(0, 4, 4), (1, 4, 5), (0, 3, 6), (2, 4, 4), (0, 1, 1), (1, 2, 2)]
 @pytest.mark.parametrize("again", [False, True], ids=["from the bias", "from the result"])
 def test_a_row_is_its_definition(channels: int, again: bool, dtype: type, rng: np.random.Generator) -> None:
     source, kernel = _whole(rng, dtype, 5, WIDTH, channels), _whole(rng, dtype, 4, 4, channels)
-    for rows, taps, (first, end, results) in product((1, 2, 3), (1, 2, 3), STRETCHES):
+    for rows, taps, (first, end, results) in _sizes():
         before = _whole(rng, dtype, APART * results, channels)
         begin = None if again else _whole(rng, dtype, channels)
         for tap, between in ((0, 1), (3, -1)):
@@ -126,14 +137,14 @@ def _add_row_in_python(
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("channels", CHANNELS)
-@pytest.mark.parametrize("lines", [1, 2])
-def test_a_gradient_is_its_definition(channels: int, lines: int, dtype: type, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("dy_rows", [1, 2])
+def test_a_gradient_is_its_definition(channels: int, dy_rows: int, dtype: type, rng: np.random.Generator) -> None:
     x, C = _whole(rng, dtype, 7, WIDTH, channels), channels
-    for rows, taps, (first, end, results) in product((1, 2, 3), (1, 2, 3), STRETCHES):
-        dy, before = _whole(rng, dtype, lines, results * APART, C), _whole(rng, np.float64, 4, 4, C)
+    for rows, taps, (first, end, results) in _sizes():
+        dy, before = _whole(rng, dtype, dy_rows, results * APART, C), _whole(rng, np.float64, 4, 4, C)
         for tap, between in ((0, 1), (3, -1)):
             ours, theirs = before.copy(), before.copy()
-            _add_gradient(_piece(rows), x, dy, ours, (rows, taps, first, end, results, tap, between), lines, C)
+            _add_gradient(_piece(rows), x, dy, ours, (rows, taps, first, end, results, tap, between), dy_rows, C)
             places = (
                 WIDTH * C,
                 STEP * C,
@@ -143,7 +154,7 @@ def test_a_gradient_is_its_definition(channels: int, lines: int, dtype: type, rn
                 results * APART * C,
                 APART * C,
                 results,
-                lines,
+                dy_rows,
                 2,
             )
             into = (theirs.reshape(-1), 4 * C, tap * C, between * C, C)
@@ -153,12 +164,32 @@ def test_a_gradient_is_its_definition(channels: int, lines: int, dtype: type, rn
 
 
 def test_padding_is_no_factor(rng: np.random.Generator) -> None:
-    """Neither pixels nor numbers of dy beyond the end are multiplied with what is not finite: 0 times that is NaN."""
+    """Pixels that there are not, and numbers of dy before the first and after the last, are multiplied with nothing: 0
+    times what is not finite would be NaN."""
     C = 2 * LANES
     source, kernel = _whole(rng, np.float32, 5, WIDTH, C), np.full((4, 4, C), np.inf, np.float32)
     result = np.empty((APART * 4, C), np.float32)
     _add_row(_piece(3), source, kernel, np.ones(C, np.float32), result, (3, 3, 3, 4, 4, 0, 0, 1, C), False)
     np.testing.assert_array_equal(result[0], 1)  # result 0 meets pixels 0, 1 and 2, and there is only pixel 3
-    source[:, STEP + 1], gradient = np.nan, np.zeros((4, 4, C))  # the second pixel, which tap 2 meets for result -1
-    _add_gradient(_piece(1), source, np.ones((1, APART * 2, C), np.float32), gradient, (1, 3, 0, 2, 2, 0, 1), 1, C)
-    np.testing.assert_array_equal(np.isnan(gradient[3, :, 0]), [True, True, False, False])
+    dy = np.ones((1, APART * 2, C), np.float32)  # two results: pixels 0 to 3, of which tap q meets q and q + 1
+    for pixel, met in enumerate([[0], [0, 1], [1, 2], [2]]):
+        x, gradient = source.copy(), np.zeros((4, 4, C))
+        x[:, 1 + STEP * pixel] = np.nan
+        _add_gradient(_piece(1), x, dy, gradient, (1, 3, 0, 4, 2, 0, 1), 1, C)
+        assert np.flatnonzero(np.isnan(gradient[3, :3, 0])).tolist() == met
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("vectors", [1, 2, 3])
+def test_rows_past_the_cache_are_the_same(vectors: int, dtype: type, rng: np.random.Generator) -> None:
+    """Two vectors of channels at once, and a single one."""
+    C = vectors * VECTOR_BYTES // np.dtype(dtype).itemsize
+    source, kernel, bias = (_whole(rng, dtype, *shape) for shape in ((5, WIDTH, C), (4, 4, C), (C,)))
+    for rows, taps, (first, end, results) in _sizes():
+        shape = (APART * results, C)
+        into, past = (Block(bias.nbytes * shape[0]).bytes.view(dtype).reshape(shape) for _ in range(2))
+        into[...], past[...] = 0, 0
+        sizes = rows, taps, first, end, results, 0, 0, 1, C
+        _add_row(_piece(rows), source, kernel, bias, into, sizes, False)
+        _add_row(_piece(rows), source, kernel, bias, past, sizes, True)
+        np.testing.assert_array_equal(past, into)

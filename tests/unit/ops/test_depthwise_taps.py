@@ -12,7 +12,7 @@ from minicnn.ops.depthwise_taps import (
     END,
     FIRST,
     KERNEL_ROWS,
-    LONGEST,
+    MOST_TAPS,
     PLACES,
     ROWS,
     START,
@@ -48,7 +48,7 @@ def test_rows_are_the_definition(axis: tuple[int, ...], backward: bool) -> None:
     found = []
     for r, pieces in enumerate(rows_of_taps(*axis, backward)):  # type: ignore[arg-type]
         for piece in pieces:
-            assert piece[ROWS] <= LONGEST
+            assert piece[ROWS] <= MOST_TAPS
             for i in range(piece[ROWS]):
                 found.append((r, piece[KERNEL_ROWS + i], piece[PLACES + i]))
     assert sorted(found) == meetings(axis, backward)
@@ -63,7 +63,7 @@ def test_runs_are_the_definition(axis: tuple[int, ...], backward: bool) -> None:
     for phase, runs in enumerate(table):
         of_phase = range(phase, results, len(table))
         for run in runs:
-            assert run[TAPS] <= LONGEST
+            assert run[TAPS] <= MOST_TAPS
             for p in range(run[FIRST], run[END]):
                 place = run[START] + (p - run[FIRST]) * step
                 assert 0 <= place < sources
@@ -84,13 +84,25 @@ def test_every_pixel_of_a_run_has_a_result(axis: tuple[int, ...], backward: bool
 
 
 @pytest.mark.parametrize(
-    ("taps", "options", "runs"),
-    [(3, (1, 1), 1), (5, (1, 1), 2), (7, (1, 1), 3), (3, (2, 1), 2), (3, (1, 2), 1), (5, (1, 3), 2)],
+    ("taps", "options", "backward", "runs"),
+    [
+        (3, (1, 1), False, [[3]]),
+        (5, (1, 1), False, [[2, 3]]),
+        (7, (1, 1), False, [[2, 2, 3]]),
+        (3, (2, 1), False, [[2, 1]]),
+        (3, (1, 2), False, [[3], [3]]),
+        (5, (1, 3), False, [[2, 3], [2, 3], [2, 3]]),
+        (3, (1, 1), True, [[3]]),
+        (3, (2, 1), True, [[1], [2]]),
+        (3, (1, 2), True, [[3], [3]]),
+    ],
 )
-def test_taps_that_can_share_pixels_do(taps: int, options: tuple[int, int], runs: int) -> None:
-    """``options``: stride and dilation. Fewer runs are fewer walks past all pixels."""
-    table, _ = runs_of_taps(20, 20, taps, *options, 1, False)
-    assert table.shape[1] == runs
+def test_taps_that_can_share_pixels_do(
+    taps: int, options: tuple[int, int], backward: bool, runs: list[list[int]]
+) -> None:
+    """``options``: stride and dilation; ``runs``: the taps of each, phase by phase. Fewer runs are fewer walks."""
+    table, _ = runs_of_taps(20, 20, taps, *options, 1, backward)
+    assert table[:, :, TAPS].tolist() == runs
 
 
 def test_parts_are_few_and_even() -> None:
@@ -104,4 +116,4 @@ def test_parts_are_few_and_even() -> None:
         [3, 3],
         [2, 2, 3],
     ]
-    assert np.diff(parts(100)).max() <= LONGEST
+    assert np.diff(parts(100)).max() <= MOST_TAPS

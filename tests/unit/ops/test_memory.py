@@ -55,7 +55,7 @@ def test_memory_begins_at_a_line_of_the_cache(size: int) -> None:
 
 
 def test_blocks_one_after_the_other_begin_at_different_places_of_a_page() -> None:
-    """Whose last twelve bits agree are taken for each other; those of large arrays from the system all do."""
+    """To read and write addresses that agree in the last twelve bits is slow; all large arrays of the system do."""
     blocks = [Block(1_000_000) for _ in range(PAGE // ALIGNMENT + 1)]
     places = [block.address % PAGE for block in blocks]
     assert sorted(places[:-1]) == list(range(0, PAGE, ALIGNMENT))

@@ -42,6 +42,18 @@ def test_every_operation_is_what_numpy_says(dtype: type, size: int, rng: np.rand
         np.testing.assert_array_equal(array[size:], [9, 9, 9])
 
 
+def test_vectors_of_other_numbers_are_not_written() -> None:
+    """Their bits would be, over half as many numbers; float64 is rounded to float32, which is no such case."""
+
+    @njit
+    def widened(a, out):  # type: ignore[no-untyped-def]
+        store(out, 0, load(a, 0, 1), 1)
+
+    widened(np.ones(4), np.empty(4, np.float32))
+    with pytest.raises(TypeError, match=r"a pointer to numbers of <\d+ x float>\. Received: double"):
+        widened(np.ones(4, np.float32), np.empty(4))
+
+
 def test_the_plain_versions_stop_where_the_array_does() -> None:
     a = np.arange(20, dtype=np.float32)
     width = vectors._lanes(a)
