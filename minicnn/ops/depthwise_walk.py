@@ -13,6 +13,7 @@ registers for the sums and weights of two vectors; AVX2 keeps some in the neares
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -28,16 +29,16 @@ TOGETHER = 2  # vectors of channels
 Values = list[ir.Value]
 
 
-class Walk:
+class Walk(ABC):
     """Emits a walk past ``rows`` pixels at a time, which lie below each other, and the ``taps`` results beside them."""
 
     def __init__(self, builder: ir.IRBuilder, number: ir.Type, rows: int, taps: int) -> None:
         self.builder, self.number, self.rows, self.taps = builder, number, rows, taps
         self.mask: ir.Value | None = None  # of the channels that are left after the last whole vector
 
+    @abstractmethod
     def emit(self, *arguments: ir.Value) -> None:
         """Do it; the arguments are those of the intrinsic from the third one on."""
-        raise NotImplementedError
 
     def for_channels(self, channels: ir.Value, body: Callable[[ir.Value], None]) -> None:
         """``body`` for the channels from each c on that fill TOGETHER vectors, then one, then for the rest, masked."""
