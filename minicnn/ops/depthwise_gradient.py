@@ -30,8 +30,9 @@ from minicnn.ops.simd import pointer
 from minicnn.ops.turns import turns
 from minicnn.shapes import Array, Pair, Window
 
-FOUR, MOST = 4, 16  # blocks come in fours, which two and four cores share evenly; no more threads than these can help
-RESULTS = 1024  # of a block, or more: to clear and add its own sums is little beside them (fewer where there are FOUR)
+# How many blocks: a multiple of 4, which two and four cores share evenly; at most 16, and no more threads can help. If
+# there are more than 4, each has RESULTS or more, beside which its own sums cost little.
+MULTIPLE, MOST, RESULTS = 4, 16, 1024
 SHORT = 128  # results whose products are added up in the dtype of x
 
 
@@ -41,7 +42,7 @@ def kernel_gradient(dy: Array, x: Array, window: Window) -> Array:
     (KH, KW), (SH, SW), (DH, DW) = window.size, window.strides, window.dilation
     rows = rows_of_taps(OH, H, KH, SH, DH, top, False)
     runs, step = runs_of_taps(OW, W, KW, SW, DW, left, False)
-    blocks = min(max(N * OH * OW // (FOUR * RESULTS), 1) * FOUR, MOST, N * OH)
+    blocks = min(max(N * OH * OW // (MULTIPLE * RESULTS), 1) * MULTIPLE, MOST, N * OH)
     partial = np.zeros((blocks, KH, KW, C))
     flat = (np.ascontiguousarray(array).reshape(-1) for array in (dy, x))
     _kernel_gradient(x.nbytes + dy.nbytes, *flat, rows, runs, step, SH, (H, W), (OH, OW), N, partial)
