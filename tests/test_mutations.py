@@ -228,7 +228,7 @@ MUTATIONS = [
     Mutation(
         "max pooling: every tap gets the gradient",
         "minicnn/ops/max_pooling.py",
-        "select(came_from_here, load(dy, at, C - c), splat(0.0, total))",
+        "select(came_from_here, load(dy, at, C - c), zero)",
         "load(dy, at, C - c)",
     ),
     Mutation(
@@ -241,8 +241,8 @@ MUTATIONS = [
     Mutation(
         "average pooling: padding is counted",
         "minicnn/ops/average_pooling.py",
-        "rows = min(H, h0 + KH) - max(0, h0)",
-        "rows = KH",
+        "rows = min(picture[0], h0 + size[0]) - max(0, h0)",
+        "rows = size[0]",
     ),
     Mutation(
         "relu: the gradient passes at 0",

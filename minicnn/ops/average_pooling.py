@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from minicnn.ops.checks import check_pictures, check_upstream
+from minicnn.ops.copying import copy
 from minicnn.ops.jit import njit, prange
 from minicnn.ops.memory import empty
 from minicnn.ops.pooling import check_pooling, windows_over
@@ -46,8 +47,9 @@ def average_pool2d_backward(dy: Array, cache: AveragePool2DCache) -> Array:
     """(N, OH, OW, C) -> dx (N, H, W, C). Raises ShapeError when ``dy`` is not shaped like y."""
     (N, H, W, C), window = cache
     dy = check_upstream(dy, (N, *window.output_size(H, W), C))
-    dx = empty((N, H, W, C), dy.dtype)
-    _backward(dx.nbytes, dy, window.size, window.strides, check_pooling(cache.x_shape, window), dx)
+    dx, shares, top_left = empty((N, H, W, C), dy.dtype), empty(dy.shape, dy.dtype), check_pooling(cache.x_shape, window)
+    _share_out(2 * dy.nbytes, dy, (H, W), window.size, window.strides, top_left, shares)
+    _backward(dx.nbytes, shares, window.size, window.strides, top_left, dx)
     return dx
 
 
@@ -78,28 +80,43 @@ def _forward_row(x: Array, size: Pair, strides: Pair, top_left: Pair, y: Array, 
 
 
 @turns
-def _backward(dy: Array, size: Pair, strides: Pair, top_left: Pair, dx: Array) -> None:
+def _share_out(dy: Array, picture: Pair, size: Pair, strides: Pair, top_left: Pair, shares: Array) -> None:
+    """shares = dy / M: what each pixel of a window gets. Divided once, and not for every pixel."""
+    N, OH, OW, C = dy.shape
+    for row in prange(N * OH):
+        h0 = row % OH * strides[0] - top_left[0]
+        rows = min(picture[0], h0 + size[0]) - max(0, h0)
+        for ow in range(OW):
+            w0 = ow * strides[1] - top_left[1]
+            M = float(rows * (min(picture[1], w0 + size[1]) - max(0, w0)))
+            for c in range(0, C, lanes(dy)):
+                at = (row * OW + ow) * C + c
+                gradient = load(dy, at, C - c)
+                store(shares, at, gradient / splat(M, gradient), C - c)
+
+
+@turns
+def _backward(shares: Array, size: Pair, strides: Pair, top_left: Pair, dx: Array) -> None:
     """One input row per turn, collecting from every window that lies over it; each number is written once."""
     for row in prange(len(dx) * dx.shape[1]):
-        _backward_row(dy, size, strides, top_left, dx, row)
+        _backward_row(shares, size, strides, top_left, dx, row)
 
 
 @njit
-def _backward_row(dy: Array, size: Pair, strides: Pair, top_left: Pair, dx: Array, row: int) -> None:
+def _backward_row(shares: Array, size: Pair, strides: Pair, top_left: Pair, dx: Array, row: int) -> None:
     _, H, W, C = dx.shape
-    _, OH, OW, _ = dy.shape
-    KH, KW = size
+    _, OH, OW, _ = shares.shape
     n, h = row // H, row % H
-    first_oh, end_oh = windows_over(h + top_left[0], KH, strides[0], OH)
+    first_oh, end_oh = windows_over(h + top_left[0], size[0], strides[0], OH)
     for w in range(W):
-        first_ow, end_ow = windows_over(w + top_left[1], KW, strides[1], OW)
+        first_ow, end_ow = windows_over(w + top_left[1], size[1], strides[1], OW)
+        to = (row * W + w) * C
+        if end_oh - first_oh == end_ow - first_ow == 1:
+            copy(shares, ((n * OH + first_oh) * OW + first_ow) * C, C, dx, to)
+            continue
         for c in range(0, C, lanes(dx)):
-            total = splat(0.0, load(dy, 0, 0))
+            total = splat(0.0, load(dx, 0, 0))
             for oh in range(first_oh, end_oh):
-                h0 = oh * strides[0] - top_left[0]
-                rows = min(H, h0 + KH) - max(0, h0)
                 for ow in range(first_ow, end_ow):
-                    w0 = ow * strides[1] - top_left[1]
-                    count = splat(float(rows * (min(W, w0 + KW) - max(0, w0))), total)
-                    total = total + load(dy, ((n * OH + oh) * OW + ow) * C + c, C - c) / count
-            store(dx, (row * W + w) * C + c, total, C - c)
+                    total = total + load(shares, ((n * OH + oh) * OW + ow) * C + c, C - c)
+            store(dx, to + c, total, C - c)

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minicnn.ops.checks import check_pictures, check_upstream
+from minicnn.ops.copying import clear
 from minicnn.ops.jit import inline, njit, prange
 from minicnn.ops.memory import empty
 from minicnn.ops.pooling import check_pooling, windows_over
@@ -190,16 +191,23 @@ def _backward_row(dy: Array, winners: Array, size: Pair, strides: Pair, top_left
     _, OH, OW, _ = dy.shape
     n, h = row // H, row % H
     first_oh, end_oh = windows_over(h + top_left[0], size[0], strides[0], OH)
+    # of a pixel's windows: where each begins in dy, and which of its taps the pixel is
+    windows = np.empty((size[0] * size[1], 2), np.intp)
     for w in range(W):
         first_ow, end_ow = windows_over(w + top_left[1], size[1], strides[1], OW)
+        count = 0
+        for oh in range(first_oh, end_oh):
+            for ow in range(first_ow, end_ow):
+                windows[count, 0] = ((n * OH + oh) * OW + ow) * C
+                windows[count, 1] = (h + top_left[0] - oh * strides[0]) * size[1] + w + top_left[1] - ow * strides[1]
+                count += 1
         for c in range(0, C, lanes(dx)):
-            total = splat(0.0, load(dx, 0, 0))
-            for oh in range(first_oh, end_oh):
-                for ow in range(first_ow, end_ow):
-                    tap = (h + top_left[0] - oh * strides[0]) * size[1] + w + top_left[1] - ow * strides[1]
-                    at = ((n * OH + oh) * OW + ow) * C + c
-                    came_from_here = load_like(winners, at, C - c, total) == splat(winners.dtype.type(tap), total)
-                    total = total + select(came_from_here, load(dy, at, C - c), splat(0.0, total))
+            zero = splat(0.0, load(dx, 0, 0))
+            total = zero
+            for k in range(count):
+                at, tap = windows[k, 0] + c, splat(winners.dtype.type(windows[k, 1]), zero)
+                came_from_here = load_like(winners, at, C - c, zero) == tap
+                total = total + select(came_from_here, load(dy, at, C - c), zero)
             store(dx, (row * W + w) * C + c, total, C - c)
 
 
@@ -219,7 +227,7 @@ def _halve_backward_rows(dy: Array, winners: Array, dx: Array, pair: int) -> Non
     upper = (n * H + 2 * oh) * W * C
     lower = upper + W * C
     if oh == OH:  # the last row of a picture of odd height: no window sees it
-        dx.reshape(-1)[upper:lower] = 0
+        clear(dx, upper, W * C)
         return
     for ow in range(OW):
         for c in range(0, C, lanes(dx)):
@@ -232,6 +240,6 @@ def _halve_backward_rows(dy: Array, winners: Array, dx: Array, pair: int) -> Non
             store(dx, upper + into + C, select(winner == splat(np.uint8(1), zero), gradient, zero), left)
             store(dx, lower + into, select(winner == splat(np.uint8(2), zero), gradient, zero), left)
             store(dx, lower + into + C, select(winner == splat(np.uint8(3), zero), gradient, zero), left)
-    for c in range(2 * OW * C, W * C):  # the last column of an odd width
-        dx.reshape(-1)[upper + c] = 0
-        dx.reshape(-1)[lower + c] = 0
+    width = 2 * OW * C
+    clear(dx, upper + width, W * C - width)  # the last column of an odd width
+    clear(dx, lower + width, W * C - width)
