@@ -47,7 +47,8 @@ def average_pool2d_backward(dy: Array, cache: AveragePool2DCache) -> Array:
     """(N, OH, OW, C) -> dx (N, H, W, C). Raises ShapeError when ``dy`` is not shaped like y."""
     (N, H, W, C), window = cache
     dy = check_upstream(dy, (N, *window.output_size(H, W), C))
-    dx, shares, top_left = empty((N, H, W, C), dy.dtype), empty(dy.shape, dy.dtype), check_pooling(cache.x_shape, window)
+    dx, shares = empty((N, H, W, C), dy.dtype), empty(dy.shape, dy.dtype)
+    top_left = check_pooling(cache.x_shape, window)
     _share_out(2 * dy.nbytes, dy, (H, W), window.size, window.strides, top_left, shares)
     _backward(dx.nbytes, shares, window.size, window.strides, top_left, dx)
     return dx
