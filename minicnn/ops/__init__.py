@@ -15,7 +15,7 @@ and then how it becomes fast, from the outside in:
 
     checks, memory, pieces                      what every operation asks of its arrays; where these come from
     jit, turns, vectors, column_sums, moments   compiled loops, on one core or all, a vector at a time
-    micro_kernel, gemm, dense_products, dense_loops, gradients,
+    micro_kernel, gemm, dense_products, dense_loops, dense_blocks, gradients,
     conv2d/direct                                                   the tile in registers that products are made of
     conv2d/winograd, simd, conv2d/prepared, conv2d/measured         fewer multiplications; kernels prepared once
     tile_code, depthwise_walk, vector_code                          LLVM's own language

@@ -7,7 +7,8 @@
 
 A product of P x Q and Q x R matrices costs 2PQR floating point operations; the three here cost the same. At small
 batches they are bound by reading or writing the kernel's numbers (fc6 of VGG-Face: 411 MB), each of them once:
-``dense_products`` does that, and ``gradients`` says how dkernel need not be written at all.
+``dense_products`` does that, and ``gradients`` says how dkernel need not be written at all. At large batches they are
+products like any other: ``dense_blocks``.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def dense(
     """(N, ..., I), (I, U), (U,) -> (N, ..., U) and the cache for ``dense_backward``. Usually x is (N, I).
 
     ``relu`` cuts y off at zero while it is in the cache. ``factored`` lets ``dense_backward`` return dkernel as
-    ``OuterProducts``. Raises ShapeError when the sizes do not meet, DtypeError for mixed or unknown dtypes.
+    ``OuterProducts``, where that takes less memory. Raises ShapeError when the sizes do not meet, DtypeError for mixed
+    or unknown dtypes.
     """
     x = check_batch(x, least=2)
     check_array(kernel, "kernel", 2, "(I, U)")
@@ -81,4 +83,5 @@ def dense_backward(
     if not parameter_gradients:
         return dx, None, None
     dkernel = OuterProducts(x.reshape(-1, inputs), dy_rows)
-    return dx, dkernel if factored else dkernel.array(), column_sums(dy_rows) if has_bias else None
+    spares = factored and len(dy_rows) <= min(inputs, units)  # of more samples, the factors are larger than dkernel
+    return dx, dkernel if spares else dkernel.array(), column_sums(dy_rows) if has_bias else None

@@ -1,16 +1,13 @@
-"""How some rows of a dense layer's kernel meet all samples: the loops that ``dense_products`` divides among the cores.
+"""How some rows of a dense layer's kernel meet a few samples: the loops that ``dense_products`` divides among cores.
 
-Three ways, by the number of samples:
+Two ways, by the number of samples:
 
 - one or two (``_add_long_rows``): eight rows side by side, along all units. Memory delivers eight streams, each in
   order, which is what a processor is prepared for; the sums of all units stay in the cache.
 - up to ``FEW`` (``_add_strips``): two vectors of each of eight rows, for all samples, then the next two. So rows come
   from memory once and are near when the next samples meet them; sums are read and written once for every eight rows.
-- more (``add_copied``): the multiplications take longer than reading. Blocks of the kernel are copied, a register
-  tile's width each, and the tile (``micro_kernel.py``) does them: rows of the kernel are often a power of two long, and
-  such rows compete for the same few places of the nearest cache.
 
-The first two add in the same order, so a sample gets the same bits alone and among a few.
+Both add in the same order, so a sample gets the same bits alone and among a few. For more samples: ``dense_blocks``.
 """
 
 from __future__ import annotations
@@ -20,17 +17,13 @@ from typing import Any
 import numpy as np
 
 from minicnn.ops.copying import clear
-from minicnn.ops.gemm import even_rows
 from minicnn.ops.jit import inline, njit
-from minicnn.ops.micro_kernel import ROWS, parts, tile
-from minicnn.ops.simd import pointer
 from minicnn.ops.vectors import lanes, load, splat, store
 from minicnn.shapes import Array
 
 FEW = 32  # samples up to which the kernel is read where it lies
 TOGETHER = 8  # rows whose products are added up before they are added to the sums
 SAMPLES = 4  # that meet a strip together
-COPIED_RUN, COPIED_PANELS = 32, 16  # rows and panels in a copied block: 64 KB
 
 
 @njit
@@ -129,53 +122,3 @@ def _add_row(x: Array, kernel: Array, n: int, i: int, sums: Array) -> None:
     for u in range(0, U, lanes(kernel)):
         left = U - u
         store(sums, n * wide + u, load(kernel, i * U + u, left) * factor + load(sums, n * wide + u, left), left)
-
-
-@njit
-def add_copied(x: Array, kernel: Array, start: int, stop: int, block: Array, sums: Array) -> None:
-    """sums = x[:, start:stop] @ kernel[start:stop], with zeros or anything else behind the last column."""
-    N, I = x.shape  # noqa: E741
-    U = kernel.shape[1]
-    panels, longest, W = block.shape
-    at_once, wide = even_rows(N, ROWS), sums.shape[1]
-    nothing, floor = np.zeros(W, x.dtype), x.dtype.type(-np.inf)
-    for i in range(start, stop, longest):
-        run = min(longest, stop - i)
-        table = parts(run, run, 1, W)
-        for u in range(0, U, W):
-            panel = u // W % panels
-            if panel == 0:
-                _copy(kernel, i, u, run, block)
-            for n in range(0, N, at_once):
-                before, before_row = pointer(nothing, 0), 0
-                if i > start:
-                    before, before_row = pointer(sums, n * wide + u), wide
-                tile(
-                    min(at_once, N - n),
-                    (min(W, U - u) + W // 2 - 1) // (W // 2),
-                    pointer(x, n * I + i),
-                    I,
-                    1,
-                    pointer(block, panel * longest * W),
-                    pointer(table, 0),
-                    1,
-                    before,
-                    before_row,
-                    pointer(sums, n * wide + u),
-                    wide,
-                    floor,
-                )
-
-
-@njit
-def _copy(kernel: Array, i: int, u: int, run: int, block: Array) -> None:
-    """Rows from ``i`` on, units from ``u`` on, W side by side, into ``block`` (panels, rows, W). Zeros at the end."""
-    U = kernel.shape[1]
-    panels, rows, W = block.shape
-    half = lanes(kernel)
-    for k in range(run):
-        for panel in range(min(panels, (U - u + W - 1) // W)):
-            at, into = (i + k) * U + u + panel * W, (panel * rows + k) * W
-            left = U - u - panel * W
-            for w in range(0, W, half):
-                store(block, into + w, load(kernel, at + w, left - w), W)

@@ -1,4 +1,4 @@
-"""The two products of a dense layer that read its kernel, at the speed of reading.
+"""The two products of a dense layer that read its kernel, for a few samples: at the speed of reading.
 
     y[n, u]  = bias[u] + sum over i of  x[n, i] * kernel[i, u]
     dx[n, i] = sum over u of  dy[n, u] * kernel[i, u]
@@ -14,15 +14,16 @@ end. How many groups there are depends on the layer alone.
 **Input gradient.** A row of the kernel and a row of dy are both contiguous: each result is a dot product, a vector of
 partial sums along both. Four rows of the kernel meet two of dy at a time, so six loads serve eight multiplications.
 
-A sum runs over at most ``TERMS`` terms (``FEW_TERMS`` for few samples) before it is added to the next, as everywhere
-here: short sums round less.
+A sum runs over at most ``FEW_TERMS`` terms before it is added to the next, as everywhere here: short sums round less.
+With more than ``FEW`` samples, multiplying takes longer than reading: ``dense_blocks``.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from minicnn.ops.dense_loops import COPIED_PANELS, COPIED_RUN, FEW, SAMPLES, add_copied, add_in_place
+from minicnn.ops.dense_blocks import product
+from minicnn.ops.dense_loops import FEW, SAMPLES, add_in_place
 from minicnn.ops.gemm import TERMS, floor_of
 from minicnn.ops.jit import njit, prange
 from minicnn.ops.micro_kernel import ROWS, panel_width
@@ -31,7 +32,7 @@ from minicnn.ops.vectors import add_up, lanes, load, splat
 from minicnn.shapes import Array
 
 GROUPS = 16  # of kernel rows, at most, among which the cores choose
-FEW_TERMS = 128  # of a sum that are added up at once for few samples: eight at a time
+FEW_TERMS = 128  # of a sum that are added up at once; for few samples eight at a time
 SHORT = 1024  # terms of a dot product, in one vector of partial sums
 KERNEL_ROWS = 64  # whose dot products are one turn
 
@@ -40,33 +41,28 @@ def forward(x: Array, kernel: Array, bias: Array | None, relu: bool) -> Array:
     """x @ kernel + bias, cut off at 0 if ``relu``: (N, I) @ (I, U) -> (N, U). All C-contiguous, of one dtype."""
     N, I = x.shape  # noqa: E741  (sizes are upper case)
     U = kernel.shape[1]
-    terms = FEW_TERMS if N <= FEW else min(TERMS, max(FEW_TERMS, -(-I // GROUPS)))
-    partial = np.empty((min(GROUPS, -(-I // terms)), N, U), x.dtype)
+    if N > FEW:
+        return product(x, kernel, min(TERMS, max(FEW_TERMS, -(-I // GROUPS))), bias, relu=relu)
+    partial = np.empty((min(GROUPS, -(-I // FEW_TERMS)), N, U), x.dtype)
     addend = np.zeros(U, x.dtype) if bias is None else np.ascontiguousarray(bias)
     y = np.empty((N, U), x.dtype)
-    work = kernel.nbytes * -(-N // ROWS)
-    _forward(work, x, kernel, terms, panel_width(x.dtype), partial)
+    _forward(kernel.nbytes * -(-N // ROWS), x, kernel, panel_width(x.dtype), partial)
     _gather(partial.nbytes, partial, addend, y, floor_of(relu, x.dtype))
     return y
 
 
 @turns
-def _forward(x: Array, kernel: Array, terms: int, W: int, partial: Array) -> None:
+def _forward(x: Array, kernel: Array, W: int, partial: Array) -> None:
     """``partial`` (G, N, U): the sums of each group of kernel rows."""
     N, I = x.shape  # noqa: E741
     U = kernel.shape[1]
-    groups, chunks = len(partial), (I + terms - 1) // terms
+    groups, chunks = len(partial), (I + FEW_TERMS - 1) // FEW_TERMS
     for group in prange(groups):
         samples = (N + SAMPLES - 1) // SAMPLES * SAMPLES  # whole groups; nobody reads those beyond N
         sums = np.empty((samples, (U + W - 1) // W * W + W // 2), x.dtype)  # half a panel more: no power of two
-        block = np.empty((COPIED_PANELS if N > FEW else 0, COPIED_RUN, W), x.dtype)
         first = group * chunks // groups
         for chunk in range(first, (group + 1) * chunks // groups):
-            start, stop = chunk * terms, min(I, (chunk + 1) * terms)
-            if N <= FEW:
-                add_in_place(x, kernel, start, stop, sums)
-            else:
-                add_copied(x, kernel, start, stop, block, sums)
+            add_in_place(x, kernel, chunk * FEW_TERMS, min(I, (chunk + 1) * FEW_TERMS), sums)
             for n in range(N):
                 if chunk == first:
                     for u in range(U):
@@ -91,6 +87,8 @@ def _gather(partial: Array, bias: Array, y: Array, floor: float) -> None:
 
 def input_gradient(dy: Array, kernel: Array) -> Array:
     """dy @ kernel^T: (N, U) @ (I, U)^T -> (N, I). All C-contiguous, of one dtype."""
+    if len(dy) > FEW:
+        return product(dy, kernel, FEW_TERMS, turned=True)
     dx = np.empty((len(dy), len(kernel)), dy.dtype)
     _input_gradient(kernel.nbytes * -(-len(dy) // 4), dy, kernel, dx)
     return dx

@@ -24,6 +24,7 @@ from minicnn.ops.turns import turns
 from minicnn.shapes import Array, Shape
 
 TERMS = 64  # samples that are added up at once: short sums round less
+SHARES = 16  # blocks of a small gradient, about
 BLOCK = 1 << 16  # numbers of g that are computed at a time: with as many of the parameter, they fit a core's cache
 
 
@@ -56,14 +57,21 @@ class OuterProducts:
         """g, written out."""
         return self.rows(0, self.shape[0])
 
-    def __add__(self, other: OuterProducts) -> OuterProducts:
-        """A layer that stands in two places: two sums are one longer sum."""
-        return OuterProducts(np.concatenate([self.x, other.x]), np.concatenate([self.dy, other.dy]))
+    def __add__(self, other: OuterProducts | Array) -> OuterProducts | Array:
+        """A layer that stands in two places: two sums are one longer sum. With an array, it is written out."""
+        if isinstance(other, OuterProducts):
+            return OuterProducts(np.concatenate([self.x, other.x]), np.concatenate([self.dy, other.dy]))
+        total: Array = self.array() + other
+        return total
+
+    __radd__ = __add__
+    __array_ufunc__ = None  # array + factors is left to the line above
 
 
 def block_rows(shape: Shape) -> int:
-    """How many rows of a gradient of this shape make a block: as near to BLOCK numbers as whole rows come."""
-    return max(1, min(shape[0], BLOCK // shape[1]))
+    """How many rows of a gradient of this shape make a block: as near to BLOCK numbers as whole rows come, or fewer,
+    so that cores can share a small gradient evenly; but enough for a register tile."""
+    return max(1, min(BLOCK // shape[1], max(ROWS, -(-shape[0] // SHARES))))
 
 
 @turns

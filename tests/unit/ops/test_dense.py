@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minicnn.errors import DtypeError, OptionError, ShapeError
-from minicnn.layers import Dense
+from minicnn.layers import Add, Dense, GlobalAveragePooling2D, Input
 from minicnn.layers.base import Context
+from minicnn.model import Model
 from minicnn.ops.dense import dense, dense_backward
 from minicnn.ops.gradients import OuterProducts
 from minicnn.shapes import Array
@@ -64,6 +65,8 @@ SHAPES = [
     (2, 517, 2100),
     (32, 70, 90),
     (40, 70, 1500),
+    (700, 50, 37),
+    (350, 130, 530),
 ]
 
 
@@ -155,8 +158,25 @@ def test_factors_are_the_gradient(N: int, I: int, U: int, dtype: Any, rng: np.ra
     assert (factors.shape, factors.size, factors.dtype) == ((I, U), I * U, dtype)
     np.testing.assert_allclose(written, x.T.astype("f8") @ dy, atol=1e-4 if dtype == "float32" else 1e-12)
     np.testing.assert_array_equal(factors.rows(I // 3, I // 2 + 1), written[I // 3 : I // 2 + 1])
-    twice = (factors + OuterProducts(2 * x, dy)).array()
-    np.testing.assert_allclose(twice, 3 * written, atol=1e-3 if dtype == "float32" else 1e-12)
+    twice = factors + OuterProducts(2 * x, dy)
+    assert isinstance(twice, OuterProducts)
+    np.testing.assert_allclose(twice.array(), 3 * written, atol=1e-3 if dtype == "float32" else 1e-12)
+    for total in (factors + written, written + factors):
+        np.testing.assert_array_equal(total, 2 * written)
+
+
+def test_a_shared_layer_adds_factors_to_a_gradient_that_was_written_out() -> None:
+    """Of a picture's many pixels the factors would be larger than the gradient, of its mean they are not."""
+    pixels, shared = Input((5, 4, 6)), Dense(7, name="shared")
+    many, few = shared(pixels), shared(GlobalAveragePooling2D()(pixels))
+    model = Model(pixels, Add()([GlobalAveragePooling2D()(many), few]))
+    x, dy = np.random.default_rng(0).standard_normal((2, 5, 4, 6)).astype(np.float32), np.ones((2, 7), np.float32)
+    found = []
+    for factored in (True, False):
+        _, caches = model.forward(x, Context(training=True, factored=factored))
+        found.append(model.backward(dy, caches)[1]["shared/kernel"])
+    assert isinstance(found[0], np.ndarray)
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
 
 
 def test_a_layer_returns_factors_only_when_asked(rng: np.random.Generator) -> None:
