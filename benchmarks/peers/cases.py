@@ -1,12 +1,13 @@
 """Which works are timed: both networks, single layers, one epoch of training, one matrix product.
 
-``SINGLE`` are the layers of the project's promise: 3x3 at the sizes VGG-Face has, and the other kinds that a good
-framework must not neglect. ``layer_work`` makes a work of any shape from what somebody types.
+``SINGLE_3X3`` and ``SINGLE_OTHERS`` are the layers of the project's promise: 3x3 at the sizes VGG-Face has, and other
+convolutions. ``SINGLE_KINDS`` are all kinds of layers that a good framework must not neglect. ``layer_work`` makes a
+work of any shape from what somebody types.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from benchmarks.peers.work import BACKWARD, FIT, FORWARD, MATMUL, TRAINING, Work
@@ -18,7 +19,28 @@ NETWORKS = {
     "face_cnn": ("face_cnn", (200, 200, 1), 40),
 }
 BATCHES = (1, 8, 32)
-LAYERS = ("conv", "depthwise", "dense", "pool")
+#: What ``layer_work`` calls them: the layer, and which of its options follow from ``filters``, ``kernel`` and the like.
+LAYERS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "conv": ("Conv2D", ("filters", "kernel_size", "strides", "padding")),
+    "depthwise": ("DepthwiseConv2D", ("kernel_size", "strides", "padding")),
+    "transpose": ("Conv2DTranspose", ("filters", "kernel_size", "strides", "padding")),
+    "dense": ("Dense", ("units",)),
+    "pool": ("MaxPooling2D", ("pool_size", "strides", "padding")),
+    "average": ("AveragePooling2D", ("pool_size", "strides", "padding")),
+    "global_average": ("GlobalAveragePooling2D", ()),
+    "global_max": ("GlobalMaxPooling2D", ()),
+    "nearest": ("UpSampling2D", ("size", "interpolation")),
+    "bilinear": ("UpSampling2D", ("size", "interpolation")),
+    "pad": ("ZeroPadding2D", ()),
+    "batch_norm": ("BatchNormalization", ()),
+    "layer_norm": ("LayerNormalization", ()),
+    "relu": ("ReLU", ()),
+    "leaky_relu": ("LeakyReLU", ()),
+    "elu": ("ELU", ()),
+    "sigmoid": ("Sigmoid", ()),
+    "tanh": ("Tanh", ()),
+    "softmax": ("Softmax", ()),
+}
 FIT_PICTURES, FIT_BATCH = 200, 20
 MATMUL_SIZE = (3072, 2048, 2048)
 
@@ -38,6 +60,31 @@ SINGLE_OTHERS: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
     "7x7s2_3_224": ("conv", (224, 224, 3), {"filters": 64, "kernel": 7, "strides": 2}),
     "depthwise_128_112": ("depthwise", (112, 112, 128), {}),
     "depthwise_512_14": ("depthwise", (14, 14, 512), {}),
+}
+#: Each other kind of layer once: nearly all of them wait for memory, and need one pass over it.
+SINGLE_KINDS: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
+    f"{kind}_64_56": (kind, (56, 56, 64), options)
+    for kind, options in {
+        "pool": {"kernel": 2, "strides": 2},
+        "average": {"kernel": 2, "strides": 2},
+        "global_average": {},
+        "global_max": {},
+        "nearest": {"strides": 2},
+        "bilinear": {"strides": 2},
+        "pad": {},
+        "transpose": {"strides": 2},
+        "batch_norm": {},
+        "layer_norm": {},
+        "relu": {},
+        "leaky_relu": {},
+        "elu": {},
+        "sigmoid": {},
+        "tanh": {},
+        "softmax": {},
+    }.items()
+} | {
+    "pool3s2_64_112": ("pool", (112, 112, 64), {"kernel": 3, "strides": 2}),
+    "dense_512_4608": ("dense", (4608,), {"filters": 512}),
 }
 
 
@@ -64,9 +111,9 @@ def layer_work(
     strides: int = 1,
     padding: str = "same",
 ) -> Work:
-    """One layer: conv, depthwise, dense (``filters`` are its units) or pool (``kernel`` is its window).
-
-    Raises OptionError for another kind, another number of sizes, or what the layer itself refuses.
+    """One layer of ``LAYERS``. ``filters`` are a dense layer's units, ``kernel`` a pool's window, ``strides`` how many
+    times up-sampling enlarges. Raises OptionError for another kind, another number of sizes, or what the layer itself
+    refuses.
     """
     shape = tuple(shape)
     if kind not in LAYERS:
@@ -75,27 +122,27 @@ def layer_work(
     if len(shape) != wanted or min(shape) < 1:
         sizes = "one size, such as 4096" if kind == "dense" else "rows,columns,channels, such as 56,56,256"
         raise OptionError(explain(f"an input of {sizes}", ",".join(map(str, shape)) or "nothing"))
-    window = {"strides": strides, "padding": padding}
-    row: dict[str, tuple[str, dict[str, Any]]] = {
-        "conv": ("Conv2D", {"filters": filters, "kernel_size": kernel, **window}),
-        "depthwise": ("DepthwiseConv2D", {"kernel_size": kernel, **window}),
-        "dense": ("Dense", {"units": filters}),
-        "pool": ("MaxPooling2D", {"pool_size": kernel, **window}),
-    }
-    layer_kind, options = row[kind]
-    sizes = "x".join(map(str, shape))
-    name = name or f"{kind}-{sizes}" + {"dense": f"-{filters}", "pool": f"-{kernel}x{kernel}"}.get(
-        kind, f"-{kernel}x{kernel}s{strides}" + (f"-{filters}" if kind == "conv" else "")
-    )
+    layer_kind, names = LAYERS[kind]
+    values = {"filters": filters, "units": filters, "kernel_size": kernel, "pool_size": kernel, "strides": strides}
+    values |= {"padding": padding, "size": strides, "interpolation": kind}
+    options = {name: values[name] for name in names}
+    name = name or "-".join([kind, "x".join(map(str, shape)), *_details(options)])
     short = "forward" if direction == FORWARD else "step"
     work = Work(f"{name}-{short}-b{batch}", direction, batch, shape, ((layer_kind, kind, options),))
     work.layers()  # raises what the layer refuses
     return work
 
 
+def _details(options: Mapping[str, Any]) -> list[str]:
+    """Parts of a layer's name: 3x3s2, 64."""
+    window = options.get("kernel_size") or options.get("pool_size")
+    found = [f"{window}x{window}s{options['strides']}"] if window else []
+    return found + [str(options[key]) for key in ("filters", "units", "size") if key in options]
+
+
 def single_works(names: Iterable[str], batches: Iterable[tuple[str, int]]) -> list[Work]:
-    """Layers of ``SINGLE_3X3`` and ``SINGLE_OTHERS`` by name, for each (direction, batch)."""
-    table = SINGLE_3X3 | SINGLE_OTHERS
+    """Layers of the three tables by name, for each (direction, batch)."""
+    table = SINGLE_3X3 | SINGLE_OTHERS | SINGLE_KINDS
     return [
         layer_work(table[name][0], table[name][1], name=name, direction=direction, batch=batch, **table[name][2])
         for name in names
@@ -115,7 +162,8 @@ def matmul_work() -> Work:
 
 def all_works() -> dict[str, Work]:
     """Every named work, in the order in which it is timed: what is quick first."""
-    layers = single_works([*SINGLE_3X3, *SINGLE_OTHERS], ((FORWARD, 1), (FORWARD, 8), (BACKWARD, 8)))
+    names = [*SINGLE_3X3, *SINGLE_OTHERS, *SINGLE_KINDS]
+    layers = single_works(names, ((FORWARD, 1), (FORWARD, 8), (BACKWARD, 8)))
     networks = [
         network_work(network, direction, batch)
         for network in ("face_cnn", "vgg200", "vgg224")

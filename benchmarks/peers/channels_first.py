@@ -7,7 +7,7 @@ once, before any clock starts, as a converter would do it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from benchmarks.peers.work import Arrays, Work
 
 Array = NDArray[Any]
 CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D")
+NETWORKS = (*CONVOLUTIONS, "Dense", "MaxPooling2D", "BatchNormalization", "ReLU", "Flatten", "Softmax")  # are made of
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,13 @@ class Step:
     strides: tuple[int, int] = (1, 1)
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)
     groups: int = 1
-    epsilon: float = 1e-3
-    momentum: float = 0.99
+    options: Mapping[str, Any] = field(default_factory=dict)  # the layer's ``config``
     flattened: tuple[int, ...] = ()  # Dense: the (H, W, C) in front of the Flatten before it
 
 
-def steps(work: Work, weights: Arrays) -> Iterator[Step]:
-    """Every layer of a work, in order. ValueError for a kind that no peer was taught."""
+def steps(work: Work, weights: Arrays, others: Collection[str] = ()) -> Iterator[Step]:
+    """Every layer of a work, in order. ValueError for a kind that is neither in ``NETWORKS`` nor among the ``others``
+    that a peer was taught."""
     from minicnn.io.channels_first import turned
     from minicnn.layers import LAYERS
 
@@ -47,27 +48,30 @@ def steps(work: Work, weights: Arrays) -> Iterator[Step]:
     sizes = work.layers()
     for (kind, name, options), size in zip(work.rows, sizes, strict=True):
         layer = LAYERS[kind](name=name, **options)
+        if kind not in (*NETWORKS, *others):
+            raise ValueError(f"{kind} is not translated")
         own = {key.split("/", 1)[1]: array for key, array in weights.items() if key.startswith(f"{name}/")}
         common: dict[str, Any] = {"input_shape": size.input_shape, "output_shape": size.output_shape}
-        if kind in (*CONVOLUTIONS, "MaxPooling2D"):
-            window: Any = layer.window  # type: ignore[attr-defined]
-            (top, bottom), (left, right) = window.pads(*size.input_shape[:2])
+        common["options"] = layer.config()
+        window: Any = getattr(layer, "window", None)
+        if window is not None:
+            # a transposed convolution's window is that of the convolution from its output to its input
+            pixels = size.output_shape if kind == "Conv2DTranspose" else size.input_shape
+            (top, bottom), (left, right) = window.pads(*pixels[:2])
+            if kind == "Conv2DTranspose":
+                bottom, right = top, left  # what is cut off there is up to the output's size
             if window.dilation != (1, 1):
                 raise ValueError("dilated layers are not translated")
             common |= {"kernel": window.size, "strides": window.strides, "pads": (top, left, bottom, right)}
         if kind in CONVOLUTIONS:
             common["groups"] = size.input_shape[-1] if kind == "DepthwiseConv2D" else getattr(layer, "groups", 1)
-        if kind == "BatchNormalization":
-            config = layer.config()
-            common |= {"epsilon": config["epsilon"], "momentum": config["momentum"]}
-        elif kind == "Flatten":
+        if kind == "Flatten":
             flattened = size.input_shape
         elif kind == "Dense":
             common["flattened"], flattened = flattened, ()
-        elif kind not in (*CONVOLUTIONS, "MaxPooling2D", "ReLU", "Softmax"):
-            raise ValueError(f"{kind} is not translated")
         if "kernel" in own:
-            own["kernel"] = turned(kind, own["kernel"], common.get("flattened", ()))
+            layout = "Conv2D" if kind == "Conv2DTranspose" else kind
+            own["kernel"] = turned(layout, own["kernel"], common.get("flattened", ()))
         yield Step(kind, name, weights=own, **common)
 
 
@@ -75,7 +79,7 @@ def turned_back(step: Step, key: str, array: Array) -> Array:
     """A weight, or its gradient, as minicnn lays it out."""
     if key != "kernel":
         return array
-    if step.kind == "Conv2D":
+    if step.kind in ("Conv2D", "Conv2DTranspose"):
         return array.transpose(2, 3, 1, 0)
     if step.kind == "DepthwiseConv2D":
         channels = step.input_shape[-1]

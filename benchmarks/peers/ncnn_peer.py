@@ -102,7 +102,7 @@ def _layer(step: Step) -> tuple[str, dict[int, Any]]:
         kernel = step.weights["kernel"]
         return "InnerProduct", {0: len(kernel), 1: int("bias" in step.weights), 2: kernel.size}
     if step.kind == "BatchNormalization":
-        return "BatchNorm", {0: step.input_shape[-1], 1: step.epsilon}
+        return "BatchNorm", {0: step.input_shape[-1], 1: step.options["epsilon"]}
     return {"ReLU": ("ReLU", {}), "Flatten": ("Flatten", {}), "Softmax": ("Softmax", {0: 0, 1: 1})}[step.kind]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers import algorithms, fresh
-from benchmarks.peers.cases import SINGLE_3X3, SINGLE_OTHERS, all_works, network_work
+from benchmarks.peers.cases import SINGLE_3X3, SINGLE_KINDS, SINGLE_OTHERS, all_works, network_work
 from benchmarks.peers.catalogue import MINICNN, Entry
 from benchmarks.peers.claims import (
     CLAIMS,
@@ -107,7 +107,7 @@ def plan(suite: str, only: Sequence[str] = (), layer: Sequence[Work] = ()) -> Pl
         found = Plan(works, [name for name in FRESH if name in wanted], claims)
     else:
         works = list(all_works().values())
-        layers = tuple(SINGLE_3X3 | SINGLE_OTHERS)
+        layers = tuple(SINGLE_3X3 | SINGLE_OTHERS | SINGLE_KINDS)
         if suite == "layers":
             works = [work for work in works if work.name.startswith(layers)]
         elif suite == "networks":

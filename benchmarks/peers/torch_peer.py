@@ -11,11 +11,12 @@ import numpy as np
 
 from benchmarks.peers.channels_first import Step, steps, to_channels_first, to_channels_last, turned_back
 from benchmarks.peers.interface import Timed
+from benchmarks.peers.torch_layers import NORMALISING, OTHERS, modules
 from benchmarks.peers.work import BACKWARD, FORWARD, LEARNING_RATE, Arrays, Data, Work
 
 
 class Peer:
-    """The layers as ``torch.nn`` modules in a row; uneven padding is a ``ZeroPad2d`` of its own, as PyTorch has it."""
+    """The layers as ``torch.nn`` modules in a row: see ``torch_layers``."""
 
     def __init__(self, threads: int) -> None:
         import torch
@@ -34,8 +35,8 @@ class Peer:
 
     def build(self, work: Work, data: Data, way: str) -> Timed:
         torch = self._torch
-        translated = list(steps(work, data.weights))
-        model = torch.nn.Sequential(*(module for step in translated for module in self._modules(step)))
+        translated = list(steps(work, data.weights, OTHERS))
+        model = torch.nn.Sequential(*(module for step in translated for module in modules(torch, step)))
         memory = torch.channels_last if way == "channels_last" else torch.contiguous_format
         x = torch.from_numpy(to_channels_first(data.x))
         if data.x.ndim == 4:
@@ -95,45 +96,6 @@ class Peer:
 
         return Timed(call, lambda loss: {"loss": np.asarray(loss.item())}, weights)
 
-    def _modules(self, step: Step) -> list[Any]:
-        """The modules of one layer, weights copied in. The last one with parameters is the layer's own."""
-        torch, nn = self._torch, self._torch.nn
-        top, left, bottom, right = step.pads
-        even = top == bottom and left == right
-        found: list[Any] = []
-        if not even:
-            found.append(nn.ZeroPad2d((left, right, top, bottom)))
-            if step.kind == "MaxPooling2D":  # its padding never wins
-                found[-1] = nn.ConstantPad2d((left, right, top, bottom), -float("inf"))
-        padding = (top, left) if even else (0, 0)
-        if step.kind in ("Conv2D", "DepthwiseConv2D"):
-            kernel = step.weights["kernel"]
-            found.append(
-                nn.Conv2d(
-                    step.input_shape[-1],
-                    len(kernel),
-                    step.kernel,
-                    step.strides,
-                    padding,
-                    groups=step.groups,
-                    bias="bias" in step.weights,
-                )
-            )
-        elif step.kind == "Dense":
-            found.append(nn.Linear(*step.weights["kernel"].shape[::-1], bias="bias" in step.weights))
-        elif step.kind == "BatchNormalization":
-            found.append(nn.BatchNorm2d(step.input_shape[-1], step.epsilon, 1 - step.momentum))
-        elif step.kind == "MaxPooling2D":
-            found.append(nn.MaxPool2d(step.kernel, step.strides, padding))
-        else:
-            found.append({"ReLU": nn.ReLU(), "Flatten": nn.Flatten(), "Softmax": nn.Softmax(dim=-1)}[step.kind])
-        names = {"kernel": "weight", "gamma": "weight", "beta": "bias", "bias": "bias"}
-        names |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
-        with torch.no_grad():
-            for key, array in step.weights.items():
-                getattr(found[-1], names[key]).copy_(torch.from_numpy(np.ascontiguousarray(array)))
-        return found
-
 
 def _named(model: Any, translated: list[Step]) -> list[tuple[tuple[str, str], Any]]:
     """((layer, minicnn's name of the parameter), parameter) in the order of the layers."""
@@ -141,8 +103,7 @@ def _named(model: Any, translated: list[Step]) -> list[tuple[tuple[str, str], An
     learning = [step for step in translated if step.weights]
     found = []
     for step, module in zip(learning, owners, strict=True):
-        first = "gamma" if step.kind == "BatchNormalization" else "kernel"
-        second = "beta" if step.kind == "BatchNormalization" else "bias"
+        first, second = ("gamma", "beta") if step.kind in NORMALISING else ("kernel", "bias")
         found.append(((step.name, first), module.weight))
         if module.bias is not None:
             found.append(((step.name, second), module.bias))

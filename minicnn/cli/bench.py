@@ -16,8 +16,6 @@ from minicnn.errors import MissingDependencyError, OptionError, explain
 if TYPE_CHECKING:
     from benchmarks.peers.suite import Run
 
-SINGLE = ("conv", "depthwise", "dense", "pool")
-
 
 def bench(
     suite: Annotated[
@@ -27,11 +25,13 @@ def bench(
     peers: Annotated[
         str, typer.Option(help="Which frameworks, with commas: keras,torch; without it all installed ones.")
     ] = "",
-    layer: Annotated[str, typer.Option(help="One layer instead of a suite: conv, depthwise, dense or pool.")] = "",
+    layer: Annotated[
+        str, typer.Option(help="One layer instead of a suite: conv, pool, relu... A wrong name lists them.")
+    ] = "",
     input: Annotated[str, typer.Option(help="Its input: 56,56,256 (rows,columns,channels); dense: 4096.")] = "",
-    filters: Annotated[int, typer.Option(help="Its filters (conv) or units (dense).", min=1)] = 64,
+    filters: Annotated[int, typer.Option(help="Its filters, or units (dense).", min=1)] = 64,
     kernel: Annotated[int, typer.Option(help="Its window.", min=1)] = 3,
-    strides: Annotated[int, typer.Option(help="Its strides.", min=1)] = 1,
+    strides: Annotated[int, typer.Option(help="Its strides; up-sampling: its factor.", min=1)] = 1,
     padding: Annotated[str, typer.Option(help="same or valid.")] = "same",
     batch: Annotated[int, typer.Option(help="Its batch.", min=1)] = 8,
     algorithms: Annotated[bool, typer.Option("--algorithms", help="Only minicnn's algorithms for it.")] = False,

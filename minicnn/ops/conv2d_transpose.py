@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.ops.conv2d import ALGORITHMS, MEASURED, bias_gradient, resolve
+from minicnn.ops.normalising import add_to_channels
 from minicnn.shapes import Array, IntOrPair, Pair, Shape, Window, check_array, check_same_dtype, pair
 
 
@@ -77,7 +78,7 @@ def conv2d_transpose(
     name = resolve(algorithm, kernel.shape, window, 1, (y_shape, x.dtype))  # of the convolution that this transposes
     y = ALGORITHMS[name].input_gradient(x, kernel, y_shape, window, 1)
     if bias is not None:
-        y += bias
+        add_to_channels(y, bias)
     return y, Conv2DTransposeCache(x, kernel, y_shape, window, bias is not None, name)
 
 

@@ -35,6 +35,13 @@ def no_factors(dtype: np.dtype) -> Array:
     return np.empty((3, 0), dtype)
 
 
+def add_to_channels(x: Array, shift: Array) -> None:
+    """x (..., C) += shift (C,), for a C-contiguous x: the formula above with mean 0 and scale 1."""
+    factors = np.stack([np.zeros_like(shift), np.ones_like(shift), shift])
+    rows = x.reshape(-1, x.shape[-1])
+    normalise(2 * x.nbytes, rows, factors, x.dtype.type(-np.inf), rows)
+
+
 @turns
 def normalise(x: Array, factors: Array, floor: float, y: Array) -> None:
     """The formula above for all of x (M, C), some rows per turn; y may be x."""

@@ -12,12 +12,14 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.peers import catalogue, judge, rounds
+from benchmarks.peers.cases import LAYERS, layer_work
 from benchmarks.peers.catalogue import Entry
-from benchmarks.peers.channels_first import steps, to_channels_first, turned_back
+from benchmarks.peers.channels_first import NETWORKS, steps, to_channels_first, turned_back
 from benchmarks.peers.process import Worker, WorkerError, environment
 from benchmarks.peers.rounds import Pace, Team, measure
 from benchmarks.peers.statistics import Result, Row
 from benchmarks.peers.suite import Run, memory_needed, plan
+from benchmarks.peers.torch_layers import OTHERS
 from benchmarks.peers.work import BACKWARD, MATMUL, Work, make_data
 from minicnn.cli.main import app
 from minicnn.errors import OptionError
@@ -135,6 +137,38 @@ def test_channels_first_weights_compute_the_same(kind: str, options: dict[str, i
     y = (channels * kernel).sum((1, 2, 3)) + step.weights["bias"]
     assert np.allclose(model(data.x).ravel(), y, atol=1e-5)
     assert np.array_equal(turned_back(step, "kernel", kernel), data.weights["layer/kernel"])
+
+
+def test_a_transposed_convolution_turned_for_others_stamps_the_same() -> None:
+    """One pixel's stamp, whose first row and column no padding cut off."""
+    work = layer_work("transpose", (1, 1, 5), filters=4, kernel=2, strides=2, batch=1, direction=BACKWARD)
+    data = make_data(work)
+    (step,) = steps(work, data.weights, OTHERS)
+    from minicnn.models.table import build
+
+    model = build(work.architecture())
+    model.set_weights(data.weights)
+    y = np.einsum("c,cfhw->fhw", data.x.ravel(), step.weights["kernel"]) + step.weights["bias"][:, None, None]
+    assert np.allclose(to_channels_first(model(data.x))[0], y, atol=1e-5)
+    assert np.array_equal(turned_back(step, "kernel", step.weights["kernel"]), data.weights["transpose/kernel"])
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_every_kind_of_layer_that_can_be_asked_for_is_translated_for_pytorch(kind: str) -> None:
+    work = layer_work(kind, (6,) if kind == "dense" else (4, 6, 5), strides=2)
+    (step,) = steps(work, make_data(work).weights, OTHERS)
+    assert step.kind == work.layer_kind == LAYERS[kind][0]
+    if step.kind in OTHERS and step.kind not in NETWORKS:
+        with pytest.raises(ValueError, match=f"{step.kind} is not translated"):
+            list(steps(work, {}))
+
+
+def test_layers_have_names_that_say_what_they_are() -> None:
+    assert layer_work("conv", (56, 56, 64), filters=32, strides=2).name == "conv-56x56x64-3x3s2-32-forward-b8"
+    assert layer_work("dense", (4096,), filters=10, batch=1).name == "dense-4096-10-forward-b1"
+    assert layer_work("softmax", (7, 7, 40)).name == "softmax-7x7x40-forward-b8"
+    with pytest.raises(OptionError, match=r"a layer among conv, depthwise, .* softmax.*Received: 'nonsense'"):
+        layer_work("nonsense", (7, 7, 40))
 
 
 def test_dense_behind_flatten_is_reordered() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minicnn.ops.normalising import factors_of, normalise, normalise_rows
+from minicnn.ops.normalising import add_to_channels, factors_of, normalise, normalise_rows
 from minicnn.shapes import Array
 
 
@@ -44,3 +44,12 @@ def test_a_part_leaves_the_rest_alone(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(part[3:7, 5:17], whole[3:7, 5:17])
     part[3:7, 5:17] = x[3:7, 5:17]
     np.testing.assert_array_equal(part, x)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_number_for_each_channel_is_added_and_nothing_else_happens(dtype: Any, rng: np.random.Generator) -> None:
+    x, shift = rng.standard_normal((2, 3, 4, 21)).astype(dtype), rng.standard_normal(42).astype(dtype)[::2]
+    x[0, 0, 0, :3] = np.nan, np.inf, -np.inf
+    expected = x + shift
+    add_to_channels(x, shift)
+    np.testing.assert_array_equal(x, expected)

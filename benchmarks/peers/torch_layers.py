@@ -1,0 +1,100 @@
+"""Layers as ``torch.nn`` modules, weights copied in. Padding that PyTorch cannot express is a module of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from benchmarks.peers.channels_first import CONVOLUTIONS, Step
+
+NORMALISING = ("BatchNormalization", "LayerNormalization")  # whose weights are gamma and beta
+
+_ELEMENTWISE: dict[str, Callable[[Any, Step], Any]] = {
+    "ReLU": lambda nn, step: nn.ReLU(),
+    "LeakyReLU": lambda nn, step: nn.LeakyReLU(step.options["negative_slope"]),
+    "ELU": lambda nn, step: nn.ELU(step.options["alpha"]),
+    "Sigmoid": lambda nn, step: nn.Sigmoid(),
+    "Tanh": lambda nn, step: nn.Tanh(),
+    "Softmax": lambda nn, step: nn.Softmax(dim=1),  # of (N, C, H, W) and of (N, C): along the channels
+    "Flatten": lambda nn, step: nn.Flatten(),
+    "GlobalAveragePooling2D": lambda nn, step: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+    "GlobalMaxPooling2D": lambda nn, step: nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten()),
+}
+OTHERS = (*_ELEMENTWISE, "LayerNormalization", "AveragePooling2D", "UpSampling2D", "ZeroPadding2D", "Conv2DTranspose")
+
+
+def modules(torch: Any, step: Step) -> list[Any]:
+    """The modules of one layer. The last one with parameters is the layer's own. ValueError where PyTorch has none."""
+    found = [*_padding(torch.nn, step), _own(torch, step)]
+    names = {"kernel": "weight", "gamma": "weight", "beta": "bias", "bias": "bias"}
+    names |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
+    with torch.no_grad():
+        for key, array in step.weights.items():
+            getattr(found[-1], names[key]).copy_(torch.from_numpy(np.ascontiguousarray(array)))
+    if step.kind == "Conv2DTranspose":
+        found.append(_crop(torch, step))
+    return found
+
+
+def _padding(nn: Any, step: Step) -> list[Any]:
+    """A module that pads a window's input unevenly, if it must be padded so."""
+    top, left, bottom, right = step.pads
+    if top == bottom and left == right:
+        return []
+    if step.kind == "AveragePooling2D":
+        raise ValueError("averages over uneven padding are not translated")
+    if step.kind == "MaxPooling2D":  # its padding never wins
+        return [nn.ConstantPad2d((left, right, top, bottom), -float("inf"))]
+    return [nn.ZeroPad2d((left, right, top, bottom))]
+
+
+def _own(torch: Any, step: Step) -> Any:
+    nn, channels = torch.nn, step.input_shape[-1]
+    top, left, bottom, right = step.pads
+    padding = (top, left) if (top, left) == (bottom, right) else (0, 0)
+    bias = "bias" in step.weights
+    if step.kind in CONVOLUTIONS:
+        filters, options = len(step.weights["kernel"]), {"groups": step.groups, "bias": bias}
+        return nn.Conv2d(channels, filters, step.kernel, step.strides, padding, **options)
+    if step.kind == "Conv2DTranspose":
+        return nn.ConvTranspose2d(channels, step.output_shape[-1], step.kernel, step.strides, bias=bias)
+    if step.kind == "Dense":
+        return nn.Linear(*step.weights["kernel"].shape[::-1], bias=bias)
+    if step.kind == "BatchNormalization":
+        return nn.BatchNorm2d(channels, step.options["epsilon"], 1 - step.options["momentum"])
+    if step.kind == "LayerNormalization":
+        return _layer_norm(torch, channels, step.options["epsilon"])
+    if step.kind == "MaxPooling2D":
+        return nn.MaxPool2d(step.kernel, step.strides, padding)
+    if step.kind == "AveragePooling2D":
+        return nn.AvgPool2d(step.kernel, step.strides, padding, count_include_pad=False)
+    if step.kind == "UpSampling2D":
+        return nn.Upsample(scale_factor=step.options["size"], mode=step.options["interpolation"])
+    if step.kind == "ZeroPadding2D":
+        (top, bottom), (left, right) = step.options["padding"]
+        return nn.ZeroPad2d((left, right, top, bottom))
+    return _ELEMENTWISE[step.kind](nn, step)
+
+
+def _layer_norm(torch: Any, channels: int, epsilon: float) -> Any:
+    """Over the channels, which PyTorch wants last: a view, if pictures are kept that way."""
+
+    class ChannelsLast(torch.nn.LayerNorm):  # type: ignore[misc]
+        def forward(self, x: Any) -> Any:
+            return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2) if x.ndim == 4 else super().forward(x)
+
+    return ChannelsLast(channels, epsilon)
+
+
+def _crop(torch: Any, step: Step) -> Any:
+    """A transposed convolution's result without what the padding of the convolution that it turns round would be."""
+    top, left, _, _ = step.pads
+    rows, columns = step.output_shape[:2]
+
+    class Crop(torch.nn.Module):  # type: ignore[misc]
+        def forward(self, y: Any) -> Any:
+            return y[:, :, top : top + rows, left : left + columns]
+
+    return Crop()
