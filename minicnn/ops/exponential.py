@@ -24,7 +24,7 @@ from __future__ import annotations
 from typing import Any
 
 from minicnn.ops.jit import inline
-from minicnn.ops.vectors import digits, power_of_two, select, splat
+from minicnn.ops.vectors import digits, power_of_two, scaled, select, splat
 
 SINGLE = 24  # binary digits of a float32; a float64 has 53
 
@@ -35,9 +35,8 @@ def exp(x: Any) -> Any:
     lowest, highest = _constant(-104.0, -746.0, x), _constant(89.0, 710.0, x)  # e^x is 0 and inf beyond
     x = select(x < lowest, lowest, select(highest < x, highest, x))  # NaN is neither below nor above, and stays
     n = _nearest(x * splat(1.4426950408889634, x))  # 1 / ln 2
-    half = _nearest(n * splat(0.5, x))
     r, more = _series(x, n)
-    return _sum(splat(1.0, x), r, more) * power_of_two(half) * power_of_two(n - half)
+    return scaled(_sum(splat(1.0, x), r, more), n)
 
 
 @inline

@@ -14,7 +14,7 @@ from minicnn.ops.turns import turns
 from minicnn.ops.vectors import add_up, lanes, load, load_like, select, splat, store, widen, within
 from minicnn.shapes import Array
 
-TOGETHER = 8  # rows added up before their sums are written
+TOGETHER = 8  # rows that take each step together: none waits for a sum that has just begun to be folded
 
 
 @turns
@@ -22,31 +22,52 @@ def normalise(x: Array, gamma: Array, beta: Array, epsilon: float, y: Array, mea
     """y, and mean and inverse (M,) of each row."""
     step = rows_per_turn(x.shape[1])
     for block in prange(-(-len(x) // step)):
-        for row in range(block * step, min(len(x), (block + 1) * step)):
-            _normalise_row(x, row, gamma, beta, epsilon, y, mean, inverse)
+        _normalise_rows(x, block * step, min(len(x), (block + 1) * step), gamma, beta, epsilon, y, mean, inverse)
 
 
 @njit
-def _normalise_row(
-    x: Array, row: int, gamma: Array, beta: Array, epsilon: float, y: Array, mean: Array, inverse: Array
+def _normalise_rows(
+    x: Array, first: int, end: int, gamma: Array, beta: Array, epsilon: float, y: Array, mean: Array, inverse: Array
 ) -> None:
     K = x.shape[1]
-    at = row * K
+    exact = np.empty(TOGETHER)
+    for start in range(first, end, TOGETHER):
+        stop = min(end, start + TOGETHER)
+        for row in range(start, stop):
+            exact[row - start] = _sum_of_row(x, row * K) / K
+        for row in range(start, stop):
+            variance = _squares_of_row(x, row * K, exact[row - start]) / K
+            mean[row], inverse[row] = exact[row - start], 1 / np.sqrt(variance + epsilon)
+        for row in range(start, stop):
+            _write_row(x, row * K, gamma, beta, mean[row], inverse[row], y)
+
+
+@njit
+def _sum_of_row(x: Array, at: int) -> float:
+    total = splat(0.0, widen(load(x, at, 0)))
+    for k in range(0, x.shape[1], lanes(x)):
+        total = total + widen(load(x, at + k, x.shape[1] - k))
+    return add_up(total)
+
+
+@njit
+def _squares_of_row(x: Array, at: int, mean: float) -> float:
+    """The sum of (x - mean)^2."""
     nothing = splat(0.0, widen(load(x, at, 0)))
-    total = nothing
-    for k in range(0, K, lanes(x)):
-        total = total + widen(load(x, at + k, K - k))
-    middle = splat(add_up(total) / K, nothing)
-    squares = nothing
-    for k in range(0, K, lanes(x)):
-        distance = select(within(K - k, nothing), widen(load(x, at + k, K - k)) - middle, nothing)
-        squares = distance * distance + squares
-    mean[row] = add_up(total) / K
-    inverse[row] = 1 / np.sqrt(add_up(squares) / K + epsilon)
-    for k in range(0, K, lanes(x)):
-        left = K - k
-        number = load(x, at + k, left)
-        xhat = (number - splat(mean[row], number)) * splat(inverse[row], number)
+    middle, total = splat(mean, nothing), nothing
+    for k in range(0, x.shape[1], lanes(x)):
+        left = x.shape[1] - k
+        distance = select(within(left, nothing), widen(load(x, at + k, left)) - middle, nothing)
+        total = distance * distance + total
+    return add_up(total)
+
+
+@njit
+def _write_row(x: Array, at: int, gamma: Array, beta: Array, mean: float, inverse: float, y: Array) -> None:
+    middle, scale = splat(mean, load(x, at, 0)), splat(inverse, load(x, at, 0))
+    for k in range(0, x.shape[1], lanes(x)):
+        left = x.shape[1] - k
+        xhat = (load(x, at + k, left) - middle) * scale
         store(y, at + k, xhat * load(gamma, k, left) + load(beta, k, left), left)
 
 
@@ -56,33 +77,45 @@ def gradients(dy: Array, x: Array, gamma: Array, mean: Array, inverse: Array, dx
     not wanted."""
     step = rows_per_turn(x.shape[1])
     for block in prange(-(-len(x) // step)):
-        for first in range(block * step, min(len(x), (block + 1) * step), TOGETHER):
-            end = min(len(x), (block + 1) * step, first + TOGETHER)
+        first, end = block * step, min(len(x), (block + 1) * step)
+        for start in range(first, end, TOGETHER):
+            stop = min(end, start + TOGETHER)
             if len(dx):
-                for row in range(first, end):
-                    _gradient_row(dy, x, row, gamma, mean[row], inverse[row], dx)
+                _input_gradient(dy, x, start, stop, gamma, mean, inverse, dx)
             if len(partial):
-                _add_rows(dy, x, first, end, mean, inverse, partial, block)
+                _add_rows(dy, x, start, stop, mean, inverse, partial, block)
 
 
 @njit
-def _gradient_row(dy: Array, x: Array, row: int, gamma: Array, mean: float, inverse: float, dx: Array) -> None:
+def _input_gradient(
+    dy: Array, x: Array, first: int, end: int, gamma: Array, mean: Array, inverse: Array, dx: Array
+) -> None:
     K = x.shape[1]
-    at = row * K
+    common, along = np.empty(TOGETHER, x.dtype), np.empty(TOGETHER, x.dtype)
+    for row in range(first, end):
+        total, product = _sums_of_gradient(dy, x, row * K, gamma, mean[row], inverse[row])
+        common[row - first], along[row - first] = total / K, product / K
+    for row in range(first, end):
+        middle, scale = splat(mean[row], load(x, 0, 0)), splat(inverse[row], load(x, 0, 0))
+        shift, slope = splat(common[row - first], middle), splat(along[row - first], middle)
+        for k in range(0, K, lanes(x)):
+            at, left = row * K + k, K - k
+            xhat = (load(x, at, left) - middle) * scale
+            store(dx, at, scale * (load(dy, at, left) * load(gamma, k, left) - shift - xhat * slope), left)
+
+
+@njit
+def _sums_of_gradient(dy: Array, x: Array, at: int, gamma: Array, mean: float, inverse: float) -> tuple[float, float]:
+    """The sums of g = dy * gamma, and of g * xhat, over one row."""
     middle, scale = splat(mean, load(x, at, 0)), splat(inverse, load(x, at, 0))
     total = splat(0.0, widen(middle))
     product = total
-    for k in range(0, K, lanes(x)):
-        left = K - k
+    for k in range(0, x.shape[1], lanes(x)):
+        left = x.shape[1] - k
         g = widen(load(dy, at + k, left) * load(gamma, k, left))  # 0 where nothing is left
         total = total + g
         product = g * widen((load(x, at + k, left) - middle) * scale) + product
-    common, along = splat(add_up(total) / K, middle), splat(add_up(product) / K, middle)
-    for k in range(0, K, lanes(x)):
-        left = K - k
-        xhat = (load(x, at + k, left) - middle) * scale
-        g = load(dy, at + k, left) * load(gamma, k, left)
-        store(dx, at + k, scale * (g - common - xhat * along), left)
+    return add_up(total), add_up(product)
 
 
 @njit

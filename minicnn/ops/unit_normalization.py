@@ -65,49 +65,41 @@ def unit_normalization_backward(dy: Array, cache: UnitNormalizationCache) -> Arr
 @turns
 def _normalise(x: Array, y: Array, scale: Array) -> None:
     """The rows of x (M, K) times ``scale`` (M,), which is found here."""
-    step = rows_per_turn(x.shape[1])
-    for block in prange(-(-len(x) // step)):
-        for row in range(block * step, min(len(x), (block + 1) * step)):
-            _normalise_row(x, row, y, scale)
-
-
-@njit
-def _normalise_row(x: Array, row: int, y: Array, scale: Array) -> None:
     K = x.shape[1]
-    at = row * K
-    squares = splat(0.0, widen(load(x, at, 0)))
-    for k in range(0, K, lanes(x)):
-        number = widen(load(x, at + k, K - k))
-        squares = number * number + squares
-    length = np.sqrt(add_up(squares))
-    scale[row] = 1 / (EPSILON if length < EPSILON else length)  # NaN is not less, and stays
-    for k in range(0, K, lanes(x)):
-        number = load(x, at + k, K - k)
-        store(y, at + k, number * splat(scale[row], number), K - k)
+    step = rows_per_turn(K)
+    for block in prange(-(-len(x) // step)):
+        first, end = block * step, min(len(x), (block + 1) * step)
+        for row in range(first, end):
+            length = np.sqrt(_sum_of_products(x, x, row * K))
+            scale[row] = 1 / (EPSILON if length < EPSILON else length)  # NaN is not less, and stays
+        for row in range(first, end):
+            for k in range(0, K, lanes(x)):
+                number = load(x, row * K + k, K - k)
+                store(y, row * K + k, number * splat(scale[row], number), K - k)
 
 
 @turns
 def _gradients(dy: Array, y: Array, scale: Array, largest: float, dx: Array) -> None:
     """dx of every row; a row whose scale is the ``largest`` there is was shorter than epsilon."""
-    step = rows_per_turn(dy.shape[1])
+    K = dy.shape[1]
+    step = rows_per_turn(K)
     for block in prange(-(-len(dy) // step)):
         for row in range(block * step, min(len(dy), (block + 1) * step)):
-            _gradient_row(dy, y, row, scale[row], scale[row] < largest, dx)
+            along = 0.0 if scale[row] >= largest else _sum_of_products(dy, y, row * K)
+            for k in range(0, K, lanes(y)):
+                direction = load(y, row * K + k, K - k)
+                across = load(dy, row * K + k, K - k) - splat(along, direction) * direction
+                store(dx, row * K + k, splat(scale[row], direction) * across, K - k)
 
 
 @njit
-def _gradient_row(dy: Array, y: Array, row: int, scale: float, longer: bool, dx: Array) -> None:
-    K = dy.shape[1]
-    at = row * K
-    factor = splat(scale, load(y, at, 0))
-    along = splat(0.0, widen(factor))
-    if longer:
-        for k in range(0, K, lanes(y)):
-            along = widen(load(dy, at + k, K - k)) * widen(load(y, at + k, K - k)) + along
-    projection = splat(add_up(along), factor)
-    for k in range(0, K, lanes(y)):
-        across = load(dy, at + k, K - k) - projection * load(y, at + k, K - k)
-        store(dx, at + k, factor * across, K - k)
+def _sum_of_products(a: Array, b: Array, at: int) -> float:
+    """Of the numbers of a row, which begins ``at``, in float64."""
+    total = splat(0.0, widen(load(a, at, 0)))
+    for k in range(0, a.shape[1], lanes(a)):
+        left = a.shape[1] - k
+        total = widen(load(a, at + k, left)) * widen(load(b, at + k, left)) + total
+    return add_up(total)
 
 
 def check_axes(axes: int | tuple[int, ...], rank: int) -> tuple[int, ...]:

@@ -101,6 +101,15 @@ def _power_of_two(exponent: Array) -> Array:
     return (bits << bits.dtype.type(behind)).view(exponent.dtype)
 
 
+def _scaled(vector: Array, exponent: Array) -> Array:
+    """vector * 2^exponent, rounded once, for whole numbers from -250 to 250 (-2000 to 2000 in float64).
+
+    As two products with half the exponent each: the first one is exact. AVX-512 has an instruction for it.
+    """
+    half = np.rint(exponent * exponent.dtype.type(0.5))
+    return vector * _power_of_two(half) * _power_of_two(exponent - half)
+
+
 def _largest(vector: Array) -> Any:
     """The largest of all lanes. Where one is NaN: any of them."""
     while len(vector) > 1:
@@ -128,6 +137,7 @@ widen: Any = _widen if _PLAIN else vector_code.widen
 within: Any = _within if _PLAIN else vector_code.within
 digits: Any = _digits if _PLAIN else vector_code.digits
 power_of_two: Any = _power_of_two if _PLAIN else vector_code.power_of_two
+scaled: Any = _scaled if _PLAIN else vector_code.scaled
 largest: Any = _largest if _PLAIN else vector_code.largest
 add_up: Any = _add_up if _PLAIN else vector_code.add_up
 prefetch: Any = _prefetch if _PLAIN else vector_code.prefetch
