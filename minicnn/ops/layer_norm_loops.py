@@ -90,10 +90,11 @@ def gradients(dy: Array, x: Array, gamma: Array, mean: Array, inverse: Array, dx
 def _input_gradient(
     dy: Array, x: Array, first: int, end: int, gamma: Array, mean: Array, inverse: Array, dx: Array
 ) -> None:
+    """First dx holds g = dy * gamma: rounded once, as its mean was made of it, so that they can cancel."""
     K = x.shape[1]
     common, along = np.empty(TOGETHER, x.dtype), np.empty(TOGETHER, x.dtype)
     for row in range(first, end):
-        total, product = _sums_of_gradient(dy, x, row * K, gamma, mean[row], inverse[row])
+        total, product = _write_g(dy, x, row * K, gamma, mean[row], inverse[row], dx)
         common[row - first], along[row - first] = total / K, product / K
     for row in range(first, end):
         middle, scale = splat(mean[row], load(x, 0, 0)), splat(inverse[row], load(x, 0, 0))
@@ -101,20 +102,21 @@ def _input_gradient(
         for k in range(0, K, lanes(x)):
             at, left = row * K + k, K - k
             xhat = (load(x, at, left) - middle) * scale
-            store(dx, at, scale * (load(dy, at, left) * load(gamma, k, left) - shift - xhat * slope), left)
+            store(dx, at, scale * (load(dx, at, left) - shift - xhat * slope), left)
 
 
 @njit
-def _sums_of_gradient(dy: Array, x: Array, at: int, gamma: Array, mean: float, inverse: float) -> tuple[float, float]:
-    """The sums of g = dy * gamma, and of g * xhat, over one row."""
+def _write_g(dy: Array, x: Array, at: int, gamma: Array, mean: float, inverse: float, dx: Array) -> tuple[float, float]:
+    """Returns the sums of g and of g * xhat over one row."""
     middle, scale = splat(mean, load(x, at, 0)), splat(inverse, load(x, at, 0))
     total = splat(0.0, widen(middle))
     product = total
     for k in range(0, x.shape[1], lanes(x)):
         left = x.shape[1] - k
-        g = widen(load(dy, at + k, left) * load(gamma, k, left))  # 0 where nothing is left
-        total = total + g
-        product = g * widen((load(x, at + k, left) - middle) * scale) + product
+        g = load(dy, at + k, left) * load(gamma, k, left)  # 0 where nothing is left
+        store(dx, at + k, g, left)
+        total = total + widen(g)
+        product = widen(g) * widen((load(x, at + k, left) - middle) * scale) + product
     return add_up(total), add_up(product)
 
 
