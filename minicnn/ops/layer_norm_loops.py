@@ -9,12 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from minicnn.ops.jit import njit, prange
-from minicnn.ops.rows import rows_per_turn
+from minicnn.ops.rows import TOGETHER, rows_per_turn
 from minicnn.ops.turns import turns
 from minicnn.ops.vectors import add_up, lanes, load, load_like, select, splat, store, widen, within
 from minicnn.shapes import Array
-
-TOGETHER = 8  # rows that take each step together: none waits for a sum that has just begun to be folded
 
 
 @turns

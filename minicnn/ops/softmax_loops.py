@@ -12,7 +12,7 @@ import numpy as np
 
 from minicnn.ops.exponential import exp
 from minicnn.ops.jit import inline, njit, prange
-from minicnn.ops.rows import rows_per_turn
+from minicnn.ops.rows import TOGETHER, rows_per_turn
 from minicnn.ops.turns import turns
 from minicnn.ops.vectors import add_up, lanes, largest, load, select, splat, store, widen, within
 from minicnn.shapes import Array
@@ -23,26 +23,46 @@ def softmax(x: Array, y: Array) -> None:
     """y = e^(x - m) / sum of e^(x - m) with m, the largest number of the row."""
     step = rows_per_turn(x.shape[1])
     for block in prange(-(-len(x) // step)):
-        for row in range(block * step, min(len(x), (block + 1) * step)):
-            _softmax_row(x, row * x.shape[1], y)
+        _softmax_rows(x, block * step, min(len(x), (block + 1) * step), y)
 
 
 @njit
-def _softmax_row(x: Array, at: int, y: Array) -> None:
+def _softmax_rows(x: Array, first: int, end: int, y: Array) -> None:
     K = x.shape[1]
+    known = np.empty(TOGETHER, x.dtype)  # of each row: the largest number, then the sum
+    for start in range(first, end, TOGETHER):
+        stop = min(end, start + TOGETHER)
+        for row in range(start, stop):
+            known[row - start] = _largest_of_row(x, row * K)
+        for row in range(start, stop):
+            known[row - start] = _write_powers(x, row * K, known[row - start], y)
+        for row in range(start, stop):
+            for k in range(0, K, lanes(x)):
+                power = load(y, row * K + k, K - k)
+                store(y, row * K + k, power / splat(known[row - start], power), K - k)
+
+
+@njit
+def _largest_of_row(x: Array, at: int) -> float:
+    """NaN may be passed over: it returns in the sum."""
     best = splat(-np.inf, load(x, at, 0))
-    for k in range(0, K, lanes(x)):
-        score = _scores(x, at + k, K - k)
-        best = select(best < score, score, best)  # NaN may be passed over: it returns in the sum
-    top = splat(largest(best), best)
-    total = splat(0.0, widen(best))
-    for k in range(0, K, lanes(x)):
-        power = exp(_scores(x, at + k, K - k) - top)  # inf - inf is NaN, and so is the sum
-        store(y, at + k, power, K - k)
+    for k in range(0, x.shape[1], lanes(x)):
+        score = _scores(x, at + k, x.shape[1] - k)
+        best = select(best < score, score, best)
+    return largest(best)
+
+
+@njit
+def _write_powers(x: Array, at: int, top: float, y: Array) -> float:
+    """Returns their sum."""
+    shift = splat(top, load(x, at, 0))
+    total = splat(0.0, widen(shift))
+    for k in range(0, x.shape[1], lanes(x)):
+        left = x.shape[1] - k
+        power = exp(_scores(x, at + k, left) - shift)  # inf - inf is NaN, and so is the sum
+        store(y, at + k, power, left)
         total = total + widen(power)
-    whole = splat(add_up(total), best)
-    for k in range(0, K, lanes(x)):
-        store(y, at + k, load(y, at + k, K - k) / whole, K - k)
+    return add_up(total)
 
 
 @inline
