@@ -6,17 +6,19 @@
 
 What the series leaves out is less than 0.1 of a unit in the last place (ulp). n * ln 2 is taken off in two parts. The
 first has so few digits that its product with n is exact, and so is the difference; only then comes the small rest of
-ln 2. What r loses when it is rounded is known, and added at the end, where it is not too small to be seen.
+ln 2. What float64 loses when r is rounded is known, and added where it can still be seen.
+
 2^n takes no arithmetic: n goes where a floating-point number keeps its exponent. The smallest and the largest results
-lie beyond the exponents that fit there, so e^x is multiplied by two halves of 2^n: results too small for a full set of
-digits (subnormal) are rounded once, like all others.
+have exponents that do not fit there, and are scaled in two steps. Results too small for a full set of digits
+(subnormal) are rounded a second time by that.
 
 The second formula is how e^x - 1 keeps its digits near 0: there n = 0, and it is the series alone. e^x minus 1 would
 leave nothing of an x below 1e-8.
 
-Error, measured for every float32 there is: e^x less than 0.63 ulp, e^x - 1 less than MEASURED. float64: less than
-MEASURED. With and without fused multiply-adds. Exactly 1 for 0, 0 for -inf, inf for inf, NaN for NaN.
-Source: Cody and Waite 1980, "Software Manual for the Elementary Functions" (the two parts of ln 2); Tang 1989.
+Error, over all magnitudes, with fused multiply-adds or without: less than 0.9 ulp, for e^x less than 0.85 in float32
+and 0.8 in float64. Exactly 1 for 0, 0 for -inf, inf for inf, NaN for NaN. The bits may differ from one kind of
+processor to another, as they do for every a * b + c. Sources: Cody and Waite 1980, "Software Manual for the Elementary
+Functions" (ln 2 in two parts, with the numbers of Moshier's Cephes and of fdlibm); Dekker 1971 (``_sum``).
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ SINGLE = 24  # binary digits of a float32; a float64 has 53
 def exp(x: Any) -> Any:
     """e^x for every lane."""
     lowest, highest = _constant(-104.0, -746.0, x), _constant(89.0, 710.0, x)  # e^x is 0 and inf beyond
-    x = select(x < lowest, lowest, select(highest < x, highest, x))  # NaN is neither below nor above, and stays
+    x = select(x < lowest, lowest, x)  # NaN is neither below nor above, and stays
+    x = select(highest < x, highest, x)
     n = _nearest(x * splat(1.4426950408889634, x))  # 1 / ln 2
     r, more = _series(x, n)
     return scaled(_sum(splat(1.0, x), r, more), n)
@@ -56,9 +59,9 @@ def _series(x: Any, n: Any) -> Any:
     rest_of_ln2 = _constant(-2.12194440e-4, 1.90821492927058770002e-10, x)
     high = x - n * _constant(0.693359375, 6.93147180369123816490e-01, x)
     r = high - n * rest_of_ln2
-    lost = (high - r) - n * rest_of_ln2
-    total = splat(1 / 5040, x)
+    lost, total = splat(0.0, x), splat(1 / 5040, x)
     if digits(x) != SINGLE:  # known when it is compiled
+        lost = (high - r) - n * rest_of_ln2
         total = splat(1 / 6227020800, x) * r + splat(1 / 479001600, x)
         total = total * r + splat(1 / 39916800, x)
         total = total * r + splat(1 / 3628800, x)

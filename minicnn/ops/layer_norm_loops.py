@@ -6,6 +6,8 @@ rows by itself; there are as many blocks whatever the number of threads, so the 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minicnn.ops.jit import njit, prange
@@ -41,7 +43,7 @@ def _normalise_rows(
 
 
 @njit
-def _sum_of_row(x: Array, at: int) -> float:
+def _sum_of_row(x: Array, at: int) -> Any:
     total = splat(0.0, widen(load(x, at, 0)))
     for k in range(0, x.shape[1], lanes(x)):
         total = total + widen(load(x, at + k, x.shape[1] - k))
@@ -49,13 +51,15 @@ def _sum_of_row(x: Array, at: int) -> float:
 
 
 @njit
-def _squares_of_row(x: Array, at: int, mean: float) -> float:
+def _squares_of_row(x: Array, at: int, mean: float) -> Any:
     """The sum of (x - mean)^2."""
     nothing = splat(0.0, widen(load(x, at, 0)))
     middle, total = splat(mean, nothing), nothing
     for k in range(0, x.shape[1], lanes(x)):
         left = x.shape[1] - k
-        distance = select(within(left, nothing), widen(load(x, at + k, left)) - middle, nothing)
+        distance = widen(load(x, at + k, left)) - middle
+        if left < lanes(x):
+            distance = select(within(left, distance), distance, nothing)
         total = distance * distance + total
     return add_up(total)
 
@@ -104,7 +108,7 @@ def _input_gradient(
 
 
 @njit
-def _write_g(dy: Array, x: Array, at: int, gamma: Array, mean: float, inverse: float, dx: Array) -> tuple[float, float]:
+def _write_g(dy: Array, x: Array, at: int, gamma: Array, mean: float, inverse: float, dx: Array) -> tuple[Any, Any]:
     """Returns the sums of g and of g * xhat over one row."""
     middle, scale = splat(mean, load(x, at, 0)), splat(inverse, load(x, at, 0))
     total = splat(0.0, widen(middle))

@@ -43,7 +43,7 @@ def _softmax_rows(x: Array, first: int, end: int, y: Array) -> None:
 
 
 @njit
-def _largest_of_row(x: Array, at: int) -> float:
+def _largest_of_row(x: Array, at: int) -> Any:
     """NaN may be passed over: it returns in the sum."""
     best = splat(-np.inf, load(x, at, 0))
     for k in range(0, x.shape[1], lanes(x)):
@@ -53,7 +53,7 @@ def _largest_of_row(x: Array, at: int) -> float:
 
 
 @njit
-def _write_powers(x: Array, at: int, top: float, y: Array) -> float:
+def _write_powers(x: Array, at: int, top: float, y: Array) -> Any:
     """Returns their sum."""
     shift = splat(top, load(x, at, 0))
     total = splat(0.0, widen(shift))
@@ -68,7 +68,9 @@ def _write_powers(x: Array, at: int, top: float, y: Array) -> float:
 @inline
 def _scores(x: Array, at: int, left: int) -> Any:
     numbers = load(x, at, left)
-    return select(within(left, numbers), numbers, splat(-np.inf, numbers))
+    if left < lanes(x):
+        numbers = select(within(left, numbers), numbers, splat(-np.inf, numbers))
+    return numbers
 
 
 @turns
@@ -76,23 +78,35 @@ def softmax_backward(dy: Array, y: Array, dx: Array) -> None:
     """dx = y * (d - sum of y * d), d = dy - dy at the largest y of the row, in float64 and rounded once."""
     step = rows_per_turn(dy.shape[1])
     for block in prange(-(-len(dy) // step)):
-        for row in range(block * step, min(len(dy), (block + 1) * step)):
-            _gradient_row(dy, y, row * dy.shape[1], dx)
+        _gradient_rows(dy, y, block * step, min(len(dy), (block + 1) * step), dx)
 
 
 @njit
-def _gradient_row(dy: Array, y: Array, at: int, dx: Array) -> None:
+def _gradient_rows(dy: Array, y: Array, first: int, end: int, dx: Array) -> None:
     K = dy.shape[1]
-    reference = _at_the_largest(dy, y, at)
+    shift, total = np.empty(TOGETHER, dy.dtype), np.empty(TOGETHER)
+    for start in range(first, end, TOGETHER):
+        stop = min(end, start + TOGETHER)
+        for row in range(start, stop):
+            shift[row - start] = _at_the_largest(dy, y, row * K)
+        for row in range(start, stop):
+            total[row - start] = _sum_of_products(dy, y, row * K, shift[row - start])
+        for row in range(start, stop):
+            for k in range(0, K, lanes(y)):
+                at, left = row * K + k, K - k
+                probability, gradient = widen(load(y, at, left)), widen(load(dy, at, left))
+                d = gradient - splat(shift[row - start], gradient)
+                store(dx, at, probability * (d - splat(total[row - start], d)), left)
+
+
+@njit
+def _sum_of_products(dy: Array, y: Array, at: int, reference: float) -> Any:
     total = splat(0.0, widen(load(y, at, 0)))
     shift = splat(reference, total)
-    for k in range(0, K, lanes(y)):
-        probability, gradient = widen(load(y, at + k, K - k)), widen(load(dy, at + k, K - k))
-        total = probability * (gradient - shift) + total
-    mean = splat(add_up(total), total)
-    for k in range(0, K, lanes(y)):
-        probability, gradient = widen(load(y, at + k, K - k)), widen(load(dy, at + k, K - k))
-        store(dx, at + k, probability * ((gradient - shift) - mean), K - k)
+    for k in range(0, dy.shape[1], lanes(y)):
+        left = dy.shape[1] - k
+        total = widen(load(y, at + k, left)) * (widen(load(dy, at + k, left)) - shift) + total
+    return add_up(total)
 
 
 @njit

@@ -15,7 +15,7 @@ copy. Source: Schroff, Kalenichenko and Philbin 2015 use it for faces.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -93,7 +93,7 @@ def _gradients(dy: Array, y: Array, scale: Array, largest: float, dx: Array) -> 
 
 
 @njit
-def _sum_of_products(a: Array, b: Array, at: int) -> float:
+def _sum_of_products(a: Array, b: Array, at: int) -> Any:
     """Of the numbers of a row, which begins ``at``, in float64."""
     total = splat(0.0, widen(load(a, at, 0)))
     for k in range(0, a.shape[1], lanes(a)):

@@ -6,7 +6,8 @@
 
 A compiler turns a loop over single numbers into this by itself only if it can prove that no array overlaps another,
 and with arrays of several axes it often gives up without a word (``benchmarks/NOTES.md``). These functions leave
-nothing to prove. They work inside compiled functions; every one is an instruction or two (``vector_code.py``).
+nothing to prove. They work inside compiled functions; every one is an instruction or two (``vector_code.py``,
+``exponent_code.py``).
 
 A vector is as wide as the processor's registers: 64 bytes of an array's numbers with AVX-512, 32 with AVX2, else 16.
 Where fewer numbers are left, ``count`` says how many: the others are neither read (they are 0) nor written. Positions
@@ -24,7 +25,7 @@ from typing import Any
 import numpy as np
 from numba import config
 
-from minicnn.ops import vector_code
+from minicnn.ops import exponent_code, vector_code
 from minicnn.ops.simd import VECTOR_BYTES
 from minicnn.shapes import Array
 
@@ -97,8 +98,9 @@ def _power_of_two(exponent: Array) -> Array:
     in which a float32 keeps its own exponent; moved to the front, where it does that, they are the result.
     """
     behind = _digits(exponent) - 1
-    bits = (exponent + exponent.dtype.type(vector_code.exponent_to_bits(behind))).view(f"u{exponent.itemsize}")
-    return (bits << bits.dtype.type(behind)).view(exponent.dtype)
+    bits = (exponent + exponent.dtype.type(exponent_code.exponent_to_bits(behind))).view(f"u{exponent.itemsize}")
+    powers: Array = (bits << bits.dtype.type(behind)).view(exponent.dtype)
+    return powers
 
 
 def _scaled(vector: Array, exponent: Array) -> Array:
@@ -136,8 +138,8 @@ select: Any = _select if _PLAIN else vector_code.select
 widen: Any = _widen if _PLAIN else vector_code.widen
 within: Any = _within if _PLAIN else vector_code.within
 digits: Any = _digits if _PLAIN else vector_code.digits
-power_of_two: Any = _power_of_two if _PLAIN else vector_code.power_of_two
-scaled: Any = _scaled if _PLAIN else vector_code.scaled
+power_of_two: Any = _power_of_two if _PLAIN else exponent_code.power_of_two
+scaled: Any = _scaled if _PLAIN else exponent_code.scaled
 largest: Any = _largest if _PLAIN else vector_code.largest
 add_up: Any = _add_up if _PLAIN else vector_code.add_up
 prefetch: Any = _prefetch if _PLAIN else vector_code.prefetch
