@@ -79,32 +79,38 @@ def gradients(dy: Array, x: Array, gamma: Array, mean: Array, inverse: Array, dx
     not wanted."""
     step = rows_per_turn(x.shape[1])
     for block in prange(-(-len(x) // step)):
-        first, end = block * step, min(len(x), (block + 1) * step)
-        for start in range(first, end, TOGETHER):
-            stop = min(end, start + TOGETHER)
-            if len(dx):
-                _input_gradient(dy, x, start, stop, gamma, mean, inverse, dx)
-            if len(partial):
-                _add_rows(dy, x, start, stop, mean, inverse, partial, block)
+        _gradients_of_block(dy, x, block * step, min(len(x), (block + 1) * step), gamma, mean, inverse, dx, partial)
+
+
+@njit
+def _gradients_of_block(
+    dy: Array, x: Array, first: int, end: int, gamma: Array, mean: Array, inverse: Array, dx: Array, partial: Array
+) -> None:
+    means = np.empty((2, TOGETHER), x.dtype)
+    for start in range(first, end, TOGETHER):
+        stop = min(end, start + TOGETHER)
+        if len(dx):
+            _input_gradient(dy, x, start, stop, gamma, mean, inverse, means, dx)
+        if len(partial):
+            _add_rows(dy, x, start, stop, mean, inverse, partial, first // rows_per_turn(x.shape[1]))
 
 
 @njit
 def _input_gradient(
-    dy: Array, x: Array, first: int, end: int, gamma: Array, mean: Array, inverse: Array, dx: Array
+    dy: Array, x: Array, first: int, end: int, gamma: Array, mean: Array, inverse: Array, means: Array, dx: Array
 ) -> None:
     """First dx holds g = dy * gamma: rounded once, as its mean was made of it, so that they can cancel."""
     K = x.shape[1]
-    common, along = np.empty(TOGETHER, x.dtype), np.empty(TOGETHER, x.dtype)
     for row in range(first, end):
         total, product = _write_g(dy, x, row * K, gamma, mean[row], inverse[row], dx)
-        common[row - first], along[row - first] = total / K, product / K
+        means[0, row - first], means[1, row - first] = total / K, product / K
     for row in range(first, end):
         middle, scale = splat(mean[row], load(x, 0, 0)), splat(inverse[row], load(x, 0, 0))
-        shift, slope = splat(common[row - first], middle), splat(along[row - first], middle)
+        common, along = splat(means[0, row - first], middle), splat(means[1, row - first], middle)
         for k in range(0, K, lanes(x)):
             at, left = row * K + k, K - k
             xhat = (load(x, at, left) - middle) * scale
-            store(dx, at, scale * (load(dx, at, left) - shift - xhat * slope), left)
+            store(dx, at, scale * (load(dx, at, left) - common - xhat * along), left)
 
 
 @njit
