@@ -254,8 +254,8 @@ MUTATIONS = [
     Mutation(
         "softmax: its outputs do not compete",
         "minicnn/ops/softmax_loops.py",
-        "probability * (d - splat(total[row - start], d))",
-        "probability * d * (splat(1.0, d) - probability)",
+        "probability * ((gradient - shift) - mean)",
+        "probability * (gradient - shift) * (splat(1.0, shift) - probability)",
         "tests/unit/ops/test_activations.py",
     ),
     Mutation(

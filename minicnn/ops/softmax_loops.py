@@ -92,11 +92,7 @@ def _gradient_rows(dy: Array, y: Array, first: int, end: int, dx: Array) -> None
         for row in range(start, stop):
             total[row - start] = _sum_of_products(dy, y, row * K, shift[row - start])
         for row in range(start, stop):
-            for k in range(0, K, lanes(y)):
-                at, left = row * K + k, K - k
-                probability, gradient = widen(load(y, at, left)), widen(load(dy, at, left))
-                d = gradient - splat(shift[row - start], gradient)
-                store(dx, at, probability * (d - splat(total[row - start], d)), left)
+            _write_gradient(dy, y, row * K, shift[row - start], total[row - start], dx)
 
 
 @njit
@@ -107,6 +103,16 @@ def _sum_of_products(dy: Array, y: Array, at: int, reference: float) -> Any:
         left = dy.shape[1] - k
         total = widen(load(y, at + k, left)) * (widen(load(dy, at + k, left)) - shift) + total
     return add_up(total)
+
+
+@njit
+def _write_gradient(dy: Array, y: Array, at: int, reference: float, total: float, dx: Array) -> None:
+    K = dy.shape[1]
+    nothing = widen(load(y, at, 0))
+    shift, mean = splat(reference, nothing), splat(total, nothing)
+    for k in range(0, K, lanes(y)):
+        probability, gradient = widen(load(y, at + k, K - k)), widen(load(dy, at + k, K - k))
+        store(dx, at + k, probability * ((gradient - shift) - mean), K - k)
 
 
 @njit
