@@ -6,6 +6,7 @@ choice between two of them, made without a branch: both are computed, and a mask
 
 from __future__ import annotations
 
+from minicnn.ops.exponential import exp, expm1_of_negative
 from minicnn.ops.jit import njit, prange
 from minicnn.ops.turns import turns
 from minicnn.ops.vectors import lanes, load, select, splat, store, widen
@@ -67,13 +68,14 @@ def leaky_relu_backward(dy: Array, y: Array, slope: float, dx: Array) -> None:
 
 @turns
 def elu(x: Array, alpha: float, y: Array) -> None:
-    """x where x > 0, else alpha * y: ``y`` comes in as e^min(x, 0) - 1."""
+    """x where x > 0, else alpha * (e^x - 1)."""
     for block in prange(-(-x.size // BLOCK)):
         for i in range(block * BLOCK, min(x.size, (block + 1) * BLOCK), lanes(x)):
             left = x.size - i
             number = load(x, i, left)
-            bent = load(y, i, left) * splat(alpha, number)
-            store(y, i, select(splat(0.0, number) < number, number, bent), left)
+            zero = splat(0.0, number)
+            bent = expm1_of_negative(select(zero < number, zero, number)) * splat(alpha, number)
+            store(y, i, select(zero < number, number, bent), left)
 
 
 @turns
@@ -89,13 +91,14 @@ def elu_backward(dy: Array, y: Array, alpha: float, dx: Array) -> None:
 
 @turns
 def sigmoid(x: Array, y: Array) -> None:
-    """1 / (1 + y) where x >= 0, else y / (1 + y): ``y`` comes in as e^-|x|."""
+    """1 / (1 + e^-|x|) where x >= 0, else e^-|x| / (1 + e^-|x|)."""
     for block in prange(-(-x.size // BLOCK)):
         for i in range(block * BLOCK, min(x.size, (block + 1) * BLOCK), lanes(x)):
             left = x.size - i
-            number, small = load(x, i, left), load(y, i, left)
-            one = splat(1.0, number)
-            store(y, i, select(splat(0.0, number) <= number, one, small) / (one + small), left)
+            number = load(x, i, left)
+            zero, one = splat(0.0, number), splat(1.0, number)
+            small = exp(select(zero < number, zero - number, number))
+            store(y, i, select(zero <= number, one, small) / (one + small), left)
 
 
 @turns

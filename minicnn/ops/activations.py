@@ -10,9 +10,9 @@
 Every derivative above is written in terms of the **output** y. So the output is all that the backward passes
 remember, and since the next layer keeps it as its input anyway, an activation costs no memory of its own.
 
-All of them work on arrays of any shape (N, ...) and cost a pass over it; ELU, sigmoid and softmax, which leave the
-exponential to NumPy, several. NaN stays NaN. Raises ShapeError,
-DtypeError. Sources: Nair and Hinton 2010 (ReLU), Maas et al. 2013 (leaky ReLU), Clevert et al. 2016 (ELU).
+All of them work on arrays of any shape (N, ...) and cost a pass over it; tanh is NumPy's. Softmax along an axis that is
+not the last one copies the array first, and back. NaN stays NaN. Raises ShapeError, DtypeError. Sources: Nair and
+Hinton 2010 (ReLU), Maas et al. 2013 (leaky ReLU), Clevert et al. 2016 (ELU).
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ import numpy as np
 
 from minicnn.errors import OptionError, explain
 from minicnn.ops import activation_loops as loops
+from minicnn.ops import softmax_loops
 from minicnn.ops.checks import check_batch, check_upstream
 from minicnn.ops.memory import empty
-from minicnn.ops.pieces import by_pieces
+from minicnn.ops.rows import as_rows, from_rows
 from minicnn.options import number
 from minicnn.shapes import Array
 
@@ -100,14 +101,13 @@ def leaky_relu_backward(dy: Array, cache: LeakyReluCache) -> Array:
 def elu(x: Array, alpha: float = 1.0) -> tuple[Array, EluCache]:
     """x where positive, alpha * (e^x - 1) elsewhere.
 
-    ``expm1`` because e^x - 1 loses all digits near 0; of the minimum with 0 because e^x overflows where it is not
-    wanted.
+    e^x - 1 as one function, because e^x minus 1 loses all digits near 0; of the minimum with 0 because e^x overflows
+    where it is not wanted.
     """
     x = check_batch(x)
     number("alpha", alpha, least=0)
-    y = np.minimum(x, 0)
-    np.expm1(y, out=y)
-    loops.elu(3 * x.nbytes, x.reshape(-1), x.dtype.type(alpha), y.reshape(-1))
+    y = empty(x.shape, x.dtype)
+    loops.elu(2 * x.nbytes, x.reshape(-1), x.dtype.type(alpha), y.reshape(-1))
     return y, EluCache(y, alpha)
 
 
@@ -126,10 +126,8 @@ def sigmoid(x: Array) -> tuple[Array, ActivationCache]:
     1 / (1 + e^-|x|) for x >= 0, and the same with e^-|x| above the line, e^x / (e^x + 1), for x < 0.
     """
     x = check_batch(x)
-    y = np.abs(x)
-    np.negative(y, out=y)
-    np.exp(y, out=y)
-    loops.sigmoid(3 * x.nbytes, x.reshape(-1), y.reshape(-1))
+    y = empty(x.shape, x.dtype)
+    loops.sigmoid(2 * x.nbytes, x.reshape(-1), y.reshape(-1))
     return y, ActivationCache(y)
 
 
@@ -166,9 +164,12 @@ def softmax(x: Array, axis: int = -1) -> tuple[Array, SoftmaxCache]:
     """
     x = check_batch(x, least=2)
     check_softmax_axis(x.ndim, axis)
+    axes = (axis % x.ndim,)
+    rows = as_rows(x, axes)
+    y = empty(rows.shape, x.dtype)
     with np.errstate(invalid="ignore", over="ignore"):  # inf - inf is NaN, -3e38 - 3e38 is -inf: both are right
-        exponentials = np.exp(x - x.max(axis=axis, keepdims=True))
-    y: Array = exponentials / exponentials.sum(axis=axis, keepdims=True)
+        softmax_loops.softmax(2 * x.nbytes, rows, y)
+    y = from_rows(y, x.shape, axes)
     return y, SoftmaxCache(y, axis)
 
 
@@ -181,14 +182,11 @@ def softmax_backward(dy: Array, cache: SoftmaxCache) -> Array:
     """
     y, axis = cache
     dy = check_upstream(dy, y.shape, y.dtype)
-
-    def gradient(dy: Array, y: Array) -> Array:
-        largest = np.expand_dims(y.argmax(axis=axis), axis)
-        d = dy - np.take_along_axis(dy, largest, axis)
-        dx: Array = y * (d - (y * d).sum(axis=axis, keepdims=True))
-        return dx
-
-    return by_pieces(gradient, dy, y)
+    axes = (axis % y.ndim,)
+    rows = as_rows(dy, axes)
+    dx = empty(rows.shape, dy.dtype)
+    softmax_loops.softmax_backward(3 * dy.nbytes, rows, as_rows(y, axes), dx)
+    return from_rows(dx, dy.shape, axes)
 
 
 def linear(x: Array) -> tuple[Array, ActivationCache]:

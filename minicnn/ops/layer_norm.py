@@ -10,7 +10,8 @@ needs no statistics that move. gamma and beta have one number for each place alo
     g             = dy * gamma
     dx            = inverse * (g - mean of g - xhat * mean of (g * xhat))          means over the axes
 
-Sums are taken in float64. Cost: a few passes over x. Source: Ba, Kiros and Hinton 2016.
+Sums are taken in float64. Cost: one pass over memory, forward and backward; axes that are not the last ones of x are
+brought there first, by a copy. Source: Ba, Kiros and Hinton 2016.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from typing import NamedTuple
 import numpy as np
 
 from minicnn.errors import ShapeError, explain
+from minicnn.ops import layer_norm_loops as loops
 from minicnn.ops.checks import check_batch, check_upstream
+from minicnn.ops.memory import empty
+from minicnn.ops.rows import as_rows, from_rows, rows_per_turn
 from minicnn.ops.unit_normalization import check_axes
 from minicnn.shapes import Array, Shape, check_array, check_same_dtype
 
@@ -30,7 +34,7 @@ class LayerNormCache(NamedTuple):
 
     x: Array
     gamma: Array
-    mean: Array  # the shape of x, with the axes as 1; so has inverse
+    mean: Array  # (M,), as has inverse: the groups in the order in which they lie in x
     inverse: Array
     axes: tuple[int, ...]
 
@@ -50,12 +54,11 @@ def layer_norm(
         check_same_dtype(array, x, name, "x")
         if array.shape != shape:
             raise ShapeError(explain(f"{name} of shape {shape}, that of the normalised axes", f"shape {array.shape}"))
-    mean = x.mean(axis=axes, keepdims=True, dtype=np.float64)
-    variance = np.square(x - mean).mean(axis=axes, keepdims=True)
-    inverse = 1 / np.sqrt(variance + epsilon)
-    cache = LayerNormCache(x, gamma, mean.astype(x.dtype), inverse.astype(x.dtype), axes)
-    y: Array = _xhat(cache) * _spread(gamma, axes, x.ndim) + _spread(beta, axes, x.ndim)
-    return y, cache
+    rows = as_rows(x, axes)
+    y = empty(rows.shape, x.dtype)
+    mean, inverse = np.empty((2, len(rows)), x.dtype)
+    loops.normalise(2 * x.nbytes, rows, _row(gamma), _row(beta), float(epsilon), y, mean, inverse)
+    return from_rows(y, x.shape, axes), LayerNormCache(x, gamma, mean, inverse, axes)
 
 
 def layer_norm_backward(
@@ -65,35 +68,23 @@ def layer_norm_backward(
 
     Raises ShapeError and DtypeError when ``dy`` is not shaped like y.
     """
-    x, gamma, _, inverse, axes = cache
-    dy = check_upstream(dy, x.shape, x.dtype)
-    xhat = _xhat(cache)
-    dx = None
-    if input_gradient:
-        g = dy * _spread(gamma, axes, x.ndim)
-        common = g.mean(axis=axes, keepdims=True, dtype=np.float64).astype(x.dtype)
-        along = (g * xhat).mean(axis=axes, keepdims=True, dtype=np.float64).astype(x.dtype)
-        dx = inverse * (g - common - xhat * along)
+    x, gamma, mean, inverse, axes = cache
+    rows, gradient = as_rows(x, axes), as_rows(check_upstream(dy, x.shape, x.dtype), axes)
+    dx = empty(rows.shape if input_gradient else (0, rows.shape[1]), x.dtype)
+    blocks = -(-len(rows) // rows_per_turn(rows.shape[1])) if parameter_gradients else 0
+    partial = np.zeros((blocks, 2, rows.shape[1]))
+    work = (2 + input_gradient) * x.nbytes
+    loops.gradients(work, gradient, rows, _row(gamma), mean, inverse, dx, partial)
+    moved = from_rows(dx, x.shape, axes) if input_gradient else None
     if not parameter_gradients:
-        return dx, None, None
-    return dx, _sum_over_groups(dy * xhat, axes), _sum_over_groups(dy, axes)
+        return moved, None, None
+    dgamma, dbeta = partial.sum(axis=0).astype(x.dtype).reshape(2, *gamma.shape)
+    return moved, dgamma, dbeta
 
 
-def _xhat(cache: LayerNormCache) -> Array:
-    xhat: Array = (cache.x - cache.mean) * cache.inverse
-    return xhat
-
-
-def _spread(parameter: Array, axes: tuple[int, ...], rank: int) -> Array:
-    """A parameter with 1 where x has its other axes: (H, C), axes (1, 3) -> (1, H, 1, C)."""
-    sizes = iter(parameter.shape)
-    return parameter.reshape([next(sizes) if axis in axes else 1 for axis in range(rank)])
-
-
-def _sum_over_groups(values: Array, axes: tuple[int, ...]) -> Array:
-    others = tuple(axis for axis in range(values.ndim) if axis not in axes)
-    total: Array = values.sum(axis=others, dtype=np.float64).astype(values.dtype)
-    return total
+def _row(parameter: Array) -> Array:
+    """One number for each place along the axes, as they lie in a row of x."""
+    return np.ascontiguousarray(parameter).reshape(-1)
 
 
 def parameter_shape(axes: tuple[int, ...], input_shape: Shape) -> Shape:

@@ -6,7 +6,8 @@
 
 A compiler turns a loop over single numbers into this by itself only if it can prove that no array overlaps another,
 and with arrays of several axes it often gives up without a word (``benchmarks/NOTES.md``). These functions leave
-nothing to prove. They work inside compiled functions; every one is an instruction or two (``vector_code.py``).
+nothing to prove. They work inside compiled functions; every one is an instruction or two (``vector_code.py``,
+``exponent_code.py``).
 
 A vector is as wide as the processor's registers: 64 bytes of an array's numbers with AVX-512, 32 with AVX2, else 16.
 Where fewer numbers are left, ``count`` says how many: the others are neither read (they are 0) nor written. Positions
@@ -24,7 +25,7 @@ from typing import Any
 import numpy as np
 from numba import config
 
-from minicnn.ops import vector_code
+from minicnn.ops import exponent_code, vector_code
 from minicnn.ops.simd import VECTOR_BYTES
 from minicnn.shapes import Array
 
@@ -80,6 +81,45 @@ def _widen(vector: Array) -> Array:
     return vector.astype(np.float64)
 
 
+def _within(count: int, like: Array) -> Array:
+    """A truth value for every lane of ``like``: is it among the first ``count``?"""
+    return np.arange(len(like)) < count
+
+
+def _digits(like: Array) -> int:
+    """Binary digits of a number: 24 of a float32, 53 of a float64. Known when a function is compiled."""
+    return int(np.finfo(like.dtype).nmant) + 1
+
+
+def _power_of_two(exponent: Array) -> Array:
+    """2^exponent, for whole numbers from -126 to 127 (-1022 to 1023 in float64).
+
+    Above 2^23 the last bit of a float32 counts ones. So the sum ends with the bits of ``exponent`` plus 127, the form
+    in which a float32 keeps its own exponent; moved to the front, where it does that, they are the result.
+    """
+    behind = _digits(exponent) - 1
+    bits = (exponent + exponent.dtype.type(exponent_code.exponent_to_bits(behind))).view(f"u{exponent.itemsize}")
+    powers: Array = (bits << bits.dtype.type(behind)).view(exponent.dtype)
+    return powers
+
+
+def _scaled(vector: Array, exponent: Array) -> Array:
+    """vector * 2^exponent, rounded once, for whole numbers from -250 to 250 (-2000 to 2000 in float64).
+
+    As two products with half the exponent each: the first one is exact. AVX-512 has an instruction for it.
+    """
+    half = np.rint(exponent * exponent.dtype.type(0.5))
+    return vector * _power_of_two(half) * _power_of_two(exponent - half)
+
+
+def _largest(vector: Array) -> Any:
+    """The largest of all lanes. Where one is NaN: any of them."""
+    while len(vector) > 1:
+        a, b = vector[: len(vector) // 2], vector[len(vector) // 2 :]
+        vector = np.where(a < b, b, a)
+    return vector[0]
+
+
 def _add_up(vector: Array) -> Any:
     """The sum of all lanes: one half to the other, until one number is left."""
     while len(vector) > 1:
@@ -96,5 +136,10 @@ stream: Any = _stream if _PLAIN else vector_code.stream
 splat: Any = _splat if _PLAIN else vector_code.splat
 select: Any = _select if _PLAIN else vector_code.select
 widen: Any = _widen if _PLAIN else vector_code.widen
+within: Any = _within if _PLAIN else vector_code.within
+digits: Any = _digits if _PLAIN else vector_code.digits
+power_of_two: Any = _power_of_two if _PLAIN else exponent_code.power_of_two
+scaled: Any = _scaled if _PLAIN else exponent_code.scaled
+largest: Any = _largest if _PLAIN else vector_code.largest
 add_up: Any = _add_up if _PLAIN else vector_code.add_up
 prefetch: Any = _prefetch if _PLAIN else vector_code.prefetch

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal, getcontext
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given
@@ -101,7 +102,91 @@ def test_elu_scales_its_negative_side(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(dx, np.where(x > 0, 1, 0.3 * np.exp(x)), rtol=1e-14)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(data=st.data())
+def test_sigmoid_and_elu_of_every_size(dtype: type, data: st.DataObject) -> None:
+    """Sizes that fill no vector, and numbers of all magnitudes: no digit is lost next to 0."""
+    bound = 80.0 if dtype == np.float32 else 700.0
+    numbers = st.floats(-bound, bound, width=np.finfo(dtype).bits)
+    x = data.draw(arrays(dtype, st.sampled_from([1, 3, 15, 16, 17, 64, 100]), elements=numbers))
+    wide, eps = x.astype(np.float64), np.finfo(dtype).eps
+    with np.errstate(under="ignore"):
+        expected = np.where(wide > 0, wide, np.expm1(np.minimum(wide, 0)))
+        least = np.finfo(dtype).smallest_subnormal
+        np.testing.assert_allclose(ops.elu(x)[0], expected, rtol=1.0 * eps, atol=least)
+        np.testing.assert_allclose(ops.sigmoid(x)[0], 1 / (1 + np.exp(-wide)), rtol=2 * eps, atol=least)
+
+
+def test_activations_of_views_that_are_not_contiguous(rng: np.random.Generator) -> None:
+    x = rng.standard_normal((5, 6, 34)).astype(np.float32)[:, ::2, ::-2]
+    for forward, backward, _ in ELEMENTWISE.values():
+        y, cache = forward(x)
+        straight, straight_cache = forward(x.copy())
+        np.testing.assert_array_equal(y, straight)
+        np.testing.assert_array_equal(backward(x, cache), backward(x.copy(), straight_cache))
+
+
+@pytest.mark.parametrize("name", ["elu", "sigmoid", "softmax"])
+def test_the_bits_do_not_depend_on_the_number_of_threads(name: str, rng: np.random.Generator) -> None:
+    x, dy = rng.standard_normal((2, 700, 100)).astype(np.float32)
+    forward, backward = getattr(ops, name), getattr(ops, f"{name}_backward")
+    found, before = [], numba.get_num_threads()
+    try:
+        for threads in (1, before):
+            numba.set_num_threads(threads)
+            y, cache = forward(x)
+            found.append((y, backward(dy, cache)))
+    finally:
+        numba.set_num_threads(before)
+    for ours, others in zip(*found, strict=True):
+        np.testing.assert_array_equal(ours, others)
+
+
 # ------------------------------------------------------------------------------------------------------------ softmax
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(data=st.data())
+def test_softmax_of_every_size(dtype: type, data: st.DataObject) -> None:
+    """Against its formulas in float64: rows that fill no vector, from memory in any order, along any axis."""
+    K = data.draw(st.sampled_from([1, 3, 15, 16, 17, 64, 100]))
+    axis = data.draw(st.sampled_from([1, 2, -1, -2]))
+    rng = np.random.default_rng(data.draw(st.integers(0, 1000)))
+    x = 10 * rng.standard_normal((2, 4, K)).astype(dtype)
+    if data.draw(st.booleans()):
+        x = x[:, ::-2]
+    dy = rng.standard_normal(x.shape).astype(dtype)
+    wide = x.astype(np.float64)
+    powers = np.exp(wide - wide.max(axis=axis, keepdims=True))
+    expected = powers / powers.sum(axis=axis, keepdims=True)
+    eps = np.finfo(dtype).eps
+    y, cache = ops.softmax(x, axis)
+    # a score is rounded once its row's largest has been taken off: half a last place of up to 64
+    np.testing.assert_allclose(y, expected, rtol=40 * eps)
+    along = (y.astype(np.float64) * dy).sum(axis=axis, keepdims=True)
+    np.testing.assert_allclose(
+        ops.softmax_backward(dy, cache), y * (dy - along), rtol=0, atol=4 * eps * np.abs(dy).max()
+    )
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_softmax_rows_with_nan_and_infinity(dtype: type, axis: int) -> None:
+    """Wherever they stand in a row, in whole vectors and in what is left of one; other rows know nothing of it."""
+    x = np.zeros((1, 5, 37), dtype)
+    for place in (0, 5, 36):
+        x[0, :, place] = [NAN, INF, -INF, -1e30, 0]
+        expected = np.full(x.shape, 1 / 37)
+        expected[0, :2], expected[0, 2:4], expected[0, 2:4, place] = NAN, 1 / 36, 0
+        y, cache = ops.softmax(np.moveaxis(x, 2, axis), axis)
+        np.testing.assert_allclose(np.moveaxis(y, axis, 2), expected, rtol=1e-6)
+        with np.errstate(invalid="ignore"):
+            dx = np.moveaxis(ops.softmax_backward(np.ones_like(y), cache), axis, 2)
+        assert np.isnan(dx[0, :2]).all()
+        np.testing.assert_allclose(dx[0, 2:], 0, atol=1e-7)
+        x[0, :, place] = 0
+    everything = np.full((1, 37), -INF, dtype)
+    assert np.isnan(ops.softmax(everything)[0]).all()
 
 
 def softmax_exactly(row: list[float]) -> list[Decimal]:

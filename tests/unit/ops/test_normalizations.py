@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import pytest
 
 from minicnn.errors import DtypeError, OptionError, ShapeError
 from minicnn.gradcheck import check_gradient
 from minicnn.layers import LayerNormalization
-from minicnn.ops.layer_norm import layer_norm
+from minicnn.ops.layer_norm import layer_norm, layer_norm_backward
 from minicnn.ops.local_response_normalization import (
     local_response_normalization,
     local_response_normalization_backward,
@@ -37,6 +38,97 @@ def test_scale_and_offset_have_the_axes_of_the_data(rng: np.random.Generator) ->
     mean, variance = x.mean(axis=(1, 3), keepdims=True), x.var(axis=(1, 3), keepdims=True)
     expected = (x - mean) / np.sqrt(variance + 1e-3) * gamma[:, None] + beta[:, None]
     np.testing.assert_allclose(y, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("K", [1, 3, 15, 17, 64, 100, 20000])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("axes", [-1, 1, (1, 2)], ids=str)
+def test_layer_norm_is_its_formula(axes: int | tuple[int, ...], dtype: type, K: int, rng: np.random.Generator) -> None:
+    """Both passes, in float64 and with nothing left out; rows that fill no vector, blocks of many rows and of one."""
+    x, dy = rng.standard_normal((2, 5, 19, K))[:, :, ::-2] if K < 200 else rng.random((2, 2, 3, K))
+    x, dy = x.astype(dtype), dy.astype(dtype)
+    several = axes if isinstance(axes, tuple) else (axes % 3,)
+    shape = [x.shape[axis] for axis in several]
+    gamma, beta = rng.standard_normal((2, *shape)).astype(dtype)
+    y, cache = layer_norm(x, gamma, beta, axes)
+    dx, dgamma, dbeta = layer_norm_backward(dy, cache)
+
+    wide = x.astype(np.float64)
+    spread = [size if axis in several else 1 for axis, size in enumerate(x.shape)]
+    inverse = 1 / np.sqrt(wide.var(axis=several, keepdims=True) + 1e-3)
+    xhat = (wide - wide.mean(axis=several, keepdims=True)) * inverse
+    g = dy.astype(np.float64) * gamma.reshape(spread)
+    common, along = g.mean(axis=several, keepdims=True), (g * xhat).mean(axis=several, keepdims=True)
+    others = tuple(axis for axis in range(3) if axis not in several)
+    sizes = max(1, inverse.max())  # what is lost when the mean is taken off is multiplied by it
+    for found, truth in (
+        (y, xhat * gamma.reshape(spread) + beta.reshape(spread)),
+        (dx, inverse * (g - common - xhat * along)),
+        (dgamma, (dy * xhat).sum(axis=others)),
+        (dbeta, dy.sum(axis=others, dtype=np.float64)),
+    ):
+        assert found is not None
+        assert found.dtype == dtype
+        assert found.flags.c_contiguous
+        assert found.shape == truth.shape
+        np.testing.assert_allclose(found, truth, rtol=0, atol=8 * np.finfo(dtype).eps * sizes * np.abs(truth).max())
+
+
+@pytest.mark.parametrize("wanted", [(True, False), (False, True), (False, False)])
+def test_layer_norm_gradients_that_nobody_wants(wanted: tuple[bool, bool], rng: np.random.Generator) -> None:
+    x, dy = rng.standard_normal((2, 40, 30))
+    _, cache = layer_norm(x, rng.standard_normal(30), np.zeros(30))
+    everything = layer_norm_backward(dy, cache)
+    some = layer_norm_backward(dy, cache, input_gradient=wanted[0], parameter_gradients=wanted[1])
+    for all_of_it, part, kept in zip(everything, some, (wanted[0], wanted[1], wanted[1]), strict=True):
+        assert (part is not None) == kept
+        if kept:
+            np.testing.assert_array_equal(part, all_of_it)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_group_of_one_number_has_no_gradient(dtype: type, rng: np.random.Generator) -> None:
+    """It is 0 whatever the number, and dx, a difference of two numbers, is 0 to the last bit."""
+    x, dy = rng.standard_normal((2, 50, 1)).astype(dtype)
+    _, cache = layer_norm(x, np.full(1, 0.3, dtype), np.zeros(1, dtype))
+    np.testing.assert_array_equal(layer_norm_backward(dy, cache)[0], np.zeros_like(x))
+
+
+def test_layer_norm_has_the_same_bits_on_any_number_of_threads(rng: np.random.Generator) -> None:
+    x, dy = rng.standard_normal((2, 3000, 65)).astype(np.float32)
+    gamma, beta = rng.standard_normal((2, 65)).astype(np.float32)
+    found, before = [], numba.get_num_threads()
+    try:
+        for threads in (1, before):
+            numba.set_num_threads(threads)
+            y, cache = layer_norm(x, gamma, beta)
+            found.append((y, *layer_norm_backward(dy, cache)))
+    finally:
+        numba.set_num_threads(before)
+    for ours, others in zip(*found, strict=True):
+        np.testing.assert_array_equal(ours, others)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_stays_in_its_group(wrong: float, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((20, 33)).astype(np.float32)
+    x[7, 32] = wrong
+    with np.errstate(invalid="ignore"):
+        y, cache = layer_norm(x, np.ones(33, np.float32), np.zeros(33, np.float32))
+        dx = layer_norm_backward(np.ones_like(x), cache)[0]
+    for array in (y, dx):
+        assert array is not None
+        np.testing.assert_array_equal(np.isnan(array).all(axis=1), np.arange(20) == 7)
+        assert np.isfinite(np.delete(array, 7, axis=0)).all()
+
+
+def test_layer_norm_of_the_smallest_and_of_large_numbers() -> None:
+    """Subnormal numbers and -0.0 are numbers; squares of large ones would overflow in float32."""
+    one, zero = np.ones(4, np.float32), np.zeros(4, np.float32)
+    y, _ = layer_norm(np.array([[1e-45, -1e-45, -0.0, 0.0]], np.float32), one, zero)
+    np.testing.assert_allclose(y, [[4.5e-44, -4.5e-44, 0, 0]], rtol=0.05)
+    y, _ = layer_norm(np.array([[1e25, -1e25, 1e25, -1e25]], np.float32), one, zero)
+    np.testing.assert_allclose(y, [[1, -1, 1, -1]], rtol=1e-6)
 
 
 def test_layer_norms_that_are_refused() -> None:

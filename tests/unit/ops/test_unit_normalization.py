@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 
@@ -52,6 +53,47 @@ def test_gradient_has_no_part_along_the_vector(rng: np.random.Generator) -> None
     layer = UnitNormalization()
     layer.build((7,), rng, np.float64)
     assert check_layer_gradient(layer, x).passed(1e-8)
+
+
+@pytest.mark.parametrize("K", [1, 3, 15, 17, 64, 100])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("axes", [-1, 1, (1, 2)], ids=str)
+def test_both_passes_are_their_formulas(axes: Any, dtype: type, K: int, rng: np.random.Generator) -> None:
+    x, dy = rng.standard_normal((2, 5, 19, K)).astype(dtype)[:, :, ::-2]
+    wide, upstream = x.astype(np.float64), dy.astype(np.float64)
+    scale = 1 / np.sqrt((wide**2).sum(axis=axes, keepdims=True))
+    y, cache = unit_normalization(x, axes)
+    dx = unit_normalization_backward(dy, cache)
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(y, wide * scale, rtol=4 * eps)
+    along = (upstream * wide * scale).sum(axis=axes, keepdims=True)
+    truth = scale * (upstream - along * wide * scale)
+    np.testing.assert_allclose(dx, truth, rtol=0, atol=4 * eps * np.abs(scale * upstream).max())
+    assert y.dtype == dx.dtype == dtype
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_what_is_not_finite_stays_in_its_vector(wrong: float) -> None:
+    x = np.ones((20, 33), np.float32)
+    x[7, 32] = wrong
+    with np.errstate(invalid="ignore"):
+        y, _ = unit_normalization(x)
+    assert np.isnan(y[7, 32])
+    np.testing.assert_allclose(np.delete(y, 7, axis=0), 33**-0.5, rtol=1e-6)
+
+
+def test_the_bits_do_not_depend_on_the_number_of_threads(rng: np.random.Generator) -> None:
+    x, dy = rng.standard_normal((2, 3000, 65)).astype(np.float32)
+    found, before = [], numba.get_num_threads()
+    try:
+        for threads in (1, before):
+            numba.set_num_threads(threads)
+            y, cache = unit_normalization(x)
+            found.append((y, unit_normalization_backward(dy, cache)))
+    finally:
+        numba.set_num_threads(before)
+    for ours, others in zip(*found, strict=True):
+        np.testing.assert_array_equal(ours, others)
 
 
 @pytest.mark.parametrize("axis", [0, 2, -3, (1, 1), (), 1.5, "last", (1, True)])

@@ -8,7 +8,21 @@ import pytest
 from minicnn.ops import vectors
 from minicnn.ops.jit import njit, prange
 from minicnn.ops.turns import turns
-from minicnn.ops.vectors import add_up, lanes, load, load_like, select, splat, store, widen
+from minicnn.ops.vectors import (
+    add_up,
+    digits,
+    lanes,
+    largest,
+    load,
+    load_like,
+    power_of_two,
+    scaled,
+    select,
+    splat,
+    store,
+    widen,
+    within,
+)
 from minicnn.shapes import Array
 
 
@@ -91,3 +105,37 @@ def test_lanes_are_added_up_half_by_half(dtype: type, rng: np.random.Generator) 
     a = rng.standard_normal(count).astype(dtype)
     assert _sum(a) == vectors._add_up(vectors._load(a, 0, count))
     assert _sum(a) == pytest.approx(a.sum(dtype=np.float64), rel=1e-5)
+
+
+@njit
+def _reach(a, n, powers, products, found):  # type: ignore[no-untyped-def]
+    number, exponent = load(a, 0, a.size), load(n, 0, a.size)
+    store(powers, 0, power_of_two(exponent), a.size)
+    store(products, 0, scaled(number, exponent), a.size)
+    kept = select(within(a.size, number), number, splat(-np.inf, number))
+    found[0], found[1] = largest(kept), digits(number)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_powers_of_two_and_the_largest_lane(dtype: type, rng: np.random.Generator) -> None:
+    """Compiled, and as defined: exponents to both ends, results that are subnormal, 0 or infinite."""
+    end, bottom = (127, -149) if dtype == np.float32 else (1023, -1074)
+    size = min(3, vectors._lanes(np.empty(0, dtype)))
+    for exponents in ([0, 1, -1], [end, 1 - end, 3], [bottom, bottom + 5, bottom - 1], [end + 1, end + 100, -2 * end]):
+        a, n = -rng.uniform(1, 1.4, size).astype(dtype), np.array(exponents[:size], dtype)
+        powers, products, found = np.empty_like(a), np.empty_like(a), np.empty(2, dtype)
+        with np.errstate(over="ignore", under="ignore"):
+            _reach(a, n, powers, products, found)
+            expected = np.ldexp(a, n.astype(int))
+            np.testing.assert_array_equal(products, expected)
+            np.testing.assert_array_equal(vectors._scaled(a, n), expected)
+            normal = (n >= 1 - end) & (n <= end)
+            one = np.ones_like(a)
+            np.testing.assert_array_equal(powers[normal], np.ldexp(one, n.astype(int))[normal])
+            np.testing.assert_array_equal(vectors._power_of_two(n)[normal], powers[normal])
+        np.testing.assert_array_equal(found, [a.max(), np.finfo(dtype).nmant + 1])
+    whole = rng.standard_normal(vectors._lanes(a)).astype(dtype)
+    assert vectors._largest(whole) == whole.max()
+    assert vectors._digits(whole) == np.finfo(dtype).nmant + 1
+    np.testing.assert_array_equal(vectors._within(1, whole), np.arange(len(whole)) < 1)
+    assert not vectors._within(-1, whole).any()
