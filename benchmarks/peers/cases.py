@@ -123,8 +123,8 @@ def layer_work(
         sizes = "one size, such as 4096" if kind == "dense" else "rows,columns,channels, such as 56,56,256"
         raise OptionError(explain(f"an input of {sizes}", ",".join(map(str, shape)) or "nothing"))
     layer_kind, names = LAYERS[kind]
-    values = {"filters": filters, "units": filters, "kernel_size": kernel, "pool_size": kernel, "strides": strides}
-    values |= {"padding": padding, "size": strides, "interpolation": kind}
+    values: dict[str, Any] = {"filters": filters, "units": filters, "kernel_size": kernel, "pool_size": kernel}
+    values |= {"strides": strides, "padding": padding, "size": strides, "interpolation": kind}
     options = {name: values[name] for name in names}
     name = name or "-".join([kind, "x".join(map(str, shape)), *_details(options)])
     short = "forward" if direction == FORWARD else "step"
