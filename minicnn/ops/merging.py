@@ -13,7 +13,7 @@ gets the sum of its gradients.
 
 from __future__ import annotations
 
-import itertools
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -23,13 +23,9 @@ from minicnn.errors import DtypeError, OptionError, ShapeError, explain
 from minicnn.ops.activations import relu_
 from minicnn.ops.checks import check_upstream
 from minicnn.ops.gemm import floor_of
-from minicnn.ops.jit import prange
 from minicnn.ops.memory import empty
-from minicnn.ops.turns import turns
-from minicnn.ops.vectors import lanes, load, select, splat, store
+from minicnn.ops.merging_loops import add_flat, copy_columns, multiply_flat, multiply_flat_backward
 from minicnn.shapes import Array, Shape, check_array
-
-BLOCK = 1 << 14  # numbers per turn
 
 
 class AddCache(NamedTuple):
@@ -64,7 +60,7 @@ def add(arrays: Sequence[Array], *, relu: bool = False) -> tuple[Array, AddCache
     if cache.shapes == (y_shape, y_shape):
         y = empty(y_shape, arrays[0].dtype)
         floor = floor_of(relu, y.dtype)
-        _add_flat(3 * y.nbytes, arrays[0].reshape(-1), arrays[1].reshape(-1), floor, y.reshape(-1))
+        add_flat(3 * y.nbytes, arrays[0].reshape(-1), arrays[1].reshape(-1), floor, y.reshape(-1))
         return y, cache
     y = _fold(np.add, arrays, y_shape)
     return relu_(y) if relu else y, cache
@@ -79,12 +75,22 @@ def add_backward(dy: Array, cache: AddCache) -> list[Array]:
 def multiply(arrays: Sequence[Array]) -> tuple[Array, MultiplyCache]:
     """The product of one array or more, (N, ...) each, number by number, and the cache. Raises as ``add`` does."""
     arrays, y_shape = _checked(arrays)
-    return _fold(np.multiply, arrays, y_shape), MultiplyCache(tuple(arrays), y_shape)
+    cache = MultiplyCache(tuple(arrays), y_shape)
+    if not _is_pair(cache):
+        return _fold(np.multiply, arrays, y_shape), cache
+    y = empty(y_shape, arrays[0].dtype)
+    multiply_flat(3 * y.nbytes, arrays[0].reshape(-1), arrays[1].reshape(-1), y.reshape(-1))
+    return y, cache
 
 
 def multiply_backward(dy: Array, cache: MultiplyCache) -> list[Array]:
     """A gradient for each factor. The others are multiplied, not divided out of y: a factor may be 0."""
     dy = check_upstream(dy, cache.y_shape, cache.arrays[0].dtype)
+    if _is_pair(cache):
+        a, b = cache.arrays
+        da, db = empty(dy.shape, dy.dtype), empty(dy.shape, dy.dtype)
+        multiply_flat_backward(5 * dy.nbytes, *(array.reshape(-1) for array in (dy, a, b, da, db)))
+        return [da, db]
     gradients = []
     for place, own in enumerate(cache.arrays):
         others = [_aligned(a, dy.ndim) for i, a in enumerate(cache.arrays) if i != place]
@@ -104,15 +110,24 @@ def concatenate(arrays: Sequence[Array], axis: int = -1) -> tuple[Array, Concate
     axis = check_concatenation([a.shape for a in arrays], axis)
     y_shape = concatenated([a.shape for a in arrays], axis)
     y = empty(y_shape, arrays[0].dtype)
-    np.concatenate(arrays, axis=axis, out=y)
+    rows, to = _as_rows(y, axis), 0
+    for array in arrays:
+        part = _as_rows(np.ascontiguousarray(array), axis)
+        copy_columns(2 * part.nbytes, part, 0, rows, to, part.shape[1])
+        to += part.shape[1]
     return y, ConcatenateCache(tuple(a.shape for a in arrays), axis)
 
 
 def concatenate_backward(dy: Array, cache: ConcatenateCache) -> list[Array]:
     """The parts of ``dy``, each where its array lies in y."""
     dy = check_upstream(dy, concatenated(cache.shapes, cache.axis))
-    ends = list(itertools.accumulate(shape[cache.axis] for shape in cache.shapes))
-    return [np.ascontiguousarray(part) for part in np.split(dy, ends[:-1], axis=cache.axis)]
+    rows, at, gradients = _as_rows(dy, cache.axis), 0, []
+    for shape in cache.shapes:
+        gradients.append(empty(shape, dy.dtype))
+        part = _as_rows(gradients[-1], cache.axis)
+        copy_columns(2 * part.nbytes, rows, at, part, 0, part.shape[1])
+        at += part.shape[1]
+    return gradients
 
 
 def check_concatenation(shapes: Sequence[Shape], axis: int) -> int:
@@ -134,6 +149,8 @@ def concatenated(shapes: Sequence[Shape], axis: int) -> Shape:
 
 def broadcast_shape(shapes: Sequence[Shape]) -> Shape:
     """The shape of a sum or product of arrays of these shapes (with the batch). Raises ShapeError."""
+    if len(set(shapes)) == 1:
+        return shapes[0]
     rank = max(map(len, shapes))
     try:
         found = np.broadcast_shapes(*(align(shape, rank) for shape in shapes))
@@ -150,15 +167,14 @@ def align(shape: Shape, rank: int) -> Shape:
     return *shape[:1], *(1,) * (rank - len(shape)), *shape[1:]
 
 
-@turns
-def _add_flat(a: Array, b: Array, floor: float, y: Array) -> None:
-    """y = max(floor, a + b), all flat and of one size."""
-    for block in prange(-(-a.size // BLOCK)):
-        for i in range(block * BLOCK, min(a.size, (block + 1) * BLOCK), lanes(a)):
-            left = a.size - i
-            total = load(a, i, left) + load(b, i, left)
-            least = splat(floor, total)
-            store(y, i, select(total <= least, least, total), left)  # NaN is not below, and stays
+def _is_pair(cache: MultiplyCache) -> bool:
+    """Two of one shape: the usual product, which goes in one pass."""
+    return [a.shape for a in cache.arrays] == [cache.y_shape, cache.y_shape]
+
+
+def _as_rows(array: Array, axis: int) -> Array:
+    """The array as a matrix: a row holds what lies side by side along ``axis`` and the axes behind it."""
+    return array.reshape(math.prod(array.shape[:axis]), -1)
 
 
 def _fold(operation: np.ufunc, arrays: Sequence[Array], y_shape: Shape) -> Array:
