@@ -370,6 +370,20 @@ MUTATIONS = [
         "tests/unit/ops/test_merging.py",
     ),
     Mutation(
+        "products of two: a factor gets dy times itself",
+        "minicnn/ops/merging_loops.py",
+        "store(db, i, gradient * load(a, i, left), left)",
+        "store(db, i, gradient * load(b, i, left), left)",
+        "tests/unit/ops/test_merging.py",
+    ),
+    Mutation(
+        "concatenation: the second block of a long row is the first one again",
+        "minicnn/ops/merging_loops.py",
+        "row * width + at + done",
+        "row * width + at",
+        "tests/unit/ops/test_merging.py",
+    ),
+    Mutation(
         "transposed convolution: rows of dkernel in reverse",
         "minicnn/ops/conv2d_transpose.py",
         "algorithm.kernel_gradient(x, dy, kernel.shape, window, 1)",
@@ -379,8 +393,15 @@ MUTATIONS = [
     Mutation(
         "up-sampling: what was read beyond the border is lost",
         "minicnn/ops/up_sampling.py",
-        "_part(dx, axis, 0, 1)[...] += _part(padded, axis, 0, 1)",
-        "_part(dx, axis, 0, 1)[...] += 0",
+        "shares[0, :factor] = shares[-1, factor:] = 1",
+        "shares[0, :factor] = 1",
+        "tests/unit/ops/test_reshaping_and_up_sampling.py",
+    ),
+    Mutation(
+        "up-sampling: the first row of a gap is taken twice",
+        "minicnn/ops/up_sampling_loops.py",
+        "load(blended, min(w + 1, W - 1) * C + c, left)",
+        "load(blended, max(w, 0) * C + c, left)",
         "tests/unit/ops/test_reshaping_and_up_sampling.py",
     ),
     Mutation(
