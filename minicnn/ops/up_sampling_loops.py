@@ -17,6 +17,8 @@ from minicnn.ops.turns import turns
 from minicnn.ops.vectors import lanes, load, splat, store, stream, widen
 from minicnn.shapes import Array, Pair
 
+LARGE_BYTES = 16 * 2**20  # where writing past the caches pays: of 6 MB it doubled the time, of 26 MB it saved a quarter
+
 
 @inline
 def _put(y: Array, at: int, vector: Any, left: int, past: bool) -> None:
@@ -29,7 +31,7 @@ def _put(y: Array, at: int, vector: Any, left: int, past: bool) -> None:
 @turns
 def repeat(x: Array, size: Pair, y: Array) -> None:
     """Each pixel becomes a block of ``size``."""
-    past = passes_cache(y, x.shape[3])
+    past = passes_cache(y, x.shape[3], LARGE_BYTES)
     for row in prange(len(x) * x.shape[1]):
         _repeat_row(x, size, y, past, row)
 
@@ -69,7 +71,7 @@ def _add_blocks_row(dy: Array, size: Pair, dx: Array, row: int) -> None:
 @turns
 def blend(x: Array, size: Pair, down: Array, across: Array, y: Array) -> None:
     """``down`` (SH,) and ``across`` (SW,): the second neighbour's share in each row, or column, of a gap."""
-    past = passes_cache(y, x.shape[3])
+    past = passes_cache(y, x.shape[3], LARGE_BYTES)
     for row in prange(len(y) * y.shape[1]):
         _blend_row(x, size, down, across, y, past, row)
 
@@ -103,7 +105,7 @@ def _between(first: Any, second: Any, share: Any) -> Any:
 
 @turns
 def blend_backward(dy: Array, size: Pair, down: Array, across: Array, dx: Array) -> None:
-    """``down`` (H, 2*SH) and ``across`` (W, 2*SW): each row's, or column's, share in the gap before it and in its own."""
+    """``down`` (H, 2*SH) and ``across`` (W, 2*SW): each one's share in the gap before it, then in its own."""
     for row in prange(len(dx) * dx.shape[1]):
         _blend_backward_row(dy, size, down, across, dx, row)
 
