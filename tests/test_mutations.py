@@ -245,6 +245,20 @@ MUTATIONS = [
         "rows = KH",
     ),
     Mutation(
+        "global average pooling: pixels that fill no row are forgotten",
+        "minicnn/ops/global_pooling_loops.py",
+        "range(pixels - pixels % (columns // C), pixels)",
+        "range(pixels, pixels)",
+        "tests/unit/ops/test_global_pooling.py",
+    ),
+    Mutation(
+        "global max pooling: ties in other blocks are not counted",
+        "minicnn/ops/global_pooling_loops.py",
+        "return best, count + times, place if count else where",
+        "return best, times, place if count else where",
+        "tests/unit/ops/test_global_pooling.py",
+    ),
+    Mutation(
         "relu: the gradient passes at 0",
         "minicnn/ops/activation_loops.py",
         "select(zero < load(y, beside + i, left)",
@@ -379,8 +393,8 @@ MUTATIONS = [
     Mutation(
         "concatenation: the second block of a long row is the first one again",
         "minicnn/ops/merging_loops.py",
-        "row * width + at + done",
-        "row * width + at",
+        "copy(a, row * first + done,",
+        "copy(a, row * first,",
         "tests/unit/ops/test_merging.py",
     ),
     Mutation(

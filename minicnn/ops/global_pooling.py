@@ -116,4 +116,5 @@ def _flat(dy: Array, x_shape: Shape, keepdims: bool) -> Array:
 
 def _in_columns(values: Array, columns: int) -> Array:
     """(N, C) -> (N, columns): the same for each of the pixels that make a row."""
-    return np.tile(values, (1, columns // values.shape[1]))
+    together = columns // values.shape[1]
+    return np.tile(values, (1, together)) if together > 1 else values

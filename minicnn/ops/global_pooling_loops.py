@@ -134,7 +134,9 @@ def _with(value: Any, row: int, best: Any, count: Any, where: Any) -> Any:
 
 
 @njit
-def gather_maxima(x: Array, maxima: Array, found_ties: Array, rows: Array, y: Array, ties: Array, places: Array) -> None:
+def gather_maxima(
+    x: Array, maxima: Array, found_ties: Array, rows: Array, y: Array, ties: Array, places: Array
+) -> None:
     """``x`` (N, H*W, C); all (N, C): the maximum, how often it occurs (never, if it is NaN), and a pixel that has it."""
     N, pixels, C = x.shape
     _, blocks, columns = maxima.shape

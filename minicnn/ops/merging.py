@@ -13,8 +13,9 @@ gets the sum of its gradients.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ from minicnn.ops.activations import relu_
 from minicnn.ops.checks import check_upstream
 from minicnn.ops.gemm import floor_of
 from minicnn.ops.memory import empty
-from minicnn.ops.merging_loops import add_flat, copy_columns, multiply_flat, multiply_flat_backward
+from minicnn.ops.merging_loops import add_flat, join, multiply_flat, multiply_flat_backward, part
 from minicnn.shapes import Array, Shape, check_array
 
 
@@ -111,22 +112,19 @@ def concatenate(arrays: Sequence[Array], axis: int = -1) -> tuple[Array, Concate
     y_shape = concatenated([a.shape for a in arrays], axis)
     y = empty(y_shape, arrays[0].dtype)
     rows, to = _as_rows(y, axis), 0
-    for array in arrays:
-        part = _as_rows(np.ascontiguousarray(array), axis)
-        copy_columns(2 * part.nbytes, part, 0, rows, to, part.shape[1])
-        to += part.shape[1]
+    for a, b in _by_two([np.ascontiguousarray(array) for array in arrays], axis):
+        join(2 * (a.nbytes + b.nbytes), a, b, rows, to)
+        to += a.shape[1] + b.shape[1]
     return y, ConcatenateCache(tuple(a.shape for a in arrays), axis)
 
 
 def concatenate_backward(dy: Array, cache: ConcatenateCache) -> list[Array]:
     """The parts of ``dy``, each where its array lies in y."""
     dy = check_upstream(dy, concatenated(cache.shapes, cache.axis))
-    rows, at, gradients = _as_rows(dy, cache.axis), 0, []
-    for shape in cache.shapes:
-        gradients.append(empty(shape, dy.dtype))
-        part = _as_rows(gradients[-1], cache.axis)
-        copy_columns(2 * part.nbytes, rows, at, part, 0, part.shape[1])
-        at += part.shape[1]
+    gradients, rows, at = [empty(shape, dy.dtype) for shape in cache.shapes], _as_rows(dy, cache.axis), 0
+    for a, b in _by_two(gradients, cache.axis):
+        part(2 * (a.nbytes + b.nbytes), rows, at, a, b)
+        at += a.shape[1] + b.shape[1]
     return gradients
 
 
@@ -175,6 +173,12 @@ def _is_pair(cache: MultiplyCache) -> bool:
 def _as_rows(array: Array, axis: int) -> Array:
     """The array as a matrix: a row holds what lies side by side along ``axis`` and the axes behind it."""
     return array.reshape(math.prod(array.shape[:axis]), -1)
+
+
+def _by_two(arrays: Sequence[Array], axis: int) -> Iterator[tuple[Array, Array]]:
+    """Two arrays at a time, as rows; an odd one with nothing."""
+    rows = [_as_rows(array, axis) for array in arrays]
+    yield from itertools.zip_longest(rows[::2], rows[1::2], fillvalue=rows[-1][:, :0])
 
 
 def _fold(operation: np.ufunc, arrays: Sequence[Array], y_shape: Shape) -> Array:

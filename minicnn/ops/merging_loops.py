@@ -46,11 +46,29 @@ def multiply_flat_backward(dy: Array, a: Array, b: Array, da: Array, db: Array) 
 
 
 @turns
-def copy_columns(source: Array, at: int, target: Array, to: int, count: int) -> None:
-    """target[:, to : to + count] = source[:, at : at + count]. A turn is some short rows or a block of a long one."""
-    height, width, into_width = len(source), source.shape[1], target.shape[1]
-    rows, blocks = max(1, BLOCK // count), -(-count // BLOCK)
+def join(a: Array, b: Array, y: Array, to: int) -> None:
+    """Rows of a, then b, into the columns of y from ``to`` on: by two in one pass, which writes y in its order.
+
+    A turn is some short rows or, of long ones, a block of each: there may be only one row.
+    """
+    height, first, second = len(a), a.shape[1], b.shape[1]
+    rows, blocks = max(1, BLOCK // max(first, second)), -(-max(first, second) // BLOCK)
     for turn in prange(-(-height // rows) * blocks):
-        first, done = turn // blocks * rows, turn % blocks * BLOCK
-        for row in range(first, min(height, first + rows)):
-            copy(source, row * width + at + done, min(BLOCK, count - done), target, row * into_width + to + done)
+        top, done = turn // blocks * rows, turn % blocks * BLOCK
+        for row in range(top, min(height, top + rows)):
+            into = row * y.shape[1] + to + done
+            copy(a, row * first + done, min(BLOCK, first - done), y, into)
+            copy(b, row * second + done, min(BLOCK, second - done), y, into + first)
+
+
+@turns
+def part(y: Array, at: int, a: Array, b: Array) -> None:
+    """The way back: the columns of y from ``at`` on into a, then b."""
+    height, first, second = len(a), a.shape[1], b.shape[1]
+    rows, blocks = max(1, BLOCK // max(first, second)), -(-max(first, second) // BLOCK)
+    for turn in prange(-(-height // rows) * blocks):
+        top, done = turn // blocks * rows, turn % blocks * BLOCK
+        for row in range(top, min(height, top + rows)):
+            found = row * y.shape[1] + at + done
+            copy(y, found, min(BLOCK, first - done), a, row * first + done)
+            copy(y, found + first, min(BLOCK, second - done), b, row * second + done)
