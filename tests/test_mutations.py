@@ -254,8 +254,8 @@ MUTATIONS = [
     Mutation(
         "global max pooling: ties in other blocks are not counted",
         "minicnn/ops/global_pooling_loops.py",
-        "return best, count + times, place if count else where",
-        "return best, times, place if count else where",
+        "select(value == best, count + times,",
+        "select(value == best, times,",
         "tests/unit/ops/test_global_pooling.py",
     ),
     Mutation(

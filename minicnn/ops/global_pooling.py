@@ -76,10 +76,11 @@ def global_max_pool2d(x: Array, *, keepdims: bool = False) -> tuple[Array, Globa
     x = check_pictures(x)
     N, _, _, C = x.shape
     found = blocks_of(x.shape)
-    maxima, (found_ties, rows) = np.empty(found, x.dtype), np.empty((2, *found), np.int32)
-    find_maxima(x.nbytes, x, maxima, found_ties, rows)
+    maxima, (found_ties, found_places) = np.empty(found, x.dtype), np.empty((2, *found), np.int32)
+    find_maxima(x.nbytes, x, maxima, found_ties, found_places)
     y, (ties, places) = np.empty((N, C), x.dtype), np.empty((2, N, C), np.int32)
-    gather_maxima(x.reshape(N, -1, C), maxima, found_ties, rows, y, ties, places)  # (N, H, W, C) -> (N, H*W, C)
+    pixels = x.reshape(N, -1, C)  # (N, H, W, C) -> (N, H*W, C)
+    gather_maxima(pixels, maxima, found_ties, found_places, y, ties, places)
     remembered = x if ties.max() > 1 else None
     return _shaped(y, keepdims), GlobalMaxPool2DCache(ties, places, remembered, x.shape, keepdims)
 

@@ -52,7 +52,7 @@ def sum_blocks(x: Array, sums: Array) -> None:
 
 @njit
 def _sum_block(x: Array, sums: Array, turn: int) -> None:
-    """Eight rows are added up as they are, their sums in float64: widening every number takes longer than reading it."""
+    """Eight rows are added up as they are, then in float64: widening every number takes longer than reading it."""
     _, blocks, columns = sums.shape
     step, picture = lanes(x), turn // blocks * (x.size // len(x))
     first, end = _rows_of(turn % blocks, x, columns)
@@ -87,80 +87,76 @@ def gather_means(x: Array, sums: Array, y: Array) -> None:
     for n in range(N):
         for c in range(0, C, lanes(sums)):
             total, left = splat(0.0, load(sums, 0, 0)), C - c
-            for block in range(blocks):
-                for column in range(c, columns, C):
-                    total = total + load(sums, (n * blocks + block) * columns + column, left)
+            for i in range(blocks * columns // C):
+                total = total + load(sums, n * blocks * columns + i * C + c, left)
             for pixel in range(pixels - pixels % (columns // C), pixels):
                 total = total + widen(load_like(x, (n * pixels + pixel) * C + c, left, total))
             store(y, n * C + c, total / splat(float(pixels), total), left)
 
 
 @turns
-def find_maxima(x: Array, maxima: Array, ties: Array, rows: Array) -> None:
-    """Each (pictures, blocks, columns): the largest number, how often it occurs, and the first row that has it."""
+def find_maxima(x: Array, maxima: Array, ties: Array, places: Array) -> None:
+    """Each (pictures, blocks, columns): the largest number, how often it occurs, and the pixel where its row begins."""
     for turn in prange(maxima.shape[0] * maxima.shape[1]):
-        _find_maxima_of_block(x, maxima, ties, rows, turn)
+        _find_maxima_of_block(x, maxima, ties, places, turn)
 
 
 @njit
-def _find_maxima_of_block(x: Array, maxima: Array, ties: Array, rows: Array, turn: int) -> None:
+def _find_maxima_of_block(x: Array, maxima: Array, ties: Array, places: Array, turn: int) -> None:
     _, blocks, columns = maxima.shape
-    step, picture = lanes(x), turn // blocks * (x.size // len(x))
+    step, picture, together = lanes(x), turn // blocks * (x.size // len(x)), columns // x.shape[3]
     first, end = _rows_of(turn % blocks, x, columns)
     for c in range(0, columns, 2 * step):
         left, right = columns - c, columns - c - step
         at, to = picture + first * columns + c, turn * columns + c
         best0, best1 = load(x, at, left), load(x, at + step, right)
-        count0 = count1 = splat(np.int32(1), best0)
-        where0 = where1 = splat(np.int32(first), best0)
+        count0 = count1 = one = splat(np.int32(1), best0)
+        place0 = place1 = splat(np.int32(first * together), best0)
         for row in range(first + 1, end):
-            at = picture + row * columns + c
-            best0, count0, where0 = _with(load(x, at, left), row, best0, count0, where0)
-            best1, count1, where1 = _with(load(x, at + step, right), row, best1, count1, where1)
+            at, here = picture + row * columns + c, splat(np.int32(row * together), best0)
+            best0, count0, place0 = _larger(best0, count0, place0, load(x, at, left), one, here)
+            best1, count1, place1 = _larger(best1, count1, place1, load(x, at + step, right), one, here)
         store(maxima, to, best0, left)
         store(maxima, to + step, best1, right)
         store(ties, to, count0, left)
         store(ties, to + step, count1, right)
-        store(rows, to, where0, left)
-        store(rows, to + step, where1, right)
+        store(places, to, place0, left)
+        store(places, to + step, place1, right)
 
 
 @inline
-def _with(value: Any, row: int, best: Any, count: Any, where: Any) -> Any:
-    """The best so far, how often and where it was, with one row more. A NaN stays the best."""
-    stays, one = (value <= best) | (best != best), splat(np.int32(1), best)
-    count = select(value == best, count + one, select(stays, count, one))
-    return select(stays, best, value), count, select(stays, where, splat(np.int32(row), best))
+def _larger(best: Any, count: Any, place: Any, value: Any, times: Any, where: Any) -> Any:
+    """Of two numbers the larger, how often it occurs, and where. NaN is larger than all."""
+    stays = (value <= best) | (best != best)
+    count = select(value == best, count + times, select(stays, count, times))
+    return select(stays, best, value), count, select(stays, place, where)
 
 
 @njit
 def gather_maxima(
-    x: Array, maxima: Array, found_ties: Array, rows: Array, y: Array, ties: Array, places: Array
+    x: Array, maxima: Array, found_ties: Array, found_places: Array, y: Array, ties: Array, places: Array
 ) -> None:
-    """``x`` (N, H*W, C); all (N, C): the maximum, how often it occurs (never, if it is NaN), and a pixel that has it."""
+    """``x`` (N, H*W, C). (N, C): the maximum, how often it occurs (never, if it is NaN), a pixel that has it."""
     N, pixels, C = x.shape
     _, blocks, columns = maxima.shape
     together = columns // C
-    in_rows = pixels - pixels % together
     for n in range(N):
-        for c in range(C):
-            best, count, place = maxima[n, 0, c], 0, 0
-            for block in range(blocks):
-                for i in range(together):
-                    at = n, block, i * C + c
-                    here = rows[at] * together + i
-                    best, count, place = _merged(best, count, place, maxima[at], found_ties[at], here)
-            for pixel in range(in_rows, pixels):
-                best, count, place = _merged(best, count, place, x[n, pixel, c], 1, pixel)
-            y[n, c], ties[n, c], places[n, c] = best, count if best == best else 0, place
-
-
-@njit
-def _merged(best: Any, count: int, place: int, value: Any, times: int, where: int) -> Any:
-    """The larger of two, how often it occurs and where; NaN if one of them is."""
-    if value == best:
-        return best, count + times, place if count else where
-    return (value, times, where) if value > best or value != value else (best, count, place)
+        for c in range(0, C, lanes(x)):
+            left, start = C - c, n * blocks * columns + c
+            best = load(maxima, start, left)
+            count, place = splat(np.int32(0), best), load_like(found_places, start, left, best)
+            for i in range(blocks * together):
+                at = start + i * C
+                times, where = load_like(found_ties, at, left, best), load_like(found_places, at, left, best)
+                where = where + splat(np.int32(i % together), best)
+                best, count, place = _larger(best, count, place, load(maxima, at, left), times, where)
+            for pixel in range(pixels - pixels % together, pixels):
+                value = load(x, (n * pixels + pixel) * C + c, left)
+                one, where = splat(np.int32(1), best), splat(np.int32(pixel), best)
+                best, count, place = _larger(best, count, place, value, one, where)
+            store(y, n * C + c, best, left)
+            store(ties, n * C + c, select(best == best, count, splat(np.int32(0), best)), left)
+            store(places, n * C + c, place, left)
 
 
 @turns
@@ -189,7 +185,7 @@ def _numbers_of(turn: int, blocks: int, x: Array, columns: int) -> Pair:
 
 @turns
 def spread_to_maxima(x: Array, maxima: Array, shares: Array, others: Array, blocks: int, dx: Array) -> None:
-    """All but x and dx are (N, columns): where x is the maximum, dx is the share, elsewhere the number of ``others``."""
+    """Where x is the maximum, dx is the share, elsewhere the number of ``others``: all three (N, columns)."""
     for turn in prange(len(dx) * blocks):
         _spread_block_to_maxima(x, maxima, shares, others, blocks, dx, turn)
 
