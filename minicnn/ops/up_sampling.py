@@ -4,11 +4,11 @@
     bilinear    y[i*S + p] = (1 - f) * x[i + k] + f * x[i + k + 1]         a blend of the two rows closest to it
 
 Row p of the S rows that stand for row i has its middle at i + (p + 1/2)/S - 1/2, in rows of x. k (-1 or 0) and f are
-that number's whole and broken part without i; they depend on p alone, so a *phase* p takes two shifted pictures. Beyond
-the border the outermost row goes on.
+that number's whole and broken part without i; they depend on the *phase* p alone. Beyond the border the outermost row
+goes on.
 
 Both are linear: the gradient goes back along the same weights, and what was read several times gets the sum.
-Cost: S*S outputs per input, two multiplications each when blended.
+Cost: S*S outputs per input, up to two multiplications each when blended; one pass for both axes.
 """
 
 from __future__ import annotations
