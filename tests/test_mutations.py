@@ -245,6 +245,20 @@ MUTATIONS = [
         "rows = size[0]",
     ),
     Mutation(
+        "global average pooling: pixels that fill no row are forgotten",
+        "minicnn/ops/global_pooling_loops.py",
+        "range(pixels - pixels % (columns // C), pixels)",
+        "range(pixels, pixels)",
+        "tests/unit/ops/test_global_pooling.py",
+    ),
+    Mutation(
+        "global max pooling: ties in other blocks are not counted",
+        "minicnn/ops/global_pooling_loops.py",
+        "select(value == best, count + times,",
+        "select(value == best, times,",
+        "tests/unit/ops/test_global_pooling.py",
+    ),
+    Mutation(
         "relu: the gradient passes at 0",
         "minicnn/ops/activation_loops.py",
         "select(zero < load(y, beside + i, left)",
@@ -391,6 +405,20 @@ MUTATIONS = [
         "tests/unit/ops/test_merging.py",
     ),
     Mutation(
+        "products of two: a factor gets dy times itself",
+        "minicnn/ops/merging_loops.py",
+        "store(db, i, gradient * load(a, i, left), left)",
+        "store(db, i, gradient * load(b, i, left), left)",
+        "tests/unit/ops/test_merging.py",
+    ),
+    Mutation(
+        "concatenation: the second block of a long row is the first one again",
+        "minicnn/ops/merging_loops.py",
+        "copy(a, row * first + done,",
+        "copy(a, row * first,",
+        "tests/unit/ops/test_merging.py",
+    ),
+    Mutation(
         "transposed convolution: rows of dkernel in reverse",
         "minicnn/ops/conv2d_transpose.py",
         "algorithm.kernel_gradient(x, dy, kernel.shape, window, 1)",
@@ -400,8 +428,15 @@ MUTATIONS = [
     Mutation(
         "up-sampling: what was read beyond the border is lost",
         "minicnn/ops/up_sampling.py",
-        "_part(dx, axis, 0, 1)[...] += _part(padded, axis, 0, 1)",
-        "_part(dx, axis, 0, 1)[...] += 0",
+        "shares[0, :factor] = shares[-1, factor:] = 1",
+        "shares[0, :factor] = 1",
+        "tests/unit/ops/test_reshaping_and_up_sampling.py",
+    ),
+    Mutation(
+        "up-sampling: the first row of a gap is taken twice",
+        "minicnn/ops/up_sampling_loops.py",
+        "load(blended, min(w + 1, W - 1) * C + c, left)",
+        "load(blended, max(w, 0) * C + c, left)",
         "tests/unit/ops/test_reshaping_and_up_sampling.py",
     ),
     Mutation(

@@ -14,7 +14,8 @@ gets the sum of its gradients.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,13 +24,9 @@ from minicnn.errors import DtypeError, OptionError, ShapeError, explain
 from minicnn.ops.activations import relu_
 from minicnn.ops.checks import check_upstream
 from minicnn.ops.gemm import floor_of
-from minicnn.ops.jit import prange
 from minicnn.ops.memory import empty
-from minicnn.ops.turns import turns
-from minicnn.ops.vectors import lanes, load, select, splat, store
+from minicnn.ops.merging_loops import add_flat, join, multiply_flat, multiply_flat_backward, part
 from minicnn.shapes import Array, Shape, check_array
-
-BLOCK = 1 << 14  # numbers per turn
 
 
 class AddCache(NamedTuple):
@@ -64,7 +61,7 @@ def add(arrays: Sequence[Array], *, relu: bool = False) -> tuple[Array, AddCache
     if cache.shapes == (y_shape, y_shape):
         y = empty(y_shape, arrays[0].dtype)
         floor = floor_of(relu, y.dtype)
-        _add_flat(3 * y.nbytes, arrays[0].reshape(-1), arrays[1].reshape(-1), floor, y.reshape(-1))
+        add_flat(3 * y.nbytes, arrays[0].reshape(-1), arrays[1].reshape(-1), floor, y.reshape(-1))
         return y, cache
     y = _fold(np.add, arrays, y_shape)
     return relu_(y) if relu else y, cache
@@ -79,12 +76,22 @@ def add_backward(dy: Array, cache: AddCache) -> list[Array]:
 def multiply(arrays: Sequence[Array]) -> tuple[Array, MultiplyCache]:
     """The product of one array or more, (N, ...) each, number by number, and the cache. Raises as ``add`` does."""
     arrays, y_shape = _checked(arrays)
-    return _fold(np.multiply, arrays, y_shape), MultiplyCache(tuple(arrays), y_shape)
+    cache = MultiplyCache(tuple(arrays), y_shape)
+    if not _is_pair(cache):
+        return _fold(np.multiply, arrays, y_shape), cache
+    y = empty(y_shape, arrays[0].dtype)
+    multiply_flat(3 * y.nbytes, arrays[0].reshape(-1), arrays[1].reshape(-1), y.reshape(-1))
+    return y, cache
 
 
 def multiply_backward(dy: Array, cache: MultiplyCache) -> list[Array]:
     """A gradient for each factor. The others are multiplied, not divided out of y: a factor may be 0."""
     dy = check_upstream(dy, cache.y_shape, cache.arrays[0].dtype)
+    if _is_pair(cache):
+        a, b = cache.arrays
+        da, db = empty(dy.shape, dy.dtype), empty(dy.shape, dy.dtype)
+        multiply_flat_backward(5 * dy.nbytes, *(array.reshape(-1) for array in (dy, a, b, da, db)))
+        return [da, db]
     gradients = []
     for place, own in enumerate(cache.arrays):
         others = [_aligned(a, dy.ndim) for i, a in enumerate(cache.arrays) if i != place]
@@ -104,15 +111,21 @@ def concatenate(arrays: Sequence[Array], axis: int = -1) -> tuple[Array, Concate
     axis = check_concatenation([a.shape for a in arrays], axis)
     y_shape = concatenated([a.shape for a in arrays], axis)
     y = empty(y_shape, arrays[0].dtype)
-    np.concatenate(arrays, axis=axis, out=y)
+    rows, to = _as_rows(y, axis), 0
+    for a, b in _by_two([np.ascontiguousarray(array) for array in arrays], axis):
+        join(2 * (a.nbytes + b.nbytes), a, b, rows, to)
+        to += a.shape[1] + b.shape[1]
     return y, ConcatenateCache(tuple(a.shape for a in arrays), axis)
 
 
 def concatenate_backward(dy: Array, cache: ConcatenateCache) -> list[Array]:
     """The parts of ``dy``, each where its array lies in y."""
     dy = check_upstream(dy, concatenated(cache.shapes, cache.axis))
-    ends = list(itertools.accumulate(shape[cache.axis] for shape in cache.shapes))
-    return [np.ascontiguousarray(part) for part in np.split(dy, ends[:-1], axis=cache.axis)]
+    gradients, rows, at = [empty(shape, dy.dtype) for shape in cache.shapes], _as_rows(dy, cache.axis), 0
+    for a, b in _by_two(gradients, cache.axis):
+        part(2 * (a.nbytes + b.nbytes), rows, at, a, b)
+        at += a.shape[1] + b.shape[1]
+    return gradients
 
 
 def check_concatenation(shapes: Sequence[Shape], axis: int) -> int:
@@ -134,6 +147,8 @@ def concatenated(shapes: Sequence[Shape], axis: int) -> Shape:
 
 def broadcast_shape(shapes: Sequence[Shape]) -> Shape:
     """The shape of a sum or product of arrays of these shapes (with the batch). Raises ShapeError."""
+    if len(set(shapes)) == 1:
+        return shapes[0]
     rank = max(map(len, shapes))
     try:
         found = np.broadcast_shapes(*(align(shape, rank) for shape in shapes))
@@ -150,15 +165,20 @@ def align(shape: Shape, rank: int) -> Shape:
     return *shape[:1], *(1,) * (rank - len(shape)), *shape[1:]
 
 
-@turns
-def _add_flat(a: Array, b: Array, floor: float, y: Array) -> None:
-    """y = max(floor, a + b), all flat and of one size."""
-    for block in prange(-(-a.size // BLOCK)):
-        for i in range(block * BLOCK, min(a.size, (block + 1) * BLOCK), lanes(a)):
-            left = a.size - i
-            total = load(a, i, left) + load(b, i, left)
-            least = splat(floor, total)
-            store(y, i, select(total <= least, least, total), left)  # NaN is not below, and stays
+def _is_pair(cache: MultiplyCache) -> bool:
+    """Two of one shape: the usual product, which goes in one pass."""
+    return [a.shape for a in cache.arrays] == [cache.y_shape, cache.y_shape]
+
+
+def _as_rows(array: Array, axis: int) -> Array:
+    """The array as a matrix: a row holds what lies side by side along ``axis`` and the axes behind it."""
+    return array.reshape(math.prod(array.shape[:axis]), -1)
+
+
+def _by_two(arrays: Sequence[Array], axis: int) -> Iterator[tuple[Array, Array]]:
+    """Two arrays at a time, as rows; an odd one with nothing."""
+    rows = [_as_rows(array, axis) for array in arrays]
+    yield from itertools.zip_longest(rows[::2], rows[1::2], fillvalue=rows[-1][:, :0])
 
 
 def _fold(operation: np.ufunc, arrays: Sequence[Array], y_shape: Shape) -> Array:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from minicnn.errors import OptionError, explain
 from minicnn.ops.checks import check_pictures, check_upstream
+from minicnn.ops.copying import clear, copy
+from minicnn.ops.jit import prange
 from minicnn.ops.memory import empty
+from minicnn.ops.turns import turns
 from minicnn.shapes import Array, Pads, Shape, pair
 
 
@@ -34,9 +35,7 @@ def zero_pad2d(x: Array, padding: Pads) -> tuple[Array, ZeroPad2DCache]:
     (top, bottom), (left, right) = check_pads(padding)
     N, H, W, C = x.shape
     y = empty((N, top + H + bottom, left + W + right, C), x.dtype)
-    y[:, top : top + H, left : left + W] = x
-    y[:, :top] = y[:, top + H :] = 0  # only the frame: np.zeros would write the picture's place twice
-    y[:, top : top + H, :left] = y[:, top : top + H, left + W :] = 0
+    _frame(2 * y.nbytes, x, top, left, y)
     return y, ZeroPad2DCache(x.shape, ((top, bottom), (left, right)))
 
 
@@ -44,7 +43,35 @@ def zero_pad2d_backward(dy: Array, cache: ZeroPad2DCache) -> Array:
     """The part of dy that lies over the picture. Raises ShapeError when ``dy`` is not shaped like y."""
     (N, H, W, C), ((top, bottom), (left, right)) = cache
     dy = check_upstream(dy, (N, top + H + bottom, left + W + right, C))
-    return np.ascontiguousarray(dy[:, top : top + H, left : left + W])
+    dx = empty((N, H, W, C), dy.dtype)
+    _take_out(2 * dx.nbytes, dy, top, left, dx)
+    return dx
+
+
+@turns
+def _frame(x: Array, top: int, left: int, y: Array) -> None:
+    """One output row per turn, written from left to right."""
+    _, H, W, C = x.shape
+    N, OH, OW, _ = y.shape
+    for row in prange(N * OH):
+        n, h = row // OH, row % OH - top
+        to, before, inside = row * OW * C, left * C, W * C
+        if 0 <= h < H:
+            clear(y, to, before)
+            copy(x, (n * H + h) * inside, inside, y, to + before)
+            clear(y, to + before + inside, OW * C - before - inside)
+        else:
+            clear(y, to, OW * C)
+
+
+@turns
+def _take_out(dy: Array, top: int, left: int, dx: Array) -> None:
+    """One row of the picture per turn."""
+    N, H, W, C = dx.shape
+    _, OH, OW, _ = dy.shape
+    for row in prange(N * H):
+        n, h = row // H, row % H
+        copy(dy, ((n * OH + top + h) * OW + left) * C, W * C, dx, row * W * C)
 
 
 def check_pads(padding: object) -> Pads:

@@ -1,30 +1,31 @@
-"""Up-sampling: pictures SH times as high and SW times as wide. Each axis for itself, one after the other.
+"""Up-sampling: pictures SH times as high and SW times as wide.
 
-    nearest     y[i*S + p] = x[i]                                          S equal rows for every row
+    nearest     y[i*S + p] = x[i]                                          S equal rows for every row; columns likewise
     bilinear    y[i*S + p] = (1 - f) * x[i + k] + f * x[i + k + 1]         a blend of the two rows closest to it
 
 Row p of the S rows that stand for row i has its middle at i + (p + 1/2)/S - 1/2, in rows of x. k (-1 or 0) and f are
-that number's whole and broken part without i; they depend on p alone, so a *phase* p takes two shifted pictures. Beyond
-the border the outermost row goes on.
+that number's whole and broken part without i; they depend on the *phase* p alone. Beyond the border the outermost row
+goes on.
 
 Both are linear: the gradient goes back along the same weights, and what was read several times gets the sum.
-Cost: S*S outputs per input, two multiplications each when blended.
+Cost: S*S outputs per input, up to two multiplications each when blended; one pass for both axes.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minicnn.errors import OptionError, explain
 from minicnn.ops.checks import check_pictures, check_upstream
+from minicnn.ops.memory import empty
+from minicnn.ops.up_sampling_loops import add_blocks, blend, blend_backward, repeat
 from minicnn.shapes import Array, IntOrPair, Pair, Shape, pair
 
 NEAREST, BILINEAR = "nearest", "bilinear"
-ROWS, COLUMNS = 1, 2  # axes of (N, H, W, C)
 
 
 class UpSampling2DCache(NamedTuple):
@@ -39,21 +40,25 @@ def up_sampling2d(x: Array, size: IntOrPair = 2, interpolation: str = NEAREST) -
     """(N, H, W, C) -> (N, H*SH, W*SW, C) and the cache. Raises ShapeError, DtypeError, OptionError."""
     x = check_pictures(x)
     factors = pair(size, "size")
-    enlarge = _blend if check_interpolation(interpolation) == BILINEAR else np.repeat
-    y = enlarge(enlarge(x, factors[0], ROWS), factors[1], COLUMNS)
+    check_interpolation(interpolation)
+    y = empty(_enlarged(x.shape, factors), x.dtype)
+    if interpolation == BILINEAR:
+        blend(2 * y.nbytes, x, factors, *(_shares(factor, x.dtype) for factor in factors), y)
+    else:
+        repeat(y.nbytes, x, factors, y)
     return y, UpSampling2DCache(x.shape, factors, interpolation)
 
 
 def up_sampling2d_backward(dy: Array, cache: UpSampling2DCache) -> Array:
     """(N, H*SH, W*SW, C) -> dx (N, H, W, C). Raises ShapeError when ``dy`` is not shaped like y."""
-    (N, H, W, C), (SH, SW), interpolation = cache
-    dy = check_upstream(dy, (N, H * SH, W * SW, C))
+    x_shape, factors, interpolation = cache
+    dy = check_upstream(dy, _enlarged(x_shape, factors))
+    dx = empty(x_shape, dy.dtype)
     if interpolation == BILINEAR:
-        return _blend_backward(_blend_backward(dy, SW, COLUMNS), SH, ROWS)
-    total = np.zeros((N, H, W, C))  # in float64: a block's sum is the gradient of what it repeats
-    for row, column in itertools.product(range(SH), range(SW)):
-        total += dy[:, row::SH, column::SW]
-    return total.astype(dy.dtype, copy=False)
+        blend_backward(2 * dy.nbytes, dy, factors, *_both_shares(x_shape, factors, dy.dtype), dx)
+    else:
+        add_blocks(dy.nbytes, dy, factors, dx)
+    return dx
 
 
 def check_interpolation(interpolation: str) -> str:
@@ -63,33 +68,6 @@ def check_interpolation(interpolation: str) -> str:
     return interpolation
 
 
-def _blend(x: Array, factor: int, axis: int) -> Array:
-    padded = np.concatenate([_part(x, axis, 0, 1), x, _part(x, axis, -1, None)], axis=axis)
-    length = x.shape[axis]
-    y = np.empty((*x.shape[:axis], length * factor, *x.shape[axis + 1 :]), x.dtype)
-    for phase in range(factor):
-        start, share = neighbours(phase, factor)
-        first, second = _part(padded, axis, start, start + length), _part(padded, axis, start + 1, start + 1 + length)
-        # as first + share * (second - first): equal neighbours give exactly themselves
-        _part(y, axis, phase, None, factor)[...] = first + x.dtype.type(share) * (second - first)
-    return y
-
-
-def _blend_backward(dy: Array, factor: int, axis: int) -> Array:
-    length = dy.shape[axis] // factor
-    padded = np.zeros((*dy.shape[:axis], length + 2, *dy.shape[axis + 1 :]), dy.dtype)
-    for phase in range(factor):
-        start, share = neighbours(phase, factor)
-        gradient = _part(dy, axis, phase, None, factor)
-        to_second = dy.dtype.type(share) * gradient
-        _part(padded, axis, start, start + length)[...] += gradient - to_second
-        _part(padded, axis, start + 1, start + 1 + length)[...] += to_second
-    dx = _part(padded, axis, 1, length + 1).copy()
-    _part(dx, axis, 0, 1)[...] += _part(padded, axis, 0, 1)  # what was read beyond the border was the border
-    _part(dx, axis, -1, None)[...] += _part(padded, axis, -1, None)
-    return dx
-
-
 def neighbours(phase: int, factor: int) -> tuple[int, float]:
     """(where the first of the two rows starts, in a picture with one row more on either side; the second's share)."""
     middle = (phase + 0.5) / factor - 0.5
@@ -97,6 +75,21 @@ def neighbours(phase: int, factor: int) -> tuple[int, float]:
     return below + 1, middle - below
 
 
-def _part(x: Array, axis: int, start: int, stop: int | None, step: int = 1) -> Array:
-    """``x[start:stop:step]`` along ``axis``: a view."""
-    return x[(slice(None),) * axis + (slice(start, stop, step),)]
+def _shares(factor: int, dtype: Any) -> Array:
+    """The second neighbour's share in each row of a gap: see ``up_sampling_loops``."""
+    phases = range(factor // 2, factor // 2 + factor)
+    return np.array([neighbours(phase % factor, factor)[1] for phase in phases], dtype)
+
+
+def _both_shares(x_shape: Shape, factors: Pair, dtype: Any) -> Iterator[Array]:
+    """For rows and for columns, (size, 2*S): each one's share in the gap before it, then in its own."""
+    for size, factor in zip(x_shape[1:3], factors, strict=True):
+        second = _shares(factor, dtype)
+        shares = np.tile(np.concatenate([second, 1 - second]), (size, 1))
+        shares[0, :factor] = shares[-1, factor:] = 1  # what was read beyond the border was the border
+        yield shares
+
+
+def _enlarged(shape: Shape, size: Pair) -> Shape:
+    (N, H, W, C), (SH, SW) = shape, size
+    return N, H * SH, W * SW, C

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numba
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minicnn.errors import ShapeError
 from minicnn.ops.global_pooling import (
@@ -14,6 +17,7 @@ from minicnn.ops.global_pooling import (
     global_max_pool2d,
     global_max_pool2d_backward,
 )
+from minicnn.shapes import Array, Shape
 
 INF, NAN = math.inf, math.nan
 
@@ -61,6 +65,91 @@ def test_the_maximum_shares_its_gradient_evenly(picture: list[list[float]], shar
     _, cache = global_max_pool2d(x)
     dx = global_max_pool2d_backward(np.array([[6]], np.float32), cache)
     np.testing.assert_array_equal(dx[0, :, :, 0], 6 * np.array(shares))
+
+
+shapes = st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 3, 15, 17, 64, 70]))
+dtypes = st.sampled_from([np.float32, np.float64])
+
+
+@given(shapes, dtypes, st.booleans())
+def test_means_and_shares_are_the_definition(shape: Shape, dtype: type, keepdims: bool) -> None:
+    rng = np.random.default_rng(sum(shape))
+    x = rng.standard_normal(shape[::-1]).astype(dtype).T  # not contiguous
+    y, cache = global_average_pool2d(x, keepdims=keepdims)
+    tolerance = {"rtol": 0, "atol": 2 * np.finfo(dtype).eps}
+    np.testing.assert_allclose(y, x.mean(axis=(1, 2), keepdims=keepdims, dtype=np.float64), **tolerance)
+    dy = np.asfortranarray(rng.standard_normal(y.shape).astype(dtype))
+    dx = global_average_pool2d_backward(dy, cache)
+    share = dy.reshape(shape[0], 1, 1, -1) / dtype(shape[1] * shape[2])
+    np.testing.assert_array_equal(dx, np.broadcast_to(share, shape))
+    assert y.dtype == dx.dtype == dtype
+
+
+def shared_out(x: Array, dy: Array) -> Array:
+    """The definition: what the largest numbers get, in NumPy."""
+    is_maximum = x == x.max(axis=(1, 2), keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = dy.reshape(len(x), 1, 1, -1) / is_maximum.sum(axis=(1, 2), keepdims=True).astype(dy.dtype)
+        return np.where(is_maximum, share, 0 * share)
+
+
+@given(shapes, dtypes, st.sampled_from([1, 2, 50]), st.booleans(), st.booleans())
+def test_maxima_and_their_shares_are_the_definition(
+    shape: Shape, dtype: type, different: int, keepdims: bool, nan: bool
+) -> None:
+    """Of few different numbers, so that maxima tie; in some columns NaN, in some minus infinity alone."""
+    rng = np.random.default_rng(sum(shape))
+    x = rng.integers(-different, different, shape[::-1]).astype(dtype).T
+    x[0, :, :, -1] = -INF
+    x[-1, -1, 0, 0] = NAN if nan else INF
+    y, cache = global_max_pool2d(x, keepdims=keepdims)
+    np.testing.assert_array_equal(y, x.max(axis=(1, 2), keepdims=keepdims), strict=True)
+    dy = np.asfortranarray(rng.standard_normal(y.shape).astype(dtype))
+    dx = global_max_pool2d_backward(dy, cache)
+    np.testing.assert_array_equal(dx, shared_out(x, dy), strict=True)
+
+
+@pytest.mark.parametrize("shape", [(1, 90, 250, 3), (2, 40, 60, 32), (1, 40, 30, 100)])
+def test_pictures_of_several_blocks(shape: Shape, rng: np.random.Generator) -> None:
+    """With ties between blocks, a NaN in the last pixel, and the same bits from any number of threads."""
+    x = rng.integers(-9, 10, shape).astype(np.float32)
+    x[..., 1] = rng.standard_normal(shape[:3])
+    x[0, -1, -1, 2] = NAN
+    dy = rng.standard_normal((shape[0], shape[3])).astype(np.float32)
+    before, found = numba.get_num_threads(), []
+    try:
+        for threads in (before, 1):
+            numba.set_num_threads(threads)
+            mean, average = global_average_pool2d(x)
+            y, cache = global_max_pool2d(x)
+            spread = global_average_pool2d_backward(dy, average)
+            found.append((mean, y, spread, global_max_pool2d_backward(dy, cache)))
+    finally:
+        numba.set_num_threads(before)
+    assert all(one.tobytes() == other.tobytes() for one, other in zip(*found, strict=True))
+    mean, y, spread, dx = found[0]
+    np.testing.assert_allclose(mean, x.mean(axis=(1, 2), dtype=np.float64), rtol=1e-6, atol=1e-7)
+    np.testing.assert_array_equal(y, x.max(axis=(1, 2)))
+    np.testing.assert_array_equal(spread, np.broadcast_to((dy / np.float32(x[0, ..., 0].size))[:, None, None], shape))
+    np.testing.assert_array_equal(dx, shared_out(x, dy))
+
+
+def test_x_is_remembered_only_for_ties(rng: np.random.Generator) -> None:
+    x = rng.permutation(np.arange(120.0)).reshape(1, 8, 5, 3)
+    assert global_max_pool2d(x)[1].x is None
+    x[0, :2, 0, 1] = 1000
+    assert global_max_pool2d(x)[1].x is x
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_a_gradient_that_is_not_finite_spoils_its_own_channel(ties: bool) -> None:
+    """As a product with 0 does: a network that has diverged shows it. Float64 gradients fit a float32 picture."""
+    x = np.arange(12, dtype=np.float32).reshape(1, 2, 2, 3)
+    x[0, 0, 0, 2] = x[0, 1, 1, 2] if ties else 0
+    dx = global_max_pool2d_backward(np.array([[INF, NAN, -1.0]]), global_max_pool2d(x)[1])
+    np.testing.assert_array_equal(dx[0, :, :, 0], [[NAN, NAN], [NAN, INF]])
+    assert np.isnan(dx[..., 1]).all()
+    np.testing.assert_array_equal(dx[0, :, :, 2], [[-0.5, 0], [0, -0.5]] if ties else [[0, 0], [0, -1]])
 
 
 def test_each_picture_and_channel_has_its_own_maximum(rng: np.random.Generator) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minicnn.errors import DtypeError, OptionError, ShapeError
 from minicnn.ops.activations import relu
@@ -23,6 +25,38 @@ def test_two_of_one_shape_are_added_in_one_pass(shape: tuple[int, ...], dtype: t
     a, b = rng.standard_normal((2, *shape)).astype(dtype)
     np.testing.assert_array_equal(add([a, b])[0], a + b)
     np.testing.assert_array_equal(add([a, b], relu=True)[0], relu(a + b)[0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 7), (2, 5, 3, 15), (2, 50, 50, 16)])
+def test_two_of_one_shape_are_multiplied_in_one_pass(
+    shape: tuple[int, ...], dtype: type, rng: np.random.Generator
+) -> None:
+    a, b, dy = rng.standard_normal((3, *shape)).astype(dtype)
+    y, cache = multiply([a, b])
+    np.testing.assert_array_equal(y, a * b)
+    da, db = multiply_backward(dy, cache)
+    np.testing.assert_array_equal(da, dy * b)
+    np.testing.assert_array_equal(db, dy * a)
+    assert y.dtype == da.dtype == db.dtype == dtype
+
+
+def test_an_array_times_itself_and_one_that_is_not_contiguous(rng: np.random.Generator) -> None:
+    a = rng.standard_normal((3, 4, 5))
+    dy = rng.standard_normal((5, 4, 3)).T
+    y, cache = multiply([a, a])
+    np.testing.assert_array_equal(y, a * a)
+    np.testing.assert_array_equal(multiply_backward(dy, cache), [dy * a, dy * a])
+    np.testing.assert_array_equal(multiply([a, dy])[0], a * dy)
+
+
+def test_nan_infinity_and_minus_zero_in_a_product() -> None:
+    a = np.array([[np.nan, np.inf, -np.inf, -0.0, 0.0]])
+    b = np.array([[1.0, -np.inf, 0.0, 3.0, -2.0]])
+    with np.errstate(invalid="ignore"):
+        y, _ = multiply([a, b])
+    np.testing.assert_array_equal(y, [[np.nan, -np.inf, np.nan, -0.0, -0.0]])
+    assert np.signbit(y[0, 3:]).all()
 
 
 @pytest.mark.parametrize("shapes", [[(2, 3)], [(2, 3), (2, 1), (2, 3)], [(2, 3), (2, 5, 4, 3)]])
@@ -63,6 +97,40 @@ def test_a_sum_hands_its_gradient_on_unchanged(rng: np.random.Generator) -> None
     dy = rng.standard_normal((3, 4))
     _, cache = add([dy, dy])
     assert all(part is dy for part in add_backward(dy, cache))
+
+
+dtypes = st.sampled_from([np.float32, np.float64])
+
+
+@given(st.lists(st.sampled_from([1, 3, 15, 17, 64]), min_size=1, max_size=4), st.integers(1, 3), dtypes)
+def test_arrays_of_any_size_one_behind_the_other(sizes: list[int], axis: int, dtype: type) -> None:
+    rng = np.random.default_rng(sum(sizes))
+    shapes = [[2, 3, 2, 3] for _ in sizes]
+    for shape, size in zip(shapes, sizes, strict=True):
+        shape[axis] = size
+    parts = [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+    y, cache = concatenate(parts, axis=axis)
+    np.testing.assert_array_equal(y, np.concatenate(parts, axis=axis), strict=True)
+    for part, back in zip(parts, concatenate_backward(y, cache), strict=True):
+        np.testing.assert_array_equal(back, part, strict=True)
+        assert not np.shares_memory(back, y)
+
+
+@pytest.mark.parametrize("axis", [1, 3])
+def test_long_rows_and_arrays_that_are_not_contiguous(axis: int, rng: np.random.Generator) -> None:
+    parts = [rng.standard_normal((80, 30, 80, 2)).T, rng.standard_normal((80, 30, 80, 2)).T]
+    y, cache = concatenate(parts, axis=axis)
+    np.testing.assert_array_equal(y, np.concatenate(parts, axis=axis))
+    dy = np.asfortranarray(y)
+    np.testing.assert_array_equal(concatenate_backward(dy, cache), parts)
+
+
+def test_every_bit_is_copied() -> None:
+    special = np.array([[np.nan, np.inf, -np.inf, -0.0, 5e-324]])
+    y, cache = concatenate([special, -special])
+    back = concatenate_backward(y, cache)
+    assert y.tobytes() == np.concatenate([special, -special], axis=1).tobytes()
+    assert [part.tobytes() for part in back] == [special.tobytes(), (-special).tobytes()]
 
 
 def test_concatenation_and_back(rng: np.random.Generator) -> None:

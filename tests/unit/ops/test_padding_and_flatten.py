@@ -33,6 +33,19 @@ def test_padding_frames_and_backward_is_its_adjoint(
     assert np.vdot(y, dy) == pytest.approx(np.vdot(x, zero_pad2d_backward(dy, cache)), rel=1e-10, abs=1e-10)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 5, 3, 3), (3, 1, 2, 17), (2, 40, 50, 64)])
+def test_a_frame_of_other_widths_on_every_side(shape: tuple[int, ...], dtype: type, rng: np.random.Generator) -> None:
+    """Against NumPy, bit for bit: small pictures, those that several threads share, and what no reading order has."""
+    x = rng.standard_normal(shape[::-1]).astype(dtype).T
+    x[0, 0, 0, 0], x[-1, -1, -1, -1] = -0.0, np.nan
+    y, cache = zero_pad2d(x, ((1, 2), (3, 0)))
+    assert y.tobytes() == np.pad(x, ((0, 0), (1, 2), (3, 0), (0, 0))).tobytes()
+    dx = zero_pad2d_backward(np.asfortranarray(y), cache)
+    assert dx.dtype == y.dtype == dtype
+    assert dx.tobytes() == x.tobytes()
+
+
 @pytest.mark.parametrize(
     ("padding", "expected"),
     [(2, ((2, 2), (2, 2))), ((1, 2), ((1, 1), (2, 2))), ([[0, 1], [2, 3]], ((0, 1), (2, 3))), (0, ((0, 0), (0, 0)))],
