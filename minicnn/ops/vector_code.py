@@ -31,7 +31,7 @@ def _emit_load(context: Any, builder: Any, array_type: Any, array: Any, at: Any,
     """A whole vector where ``count`` is not less than one (a branch that processors foresee), else a masked one."""
     pointer, llvm = _address(context, builder, array_type, array, at), llvm_type(kind)
     slot = cgutils.alloca_once(builder, llvm)
-    with builder.if_else(builder.icmp_signed(">=", count, count.type(kind.lanes)), likely=True) as (whole, part):
+    with builder.if_else(builder.icmp_signed(">=", count, count.type(kind.lanes))) as (whole, part):
         with whole:
             builder.store(simd.load(builder, pointer, llvm), slot)
         with part:
@@ -73,7 +73,7 @@ def store(typing: Any, array: Any, at: Any, vector: Any, count: Any) -> Any:
         if vector.dtype == types.float64 and array.dtype == types.float32:
             value = builder.fptrunc(value, llvm_type(kind))
         pointer = _address(context, builder, sig.args[0], array_value, at)
-        with builder.if_else(builder.icmp_signed(">=", count, count.type(vector.lanes)), likely=True) as (whole, part):
+        with builder.if_else(builder.icmp_signed(">=", count, count.type(vector.lanes))) as (whole, part):
             with whole:
                 simd.store(builder, value, pointer)
             with part:
