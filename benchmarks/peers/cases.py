@@ -1,8 +1,8 @@
 """Which works are timed: both networks, single layers, one epoch of training, one matrix product.
 
 ``SINGLE_3X3`` and ``SINGLE_OTHERS`` are the layers of the project's promise: 3x3 at the sizes VGG-Face has, and other
-convolutions. ``SINGLE_KINDS`` are all kinds of layers that a good framework must not neglect. ``layer_work`` makes a
-work of any shape from what somebody types.
+convolutions. ``SINGLE_KINDS`` are the other kinds of layers that a good framework must not neglect. ``layer_work``
+makes a work of any shape from what somebody types.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ def layer_work(
     padding: str = "same",
 ) -> Work:
     """One layer of ``LAYERS``. ``filters`` are a dense layer's units, ``kernel`` a pool's window, ``strides`` how many
-    times up-sampling enlarges. Raises OptionError for another kind, another number of sizes, or what the layer itself
-    refuses.
+    times up-sampling enlarges, twice if it is 1. Raises OptionError for another kind, another number of sizes, or what
+    the layer itself refuses.
     """
     shape = tuple(shape)
     if kind not in LAYERS:
@@ -124,8 +124,8 @@ def layer_work(
         raise OptionError(explain(f"an input of {sizes}", ",".join(map(str, shape)) or "nothing"))
     layer_kind, names = LAYERS[kind]
     values: dict[str, Any] = {"filters": filters, "units": filters, "kernel_size": kernel, "pool_size": kernel}
-    values |= {"strides": strides, "padding": padding, "size": strides, "interpolation": kind}
-    options = {name: values[name] for name in names}
+    values |= {"strides": strides, "padding": padding, "size": strides if strides > 1 else 2, "interpolation": kind}
+    options = {option: values[option] for option in names}
     name = name or "-".join([kind, "x".join(map(str, shape)), *_details(options)])
     short = "forward" if direction == FORWARD else "step"
     work = Work(f"{name}-{short}-b{batch}", direction, batch, shape, ((layer_kind, kind, options),))

@@ -18,7 +18,16 @@ from benchmarks.peers.work import Arrays, Work
 
 Array = NDArray[Any]
 CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D")
-NETWORKS = (*CONVOLUTIONS, "Dense", "MaxPooling2D", "BatchNormalization", "ReLU", "Flatten", "Softmax")  # are made of
+#: What every peer was taught.
+EVERY_PEER = (
+    *CONVOLUTIONS,
+    "Dense",
+    "MaxPooling2D",
+    "BatchNormalization",
+    "ReLU",
+    "Flatten",
+    "Softmax",
+)  # was taught these
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,7 @@ class Step:
 
 
 def steps(work: Work, weights: Arrays, others: Collection[str] = ()) -> Iterator[Step]:
-    """Every layer of a work, in order. ValueError for a kind that is neither in ``NETWORKS`` nor among the ``others``
+    """Every layer of a work, in order. ValueError for a kind that is neither in ``EVERY_PEER`` nor among the ``others``
     that a peer was taught."""
     from minicnn.io.channels_first import turned
     from minicnn.layers import LAYERS
@@ -48,7 +57,7 @@ def steps(work: Work, weights: Arrays, others: Collection[str] = ()) -> Iterator
     sizes = work.layers()
     for (kind, name, options), size in zip(work.rows, sizes, strict=True):
         layer = LAYERS[kind](name=name, **options)
-        if kind not in (*NETWORKS, *others):
+        if kind not in (*EVERY_PEER, *others):
             raise ValueError(f"{kind} is not translated")
         own = {key.split("/", 1)[1]: array for key, array in weights.items() if key.startswith(f"{name}/")}
         common: dict[str, Any] = {"input_shape": size.input_shape, "output_shape": size.output_shape}

@@ -59,7 +59,9 @@ def _own(torch: Any, step: Step) -> Any:
         filters, options = len(step.weights["kernel"]), {"groups": step.groups, "bias": bias}
         return nn.Conv2d(channels, filters, step.kernel, step.strides, padding, **options)
     if step.kind == "Conv2DTranspose":
-        return nn.ConvTranspose2d(channels, step.output_shape[-1], step.kernel, step.strides, bias=bias)
+        gaps = tuple(max(0, stride - size) for size, stride in zip(step.kernel, step.strides, strict=True))
+        sizes = (channels, step.output_shape[-1], step.kernel, step.strides)
+        return nn.ConvTranspose2d(*sizes, output_padding=gaps, bias=bias)
     if step.kind == "Dense":
         return nn.Linear(*step.weights["kernel"].shape[::-1], bias=bias)
     if step.kind == "BatchNormalization":

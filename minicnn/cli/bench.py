@@ -31,7 +31,7 @@ def bench(
     input: Annotated[str, typer.Option(help="Its input: 56,56,256 (rows,columns,channels); dense: 4096.")] = "",
     filters: Annotated[int, typer.Option(help="Its filters, or units (dense).", min=1)] = 64,
     kernel: Annotated[int, typer.Option(help="Its window.", min=1)] = 3,
-    strides: Annotated[int, typer.Option(help="Its strides; up-sampling: its factor.", min=1)] = 1,
+    strides: Annotated[int, typer.Option(help="Its strides; up-sampling: its factor, 2 for 1.", min=1)] = 1,
     padding: Annotated[str, typer.Option(help="same or valid.")] = "same",
     batch: Annotated[int, typer.Option(help="Its batch.", min=1)] = 8,
     algorithms: Annotated[bool, typer.Option("--algorithms", help="Only minicnn's algorithms for it.")] = False,

@@ -13,9 +13,9 @@ Every operation comes as ``y, cache = op(x, ...)`` with ``op_backward(dy, cache)
 
 and then how it becomes fast, from the outside in:
 
-    checks, memory, pieces, rows                what every operation asks of its arrays; where these come from
+    checks, memory, copying, rows               what every operation asks of its arrays; where these come from
     jit, turns, vectors, column_sums, moments   compiled loops, on one core or all, a vector at a time
-    exponential, activation_loops, softmax_loops, layer_norm_loops  e^x of a vector, and what is made of it
+    exponential, rows, and the loops of activations, softmax, layer_norm, merging, global_pooling, up_sampling
     micro_kernel, gemm, dense_products, dense_loops, dense_blocks, gradients,
     conv2d/direct                                                   the tile in registers that products are made of
     conv2d/winograd, simd, conv2d/prepared, conv2d/measured         fewer multiplications; kernels prepared once

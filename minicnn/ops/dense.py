@@ -45,8 +45,8 @@ def dense(
     """(N, ..., I), (I, U), (U,) -> (N, ..., U) and the cache for ``dense_backward``. Usually x is (N, I).
 
     ``relu`` cuts y off at zero while it is in the cache. ``factored`` lets ``dense_backward`` return dkernel as
-    ``OuterProducts``, where that takes less memory. Raises ShapeError when the sizes do not meet, DtypeError for mixed
-    or unknown dtypes.
+    ``OuterProducts``, for at most as many samples as inputs and as units. Raises ShapeError when the sizes do not meet,
+    DtypeError for mixed or unknown dtypes.
     """
     x = check_batch(x, least=2)
     check_array(kernel, "kernel", 2, "(I, U)")
@@ -83,5 +83,5 @@ def dense_backward(
     if not parameter_gradients:
         return dx, None, None
     dkernel = OuterProducts(x.reshape(-1, inputs), dy_rows)
-    spares = factored and len(dy_rows) <= min(inputs, units)  # of more samples, the factors are larger than dkernel
+    spares = factored and len(dy_rows) <= min(inputs, units)  # factors of more are larger than dkernel
     return dx, dkernel if spares else dkernel.array(), column_sums(dy_rows) if has_bias else None

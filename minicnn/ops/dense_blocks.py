@@ -24,9 +24,9 @@ from minicnn.ops.micro_kernel import ROWS, panel_width, parts, tile
 from minicnn.ops.simd import pointer
 from minicnn.ops.turns import turns
 from minicnn.ops.vectors import lanes, load, select, splat, store
-from minicnn.shapes import Array
+from minicnn.shapes import Array, Pair
 
-RUN, PANELS = 32, 16  # rows and panels of b in a copied block: 64 KB
+RUN, PANELS = 32, 16  # rows, and panels at most, of b in a copied block: 64 KB
 
 
 def product(
@@ -36,18 +36,19 @@ def product(
     columns, width = b.shape[0 if turned else 1], panel_width(a.dtype)
     c = empty((len(a), columns), a.dtype)
     addend = np.zeros(columns, a.dtype) if bias is None else np.ascontiguousarray(bias)
-    blocks = -(-columns // (PANELS * width))
-    rows = rows_of_block(len(a), -(-numba.get_num_threads() // blocks))
-    _product(b.nbytes * -(-len(a) // ROWS), a, b, turned, terms, addend, floor_of(relu, a.dtype), rows, width, c)
+    panels = -(-columns // width)
+    blocks = -(-panels // PANELS)
+    size = rows_of_block(len(a), -(-numba.get_num_threads() // blocks)), -(-panels // blocks) * width
+    _product(b.nbytes * -(-len(a) // ROWS), a, b, turned, terms, addend, floor_of(relu, a.dtype), size, width, c)
     return c
 
 
 @turns
 def _product(
-    a: Array, b: Array, turned: bool, terms: int, bias: Array, floor: float, rows: int, W: int, c: Array
+    a: Array, b: Array, turned: bool, terms: int, bias: Array, floor: float, size: Pair, W: int, c: Array
 ) -> None:
-    """A block of c per turn: so many rows, and the columns of PANELS panels."""
-    (M, K), N, width = a.shape, c.shape[1], PANELS * W
+    """A block of c per turn, of ``size``: so many rows, and the columns of some panels."""
+    (M, K), N, (rows, width) = a.shape, c.shape[1], size
     across = (N + width - 1) // width
     for turn in prange((M + rows - 1) // rows * across):
         first, column = turn // across * rows, turn % across * width
@@ -69,7 +70,8 @@ def _product(
 
 @njit
 def _copy(b: Array, k: int, column: int, run: int, columns: int, block: Array) -> None:
-    """``block`` (panels, RUN, W) = rows of b from ``k`` on, ``columns`` of them from ``column`` on; then zeros."""
+    """``block`` (panels, RUN, W) = ``run`` rows of b from ``k`` on, of each ``columns`` numbers from ``column`` on;
+    zeros fill the last panel."""
     panels, _, W = block.shape
     for i in range(run):
         for panel in range(panels):

@@ -14,7 +14,8 @@ end. How many groups there are depends on the layer alone.
 **Input gradient.** A row of the kernel and a row of dy are both contiguous: each result is a dot product, a vector of
 partial sums along both. Four rows of the kernel meet two of dy at a time, so six loads serve eight multiplications.
 
-A sum runs over at most ``FEW_TERMS`` terms before it is added to the next, as everywhere here: short sums round less.
+A sum runs over at most ``SHORT_TERMS`` terms before it is added to the next (dot products, in a vector of sums, over
+``SHORT``), as everywhere here: short sums round less.
 With more than ``FEW`` samples, multiplying takes longer than reading: ``dense_blocks``.
 """
 
@@ -32,7 +33,7 @@ from minicnn.ops.vectors import add_up, lanes, load, splat
 from minicnn.shapes import Array
 
 GROUPS = 16  # of kernel rows, at most, among which the cores choose
-FEW_TERMS = 128  # of a sum that are added up at once; for few samples eight at a time
+SHORT_TERMS = 128  # of a sum that are added up at once
 SHORT = 1024  # terms of a dot product, in one vector of partial sums
 KERNEL_ROWS = 64  # whose dot products are one turn
 
@@ -42,8 +43,8 @@ def forward(x: Array, kernel: Array, bias: Array | None, relu: bool) -> Array:
     N, I = x.shape  # noqa: E741  (sizes are upper case)
     U = kernel.shape[1]
     if N > FEW:
-        return product(x, kernel, min(TERMS, max(FEW_TERMS, -(-I // GROUPS))), bias, relu=relu)
-    partial = np.empty((min(GROUPS, -(-I // FEW_TERMS)), N, U), x.dtype)
+        return product(x, kernel, min(TERMS, max(SHORT_TERMS, -(-I // GROUPS))), bias, relu=relu)
+    partial = np.empty((min(GROUPS, -(-I // SHORT_TERMS)), N, U), x.dtype)
     addend = np.zeros(U, x.dtype) if bias is None else np.ascontiguousarray(bias)
     y = np.empty((N, U), x.dtype)
     _forward(kernel.nbytes * -(-N // ROWS), x, kernel, panel_width(x.dtype), partial)
@@ -56,13 +57,13 @@ def _forward(x: Array, kernel: Array, W: int, partial: Array) -> None:
     """``partial`` (G, N, U): the sums of each group of kernel rows."""
     N, I = x.shape  # noqa: E741
     U = kernel.shape[1]
-    groups, chunks = len(partial), (I + FEW_TERMS - 1) // FEW_TERMS
+    groups, chunks = len(partial), (I + SHORT_TERMS - 1) // SHORT_TERMS
     for group in prange(groups):
         samples = (N + SAMPLES - 1) // SAMPLES * SAMPLES  # whole groups; nobody reads those beyond N
         sums = np.empty((samples, (U + W - 1) // W * W + W // 2), x.dtype)  # half a panel more: no power of two
         first = group * chunks // groups
         for chunk in range(first, (group + 1) * chunks // groups):
-            add_in_place(x, kernel, chunk * FEW_TERMS, min(I, (chunk + 1) * FEW_TERMS), sums)
+            add_in_place(x, kernel, chunk * SHORT_TERMS, min(I, (chunk + 1) * SHORT_TERMS), sums)
             for n in range(N):
                 if chunk == first:
                     for u in range(U):
@@ -88,7 +89,7 @@ def _gather(partial: Array, bias: Array, y: Array, floor: float) -> None:
 def input_gradient(dy: Array, kernel: Array) -> Array:
     """dy @ kernel^T: (N, U) @ (I, U)^T -> (N, I). All C-contiguous, of one dtype."""
     if len(dy) > FEW:
-        return product(dy, kernel, FEW_TERMS, turned=True)
+        return product(dy, kernel, SHORT_TERMS, turned=True)
     dx = np.empty((len(dy), len(kernel)), dy.dtype)
     _input_gradient(kernel.nbytes * -(-len(dy) // 4), dy, kernel, dx)
     return dx

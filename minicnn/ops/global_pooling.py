@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minicnn.errors import ShapeError, explain
 from minicnn.ops.checks import check_pictures, check_upstream
 from minicnn.ops.global_pooling_loops import (
     blocks_of,
@@ -72,9 +73,13 @@ def global_average_pool2d_backward(dy: Array, cache: GlobalAveragePool2DCache) -
 
 
 def global_max_pool2d(x: Array, *, keepdims: bool = False) -> tuple[Array, GlobalMaxPool2DCache]:
-    """(N, H, W, C) -> (N, C), or (N, 1, 1, C) with ``keepdims``. One pass over x. Raises ShapeError, DtypeError."""
+    """(N, H, W, C) -> (N, C), or (N, 1, 1, C) with ``keepdims``. One pass over x. Raises ShapeError, DtypeError.
+
+    Where a maximum occurs several times, the cache remembers x itself: it must not change before the backward pass.
+    """
     x = check_pictures(x)
-    N, _, _, C = x.shape
+    N, H, W, C = x.shape
+    check_countable(H, W)
     found = blocks_of(x.shape)
     maxima, (found_ties, found_places) = np.empty(found, x.dtype), np.empty((2, *found), np.int32)
     find_maxima(x.nbytes, x, maxima, found_ties, found_places)
@@ -103,6 +108,12 @@ def global_max_pool2d_backward(dy: Array, cache: GlobalMaxPool2DCache) -> Array:
         numbers = (_in_columns(each, columns) for each in (maxima, shares, others))
         spread_to_maxima(2 * dx.nbytes, x, *numbers, blocks, dx)
     return dx
+
+
+def check_countable(rows: int, columns: int) -> None:
+    """Pixels are counted in 32 bits. Raises ShapeError for a picture of more than that."""
+    if rows * columns > np.iinfo(np.int32).max:
+        raise ShapeError(explain("pictures of less than 2^31 pixels", f"{rows}x{columns}", "Pool parts of it first."))
 
 
 def _shaped(y: Array, keepdims: bool) -> Array:

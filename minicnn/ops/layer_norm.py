@@ -10,8 +10,9 @@ needs no statistics that move. gamma and beta have one number for each place alo
     g             = dy * gamma
     dx            = inverse * (g - mean of g - xhat * mean of (g * xhat))          means over the axes
 
-Sums are taken in float64. Cost: one pass over memory, forward and backward; axes that are not the last ones of x are
-brought there first, by a copy. Source: Ba, Kiros and Hinton 2016.
+Sums are taken in float64. Cost: one pass over memory, forward and backward; for groups of more than a thousand numbers
+dgamma and dbeta take a pass of their own. Axes that are not the last ones of x are brought there first, by a copy.
+Source: Ba, Kiros and Hinton 2016.
 """
 
 from __future__ import annotations
@@ -28,13 +29,15 @@ from minicnn.ops.rows import as_rows, from_rows, rows_per_turn
 from minicnn.ops.unit_normalization import check_axes
 from minicnn.shapes import Array, Shape, check_array, check_same_dtype
 
+FEWEST_ROWS = 16  # of a block that has sums of its own
+
 
 class LayerNormCache(NamedTuple):
     """The input, gamma, two numbers per group, and the axes that a group lies along."""
 
     x: Array
     gamma: Array
-    mean: Array  # (M,), as has inverse: the groups in the order in which they lie in x
+    mean: Array  # the shape of x, with the axes as 1; so has inverse
     inverse: Array
     axes: tuple[int, ...]
 
@@ -58,7 +61,8 @@ def layer_norm(
     y = empty(rows.shape, x.dtype)
     mean, inverse = np.empty((2, len(rows)), x.dtype)
     loops.normalise(2 * x.nbytes, rows, _row(gamma), _row(beta), float(epsilon), y, mean, inverse)
-    return from_rows(y, x.shape, axes), LayerNormCache(x, gamma, mean, inverse, axes)
+    groups = tuple(1 if axis in axes else size for axis, size in enumerate(x.shape))
+    return from_rows(y, x.shape, axes), LayerNormCache(x, gamma, mean.reshape(groups), inverse.reshape(groups), axes)
 
 
 def layer_norm_backward(
@@ -68,17 +72,22 @@ def layer_norm_backward(
 
     Raises ShapeError and DtypeError when ``dy`` is not shaped like y.
     """
-    x, gamma, mean, inverse, axes = cache
+    x, gamma, _, _, axes = cache
+    mean, inverse = cache.mean.reshape(-1), cache.inverse.reshape(-1)
     rows, gradient = as_rows(x, axes), as_rows(check_upstream(dy, x.shape, x.dtype), axes)
     dx = empty(rows.shape if input_gradient else (0, rows.shape[1]), x.dtype)
-    blocks = -(-len(rows) // rows_per_turn(rows.shape[1])) if parameter_gradients else 0
-    partial = np.zeros((blocks, 2, rows.shape[1]))
+    together = rows_per_turn(rows.shape[1])
+    few = together < FEWEST_ROWS  # blocks of so few rows would be as large as x together
+    partial = np.zeros((0 if few or not parameter_gradients else -(-len(rows) // together), 2, rows.shape[1]))
     work = (2 + input_gradient) * x.nbytes
     loops.gradients(work, gradient, rows, _row(gamma), mean, inverse, dx, partial)
     moved = from_rows(dx, x.shape, axes) if input_gradient else None
     if not parameter_gradients:
         return moved, None, None
-    dgamma, dbeta = partial.sum(axis=0).astype(x.dtype).reshape(2, *gamma.shape)
+    totals = partial.sum(axis=0)
+    if few:
+        loops.sums_along_columns(2 * x.nbytes, gradient, rows, mean, inverse, totals)
+    dgamma, dbeta = totals.astype(x.dtype).reshape(2, *gamma.shape)
     return moved, dgamma, dbeta
 
 

@@ -16,6 +16,8 @@ from minicnn.ops.turns import turns
 from minicnn.ops.vectors import add_up, lanes, load, load_like, select, splat, store, widen, within
 from minicnn.shapes import Array
 
+COLUMNS = 512  # per turn; their sums stay in the nearest cache
+
 
 @turns
 def normalise(x: Array, gamma: Array, beta: Array, epsilon: float, y: Array, mean: Array, inverse: Array) -> None:
@@ -93,6 +95,25 @@ def _gradients_of_block(
             _input_gradient(dy, x, start, stop, gamma, mean, inverse, means, dx)
         if len(partial):
             _add_rows(dy, x, start, stop, mean, inverse, partial, first // rows_per_turn(x.shape[1]))
+
+
+@turns
+def sums_along_columns(dy: Array, x: Array, mean: Array, inverse: Array, totals: Array) -> None:
+    """``totals`` (2, K): the same sums, where a block would have few rows, as they are long: some columns per turn."""
+    K = x.shape[1]
+    for turn in prange(-(-K // COLUMNS)):
+        end = min(K, (turn + 1) * COLUMNS)
+        for k in range(turn * COLUMNS, end, lanes(x)):
+            dgamma = splat(0.0, widen(load(x, 0, 0)))
+            dbeta = dgamma
+            for row in range(len(x)):
+                number = load(x, row * K + k, end - k)
+                gradient = widen(load(dy, row * K + k, end - k))
+                xhat = (number - splat(mean[row], number)) * splat(inverse[row], number)
+                dgamma = gradient * widen(xhat) + dgamma
+                dbeta = dbeta + gradient
+            store(totals, k, dgamma, end - k)
+            store(totals, K + k, dbeta, end - k)
 
 
 @njit

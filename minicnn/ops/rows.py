@@ -5,10 +5,11 @@
 
 Where the axes are the last ones, as they nearly always are, a row lies in memory as it is, and nothing is copied.
 
-A row, or some short ones, fit into the nearest cache. So a formula may pass over each row as often as it likes (for the
-largest number, a sum, the results), and the array still comes from memory once. A turn of a loop over rows takes about
-BLOCK numbers, whatever the number of threads. Within a turn, a few rows take each step together: folding the sum of one
-row takes many instructions of which each waits for the one before, and meanwhile the processor begins the next row.
+A row, or some short ones, mostly fit into the nearest cache. So a formula may pass over each row as often as it likes
+(for the largest number, a sum, the results), and the array still comes from memory once. A turn of a loop over rows
+takes about BLOCK numbers, whatever the number of threads. Within a turn, a few rows take each step together: folding
+the sum of one row takes many instructions of which each waits for the one before, and meanwhile the processor begins
+the next row.
 """
 
 from __future__ import annotations

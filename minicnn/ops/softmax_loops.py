@@ -117,7 +117,8 @@ def _write_gradient(dy: Array, y: Array, at: int, reference: float, total: float
 
 @njit
 def _at_the_largest(dy: Array, y: Array, at: int) -> Any:
-    """``dy`` where ``y`` is largest; of several such places, any will do."""
+    """``dy`` where ``y`` is largest. Of several such places, which one depends on how many lanes a vector has: it makes
+    a difference to last bits, and to what becomes NaN beside an infinite dy."""
     K = dy.shape[1]
     best = splat(0.0, load(y, at, 0))
     there = best

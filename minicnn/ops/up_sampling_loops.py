@@ -13,11 +13,14 @@ import numpy as np
 
 from minicnn.ops.copying import passes_cache
 from minicnn.ops.jit import inline, njit, prange
+from minicnn.ops.simd import LINE_BYTES, VECTOR_BYTES
 from minicnn.ops.turns import turns
 from minicnn.ops.vectors import lanes, load, splat, store, stream, widen
 from minicnn.shapes import Array, Pair
 
 LARGE_BYTES = 16 * 2**20  # where writing past the caches pays: of 6 MB it doubled the time, of 26 MB it saved a quarter
+
+WHOLE_LINES = VECTOR_BYTES >= LINE_BYTES  # half a line at a time, past the cache, is slower than through it
 
 
 @inline
@@ -31,7 +34,7 @@ def _put(y: Array, at: int, vector: Any, left: int, past: bool) -> None:
 @turns
 def repeat(x: Array, size: Pair, y: Array) -> None:
     """Each pixel becomes a block of ``size``."""
-    past = passes_cache(y, x.shape[3], LARGE_BYTES)
+    past = WHOLE_LINES and passes_cache(y, x.shape[3], LARGE_BYTES)
     for row in prange(len(x) * x.shape[1]):
         _repeat_row(x, size, y, past, row)
 
@@ -71,7 +74,7 @@ def _add_blocks_row(dy: Array, size: Pair, dx: Array, row: int) -> None:
 @turns
 def blend(x: Array, size: Pair, down: Array, across: Array, y: Array) -> None:
     """``down`` (SH,) and ``across`` (SW,): the second neighbour's share in each row, or column, of a gap."""
-    past = passes_cache(y, x.shape[3], LARGE_BYTES)
+    past = WHOLE_LINES and passes_cache(y, x.shape[3], LARGE_BYTES)
     for row in prange(len(y) * y.shape[1]):
         _blend_row(x, size, down, across, y, past, row)
 

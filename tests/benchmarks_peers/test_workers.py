@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from benchmarks.peers import catalogue, judge, rounds
 from benchmarks.peers.cases import LAYERS, layer_work
 from benchmarks.peers.catalogue import Entry
-from benchmarks.peers.channels_first import NETWORKS, steps, to_channels_first, turned_back
+from benchmarks.peers.channels_first import EVERY_PEER, steps, to_channels_first, to_channels_last, turned_back
 from benchmarks.peers.process import Worker, WorkerError, environment
 from benchmarks.peers.rounds import Pace, Team, measure
 from benchmarks.peers.statistics import Result, Row
@@ -158,9 +158,26 @@ def test_every_kind_of_layer_that_can_be_asked_for_is_translated_for_pytorch(kin
     work = layer_work(kind, (6,) if kind == "dense" else (4, 6, 5), strides=2)
     (step,) = steps(work, make_data(work).weights, OTHERS)
     assert step.kind == work.layer_kind == LAYERS[kind][0]
-    if step.kind in OTHERS and step.kind not in NETWORKS:
+    if step.kind in OTHERS and step.kind not in EVERY_PEER:
         with pytest.raises(ValueError, match=f"{step.kind} is not translated"):
             list(steps(work, {}))
+
+
+@pytest.mark.parametrize("kernel, strides", [(3, 2), (2, 2), (1, 2), (2, 1)])
+@pytest.mark.parametrize("kind", LAYERS)
+def test_pytorch_computes_the_same_layer(kind: str, kernel: int, strides: int) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is a peer of the benchmark: make peers")
+    from benchmarks.peers.torch_layers import modules
+    from minicnn.models.table import build
+
+    work = layer_work(kind, (6,) if kind == "dense" else (4, 6, 5), kernel=kernel, strides=strides, padding="valid")
+    data = make_data(work)
+    (step,) = steps(work, data.weights, OTHERS)
+    model = build(work.architecture())
+    model.set_weights(data.weights)
+    with torch.no_grad():
+        y = torch.nn.Sequential(*modules(torch, step)).eval()(torch.from_numpy(to_channels_first(data.x))).numpy()
+    assert np.allclose(to_channels_last(y), model(data.x), atol=1e-5)
 
 
 def test_layers_have_names_that_say_what_they_are() -> None:

@@ -54,7 +54,7 @@ def last_places(y: np.ndarray, truth: np.ndarray) -> float:
 @pytest.mark.parametrize("sign", [1, -1])
 def test_exp_is_at_most_one_last_place_off(sign: int) -> None:
     x = every(88.72 if sign > 0 else 120.0, sign)
-    assert last_places(of(_exp, x), np.exp(x.astype(np.float64))) < 0.9
+    assert last_places(of(_exp, x), np.exp(x.astype(np.float64))) < 0.85
 
 
 def test_expm1_is_at_most_one_last_place_off() -> None:
@@ -75,7 +75,8 @@ def test_float64_is_at_most_one_last_place_off(loop: Any, rng: np.random.Generat
             context.prec = 40 if abs(number) > 1e-10 else 350
             truth = Decimal(float(number)).exp() - (loop is _expm1)
             unit = Decimal(float(np.spacing(np.abs(found))))
-            assert abs(Decimal(float(found)) - truth) <= Decimal("0.95") * unit, number
+            limit = Decimal("0.8" if loop is _exp else "0.9")
+            assert abs(Decimal(float(found)) - truth) < limit * unit, number
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from minicnn.errors import ShapeError
 from minicnn.ops.global_pooling import (
+    check_countable,
     global_average_pool2d,
     global_average_pool2d_backward,
     global_max_pool2d,
@@ -171,3 +172,9 @@ def test_errors(forward, backward) -> None:  # type: ignore[no-untyped-def]
     _, cache = forward(np.ones((3, 5, 5, 2), np.float32))
     with pytest.raises(ShapeError, match=r"shape of y, \(3, 2\)"):
         backward(np.ones((3, 1, 1, 2), np.float32), cache)
+
+
+def test_pictures_with_more_pixels_than_are_counted_are_refused() -> None:
+    check_countable(2**16, 2**15 - 1)
+    with pytest.raises(ShapeError, match=r"less than 2\^31 pixels.*Received: 65536x32768.*parts"):
+        check_countable(2**16, 2**15)
