@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
@@ -163,21 +164,21 @@ def test_every_kind_of_layer_that_can_be_asked_for_is_translated_for_pytorch(kin
             list(steps(work, {}))
 
 
-@pytest.mark.parametrize("kernel, strides", [(3, 2), (2, 2), (1, 2), (2, 1)])
-@pytest.mark.parametrize("kind", LAYERS)
-def test_pytorch_computes_the_same_layer(kind: str, kernel: int, strides: int) -> None:
+def test_pytorch_computes_the_same_layers() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is a peer of the benchmark: make peers")
     from benchmarks.peers.torch_layers import modules
     from minicnn.models.table import build
 
-    work = layer_work(kind, (6,) if kind == "dense" else (4, 6, 5), kernel=kernel, strides=strides, padding="valid")
-    data = make_data(work)
-    (step,) = steps(work, data.weights, OTHERS)
-    model = build(work.architecture())
-    model.set_weights(data.weights)
-    with torch.no_grad():
-        y = torch.nn.Sequential(*modules(torch, step)).eval()(torch.from_numpy(to_channels_first(data.x))).numpy()
-    assert np.allclose(to_channels_last(y), model(data.x), atol=1e-5)
+    for kind, (kernel, strides) in itertools.product(LAYERS, [(3, 2), (2, 2), (1, 2), (2, 1)]):
+        shape = (6,) if kind == "dense" else (4, 6, 5)
+        work = layer_work(kind, shape, kernel=kernel, strides=strides, padding="valid")
+        data = make_data(work)
+        (step,) = steps(work, data.weights, OTHERS)
+        model = build(work.architecture())
+        model.set_weights(data.weights)
+        with torch.no_grad():
+            y = torch.nn.Sequential(*modules(torch, step)).eval()(torch.from_numpy(to_channels_first(data.x))).numpy()
+        np.testing.assert_allclose(to_channels_last(y), model(data.x), atol=1e-5, err_msg=work.name)
 
 
 def test_layers_have_names_that_say_what_they_are() -> None:

