@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from minicnn.ops.exponential import exp, expm1_of_negative
 from minicnn.ops.jit import njit, prange
-from minicnn.ops.turns import turns
+from minicnn.ops.turns import BLOCK, turns
 from minicnn.ops.vectors import lanes, load, select, splat, store, widen
 from minicnn.shapes import Array
-
-BLOCK = 1 << 14  # numbers per turn
 
 
 @turns

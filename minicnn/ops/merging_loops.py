@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from minicnn.ops.copying import copy
 from minicnn.ops.jit import prange
-from minicnn.ops.turns import turns
+from minicnn.ops.turns import BLOCK, turns
 from minicnn.ops.vectors import lanes, load, select, splat, store
 from minicnn.shapes import Array
-
-BLOCK = 1 << 14  # numbers per turn
 
 
 @turns

@@ -19,9 +19,9 @@ import math
 import numpy as np
 
 from minicnn.ops.jit import njit
+from minicnn.ops.turns import BLOCK
 from minicnn.shapes import Array, Shape
 
-BLOCK = 1 << 14  # numbers per turn
 TOGETHER = 8  # rows that take each step together
 
 

@@ -14,6 +14,7 @@ import numba
 
 from minicnn.ops.jit import njit, njit_parallel
 
+BLOCK = 1 << 14  # numbers per turn of a loop over all numbers of an array, which fit a core's own cache
 WORTH_SHARING = 1 << 18  # bytes read and written; one core moves them in about 25 microseconds
 
 
