@@ -7,7 +7,6 @@ from collections.abc import Callable
 from decimal import Decimal, getcontext
 from typing import Any
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given
@@ -18,6 +17,8 @@ from minicnn.errors import DtypeError, OptionError, ShapeError
 from minicnn.layers import Activation
 from minicnn.ops import activations as ops
 from minicnn.ops.curves import CURVES, curve, curve_backward
+from minicnn.shapes import Array
+from tests.threads import same_bits_on_one_thread
 
 INF, NAN = math.inf, math.nan
 EXTREMES = [0.0, -0.0, 1e-30, -1e-30, 1.0, -1.0, 50.0, -50.0, 1e4, -1e4, 3e38, -3e38, INF, -INF]
@@ -130,16 +131,12 @@ def test_activations_of_views_that_are_not_contiguous(rng: np.random.Generator) 
 def test_the_bits_do_not_depend_on_the_number_of_threads(name: str, rng: np.random.Generator) -> None:
     x, dy = rng.standard_normal((2, 700, 100)).astype(np.float32)
     forward, backward = getattr(ops, name), getattr(ops, f"{name}_backward")
-    found, before = [], numba.get_num_threads()
-    try:
-        for threads in (1, before):
-            numba.set_num_threads(threads)
-            y, cache = forward(x)
-            found.append((y, backward(dy, cache)))
-    finally:
-        numba.set_num_threads(before)
-    for ours, others in zip(*found, strict=True):
-        np.testing.assert_array_equal(ours, others)
+
+    def both() -> tuple[Array, Array]:
+        y, cache = forward(x)
+        return y, backward(dy, cache)
+
+    same_bits_on_one_thread(both)
 
 
 # ------------------------------------------------------------------------------------------------------------ softmax

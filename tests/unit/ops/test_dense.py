@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,6 +16,7 @@ from minicnn.model import Model
 from minicnn.ops.dense import dense, dense_backward
 from minicnn.ops.gradients import OuterProducts
 from minicnn.shapes import Array
+from tests.threads import same_bits_on_one_thread
 
 
 def loops(x: Array, kernel: Array, bias: Array) -> Array:
@@ -107,16 +107,12 @@ def test_rows_are_taken_some_at_a_time_and_those_missing_do_no_harm(inputs: int,
 def test_the_bits_do_not_depend_on_the_number_of_threads(N: int, I: int, U: int, rng: np.random.Generator) -> None:  # noqa: E741
     x, kernel = rng.standard_normal((N, I), np.float32), rng.standard_normal((I, U), np.float32)
     dy = rng.standard_normal((N, U), np.float32)
-    found, before = [], numba.get_num_threads()
-    try:
-        for threads in {1, before}:
-            numba.set_num_threads(threads)
-            y, cache = dense(x, kernel)
-            found.append((y, *dense_backward(dy, cache)[:2]))
-    finally:
-        numba.set_num_threads(before)
-    for one, other in zip(found[0], found[-1], strict=True):
-        np.testing.assert_array_equal(one, other)
+
+    def both() -> tuple[Any, ...]:
+        y, cache = dense(x, kernel)
+        return y, *dense_backward(dy, cache)[:2]
+
+    same_bits_on_one_thread(both)
 
 
 def test_relu_cuts_off_and_is_part_of_the_gradient(rng: np.random.Generator) -> None:

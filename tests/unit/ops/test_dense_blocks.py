@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import pytest
 
 from minicnn.ops.dense import dense, dense_backward
 from minicnn.ops.dense_blocks import product
+from tests.threads import same_bits_on_one_thread
 
 
 @pytest.mark.parametrize("turned", [False, True], ids=["", "turned"])
@@ -31,16 +31,12 @@ def test_a_product_is_its_formula(M: int, K: int, N: int, dtype: Any, turned: bo
 
 def test_the_bits_do_not_depend_on_the_number_of_threads(rng: np.random.Generator) -> None:
     x, kernel, dy = (rng.standard_normal(shape).astype(np.float32) for shape in ((500, 700), (700, 600), (500, 600)))
-    found, before = [], numba.get_num_threads()
-    try:
-        for threads in (1, before):
-            numba.set_num_threads(threads)
-            y, cache = dense(x, kernel)
-            found.append((y, *dense_backward(dy, cache)[:2]))
-    finally:
-        numba.set_num_threads(before)
-    for one, other in zip(*found, strict=True):
-        np.testing.assert_array_equal(one, other)
+
+    def both() -> tuple[Any, ...]:
+        y, cache = dense(x, kernel)
+        return y, *dense_backward(dy, cache)[:2]
+
+    same_bits_on_one_thread(both)
 
 
 def test_a_sample_gets_the_same_bits_among_many_and_among_more(rng: np.random.Generator) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,6 +18,7 @@ from minicnn.ops.global_pooling import (
     global_max_pool2d_backward,
 )
 from minicnn.shapes import Array, Shape
+from tests.threads import same_bits_on_one_thread
 
 INF, NAN = math.inf, math.nan
 
@@ -117,18 +117,14 @@ def test_pictures_of_several_blocks(shape: Shape, rng: np.random.Generator) -> N
     x[..., 1] = rng.standard_normal(shape[:3])
     x[0, -1, -1, 2] = NAN
     dy = rng.standard_normal((shape[0], shape[3])).astype(np.float32)
-    before, found = numba.get_num_threads(), []
-    try:
-        for threads in (before, 1):
-            numba.set_num_threads(threads)
-            mean, average = global_average_pool2d(x)
-            y, cache = global_max_pool2d(x)
-            spread = global_average_pool2d_backward(dy, average)
-            found.append((mean, y, spread, global_max_pool2d_backward(dy, cache)))
-    finally:
-        numba.set_num_threads(before)
-    assert all(one.tobytes() == other.tobytes() for one, other in zip(*found, strict=True))
-    mean, y, spread, dx = found[0]
+
+    def both() -> tuple[Array, ...]:
+        mean, average = global_average_pool2d(x)
+        y, cache = global_max_pool2d(x)
+        spread = global_average_pool2d_backward(dy, average)
+        return mean, y, spread, global_max_pool2d_backward(dy, cache)
+
+    mean, y, spread, dx = same_bits_on_one_thread(both)
     np.testing.assert_allclose(mean, x.mean(axis=(1, 2), dtype=np.float64), rtol=1e-6, atol=1e-7)
     np.testing.assert_array_equal(y, x.max(axis=(1, 2)))
     np.testing.assert_array_equal(spread, np.broadcast_to((dy / np.float32(x[0, ..., 0].size))[:, None, None], shape))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numba
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -14,6 +15,7 @@ from minicnn.ops.local_response_normalization import (
     local_response_normalization,
     local_response_normalization_backward,
 )
+from tests.threads import same_bits_on_one_thread
 
 ALEXNET = {"depth_radius": 2, "bias": 2.0, "alpha": 1e-4, "beta": 0.75}
 
@@ -98,16 +100,12 @@ def test_a_group_of_one_number_has_no_gradient(dtype: type, rng: np.random.Gener
 def test_layer_norm_has_the_same_bits_on_any_number_of_threads(M: int, K: int, rng: np.random.Generator) -> None:
     x, dy = rng.standard_normal((2, M, K)).astype(np.float32)
     gamma, beta = rng.standard_normal((2, K)).astype(np.float32)
-    found, before = [], numba.get_num_threads()
-    try:
-        for threads in (1, before):
-            numba.set_num_threads(threads)
-            y, cache = layer_norm(x, gamma, beta)
-            found.append((y, *layer_norm_backward(dy, cache)))
-    finally:
-        numba.set_num_threads(before)
-    for ours, others in zip(*found, strict=True):
-        np.testing.assert_array_equal(ours, others)
+
+    def both() -> tuple[Any, ...]:
+        y, cache = layer_norm(x, gamma, beta)
+        return y, *layer_norm_backward(dy, cache)
+
+    same_bits_on_one_thread(both)
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import pytest
 
@@ -12,6 +11,8 @@ from minicnn.errors import MinicnnError, OptionError, ShapeError
 from minicnn.gradcheck import check_layer_gradient
 from minicnn.layers import UnitNormalization
 from minicnn.ops.unit_normalization import unit_normalization, unit_normalization_backward
+from minicnn.shapes import Array
+from tests.threads import same_bits_on_one_thread
 
 
 @pytest.mark.parametrize("axes", [-1, 1, (1, 2), (2, -3)])
@@ -84,16 +85,12 @@ def test_what_is_not_finite_stays_in_its_vector(wrong: float) -> None:
 
 def test_the_bits_do_not_depend_on_the_number_of_threads(rng: np.random.Generator) -> None:
     x, dy = rng.standard_normal((2, 3000, 65)).astype(np.float32)
-    found, before = [], numba.get_num_threads()
-    try:
-        for threads in (1, before):
-            numba.set_num_threads(threads)
-            y, cache = unit_normalization(x)
-            found.append((y, unit_normalization_backward(dy, cache)))
-    finally:
-        numba.set_num_threads(before)
-    for ours, others in zip(*found, strict=True):
-        np.testing.assert_array_equal(ours, others)
+
+    def both() -> tuple[Array, Array]:
+        y, cache = unit_normalization(x)
+        return y, unit_normalization_backward(dy, cache)
+
+    same_bits_on_one_thread(both)
 
 
 @pytest.mark.parametrize("axis", [0, 2, -3, (1, 1), (), 1.5, "last", (1, True)])
