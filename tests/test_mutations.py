@@ -115,8 +115,8 @@ MUTATIONS = [
     convolution(
         "direct: dx with the kernel upside down",
         "direct_dx",
-        "slice(*taps_w)][::-1, ::-1]",
-        "slice(*taps_w)]",
+        "_turned(kernel[taps][::-1, ::-1], groups)",
+        "_turned(kernel[taps], groups)",
     ),
     convolution(
         "direct: stride ignored in dx",

@@ -55,7 +55,7 @@ def convolve_depthwise(
     """``depthwise_conv2d`` for a window that was made before: a layer makes its own once, and calls this many times."""
     check_array(x, "x", 4, "(N, H, W, C)")
     check_array(kernel, "kernel", 4, "(KH, KW, C, depth_multiplier)")
-    require_size(window, kernel)
+    require_size(window, kernel.shape)
     size_h, size_w, channels, multiplier = kernel.shape
     if channels != x.shape[3]:
         raise ShapeError(explain(f"x with {channels} channels (kernel {kernel.shape})", f"x of shape {x.shape}"))

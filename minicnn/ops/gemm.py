@@ -82,9 +82,9 @@ def rows_of_block(rows: int, cores: int) -> int:
     return -(-rows // max(1, blocks))
 
 
-def floor_of(relu: bool, dtype: Any) -> Any:
+def floor_of(relu: bool, dtype: np.dtype) -> Any:
     """What results are cut off at: 0 for ReLU, minus infinity for none, as a number of ``dtype``."""
-    return np.dtype(dtype).type(0.0 if relu else -np.inf)
+    return dtype.type(0.0 if relu else -np.inf)
 
 
 def pack(b: Array) -> Array:

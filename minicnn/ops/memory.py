@@ -124,15 +124,19 @@ def empty(shape: Shape, dtype: Any) -> Array:
     return np.asarray(_Loan(POOL, POOL.borrow(size), shape, dtype))
 
 
-_buffers = threading.local()
+_buffers = threading.local()  # of each purpose, the bytes held for it, and the array last made of them
+_NO_BUFFER: tuple[Array, Array] = np.empty(0, np.uint8), np.empty(0, np.uint8)
 
 
 def scratch(purpose: str, shape: Shape, dtype: Any) -> Array:
     """An array of unknown content, valid until the same thread asks for the same ``purpose`` again."""
+    buffer: tuple[Array, Array] = getattr(_buffers, purpose, _NO_BUFFER)
+    held, last = buffer
+    if last.shape == shape and last.dtype == dtype:  # as often: the same layer in the next step
+        return last
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    held: Array | None = getattr(_buffers, purpose, None)
-    if held is None or held.size < size:
+    if held.size < size:
         held = Block(size).bytes
-        setattr(_buffers, purpose, held)
     found: Array = held[:size].view(dtype).reshape(shape)
+    setattr(_buffers, purpose, (held, found))
     return found

@@ -27,15 +27,23 @@ TOGETHER = 8  # rows that take each step together
 
 def as_rows(x: Array, axes: tuple[int, ...]) -> Array:
     """(N, ...) -> (M, K), C-contiguous; a view of a C-contiguous ``x`` if ``axes``, which ascend, are its last ones."""
-    columns = math.prod(x.shape[axis] for axis in axes)
+    columns = math.prod([x.shape[axis] for axis in axes])
+    if _are_last(axes, x.ndim):
+        return np.ascontiguousarray(x).reshape(-1, columns)
     return np.ascontiguousarray(_to_the_end(x, axes)).reshape(-1, columns)
 
 
 def from_rows(rows: Array, shape: Shape, axes: tuple[int, ...]) -> Array:
     """(M, K) -> ``shape``, C-contiguous: what ``as_rows`` does, undone."""
+    if _are_last(axes, len(shape)):
+        return rows.reshape(shape)
     others = [axis for axis in range(len(shape)) if axis not in axes]
     moved = rows.reshape([shape[axis] for axis in (*others, *axes)])
     return np.ascontiguousarray(np.transpose(moved, np.argsort([*others, *axes])))
+
+
+def _are_last(axes: tuple[int, ...], rank: int) -> bool:
+    return axes == tuple(range(rank - len(axes), rank))
 
 
 def _to_the_end(x: Array, axes: tuple[int, ...]) -> Array:

@@ -9,6 +9,7 @@ part of the channels. Which algorithms there are, and which one takes a shape: `
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 from minicnn.errors import OptionError, ShapeError, explain
@@ -16,7 +17,7 @@ from minicnn.ops.column_sums import column_sums
 from minicnn.ops.conv2d.algorithms import ALGORITHMS, MEASURED, choose, resolve
 from minicnn.ops.conv2d.prepared import Prepared
 from minicnn.ops.finishing import PLAIN, Finish
-from minicnn.shapes import Array, Pads, Window, check_array, check_same_dtype, whole
+from minicnn.shapes import KEPT, Array, Pads, Shape, Window, check_array, check_same_dtype, whole
 
 __all__ = [
     "ALGORITHMS",
@@ -68,6 +69,7 @@ def conv2d(
     """
     check_array(kernel, "kernel", 4, "(KH, KW, C/groups, F)")
     window = Window.of(kernel.shape[:2], strides, padding, dilation_rate)
+    groups = whole(groups, "groups")
     return convolve(
         x, kernel, bias, window, groups=groups, algorithm=algorithm, finish=Finish(relu=relu), prepared=prepared
     )
@@ -91,29 +93,40 @@ def convolve(
     check_array(x, "x", 4, "(N, H, W, C)")
     check_array(kernel, "kernel", 4, "(KH, KW, C/groups, F)")
     check_same_dtype(x, kernel, "x", "kernel")
+    bias_shape = None
+    if bias is not None:
+        bias_shape = bias.shape
+        check_array(bias, "bias", 1, "(F,)")
+        check_same_dtype(bias, kernel, "bias", "kernel")
+    finish.check(kernel)
+    name = _checked(x.shape, kernel.shape, bias_shape, window, groups, algorithm, finish.halve)
+    if name == MEASURED:
+        name = resolve(MEASURED, kernel.shape, window, groups, (x.shape, x.dtype))
+    chosen = ALGORITHMS[name]
+    panels = prepared.of(kernel, (name, groups), lambda: chosen.prepare(kernel, window, groups)) if prepared else None
+    y = chosen.forward(x, kernel, bias, window, groups, finish, panels)
+    return y, Conv2DCache(x, kernel, window, groups, bias is not None, name)
+
+
+@functools.lru_cache(maxsize=KEPT)  # found once for a layer: with few pixels it takes longer than computing them
+def _checked(
+    x: Shape, kernel: Shape, bias: Shape | None, window: Window, groups: int, algorithm: str, halve: bool
+) -> str:
+    """The name of the algorithm that will run; "measured" stays what it is. Raises for shapes that do not fit."""
     require_size(window, kernel)
-    check_groups(x.shape[3], kernel.shape[3], groups)
-    if kernel.shape[2] * groups != x.shape[3]:
+    check_groups(x[3], kernel[3], groups)
+    if kernel[2] * groups != x[3]:
         raise ShapeError(
             explain(
-                f"x with {kernel.shape[2] * groups} channels (kernel {kernel.shape}, groups={groups})",
-                f"x of shape {x.shape}",
+                f"x with {kernel[2] * groups} channels (kernel {kernel}, groups={groups})",
+                f"x of shape {x}",
                 "Layout is NHWC; for NCHW pictures use x.transpose(0, 2, 3, 1).",
             )
         )
-    if bias is not None:
-        check_array(bias, "bias", 1, "(F,)")
-        check_same_dtype(bias, kernel, "bias", "kernel")
-        if bias.shape != kernel.shape[3:]:
-            raise ShapeError(explain(f"bias of shape {kernel.shape[3:]}, one per filter", f"shape {bias.shape}"))
-    finish.check(kernel)
-    finish.size(*window.output_size(*x.shape[1:3]))  # raises when the window does not fit
-    name = resolve(algorithm, kernel.shape, window, groups, (x.shape, x.dtype))
-    chosen = ALGORITHMS[name]
-    form = f"{name}, {groups} groups"
-    panels = prepared.of(kernel, form, lambda: chosen.prepare(kernel, window, groups)) if prepared else None
-    y = chosen.forward(x, kernel, bias, window, groups, finish, panels)
-    return y, Conv2DCache(x, kernel, window, groups, bias is not None, name)
+    if bias not in (None, kernel[3:]):
+        raise ShapeError(explain(f"bias of shape {kernel[3:]}, one per filter", f"shape {bias}"))
+    Finish(halve=halve).size(*window.output_size(*x[1:3]))  # raises when the window does not fit
+    return resolve(algorithm, kernel, window, groups, None if algorithm == MEASURED else (x, None))
 
 
 def conv2d_backward(
@@ -153,10 +166,10 @@ def bias_gradient(dy: Array) -> Array:
     return column_sums(dy)
 
 
-def require_size(window: Window, kernel: Array) -> None:
+def require_size(window: Window, kernel: Shape) -> None:
     """Raise ShapeError for a kernel (KH, KW, ...) that has not the window's size."""
-    if window.size != kernel.shape[:2]:
-        raise ShapeError(explain(f"a kernel of {window.size[0]}x{window.size[1]}, the window", f"shape {kernel.shape}"))
+    if window.size != kernel[:2]:
+        raise ShapeError(explain(f"a kernel of {window.size[0]}x{window.size[1]}, the window", f"shape {kernel}"))
 
 
 def check_groups(channels: int, filters: int, groups: int) -> None:

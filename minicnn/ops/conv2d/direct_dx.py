@@ -17,12 +17,17 @@ Efficient Sub-Pixel Convolutional Neural Network".
 
 from __future__ import annotations
 
+import functools
+import itertools
+from typing import NamedTuple
+
 import numpy as np
 
 from minicnn.ops import gemm
 from minicnn.ops.conv2d.direct_rows import correlate_rows
 from minicnn.ops.conv2d.direct_windows import (
     POINTWISE_TERMS,
+    Segments,
     correlate,
     is_pointwise,
     pack_filters,
@@ -34,7 +39,7 @@ from minicnn.ops.finishing import gated
 from minicnn.ops.memory import empty
 from minicnn.ops.micro_kernel import VECTORS, panel_width
 from minicnn.ops.normalising import no_factors
-from minicnn.shapes import Array, Shape, Window
+from minicnn.shapes import KEPT, Array, Pair, Shape, Window
 
 TERMS = 64  # of a sum that are added up at once; twice as many put strided layers outside of the rule for errors
 
@@ -91,34 +96,61 @@ def together(dy: Array, kernel: Array, x_shape: Shape, window: Window) -> Array:
 
 def apart(dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int) -> Array:
     """One phase after the other."""
-    (stride_h, stride_w), (dilation_h, dilation_w) = window.strides, window.dilation
-    (top, _), (left, _) = window.pads(*x_shape[1:3])
     dx = empty(x_shape, dy.dtype)
     nothing = np.zeros(x_shape[3], dy.dtype)
-    rows = [_phase(r, x_shape[1], kernel.shape[0], stride_h, dilation_h, top, dy.shape[1]) for r in range(stride_h)]
-    columns = [_phase(r, x_shape[2], kernel.shape[1], stride_w, dilation_w, left, dy.shape[2]) for r in range(stride_w)]
-    pads = tuple((max(p[4] for p in axis), max(p[5] for p in axis)) for axis in (rows, columns))
     dy, floor, none = np.ascontiguousarray(dy), gemm.floor_of(False, dy.dtype), no_factors(dy.dtype)
-    size = tuple(n + sum(pad) for n, pad in zip(dy.shape[1:3], pads, strict=True))
-    for first_h, count_h, taps_h, from_h, before_h, _ in rows:
-        for first_w, count_w, taps_w, from_w, before_w, _ in columns:
-            if not count_h or not count_w:
-                continue
-            if not len(range(*taps_h)) or not len(range(*taps_w)):
-                dx[:, first_h::stride_h, first_w::stride_w] = 0  # no window ever looked here
-                continue
-            part = kernel[slice(*taps_h), slice(*taps_w)][::-1, ::-1]
-            turned = _turned(part, groups)
-            own = Window(turned.shape[:2], dilation=window.dilation)
-            table = segments_of(size[1], dy.shape[3], turned.shape, own, groups, TERMS)
-            start_h, start_w = pads[0][0] - before_h + from_h, pads[1][0] - before_w + from_w
-            table[:, 0] += (start_h * size[1] + start_w) * dy.shape[3]
-            steps = np.array([1, 1, first_h, first_w, stride_h, stride_w, start_h + own.span[0]], np.intp)
-            around = (pads[0][0], pads[1][0], *size)
-            panels = pack_filters(turned, groups)
-            count, per_sum = (count_h, count_w), segments_per_sum(table, TERMS)
-            correlate_rows(dy, around, panels, table, per_sum, steps, count, nothing, floor, none, dx)
+    around, phases = _phases(dy.shape[1:], kernel.shape, x_shape[1:3], window, groups)
+    for pixels, taps, table, per_sum, steps, out in phases:
+        if not len(table):
+            dx[:, *pixels] = 0  # no window ever looked here
+            continue
+        panels = pack_filters(_turned(kernel[taps][::-1, ::-1], groups), groups)
+        correlate_rows(dy, around, panels, table, per_sum, steps, out, nothing, floor, none, dx)
     return dx
+
+
+class _Phase(NamedTuple):
+    """Its pixels, the kernel's taps that met them, and what ``correlate_rows`` has to know of both."""
+
+    pixels: tuple[slice, slice]
+    taps: tuple[slice, slice]
+    table: Segments
+    per_sum: int
+    steps: Array
+    out: Pair
+
+
+@functools.lru_cache(maxsize=KEPT)  # found once for a layer: for few pixels this takes longer than the products
+def _phases(
+    dy_shape: Shape, kernel_shape: Shape, size: Pair, window: Window, groups: int
+) -> tuple[tuple[int, int, int, int], list[_Phase]]:
+    """Zeros above and to the left of dy, its height and width with all zeros, and the phases that have pixels."""
+    pads, axes = window.pads(*size), zip(size, kernel_shape, window.strides, window.dilation, dy_shape, strict=False)
+    rows, columns = (
+        [_phase(r, n, taps, stride, dilation, pads[axis][0], outputs) for r in range(stride)]
+        for axis, (n, taps, stride, dilation, outputs) in enumerate(axes)
+    )
+    top, left = (max(phase.before for phase in axis) for axis in (rows, columns))
+    bottom, right = (max(phase.after for phase in axis) for axis in (rows, columns))
+    height, width = top + dy_shape[0] + bottom, left + dy_shape[1] + right
+    found = []
+    for row, column in itertools.product(rows, columns):
+        pixels, taps = (row.pixels, column.pixels), (row.taps, column.taps)
+        if not row.reached or not column.reached:
+            continue
+        turned = row.met, column.met, kernel_shape[3] // groups, kernel_shape[2] * groups
+        if not row.met or not column.met:
+            found.append(_Phase(pixels, taps, np.empty((0, 3), np.intp), 0, np.empty(0, np.intp), (0, 0)))
+            continue
+        own = Window(turned[:2], dilation=window.dilation)
+        table = segments_of(width, dy_shape[2], turned, own, groups, TERMS)
+        start_h, start_w = top - row.before + row.start, left - column.before + column.start
+        table[:, 0] += (start_h * width + start_w) * dy_shape[2]
+        (stride_h, stride_w), first_h, first_w = window.strides, row.pixels.start, column.pixels.start
+        steps = np.array([1, 1, first_h, first_w, stride_h, stride_w, start_h + own.span[0]], np.intp)
+        per_sum = segments_per_sum(table, TERMS)
+        found.append(_Phase(pixels, taps, table, per_sum, steps, (row.reached, column.reached)))
+    return (top, left, height, width), found
 
 
 def _turned(part: Array, groups: int) -> Array:
@@ -128,21 +160,27 @@ def _turned(part: Array, groups: int) -> Array:
     return np.ascontiguousarray(turned).reshape(*part.shape[:2], split.shape[4], -1)
 
 
-def _phase(
-    phase: int, size: int, taps: int, stride: int, dilation: int, before: int, outputs: int
-) -> tuple[int, int, tuple[int, int, int], int, int, int]:
-    """One axis of dx at the pixels p with (p + before) % stride == phase.
+class _Axis(NamedTuple):
+    """A phase along one axis: its pixels, how many these are, the taps that met them, and how many these are; the first
+    row of dy that its first pixel needs, counted from the zeros before dy; zeros needed before and after dy."""
 
-    (first such pixel, how many, the kernel taps that met them as a range, first row of dy the first of them needs,
-    counted from ``zeros before dy``, zeros needed before dy, zeros needed after it).
-    """
+    pixels: slice
+    reached: int
+    taps: slice
+    met: int
+    start: int
+    before: int
+    after: int
+
+
+def _phase(phase: int, size: int, taps: int, stride: int, dilation: int, before: int, outputs: int) -> _Axis:
+    """One axis of dx at the pixels p with (p + before) % stride == phase."""
     first = (phase - before) % stride
-    count = len(range(first, size, stride))
-    own = range(phase, taps, stride)
-    if not count or not len(own):
-        return first, count, (phase, taps, stride), 0, 0, 0
+    count, met = len(range(first, size, stride)), len(range(phase, taps, stride))
     q = (first + before - phase) // stride  # the row of dy that its first tap met at the first pixel
-    start = q - (len(own) - 1) * dilation
-    zeros_before = max(0, -start)
-    zeros_after = max(0, q + count - 1 - (outputs - 1))
-    return first, count, (phase, taps, stride), start + zeros_before, zeros_before, zeros_after
+    start = q - (met - 1) * dilation
+    zeros_before, zeros_after = max(0, -start), max(0, q + count - outputs)
+    if not count or not met:
+        start = zeros_before = zeros_after = 0
+    pixels, own = slice(first, None, stride), slice(phase, taps, stride)
+    return _Axis(pixels, count, own, met, start + zeros_before, zeros_before, zeros_after)

@@ -53,7 +53,7 @@ def fingerprint(array: Array) -> tuple[Any, ...]:
     words = flat[:whole].view(np.uint64)
     sums = np.zeros((PARTS, 2, MOST_LANES), np.uint64)
     _sums(words.nbytes, words, sums)
-    return array.shape, array.dtype.str, sums.tobytes(), flat[whole:].tobytes()
+    return array.shape, array.dtype, sums.tobytes(), flat[whole:].tobytes()
 
 
 class Prepared:
@@ -65,7 +65,7 @@ class Prepared:
     def __init__(self) -> None:
         self._held: tuple[tuple[Any, ...], Array | None] | None = None
 
-    def of(self, kernel: Array, form: str, prepare: Callable[[], Array | None]) -> Array | None:
+    def of(self, kernel: Array, form: object, prepare: Callable[[], Array | None]) -> Array | None:
         """What ``prepare`` returns for this kernel; called only when the kernel or the ``form`` is another one."""
         now, held = (form, *fingerprint(kernel)), self._held
         if held is None or held[0] != now:

@@ -169,7 +169,6 @@ class Winograd:
     def _convolve(self, form: int, x: Array, panels: Array, last: Last, y: Array, grid: blocks.Grid) -> None:
         points, channels = self.Q * self.Q, x.shape[3]
         width = blocks.whole_vectors(y.shape[3], y.dtype)
-        numbers = (("tiles", channels), ("products", width))  # in a row of either's planes
         total = len(y) * grid[0] * grid[1]
         fitting = CACHE_BYTES // (points * (channels + width) * x.itemsize)
         threads = numba.get_num_threads()
@@ -178,13 +177,15 @@ class Winograd:
             workers = min(threads, -(-total // FEWEST_TILES))
             turns = max(1, round(total / (workers * fitting)))
             fitting = -(-total // (workers * turns))  # as many in every turn
-            tiles, products = (blocks.planes(name, (workers, points), fitting * n, x.dtype) for name, n in numbers)
+            tiles = blocks.planes("tiles", (workers, points), fitting * channels, x.dtype)
+            products = blocks.planes("products", (workers, points), fitting * width, x.dtype)
             blocks.in_cache(form, x, panels, last, y, grid, self.used, tiles, products, fitting, width)
             return
         limit = min(MOST_BYTES, max(BLOCK_BYTES, panels.nbytes))
         size = len(self.used) * (channels + width) * x.itemsize
         for first, count in blocks.in_blocks(total, size, limit, ROWS):
-            tiles, products = (blocks.planes(name, (points,), count * n, x.dtype) for name, n in numbers)
+            tiles = blocks.planes("tiles", (points,), count * channels, x.dtype)
+            products = blocks.planes("products", (points,), count * width, x.dtype)
             blocks.all_input_tiles(form, x, first, count, grid, tiles)
             blocks.all_products(form, self.used, tiles, panels, products, width, count)
             blocks.all_output_tiles(form, products, width, last, y, first, count, grid)

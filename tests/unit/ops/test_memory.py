@@ -274,6 +274,16 @@ def test_scratch_is_the_same_memory_for_the_same_purpose() -> None:
     assert not np.shares_memory(scratch("test two", (10, 30), np.float32), one)
 
 
+def test_scratch_of_the_same_shape_is_the_same_array_of_another_dtype_another_one() -> None:
+    one = scratch("test again", (4, 8), np.float32)
+    assert scratch("test again", (4, 8), np.float32) is one
+    whole = scratch("test again", (4, 8), np.int32)
+    assert whole.dtype == np.int32
+    assert address(whole) == address(one)
+    assert scratch("test again", (8, 4), np.int32).shape == (8, 4)
+    assert scratch("test again", (4, 8), np.float32).dtype == np.float32
+
+
 def test_scratch_grows_and_does_not_shrink() -> None:
     small = scratch("test growing", (10,), np.float32)
     large = scratch("test growing", (1000,), np.float32)

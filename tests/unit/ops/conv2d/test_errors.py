@@ -96,6 +96,21 @@ def test_bad_options(options: dict[str, Any], error: type[Exception], message: s
     assert str(raised.value).startswith("Expected ")
 
 
+@pytest.mark.parametrize("groups", [True, 1.0])
+def test_what_equals_a_good_option_is_not_taken_for_it(groups: Any) -> None:
+    """What follows from shapes and options is kept, and True is found where 1 was put."""
+    conv2d(X, KERNEL, BIAS, groups=1)
+    with pytest.raises(OptionError, match=re.escape(f"groups as an integer of at least 1. Received: {groups}.")):
+        conv2d(X, KERNEL, BIAS, groups=groups)
+
+
+def test_shapes_that_do_not_fit_are_refused_each_time() -> None:
+    for _ in range(2):
+        with pytest.raises(ShapeError, match=re.escape("bias of shape (8,), one per filter. Received: shape (7,).")):
+            conv2d(X, KERNEL, zeros(7))
+        conv2d(X, KERNEL, BIAS)
+
+
 def test_winograd_names_the_kernel_it_cannot_take() -> None:
     with pytest.raises(OptionError, match=r"that 'winograd' can compute\. Received: a 5x3 kernel .*algorithm='auto'"):
         conv2d(X, zeros(5, 3, 4, 8), algorithm="winograd")
