@@ -48,12 +48,20 @@ def _sums(words: Array, sums: Array) -> None:
 
 def fingerprint(array: Array) -> tuple[Any, ...]:
     """What changes when the array does: its shape, dtype, and two sums over its bits."""
+    return array.shape, array.dtype, *_sums_of(*_words_of(array))
+
+
+def _words_of(array: Array) -> tuple[Array, Array]:
+    """Its bits as 64-bit words, and the numbers that are left."""
     flat = np.ascontiguousarray(array).reshape(-1)
     whole = flat.nbytes // 8 * 8 // flat.itemsize
-    words = flat[:whole].view(np.uint64)
+    return flat[:whole].view(np.uint64), flat[whole:]
+
+
+def _sums_of(words: Array, rest: Array) -> tuple[bytes, bytes]:
     sums = np.zeros((PARTS, 2, MOST_LANES), np.uint64)
     _sums(words.nbytes, words, sums)
-    return array.shape, array.dtype, sums.tobytes(), flat[whole:].tobytes()
+    return sums.tobytes(), rest.tobytes()
 
 
 class Prepared:
@@ -64,10 +72,11 @@ class Prepared:
 
     def __init__(self) -> None:
         self._held: tuple[tuple[Any, ...], Array | None] | None = None
+        self._seen: tuple[Array, Array, Array] | None = None  # a kernel, and ``_words_of`` it
 
     def of(self, kernel: Array, form: object, prepare: Callable[[], Array | None]) -> Array | None:
         """What ``prepare`` returns for this kernel; called only when the kernel or the ``form`` is another one."""
-        now, held = (form, *fingerprint(kernel)), self._held
+        now, held = (form, *self._fingerprint(kernel)), self._held
         if held is None or held[0] != now:
             held = self._held = None  # let go of the old one first
             held = self._held = now, prepare()
@@ -75,7 +84,16 @@ class Prepared:
 
     def clear(self) -> None:
         """Let go of it, as training does: the next step changes the kernel."""
-        self._held = None
+        self._held = self._seen = None
+
+    def _fingerprint(self, kernel: Array) -> tuple[Any, ...]:
+        """``fingerprint``, with views of the kernel's words that are made once: they show what is written to it."""
+        if not kernel.flags.c_contiguous:
+            return fingerprint(kernel)
+        seen = self._seen
+        if seen is None or seen[0] is not kernel:
+            seen = self._seen = kernel, *_words_of(kernel)
+        return kernel.shape, kernel.dtype, *_sums_of(*seen[1:])
 
     def __deepcopy__(self, memo: Any) -> Prepared:
         return Prepared()

@@ -62,12 +62,11 @@ and 3-D Winograd for Convolutional Neural Networks".
 
 from __future__ import annotations
 
-import functools
-
 import numba
 import numpy as np
 
 from minicnn.ops.conv2d import winograd_blocks as blocks
+from minicnn.ops.conv2d import winograd_plan as plan
 from minicnn.ops.conv2d.winograd_gradient import sums_over_tiles
 from minicnn.ops.conv2d.winograd_kernels import kernel_gradients, kernel_panels
 from minicnn.ops.conv2d.winograd_tiles import Last
@@ -77,17 +76,9 @@ from minicnn.ops.gemm import floor_of
 from minicnn.ops.memory import empty
 from minicnn.ops.micro_kernel import ROWS, panel_width
 from minicnn.ops.normalising import no_factors
-from minicnn.ops.simd import VECTOR_BYTES
-from minicnn.shapes import KEPT, Array, Shape, Window
+from minicnn.shapes import Array, Shape, Window
 
 READING = 5  # multiplications, in whose time a number of a transformed kernel is read: see ``benchmarks/NOTES.md``
-# CACHE_BYTES, give or take half: for the transformed tiles of a turn, in a core's own cache or near it, CACHE_TILES of
-# them or more. KERNEL_BYTES: of transformed kernels, up to which that way is the faster one; FEW_KERNEL_BYTES where a
-# core has fewer tiles than a register tile has rows. Measured where a core's cache has 1 MB, as with most processors
-# that have AVX-512, and where it has 512 KB.
-CACHE_BYTES, KERNEL_BYTES = (1_800_000, 24_000_000) if VECTOR_BYTES == 64 else (1_000_000, 5_500_000)
-CACHE_TILES, FEW_KERNEL_BYTES = 10, 5_500_000
-FEWEST_TILES = 4  # for a core of its own: with fewer it would do little else than read the transformed kernels
 BLOCK_BYTES = 32 * 2**20  # of transformed tiles held at once, at least, where all tiles take each step together,
 MOST_BYTES = 64 * 2**20  # and at most: each block reads the transformed kernels anew, so as many bytes as these have
 
@@ -153,39 +144,30 @@ class Winograd:
     ) -> Array:
         """(N, H, W, C), (r, r, C, F) -> (N, OH, OW, F)"""
         filters = kernel.shape[3]
-        y = empty((len(x), *finish.size(*window.output_size(*x.shape[1:3])), filters), x.dtype)
+        size, grid = plan.cover(self.form, *x.shape[1:3], window, finish.halve)
+        y = empty((len(x), *size, filters), x.dtype)
         start = np.zeros(filters, x.dtype) if bias is None else np.ascontiguousarray(bias)
         panels = self.prepare(kernel, window, groups) if prepared is None else prepared
         factors = no_factors(x.dtype) if finish.factors is None else finish.factors
         last = start, factors, floor_of(finish.relu, x.dtype), finish.halve, _no_gate(x.dtype)
-        grid = self._grid(x.shape, window, finish.halve)
         self._convolve(self.form, np.ascontiguousarray(x), panels, last, y, grid)
         return y
 
-    def _grid(self, x_shape: Shape, window: Window, halve: bool = False) -> blocks.Grid:
-        """The tiles of the outputs, beginning where the padding does; of those that halving does not leave out."""
-        return _output_grid(self.form, *x_shape[1:3], window, halve)
-
-    def _convolve(self, form: int, x: Array, panels: Array, last: Last, y: Array, grid: blocks.Grid) -> None:
-        points, channels = self.Q * self.Q, x.shape[3]
-        width = blocks.whole_vectors(y.shape[3], y.dtype)
-        total = len(y) * grid[0] * grid[1]
-        fitting = CACHE_BYTES // (points * (channels + width) * x.itemsize)
-        threads = numba.get_num_threads()
-        most = KERNEL_BYTES if total >= threads * ROWS else min(KERNEL_BYTES, FEW_KERNEL_BYTES)
-        if panels.nbytes <= most and fitting >= CACHE_TILES:
-            workers = min(threads, -(-total // FEWEST_TILES))
-            turns = max(1, round(total / (workers * fitting)))
-            fitting = -(-total // (workers * turns))  # as many in every turn
-            tiles = blocks.planes("tiles", (workers, points), fitting * channels, x.dtype)
-            products = blocks.planes("products", (workers, points), fitting * width, x.dtype)
-            blocks.in_cache(form, x, panels, last, y, grid, self.used, tiles, products, fitting, width)
+    def _convolve(self, form: int, x: Array, panels: Array, last: Last, y: Array, grid: plan.Grid) -> None:
+        points, channels, total = self.Q * self.Q, x.shape[3], len(y) * grid[0] * grid[1]
+        width = plan.whole_vectors(y.shape[3], y.dtype)
+        sizes = points, total, channels, width, x.itemsize, panels.nbytes
+        count, workers = plan.turns_of(*sizes, numba.get_num_threads(), plan.LIMITS)
+        if workers:
+            tiles = plan.planes("tiles", (workers, points), count * channels, x.dtype)
+            products = plan.planes("products", (workers, points), count * width, x.dtype)
+            blocks.in_cache(form, x, panels, last, y, grid, self.used, tiles, products, count, width)
             return
         limit = min(MOST_BYTES, max(BLOCK_BYTES, panels.nbytes))
         size = len(self.used) * (channels + width) * x.itemsize
-        for first, count in blocks.in_blocks(total, size, limit, ROWS):
-            tiles = blocks.planes("tiles", (points,), count * channels, x.dtype)
-            products = blocks.planes("products", (points,), count * width, x.dtype)
+        for first, count in plan.in_blocks(total, size, limit, ROWS):
+            tiles = plan.planes("tiles", (points,), count * channels, x.dtype)
+            products = plan.planes("products", (points,), count * width, x.dtype)
             blocks.all_input_tiles(form, x, first, count, grid, tiles)
             blocks.all_products(form, self.used, tiles, panels, products, width, count)
             blocks.all_output_tiles(form, products, width, last, y, first, count, grid)
@@ -201,7 +183,7 @@ class Winograd:
         (top, _), (left, _) = window.pads(*x_shape[1:3])
         stride, reach = self.stride, (self.r - 1) // self.stride  # in dy, from one output to the first that meets it
         inputs, outputs = (top // stride - reach, left // stride - reach), (-(top % stride), -(left % stride))
-        grid = blocks.grid_of(self.gradient_form, (x_shape[1], x_shape[2]), inputs, outputs)
+        grid = plan.grid_of(self.gradient_form, (x_shape[1], x_shape[2]), inputs, outputs)
         gate = _no_gate(dy.dtype) if gate is None else np.ascontiguousarray(gate)
         last = np.zeros(x_shape[3], dy.dtype), no_factors(dy.dtype), floor_of(False, dy.dtype), False, gate
         self._convolve(self.gradient_form, np.ascontiguousarray(dy), panels, last, dx, grid)
@@ -210,7 +192,8 @@ class Winograd:
     def kernel_gradient(self, dy: Array, x: Array, kernel_shape: Shape, window: Window, groups: int) -> Array:
         """(N, OH, OW, F), (N, H, W, C) -> (r, r, C, F)"""
         x, dy = np.ascontiguousarray(x), np.ascontiguousarray(dy)
-        totals = sums_over_tiles(self.form, self.used, self.sum_tiles, x, dy, self._grid(x.shape, window))
+        _, grid = plan.cover(self.form, *x.shape[1:3], window, False)
+        totals = sums_over_tiles(self.form, self.used, self.sum_tiles, x, dy, grid)
         dkernel = empty(kernel_shape, x.dtype)
         kernel_gradients(self.form, totals, panel_width(x.dtype), dkernel)
         return dkernel
@@ -218,14 +201,6 @@ class Winograd:
 
 def _no_gate(dtype: np.dtype) -> Array:
     return np.empty((0, 0, 0, 0), dtype)
-
-
-@functools.lru_cache(maxsize=KEPT)
-def _output_grid(form: int, height: int, width: int, window: Window, halve: bool) -> blocks.Grid:
-    (top, _), (left, _) = window.pads(height, width)
-    rows, columns = window.output_size(height, width)
-    size = (rows // 2 * 2, columns // 2 * 2) if halve else (rows, columns)
-    return blocks.grid_of(form, size, (-top, -left))
 
 
 F2x2 = Winograd(0, sum_tiles=64)

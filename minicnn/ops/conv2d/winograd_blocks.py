@@ -15,55 +15,19 @@ cores busy, because there are so many products of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
+from minicnn.ops.conv2d.winograd_plan import Grid
 from minicnn.ops.conv2d.winograd_tiles import Last, input_tile, output_tile
-from minicnn.ops.conv2d.winograd_transforms import OUTPUTS, outputs_of, step_of, terms_of
+from minicnn.ops.conv2d.winograd_transforms import outputs_of, step_of, terms_of
 from minicnn.ops.jit import njit, njit_parallel, prange
-from minicnn.ops.memory import scratch
-from minicnn.ops.micro_kernel import ROWS, VECTORS, panel_width, parts, tile_in_parts
-from minicnn.ops.simd import LINE_BYTES, pointer
-from minicnn.shapes import Array, Pair, Shape
+from minicnn.ops.micro_kernel import ROWS, parts, tile_in_parts
+from minicnn.ops.simd import pointer
+from minicnn.shapes import Array
 
 TILES_PER_TURN = 8  # of a parallel loop over tiles, at most,
 FEWEST_TURNS = 64  # and fewer where there would not be so many turns for the cores to share
 ROW_BLOCK = 224 // ROWS * ROWS  # tiles that are multiplied with one panel after the other while they are in the cache
-
-
-def planes(purpose: str, before: Shape, numbers: int, dtype: np.dtype) -> Array:
-    """Scratch memory (*before, plane), for planes of so many numbers: an odd number of the cache's lines apart.
-
-    The same place in every plane then falls on a different line. A power of two apart, all would be on the same one.
-    """
-    per_line = LINE_BYTES // dtype.itemsize
-    lines = -(-numbers // per_line) | 1
-    return scratch(purpose, (*before, lines * per_line), dtype)
-
-
-def whole_vectors(filters: int, dtype: np.dtype) -> int:
-    """``filters``, rounded up to whole vectors: the width of a product's rows."""
-    lanes = panel_width(dtype) // VECTORS
-    return -(-filters // lanes) * lanes
-
-
-def in_blocks(total: int, size: int, limit: int, multiple: int) -> Iterator[tuple[int, int]]:
-    """(first tile, how many), as many at once as ``limit`` bytes hold, each having ``size`` of them."""
-    fitting = max(multiple, limit // size)
-    fitting -= fitting % multiple
-    for first in range(0, total, fitting):
-        yield first, min(fitting, total - first)
-
-
-#: The tiles of a picture: how many down and across, and row and column where the first begins: of inputs, of outputs.
-Grid = tuple[int, int, int, int, int, int]
-
-
-def grid_of(form: int, size: Pair, inputs: Pair, outputs: Pair = (0, 0)) -> Grid:
-    """Tiles that cover ``size`` outputs. The first begins at row and column ``inputs`` and ``outputs``, at most 0."""
-    down, across = (-(-(n - first) // OUTPUTS[form]) for n, first in zip(size, outputs, strict=True))
-    return down, across, *inputs, *outputs
 
 
 @njit

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from minicnn.ops.conv2d import winograd_blocks as blocks
+from minicnn.ops.conv2d import winograd_plan as plan
 from minicnn.ops.conv2d.winograd_blocks import even_tiles, outputs_at, tiles_per_turn
 from minicnn.ops.conv2d.winograd_tiles import upstream_tile
 from minicnn.ops.conv2d.winograd_transforms import CHANNELS, PRODUCTS
@@ -26,7 +27,7 @@ PIECE = 4096  # sums per turn of a loop
 GROUP_TILES = 2048  # whose sums are then added to those of others in float64
 
 
-def sums_over_tiles(form: int, used: Array, sum_tiles: int, x: Array, dy: Array, grid: blocks.Grid) -> Array:
+def sums_over_tiles(form: int, used: Array, sum_tiles: int, x: Array, dy: Array, grid: plan.Grid) -> Array:
     """dU as (Q*Q, plane), a plane being P panels (C, W) and some bytes more; float64 if there are many tiles.
 
     ``used``: the planes that are products; the others are left as they are. ``sum_tiles`` are added up at once, such
@@ -35,16 +36,16 @@ def sums_over_tiles(form: int, used: Array, sum_tiles: int, x: Array, dy: Array,
     """
     points, channels, filters, panel = PRODUCTS[form] ** 2, x.shape[3], dy.shape[3], panel_width(x.dtype)
     width = -(-filters // panel) * panel
-    sums = blocks.planes("kernel_sums", (points,), channels * width, x.dtype)
+    sums = plan.planes("kernel_sums", (points,), channels * width, x.dtype)
     total, size = len(dy) * grid[0] * grid[1], (channels + width) * x.itemsize
     several = total > GROUP_TILES
-    totals = blocks.planes("kernel_totals", (points,), channels * width, np.dtype(np.float64)) if several else sums
-    own = points * channels * blocks.whole_vectors(filters, x.dtype) * x.itemsize  # bytes of the sums that are used
+    totals = plan.planes("kernel_totals", (points,), channels * width, np.dtype(np.float64)) if several else sums
+    own = points * channels * plan.whole_vectors(filters, x.dtype) * x.itemsize  # bytes of the sums that are used
     limit = min(MOST_BYTES, max(BLOCK_BYTES, own), GROUP_TILES * len(used) * size)
     held = 0  # tiles in the sums
-    for first, count in blocks.in_blocks(total, len(used) * size, limit, sum_tiles):
-        tiles = blocks.planes("tiles", (points,), count * channels, x.dtype)
-        upstream = blocks.planes("products", (points,), count * width, x.dtype)
+    for first, count in plan.in_blocks(total, len(used) * size, limit, sum_tiles):
+        tiles = plan.planes("tiles", (points,), count * channels, x.dtype)
+        upstream = plan.planes("products", (points,), count * width, x.dtype)
         blocks.all_input_tiles(form, x, first, count, grid, tiles)
         all_upstream_tiles(form, dy, first, count, grid, upstream, panel)
         add_products(used, tiles, upstream, channels, filters, panel, sums, count, sum_tiles, held == 0)
@@ -56,7 +57,7 @@ def sums_over_tiles(form: int, used: Array, sum_tiles: int, x: Array, dy: Array,
 
 
 @njit_parallel
-def all_upstream_tiles(form: int, dy: Array, first: int, count: int, grid: blocks.Grid, panels: Array, W: int) -> None:
+def all_upstream_tiles(form: int, dy: Array, first: int, count: int, grid: plan.Grid, panels: Array, W: int) -> None:
     """The rows of every panel, W wide, for the output gradients of ``count`` tiles from ``first`` on."""
     points = len(panels)
     per_turn = tiles_per_turn(count)

@@ -7,7 +7,7 @@ point along both is put together there (``winograd_transforms.py``). Channels ar
 Layouts. ``tiles`` (Q*Q, plane): for each of the Q*Q entries of a transformed tile, a *plane*: a matrix with a row per
 tile, (T, C), and a few bytes that are not used. ``panels`` (Q*Q, P, rows, W): the same as the right-hand side of a
 product, cut into panels of W columns (``ops/gemm``). A transform writes one row of every plane; if planes lay a power
-of two apart, all of these would compete for a few places of the cache, hence the bytes (``winograd_blocks.planes``).
+of two apart, all of these would compete for a few places of the cache, hence the bytes (``winograd_plan.planes``).
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from minicnn.ops.conv2d import (
     winograd_gradient,
 )
 from minicnn.ops.conv2d import winograd_blocks as blocks
+from minicnn.ops.conv2d import winograd_plan as plan
 from minicnn.ops.conv2d.direct_windows import segments_of
 from minicnn.ops.finishing import Finish
 from minicnn.ops.micro_kernel import ROWS, panel_width
@@ -413,7 +414,7 @@ def test_the_bits_do_not_depend_on_threads(
     """Nor do they depend on which way a layer goes that both ways could take."""
     arrays = made(x, kernel, dtype, **options)
     as_chosen = [a.tobytes() for a in passes(name, *arrays, **options)]
-    monkeypatch.setattr(winograd, "KERNEL_BYTES", kernel_bytes)
+    monkeypatch.setattr(plan, "LIMITS", plan.LIMITS._replace(kernel_bytes=kernel_bytes))
     for threads in (1, 2):
         numba.set_num_threads(threads)
         assert [a.tobytes() for a in passes(name, *arrays, **options)] == as_chosen
@@ -424,11 +425,9 @@ def test_the_bits_do_not_depend_on_threads(
 def test_turns_of_any_size_make_the_same_bits(tiles: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Through the cache as in steps, bit for bit; 18 tiles of two pictures, shared by one thread and by two."""
     arrays = made((2, 18, 14, 16), (3, 3, 16, 20), np.float32, padding="same")
-    monkeypatch.setattr(winograd, "KERNEL_BYTES", 0)
+    monkeypatch.setattr(plan, "LIMITS", plan.LIMITS._replace(kernel_bytes=0))
     in_steps = [a.tobytes() for a in passes("winograd_6x6", *arrays, padding="same")]
-    monkeypatch.setattr(winograd, "KERNEL_BYTES", 10**9)
-    monkeypatch.setattr(winograd, "CACHE_TILES", 1)
-    monkeypatch.setattr(winograd, "CACHE_BYTES", tiles * 81 * (16 + 32) * 4)
+    monkeypatch.setattr(plan, "LIMITS", plan.Limits(tiles * 81 * (16 + 32) * 4, 10**9, 1))
     for threads in {1, numba.config.NUMBA_NUM_THREADS}:
         numba.set_num_threads(threads)
         assert [a.tobytes() for a in passes("winograd_6x6", *arrays, padding="same")] == in_steps
@@ -452,7 +451,7 @@ def test_both_ways_of_winograd_are_taken_and_agree(
         monkeypatch.setattr(blocks, name, lambda *a, real=real, name=name: taken.append(name) or real(*a))
     results = []
     for kernel_bytes in (10**9, 0):
-        monkeypatch.setattr(winograd, "KERNEL_BYTES", kernel_bytes)
+        monkeypatch.setattr(plan, "LIMITS", plan.LIMITS._replace(kernel_bytes=kernel_bytes))
         results.append(algorithm.forward(x, kernel, bias, window, 1, finish).tobytes())
     assert results[0] == results[1]
     assert taken == ["in_cache", "all_products"]
@@ -511,9 +510,9 @@ PLAIN: list[tuple[str, tuple[int, ...], tuple[int, ...], Options]] = [
 SCRIPT = """
 import json, sys
 import numpy as np
-from minicnn.ops.conv2d import conv2d, conv2d_backward, winograd
+from minicnn.ops.conv2d import conv2d, conv2d_backward, winograd_plan as plan
 for path in (10**9, 0):
-    winograd.KERNEL_BYTES = path
+    plan.LIMITS = plan.LIMITS._replace(kernel_bytes=path)
     for name, shapes, options in json.loads(sys.argv[1]):
         rng = np.random.default_rng(1)
         x, kernel, bias = (rng.standard_normal(s, np.float32) for s in shapes)

@@ -122,6 +122,27 @@ def test_prepared_once_until_something_changes() -> None:
     assert prepare.times == 4
 
 
+@pytest.mark.parametrize("turned", [False, True], ids=["contiguous", "a view with its axes turned"])
+def test_what_is_written_to_a_kernel_that_was_seen_before_is_noticed(turned: bool) -> None:
+    numbers = np.arange(36, dtype=np.float32).reshape(3, 3, 2, 2)
+    kernel = numbers.transpose(1, 0, 2, 3) if turned else numbers
+    prepare, prepared = Counted(kernel), Prepared()
+    for times in range(1, 4):
+        numbers[times - 1, 0, 1, 1] += 0.5
+        for _ in range(2):
+            renewed = prepared.of(kernel, "direct", prepare)
+            np.testing.assert_array_equal(renewed, kernel)
+        assert prepare.times == times
+
+
+def test_the_same_bits_in_another_shape_are_another_kernel() -> None:
+    numbers = np.arange(72, dtype=np.float32)
+    kernel, prepared = numbers.reshape(3, 3, 2, 4), Prepared()
+    first = prepared.of(kernel, "direct", Counted(kernel))
+    other = numbers.reshape(3, 3, 4, 2)
+    assert prepared.of(other, "direct", Counted(other)) is not first
+
+
 def test_somebody_elses_preparation_in_between_does_not_mix_in() -> None:
     """Another thread may ask for another form while this one prepares; each gets its own."""
     kernel, prepared = np.zeros((1, 1, 1, 1), np.float32), Prepared()

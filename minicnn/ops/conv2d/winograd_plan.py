@@ -1,0 +1,100 @@
+"""Where Winograd's tiles lie, and how they are walked through: what follows from shapes alone.
+
+The loops that do it are in ``winograd_blocks.py``, which says what the two ways are.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from minicnn.ops.conv2d.winograd_transforms import OUTPUTS
+from minicnn.ops.finishing import Finish
+from minicnn.ops.memory import scratch
+from minicnn.ops.micro_kernel import ROWS
+from minicnn.ops.simd import LINE_BYTES, VECTOR_BYTES
+from minicnn.shapes import KEPT, Array, Pair, Shape, Window
+
+
+class Limits(NamedTuple):
+    """Of the way through the cache. ``cache_bytes``, give or take half: for the transformed tiles of a turn, in the
+    cache of a core or near it, ``cache_tiles`` of them or more. ``kernel_bytes``: of transformed kernels, up to which
+    that way is the faster one."""
+
+    cache_bytes: int
+    kernel_bytes: int
+    cache_tiles: int
+
+
+# Measured where a core's cache has 1 MB, as with most processors that have AVX-512, and where it has 512 KB.
+LIMITS = Limits(1_800_000, 24_000_000, 10) if VECTOR_BYTES == 64 else Limits(1_000_000, 5_500_000, 10)
+FEW_KERNEL_BYTES = 5_500_000  # the same, where a core has fewer tiles than a register tile has rows
+FEWEST_TILES = 4  # for a core of its own: with fewer it would do little else than read the transformed kernels
+
+
+def planes(purpose: str, before: Shape, numbers: int, dtype: np.dtype) -> Array:
+    """Scratch memory (*before, plane), for planes of so many numbers: an odd number of the cache's lines apart.
+
+    The same place in every plane then falls on a different line. A power of two apart, all would be on the same one.
+    """
+    per_line = LINE_BYTES // dtype.itemsize
+    lines = -(-numbers // per_line) | 1
+    return scratch(purpose, (*before, lines * per_line), dtype)
+
+
+def whole_vectors(filters: int, dtype: np.dtype) -> int:
+    """``filters``, rounded up to whole vectors: the width of a product's rows."""
+    lanes = VECTOR_BYTES // dtype.itemsize
+    return -(-filters // lanes) * lanes
+
+
+def in_blocks(total: int, size: int, limit: int, multiple: int) -> Iterator[tuple[int, int]]:
+    """(first tile, how many), as many at once as ``limit`` bytes hold, each having ``size`` of them."""
+    fitting = max(multiple, limit // size)
+    fitting -= fitting % multiple
+    for first in range(0, total, fitting):
+        yield first, min(fitting, total - first)
+
+
+#: The tiles of a picture: how many down and across, and row and column where the first begins: of inputs, of outputs.
+Grid = tuple[int, int, int, int, int, int]
+
+
+def grid_of(form: int, size: Pair, inputs: Pair, outputs: Pair = (0, 0)) -> Grid:
+    """Tiles that cover ``size`` outputs. The first begins at row and column ``inputs`` and ``outputs``, at most 0."""
+    down, across = (-(-(n - first) // OUTPUTS[form]) for n, first in zip(size, outputs, strict=True))
+    return down, across, *inputs, *outputs
+
+
+@functools.lru_cache(maxsize=KEPT)  # this and ``turns_of``: found once for a layer; with few pixels they take a while
+def cover(form: int, height: int, width: int, window: Window, halve: bool) -> tuple[Pair, Grid]:
+    """Rows and columns of the outputs; and the tiles of all of them, or of those that halving does not leave out,
+    beginning where the padding does."""
+    (top, _), (left, _) = window.pads(height, width)
+    rows, columns = size = Finish(halve=halve).size(*window.output_size(height, width))
+    return size, grid_of(form, (2 * rows, 2 * columns) if halve else size, (-top, -left))
+
+
+@functools.lru_cache(maxsize=KEPT)
+def turns_of(
+    points: int,
+    total: int,
+    channels: int,
+    width: int,
+    itemsize: int,
+    kernel_bytes: int,
+    threads: int,
+    limits: Limits,
+) -> Pair:
+    """How many tiles a core takes through all steps at a time, and how many cores do. (0, 0): all tiles take each step
+    together."""
+    fitting = limits.cache_bytes // (points * (channels + width) * itemsize)
+    most = limits.kernel_bytes if total >= threads * ROWS else min(limits.kernel_bytes, FEW_KERNEL_BYTES)
+    if kernel_bytes > most or fitting < limits.cache_tiles:
+        return 0, 0
+    workers = min(threads, -(-total // FEWEST_TILES))
+    turns = max(1, round(total / (workers * fitting)))
+    return -(-total // (workers * turns)), workers  # as many in every turn
