@@ -63,7 +63,7 @@ class Stage(NamedTuple):
     def infer(self, x: Tensors) -> Array:
         """Inference: no cache kept."""
         layer = self.node.layer
-        if isinstance(layer, Conv2D) and (self.norm or self.pool):
+        if type(layer) is Conv2D and len(self.places) > 1:
             factors = None if self.norm is None else self.norm.factors()
             halve = self.pool is not None and self.pool.window == HALVING  # somebody may have given it another one
             y = layer.infer(x, Finish(factors, self.relu is not None, halve))

@@ -8,7 +8,16 @@ from minicnn import initializers
 from minicnn.errors import OptionError, explain
 from minicnn.initializers import Initializer
 from minicnn.layers.base import INFERENCE, Context, Layer, Params, Weight, require_named_padding, require_rank
-from minicnn.ops.conv2d import ALGORITHMS, MEASURED, Conv2DCache, check_groups, conv2d_backward, convolve, resolve
+from minicnn.ops.conv2d import (
+    ALGORITHMS,
+    MEASURED,
+    Conv2DCache,
+    check_groups,
+    conv2d_backward,
+    convolve,
+    infer,
+    resolve,
+)
 from minicnn.ops.conv2d.prepared import Prepared
 from minicnn.ops.depthwise_conv2d import convolve_depthwise, depthwise_conv2d_backward
 from minicnn.ops.finishing import Finish
@@ -120,13 +129,6 @@ class Conv2D(Convolution):
         """``relu`` cuts off at 0 in the same pass: see ``minicnn.fusion``."""
         if context.training:
             self._prepared.clear()
-        return self._convolve(x, Finish(relu=relu), None if context.training else self._prepared)
-
-    def infer(self, x: Array, finish: Finish | None = None) -> Array:
-        """``finish``: what else is done in this pass. Without it ``forward``, of which a subclass may have its own."""
-        return super().infer(x) if finish is None else self._convolve(x, finish, self._prepared)[0]
-
-    def _convolve(self, x: Array, finish: Finish, prepared: Prepared | None) -> tuple[Array, Conv2DCache]:
         self.require_built()
         return convolve(
             x,
@@ -135,9 +137,17 @@ class Conv2D(Convolution):
             self.window,
             groups=self.groups,
             algorithm=self.algorithm,
-            finish=finish,
-            prepared=prepared,
+            finish=Finish(relu=relu),
+            prepared=None if context.training else self._prepared,
         )
+
+    def infer(self, x: Array, finish: Finish | None = None) -> Array:
+        """``finish``: what else is done in this pass. Without it ``forward``, of which a subclass may have its own."""
+        if finish is None:
+            return super().infer(x)
+        self.require_built()
+        kernel, bias = self.params["kernel"], self.params.get("bias")
+        return infer(x, kernel, bias, self.window, self.groups, self.algorithm, finish, self._prepared)
 
     def backward(
         self, dy: Array, cache: Conv2DCache, *, input_gradient: bool = True, through_relu: bool = False

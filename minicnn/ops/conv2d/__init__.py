@@ -15,7 +15,7 @@ from typing import NamedTuple
 from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.ops.column_sums import column_sums
 from minicnn.ops.conv2d.algorithms import ALGORITHMS, MEASURED, choose, resolve
-from minicnn.ops.conv2d.prepared import Prepared
+from minicnn.ops.conv2d.prepared import Call, Prepared
 from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.shapes import KEPT, Array, Pads, Shape, Window, check_array, check_same_dtype, whole
 
@@ -29,6 +29,7 @@ __all__ = [
     "conv2d",
     "conv2d_backward",
     "convolve",
+    "infer",
     "require_size",
     "resolve",
 ]
@@ -90,6 +91,43 @@ def convolve(
 
     ``finish``: what else is done with the results while they are in the cache; halved, y is (N, OH/2, OW/2, F).
     """
+    name, call = _ready(x, kernel, bias, window, groups, algorithm, finish, prepared)
+    return call(x), Conv2DCache(x, kernel, window, groups, bias is not None, name)
+
+
+def infer(
+    x: Array,
+    kernel: Array,
+    bias: Array | None,
+    window: Window,
+    groups: int,
+    algorithm: str,
+    finish: Finish,
+    prepared: Prepared,
+) -> Array:
+    """y of ``convolve``, for predictions: when one is like the last, nothing is checked or prepared again."""
+    factors, relu, halve = finish
+    kind = type(x), getattr(x, "shape", None), getattr(x, "dtype", None)
+    options = kind, kernel.shape, window, groups, algorithm, relu, halve
+    call = prepared.last(options, kernel, bias, factors)
+    if call is None:
+        _, call = _ready(x, kernel, bias, window, groups, algorithm, finish, prepared)
+        if algorithm != MEASURED:  # which is the fastest depends on the number of threads
+            prepared.keep(options, kernel, bias, factors, call)
+    return call(x)
+
+
+def _ready(
+    x: Array,
+    kernel: Array,
+    bias: Array | None,
+    window: Window,
+    groups: int,
+    algorithm: str,
+    finish: Finish,
+    prepared: Prepared | None,
+) -> tuple[str, Call]:
+    """The name of the algorithm that will run, and its forward pass for arrays like x. Raises for what does not fit."""
     check_array(x, "x", 4, "(N, H, W, C)")
     check_array(kernel, "kernel", 4, "(KH, KW, C/groups, F)")
     check_same_dtype(x, kernel, "x", "kernel")
@@ -104,8 +142,7 @@ def convolve(
         name = resolve(MEASURED, kernel.shape, window, groups, (x.shape, x.dtype))
     chosen = ALGORITHMS[name]
     panels = prepared.of(kernel, (name, groups), lambda: chosen.prepare(kernel, window, groups)) if prepared else None
-    y = chosen.forward(x, kernel, bias, window, groups, finish, panels)
-    return y, Conv2DCache(x, kernel, window, groups, bias is not None, name)
+    return name, chosen.ready(x.shape, kernel, bias, window, groups, finish, panels)
 
 
 @functools.lru_cache(maxsize=KEPT)  # found once for a layer: with few pixels it takes longer than computing them

@@ -1,9 +1,10 @@
 """The algorithms of a convolution, their contract, and which one takes a shape.
 
 Every algorithm is a module (or an object) with the same three functions, ``forward``, ``input_gradient`` and
-``kernel_gradient``; with ``unsupported``, which says why it cannot take a shape (or None); and with ``prepare``, which
-brings a kernel into the form that its forward pass multiplies with (or returns None). They compute the same sums in
-another order; any forward goes with any backward. To add one: write that file, and add its line to ``ALGORITHMS``.
+``kernel_gradient``; with ``unsupported``, which says why it cannot take a shape (or None); with ``prepare``, which
+brings a kernel into the form that its forward pass multiplies with (or returns None); and with ``ready``, which returns
+``forward`` for inputs of one shape, where all that does not depend on their numbers is done. They compute the same sums
+in another order; any forward goes with any backward. To add one: write that file, and add its line to ``ALGORITHMS``.
 
 Read them in this order: ``loops`` (the definition), ``im2col`` (as one matrix product), ``direct`` (the same product
 without building the matrix), ``winograd`` (fewer multiplications).
@@ -18,6 +19,7 @@ from typing import Any, Protocol
 
 from minicnn.errors import OptionError, explain
 from minicnn.ops.conv2d import direct, im2col, loops, measured, winograd
+from minicnn.ops.conv2d.prepared import Call
 from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.shapes import KEPT, Array, Shape, Window
 
@@ -40,6 +42,16 @@ class Algorithm(Protocol):
         finish: Finish = PLAIN,
         prepared: Array | None = None,
     ) -> Array: ...
+    def ready(
+        self,
+        x_shape: Shape,
+        kernel: Array,
+        bias: Array | None,
+        window: Window,
+        groups: int,
+        finish: Finish,
+        prepared: Array | None,
+    ) -> Call: ...
     def input_gradient(
         self, dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int, gate: Array | None = None
     ) -> Array: ...

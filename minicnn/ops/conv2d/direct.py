@@ -27,13 +27,14 @@ from minicnn.ops.conv2d.direct_dx import input_gradient
 from minicnn.ops.conv2d.direct_gradient import window_products
 from minicnn.ops.conv2d.direct_rows import pad_picture
 from minicnn.ops.conv2d.direct_windows import POINTWISE_TERMS, correlate, is_pointwise, pack_filters, runs_of
+from minicnn.ops.conv2d.prepared import Call
 from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.ops.max_pooling import HALVING, max_pool2d_inference
 from minicnn.ops.memory import empty, scratch
 from minicnn.ops.micro_kernel import ROWS, panel_width
 from minicnn.shapes import Array, Pads, Shape, Window
 
-__all__ = ["forward", "input_gradient", "kernel_gradient", "prepare", "unsupported"]
+__all__ = ["forward", "input_gradient", "kernel_gradient", "prepare", "ready", "unsupported"]
 
 TERMS = 128  # of a sum that are added up at once; twice as many put strided layers outside of the rule for errors
 
@@ -58,12 +59,29 @@ def forward(
     prepared: Array | None = None,
 ) -> Array:
     """(N, H, W, C), (KH, KW, C/groups, F) -> (N, OH, OW, F)"""
+    return ready(x.shape, kernel, bias, window, groups, finish, prepared)(x)
+
+
+def ready(
+    x_shape: Shape,
+    kernel: Array,
+    bias: Array | None,
+    window: Window,
+    groups: int,
+    finish: Finish,
+    prepared: Array | None,
+) -> Call:
+    """``forward`` for inputs of this shape."""
     panels = prepare(kernel, window, groups) if prepared is None else prepared
-    start = np.zeros(kernel.shape[3], x.dtype) if bias is None else np.ascontiguousarray(bias)
-    terms = POINTWISE_TERMS if is_pointwise(window, window.pads(*x.shape[1:3])) else TERMS
-    floor = gemm.floor_of(finish.relu, x.dtype)
-    y = correlate(x, panels, kernel.shape, start, window, groups, floor, terms, finish.factors)
-    return max_pool2d_inference(y, HALVING) if finish.halve else y
+    start = np.zeros(kernel.shape[3], kernel.dtype) if bias is None else np.ascontiguousarray(bias)
+    terms = POINTWISE_TERMS if is_pointwise(window, window.pads(*x_shape[1:3])) else TERMS
+    floor = gemm.floor_of(finish.relu, kernel.dtype)
+
+    def call(x: Array) -> Array:
+        y = correlate(x, panels, kernel.shape, start, window, groups, floor, terms, finish.factors)
+        return max_pool2d_inference(y, HALVING) if finish.halve else y
+
+    return call
 
 
 def kernel_gradient(dy: Array, x: Array, kernel_shape: Shape, window: Window, groups: int) -> Array:

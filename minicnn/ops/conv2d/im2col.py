@@ -23,6 +23,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from minicnn.ops.conv2d.prepared import never_prepared
 from minicnn.ops.finishing import PLAIN, Finish, gated
 from minicnn.shapes import Array, Pair, Shape, Window
 
@@ -60,6 +61,9 @@ def forward(
     if bias is not None:
         y += bias
     return finish.apply(y)
+
+
+ready = never_prepared(forward)
 
 
 def input_gradient(

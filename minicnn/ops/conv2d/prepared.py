@@ -11,14 +11,14 @@ float32 that changed places; any other change but for a chance of about 2^-64.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minicnn.ops.jit import prange
 from minicnn.ops.turns import turns
 from minicnn.ops.vectors import lanes, load, splat, store
-from minicnn.shapes import Array
+from minicnn.shapes import Array, Shape
 
 PARTS = 16  # pieces whose sums are computed side by side
 MOST_LANES = 8  # words in the widest vector
@@ -64,39 +64,71 @@ def _sums_of(words: Array, rest: Array) -> tuple[bytes, bytes]:
     return sums.tobytes(), rest.tobytes()
 
 
-class Prepared:
-    """One prepared kernel, and the fingerprint of what it was made from. Copies start empty.
+Call = Callable[[Array], Array]
 
-    Several threads may ask at once: the two are one tuple, which is taken and put in one piece.
+
+class _Last(NamedTuple):
+    """A call, and what it was made for: equal options, the same arrays, and the sums of the first one's words."""
+
+    options: tuple[Any, ...]
+    arrays: tuple[Array | None, ...]
+    words: tuple[Array, Array]
+    sums: tuple[bytes, bytes]
+    call: Call
+
+
+class Prepared:
+    """What a convolution keeps from one prediction to the next: the prepared kernel, and its last call.
+
+    With each stands what it was made for, the kernel's fingerprint included. Copies start empty. Several threads may
+    ask at once: either is one tuple, which is taken and put in one piece.
     """
 
     def __init__(self) -> None:
-        self._held: tuple[tuple[Any, ...], Array | None] | None = None
-        self._seen: tuple[Array, Array, Array] | None = None  # a kernel, and ``_words_of`` it
+        self._kernel: tuple[tuple[Any, ...], Array | None] | None = None
+        self._last: _Last | None = None
 
     def of(self, kernel: Array, form: object, prepare: Callable[[], Array | None]) -> Array | None:
         """What ``prepare`` returns for this kernel; called only when the kernel or the ``form`` is another one."""
-        now, held = (form, *self._fingerprint(kernel)), self._held
+        now, held = (form, *fingerprint(kernel)), self._kernel
         if held is None or held[0] != now:
-            held = self._held = None  # let go of the old one first
-            held = self._held = now, prepare()
+            held = self._kernel = None  # let go of the old one first
+            held = self._kernel = now, prepare()
         return held[1]
+
+    def last(self, options: tuple[Any, ...], kernel: Array, bias: Array | None, factors: Array | None) -> Call | None:
+        """The call that was kept, if all this is as it was then, and nobody has written to the kernel."""
+        last = self._last
+        if last is None or last.options != options:
+            return None
+        then_kernel, then_bias, then_factors = last.arrays
+        same = then_kernel is kernel and then_bias is bias and then_factors is factors
+        return last.call if same and last.sums == _sums_of(*last.words) else None
+
+    def keep(
+        self, options: tuple[Any, ...], kernel: Array, bias: Array | None, factors: Array | None, call: Call
+    ) -> None:
+        """For ``last``. Not where an array is not contiguous, for then the call has a copy, and would not see what is
+        written to it."""
+        if all(array is None or array.flags.c_contiguous for array in (kernel, bias, factors)):
+            words = _words_of(kernel)
+            self._last = _Last(options, (kernel, bias, factors), words, _sums_of(*words), call)
 
     def clear(self) -> None:
         """Let go of it, as training does: the next step changes the kernel."""
-        self._held = self._seen = None
-
-    def _fingerprint(self, kernel: Array) -> tuple[Any, ...]:
-        """``fingerprint``, with views of the kernel's words that are made once: they show what is written to it."""
-        if not kernel.flags.c_contiguous:
-            return fingerprint(kernel)
-        seen = self._seen
-        if seen is None or seen[0] is not kernel:
-            seen = self._seen = kernel, *_words_of(kernel)
-        return kernel.shape, kernel.dtype, *_sums_of(*seen[1:])
+        self._kernel = self._last = None
 
     def __deepcopy__(self, memo: Any) -> Prepared:
         return Prepared()
 
     def __reduce__(self) -> tuple[type[Prepared], tuple[()]]:
         return Prepared, ()
+
+
+def never_prepared(forward: Callable[..., Array]) -> Callable[..., Call]:
+    """The function ``ready`` of an algorithm that prepares nothing: see ``algorithms.Algorithm``."""
+
+    def ready(x_shape: Shape, *arguments: Any) -> Call:
+        return lambda x: forward(x, *arguments)
+
+    return ready

@@ -67,6 +67,7 @@ import numpy as np
 
 from minicnn.ops.conv2d import winograd_blocks as blocks
 from minicnn.ops.conv2d import winograd_plan as plan
+from minicnn.ops.conv2d.prepared import Call
 from minicnn.ops.conv2d.winograd_gradient import sums_over_tiles
 from minicnn.ops.conv2d.winograd_kernels import kernel_gradients, kernel_panels
 from minicnn.ops.conv2d.winograd_tiles import Last
@@ -143,15 +144,33 @@ class Winograd:
         prepared: Array | None = None,
     ) -> Array:
         """(N, H, W, C), (r, r, C, F) -> (N, OH, OW, F)"""
-        filters = kernel.shape[3]
-        size, grid = plan.cover(self.form, *x.shape[1:3], window, finish.halve)
-        y = empty((len(x), *size, filters), x.dtype)
-        start = np.zeros(filters, x.dtype) if bias is None else np.ascontiguousarray(bias)
+        return self.ready(x.shape, kernel, bias, window, groups, finish, prepared)(x)
+
+    def ready(
+        self,
+        x_shape: Shape,
+        kernel: Array,
+        bias: Array | None,
+        window: Window,
+        groups: int,
+        finish: Finish,
+        prepared: Array | None,
+    ) -> Call:
+        """``forward`` for inputs of this shape."""
+        filters, dtype = kernel.shape[3], kernel.dtype
+        size, grid = plan.cover(self.form, *x_shape[1:3], window, finish.halve)
+        y_shape = (x_shape[0], *size, filters)
+        start = np.zeros(filters, dtype) if bias is None else np.ascontiguousarray(bias)
         panels = self.prepare(kernel, window, groups) if prepared is None else prepared
-        factors = no_factors(x.dtype) if finish.factors is None else finish.factors
-        last = start, factors, floor_of(finish.relu, x.dtype), finish.halve, _no_gate(x.dtype)
-        self._convolve(self.form, np.ascontiguousarray(x), panels, last, y, grid)
-        return y
+        factors = no_factors(dtype) if finish.factors is None else finish.factors
+        last = start, factors, floor_of(finish.relu, dtype), finish.halve, _no_gate(dtype)
+
+        def call(x: Array) -> Array:
+            y = empty(y_shape, dtype)
+            self._convolve(self.form, np.ascontiguousarray(x), panels, last, y, grid)
+            return y
+
+        return call
 
     def _convolve(self, form: int, x: Array, panels: Array, last: Last, y: Array, grid: plan.Grid) -> None:
         points, channels, total = self.Q * self.Q, x.shape[3], len(y) * grid[0] * grid[1]

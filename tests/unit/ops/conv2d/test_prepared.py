@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minicnn.errors import DtypeError, ShapeError
 from minicnn.layers import Conv2D, Dense, Flatten, ReLU
 from minicnn.layers.base import INFERENCE, Context
-from minicnn.ops.conv2d import ALGORITHMS, conv2d
+from minicnn.ops.conv2d import ALGORITHMS, algorithms, conv2d, convolve, infer
 from minicnn.ops.conv2d.prepared import Prepared, fingerprint
+from minicnn.ops.finishing import Finish
 from minicnn.sequential import Sequential
-from minicnn.shapes import Array
+from minicnn.shapes import Array, Window
 from tests.cases import kernel_size_for, strides_for
 
 # -- fingerprints ------------------------------------------------------------------------------------------------------
@@ -141,6 +144,118 @@ def test_the_same_bits_in_another_shape_are_another_kernel() -> None:
     first = prepared.of(kernel, "direct", Counted(kernel))
     other = numbers.reshape(3, 3, 4, 2)
     assert prepared.of(other, "direct", Counted(other)) is not first
+
+
+# -- calls that are kept -----------------------------------------------------------------------------------------------
+
+WINDOW = Window.of(3, 1, "same")
+
+
+class Layer:
+    """What ``infer`` is given in each prediction; ``check`` compares with a convolution that keeps nothing."""
+
+    def __init__(self, algorithm: str = "auto") -> None:
+        rng = np.random.default_rng(0)
+        self.x, self.kernel, self.bias, self.factors = (
+            rng.standard_normal(shape, np.float32) for shape in ((2, 6, 6, 16), (3, 3, 16, 20), (20,), (3, 20))
+        )
+        self.window, self.groups, self.algorithm, self.relu, self.halve = WINDOW, 1, algorithm, True, True
+        self.prepared = Prepared()
+
+    def check(self, new: bool) -> None:
+        """``new``: the call of the prediction before must not be used."""
+        finish = Finish(self.factors, self.relu, self.halve)
+        before = self.prepared._last
+        arguments = (self.x, self.kernel, self.bias, self.window)
+        y = infer(*arguments, self.groups, self.algorithm, finish, self.prepared)
+        plain, _ = convolve(*arguments, groups=self.groups, algorithm=self.algorithm, finish=finish)
+        assert y.tobytes() == plain.tobytes()
+        assert (self.prepared._last is not before) == new
+
+
+@pytest.mark.parametrize("algorithm", ["auto", "direct", "im2col", "loops", "winograd_6x6"])
+def test_a_call_is_kept_until_something_changes(algorithm: str) -> None:
+    layer = Layer(algorithm)
+    layer.check(new=True)
+    layer.x = layer.x + 1
+    layer.check(new=False)
+    layer.bias[3] += 1  # read anew each time
+    layer.check(new=False)
+    layer.kernel[1, 1, 0, 0] += 1
+    layer.check(new=True)
+    for change in (
+        {"kernel": layer.kernel.copy()},
+        {"bias": layer.bias.copy()},
+        {"bias": None},
+        {"factors": layer.factors.copy()},
+        {"factors": None},
+        {"x": layer.x[:1]},
+        {"relu": False},
+        {"halve": False},
+        {"window": Window.of(3, 1, "valid")},
+        {"algorithm": "direct" if algorithm != "direct" else "winograd"},
+        {"x": layer.x.astype(float), "kernel": layer.kernel.astype(float), "factors": None},
+    ):
+        vars(layer).update(change)
+        layer.check(new=True)
+        layer.check(new=False)
+
+
+def test_groups_are_part_of_a_call() -> None:
+    layer = Layer("direct")
+    layer.kernel = layer.kernel[:, :, :8].copy()
+    layer.groups = 2
+    layer.check(new=True)
+    layer.groups = 1
+    with pytest.raises(ShapeError, match="x with 8 channels"):
+        layer.check(new=True)
+
+
+@pytest.mark.parametrize("name", ["kernel", "bias", "factors"])
+def test_a_call_with_an_array_that_had_to_be_copied_is_not_kept(name: str) -> None:
+    """It would not see what is written to the array."""
+    layer = Layer()
+    spread = np.repeat(getattr(layer, name), 2, axis=-1)[..., ::2]
+    if name == "factors":
+        layer.factors = spread
+        with pytest.raises(ShapeError, match="C-contiguous"):
+            layer.check(new=False)
+        return
+    setattr(layer, name, spread)
+    for _ in range(3):
+        spread += 1
+        layer.check(new=False)
+
+
+def test_what_is_no_array_is_refused_after_a_call_with_one() -> None:
+    layer = Layer()
+    layer.check(new=True)
+    layer.x = tensorflow_like(layer.x)
+    with pytest.raises(DtypeError, match="x as a NumPy array"):
+        layer.check(new=True)
+
+
+def tensorflow_like(x: Array) -> Any:
+    """Something with the same shape and dtype that is no array of NumPy's."""
+    return SimpleNamespace(shape=x.shape, dtype=x.dtype, __array__=lambda: x)
+
+
+def test_the_measured_algorithm_is_asked_for_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another number of threads may have another fastest one."""
+    monkeypatch.setattr(algorithms, "_measured", lambda *arguments: "direct")
+    layer = Layer("measured")
+    for _ in range(2):
+        layer.check(new=False)
+
+
+def test_copies_and_pickles_of_a_layer_start_empty() -> None:
+    layer = Layer()
+    layer.check(new=True)
+    for other in (copy.deepcopy(layer.prepared), pickle.loads(pickle.dumps(layer.prepared))):
+        assert other._last is None
+        assert other._kernel is None
+    layer.prepared.clear()
+    assert layer.prepared._last is None
 
 
 def test_somebody_elses_preparation_in_between_does_not_mix_in() -> None:
@@ -324,6 +439,6 @@ def test_training_lets_go_of_the_prepared_kernel() -> None:
     layer.build((5, 5, 2), np.random.default_rng(0))
     x = X[:, :5, :5]
     layer.forward(x, INFERENCE)
-    assert layer._prepared._held is not None
+    assert layer._prepared._kernel is not None
     layer.forward(x, Context(training=True))
-    assert layer._prepared._held is None
+    assert layer._prepared._kernel is None
