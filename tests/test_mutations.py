@@ -23,6 +23,7 @@ VECTORS = "tests/unit/test_vectors.py"
 GRAPHS = "tests/unit/test_graph_model.py"
 WINOGRAD = "tests/unit/ops/conv2d/test_winograd.py"
 STRIDE_2 = f"{WINOGRAD}::test_tiles_that_hang_over_the_border[same-winograd_stride_2]"
+KEPT_CALL = "tests/unit/ops/conv2d/test_prepared.py::test_a_call_is_kept_until_something_changes[direct]"
 FINISHING = "tests/unit/ops/test_finishing.py"
 STRIDED_DX = "tests/unit/ops/conv2d/test_direct_dx.py::test_together_is_the_definition"
 TESTS_FAILED = 1  # pytest's exit code; 2 to 5 mean that it could not run them
@@ -63,6 +64,20 @@ MUTATIONS = [
         "(-(top % stride), -(left % stride))",
         "(0, 0)",
         STRIDE_2,
+    ),
+    convolution(
+        "a call is kept although somebody wrote to the kernel",
+        "prepared",
+        "return last.call if same and last.sums == _sums_of(*last.words) else None",
+        "return last.call if same else None",
+        KEPT_CALL,
+    ),
+    convolution(
+        "a call is kept although the bias is another one",
+        "prepared",
+        "then_kernel is kernel and then_bias is bias and",
+        "then_kernel is kernel and",
+        KEPT_CALL,
     ),
     convolution(
         "winograd: tiles that hang over a border lose their first row",
