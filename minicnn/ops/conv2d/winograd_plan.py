@@ -20,17 +20,27 @@ from minicnn.shapes import KEPT, Array, Pair, Shape, Window
 
 
 class Limits(NamedTuple):
-    """Of the way through the cache. ``cache_bytes``, give or take half: for the transformed tiles of a turn, in the
-    cache of a core or near it, ``cache_tiles`` of them or more. ``kernel_bytes``: of transformed kernels, up to which
-    that way is the faster one."""
+    """Of the way through the cache.
+
+    A turn takes as many tiles as ``cache_bytes`` hold, transformed: they stay in the cache of a core. Where tiles have
+    many channels that is few, and register tiles of few rows are slow: then up to ``most_bytes``, for ``enough_tiles``.
+    With fewer than ``least_tiles`` even so, or more than ``kernel_bytes`` of transformed kernels, the other way is the
+    faster one.
+    """
 
     cache_bytes: int
+    most_bytes: int
+    enough_tiles: int
+    least_tiles: int
     kernel_bytes: int
-    cache_tiles: int
 
 
 # Measured where a core's cache has 1 MB, as with most processors that have AVX-512, and where it has 512 KB.
-LIMITS = Limits(1_800_000, 24_000_000, 10) if VECTOR_BYTES == 64 else Limits(1_000_000, 5_500_000, 10)
+LIMITS = (
+    Limits(600_000, 1_800_000, 20, 10, 24_000_000)
+    if VECTOR_BYTES == 64
+    else Limits(1_000_000, 1_000_000, 10, 10, 5_500_000)
+)
 FEW_KERNEL_BYTES = 5_500_000  # the same, where a core has fewer tiles than a register tile has rows
 FEWEST_TILES = 4  # for a core of its own: with fewer it would do little else than read the transformed kernels
 
@@ -91,9 +101,10 @@ def turns_of(
 ) -> Pair:
     """How many tiles a core takes through all steps at a time, and how many cores do. (0, 0): all tiles take each step
     together."""
-    fitting = limits.cache_bytes // (points * (channels + width) * itemsize)
+    size = points * (channels + width) * itemsize
+    fitting = max(limits.cache_bytes // size, min(limits.enough_tiles, limits.most_bytes // size))
     most = limits.kernel_bytes if total >= threads * ROWS else min(limits.kernel_bytes, FEW_KERNEL_BYTES)
-    if kernel_bytes > most or fitting < limits.cache_tiles:
+    if kernel_bytes > most or fitting < limits.least_tiles:
         return 0, 0
     workers = min(threads, -(-total // FEWEST_TILES))
     turns = max(1, round(total / (workers * fitting)))

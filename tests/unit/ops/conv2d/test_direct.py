@@ -427,7 +427,7 @@ def test_turns_of_any_size_make_the_same_bits(tiles: int, monkeypatch: pytest.Mo
     arrays = made((2, 18, 14, 16), (3, 3, 16, 20), np.float32, padding="same")
     monkeypatch.setattr(plan, "LIMITS", plan.LIMITS._replace(kernel_bytes=0))
     in_steps = [a.tobytes() for a in passes("winograd_6x6", *arrays, padding="same")]
-    monkeypatch.setattr(plan, "LIMITS", plan.Limits(tiles * 81 * (16 + 32) * 4, 10**9, 1))
+    monkeypatch.setattr(plan, "LIMITS", plan.Limits(tiles * 81 * (16 + 32) * 4, 0, 0, 1, 10**9))
     for threads in {1, numba.config.NUMBA_NUM_THREADS}:
         numba.set_num_threads(threads)
         assert [a.tobytes() for a in passes("winograd_6x6", *arrays, padding="same")] == in_steps
