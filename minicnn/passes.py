@@ -132,6 +132,8 @@ def next_state(graph: Graph, caches: Sequence[Cache]) -> Params:
     in the order of data, as in Keras."""
     moved: Params = {}
     for layer, cache in zip(graph.path, caches, strict=True):
+        if not layer.state:
+            continue
         current = copy.copy(layer)
         current.state = {key: moved.get(f"{layer.name}/{key}", array) for key, array in layer.state.items()}
         moved |= {f"{layer.name}/{key}": array for key, array in current.next_state(cache).items()}

@@ -59,8 +59,24 @@ def _rest(flat: Array, rows: int, partial: Array) -> Array:
 
 def _total(partial: Array, rest: Array, channels: int) -> Array:
     """(blocks, rows read as one * C) and what was left over -> (C,)"""
-    total: Array = partial.sum(axis=0).reshape(-1, channels).sum(axis=0) + rest.reshape(-1, channels).sum(axis=0)
+    total = np.empty(channels)
+    _add_up(partial, rest, total)
     return total
+
+
+@njit
+def _add_up(partial: Array, rest: Array, total: Array) -> None:
+    """Few numbers, for which NumPy's reductions take longer than reading the array took."""
+    (blocks, columns), channels = partial.shape, len(total)
+    whole = np.zeros(columns)
+    for block in range(blocks):
+        for c in range(columns):
+            whole[c] += partial[block, c]
+    total[:] = 0
+    for k in range(columns):
+        total[k % channels] += whole[k]
+    for k in range(len(rest)):
+        total[k % channels] += rest[k]
 
 
 @turns
