@@ -1,7 +1,8 @@
-"""Kernels as an algorithm wants them, kept from one prediction to the next.
+"""Kernels as an algorithm wants them, and calls that are ready, kept from one prediction to the next.
 
 Winograd transforms its kernels, the direct algorithm packs them. While a network is trained they change in every step;
 but predictions use the same ones again and again, and for few pictures preparing them costs more than the convolution.
+For a single small one, even checking its shapes and finding its tiles does.
 
 How is a change noticed? Kernels are plain arrays, and anybody may write to them. So each time the kernel is looked at:
 two sums over all its bits, at the speed of reading it. A change of one number is noticed for certain, and so are two
