@@ -4,7 +4,7 @@ A ReLU after a convolution reads every number from memory, changes its sign bit 
 first maps of VGG-Face that is as much traffic as the convolution itself causes. The convolution could cut off at 0
 while it writes. So neighbours that go together are put into one *stage*:
 
-    conv1_1, relu1_1           ->   one stage: conv1_1.forward(x, relu=True)
+    conv1_1, relu1_1           ->   one stage: conv1_1.forward(x, relu=True), in training
     conv2, bn2, relu2, pool2   ->   in a prediction: conv2.infer(x, Finish(bn2.factors(), relu=True, halve=True))
 
 provided that nobody but the next layer reads what a layer makes. Batch normalisation joins only where its statistics
@@ -63,7 +63,7 @@ class Stage(NamedTuple):
     def infer(self, x: Tensors) -> Array:
         """Inference: no cache kept."""
         layer = self.node.layer
-        if type(layer) is Conv2D and len(self.places) > 1:
+        if type(layer) is Conv2D:
             factors = None if self.norm is None else self.norm.factors()
             halve = self.pool is not None and self.pool.window == HALVING  # somebody may have given it another one
             y = layer.infer(x, Finish(factors, self.relu is not None, halve))

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from minicnn.errors import DtypeError, OptionError, ShapeError, explain
 
-KEPT = 1024  # paddings and output sizes that are remembered: a layer asks for its own several times per call
+KEPT = 1024  # results that a function of shapes remembers: a layer asks for its own in each call
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]

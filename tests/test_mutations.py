@@ -68,15 +68,22 @@ MUTATIONS = [
     convolution(
         "a call is kept although somebody wrote to the kernel",
         "prepared",
-        "return last.call if same and last.sums == _sums_of(*last.words) else None",
-        "return last.call if same else None",
+        "if ready.fingerprint == (kernel.shape, kernel.dtype, *_sums_of(*ready.words)):",
+        "if ready.fingerprint:",
         KEPT_CALL,
     ),
     convolution(
-        "a call is kept although the bias is another one",
+        "a call is kept although an array is another one",
         "prepared",
-        "then_kernel is kernel and then_bias is bias and",
-        "then_kernel is kernel and",
+        "ready.options == options and all(map(operator.is_, ready.arrays, arrays))",
+        "ready.options == options",
+        KEPT_CALL,
+    ),
+    convolution(
+        "a call is kept although an option is another one",
+        "prepared",
+        "ready.options == options and all(",
+        "all(",
         KEPT_CALL,
     ),
     convolution(

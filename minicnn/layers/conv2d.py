@@ -20,7 +20,7 @@ from minicnn.ops.conv2d import (
 )
 from minicnn.ops.conv2d.prepared import Prepared
 from minicnn.ops.depthwise_conv2d import convolve_depthwise, depthwise_conv2d_backward
-from minicnn.ops.finishing import Finish
+from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.options import flag
 from minicnn.shapes import Array, IntOrPair, Shape, Window, whole
 
@@ -141,9 +141,10 @@ class Conv2D(Convolution):
             prepared=None if context.training else self._prepared,
         )
 
-    def infer(self, x: Array, finish: Finish | None = None) -> Array:
-        """``finish``: what else is done in this pass. Without it ``forward``, of which a subclass may have its own."""
-        if finish is None:
+    def infer(self, x: Array, finish: Finish = PLAIN) -> Array:
+        """``finish``: what else is done in this pass; only with a Conv2D itself, for a subclass may have a ``forward``
+        of its own."""
+        if type(self) is not Conv2D:
             return super().infer(x)
         self.require_built()
         kernel, bias = self.params["kernel"], self.params.get("bias")

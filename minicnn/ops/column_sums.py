@@ -66,7 +66,9 @@ def _total(partial: Array, rest: Array, channels: int) -> Array:
 
 @njit
 def _add_up(partial: Array, rest: Array, total: Array) -> None:
-    """Few numbers, for which NumPy's reductions take longer than reading the array took."""
+    """total[c] = the sum of all numbers of ``partial`` and ``rest`` that belong to channel c.
+
+    Compiled, because for so few numbers NumPy's reductions take longer than reading the array took."""
     (blocks, columns), channels = partial.shape, len(total)
     whole = np.zeros(columns)
     for block in range(blocks):

@@ -34,7 +34,7 @@ def as_rows(x: Array, axes: tuple[int, ...]) -> Array:
 
 
 def from_rows(rows: Array, shape: Shape, axes: tuple[int, ...]) -> Array:
-    """(M, K) -> ``shape``, C-contiguous: what ``as_rows`` does, undone."""
+    """(M, K), C-contiguous -> ``shape``, C-contiguous: what ``as_rows`` does, undone."""
     if _are_last(axes, len(shape)):
         return rows.reshape(shape)
     others = [axis for axis in range(len(shape)) if axis not in axes]

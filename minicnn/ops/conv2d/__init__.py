@@ -15,7 +15,7 @@ from typing import NamedTuple
 from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.ops.column_sums import column_sums
 from minicnn.ops.conv2d.algorithms import ALGORITHMS, MEASURED, choose, resolve
-from minicnn.ops.conv2d.prepared import Call, Prepared
+from minicnn.ops.conv2d.prepared import Prepared, fingerprint
 from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.shapes import KEPT, Array, Pads, Shape, Window, check_array, check_same_dtype, whole
 
@@ -70,7 +70,6 @@ def conv2d(
     """
     check_array(kernel, "kernel", 4, "(KH, KW, C/groups, F)")
     window = Window.of(kernel.shape[:2], strides, padding, dilation_rate)
-    groups = whole(groups, "groups")
     return convolve(
         x, kernel, bias, window, groups=groups, algorithm=algorithm, finish=Finish(relu=relu), prepared=prepared
     )
@@ -91,8 +90,13 @@ def convolve(
 
     ``finish``: what else is done with the results while they are in the cache; halved, y is (N, OH/2, OW/2, F).
     """
-    name, call = _ready(x, kernel, bias, window, groups, algorithm, finish, prepared)
-    return call(x), Conv2DCache(x, kernel, window, groups, bias is not None, name)
+    name = _check(x, kernel, bias, window, groups, algorithm, finish)
+    chosen = ALGORITHMS[name]
+    panels = None
+    if prepared:
+        panels = prepared.of(fingerprint(kernel), (name, groups), lambda: chosen.prepare(kernel, window, groups))
+    y = chosen.forward(x, kernel, bias, window, groups, finish, panels)
+    return y, Conv2DCache(x, kernel, window, groups, bias is not None, name)
 
 
 def infer(
@@ -107,49 +111,40 @@ def infer(
 ) -> Array:
     """y of ``convolve``, for predictions: when one is like the last, nothing is checked or prepared again."""
     factors, relu, halve = finish
-    kind = type(x), getattr(x, "shape", None), getattr(x, "dtype", None)
-    options = kind, kernel.shape, window, groups, algorithm, relu, halve
-    call = prepared.last(options, kernel, bias, factors)
+    kind = type(x), getattr(x, "shape", None), getattr(x, "dtype", None), type(groups)  # True is no 1
+    term = bias is None or (getattr(bias, "shape", None), getattr(bias, "dtype", None))
+    options, arrays = (kind, term, window, groups, algorithm, relu, halve), (kernel, bias, factors)
+    call = prepared.call(options, arrays)
     if call is None:
-        _, call = _ready(x, kernel, bias, window, groups, algorithm, finish, prepared)
+        name = _check(x, kernel, bias, window, groups, algorithm, finish)
+        chosen, seen = ALGORITHMS[name], fingerprint(kernel)
+        panels = prepared.of(seen, (name, groups), lambda: chosen.prepare(kernel, window, groups))
+        call = chosen.ready(x.shape, kernel, bias, window, groups, finish, panels)
         if algorithm != MEASURED:  # which is the fastest depends on the number of threads
-            prepared.keep(options, kernel, bias, factors, call)
+            prepared.keep(options, arrays, seen, call)
     return call(x)
 
 
-def _ready(
-    x: Array,
-    kernel: Array,
-    bias: Array | None,
-    window: Window,
-    groups: int,
-    algorithm: str,
-    finish: Finish,
-    prepared: Prepared | None,
-) -> tuple[str, Call]:
-    """The name of the algorithm that will run, and its forward pass for arrays like x. Raises for what does not fit."""
+def _check(
+    x: Array, kernel: Array, bias: Array | None, window: Window, groups: int, algorithm: str, finish: Finish
+) -> str:
+    """The name of the algorithm that will run. Raises ShapeError, DtypeError or OptionError for what does not fit."""
     check_array(x, "x", 4, "(N, H, W, C)")
     check_array(kernel, "kernel", 4, "(KH, KW, C/groups, F)")
     check_same_dtype(x, kernel, "x", "kernel")
-    bias_shape = None
+    name = _check_shapes(x.shape, kernel.shape, window, whole(groups, "groups"), algorithm, finish.halve)
     if bias is not None:
-        bias_shape = bias.shape
         check_array(bias, "bias", 1, "(F,)")
         check_same_dtype(bias, kernel, "bias", "kernel")
+        if bias.shape != kernel.shape[3:]:
+            raise ShapeError(explain(f"bias of shape {kernel.shape[3:]}, one per filter", f"shape {bias.shape}"))
     finish.check(kernel)
-    name = _checked(x.shape, kernel.shape, bias_shape, window, groups, algorithm, finish.halve)
-    if name == MEASURED:
-        name = resolve(MEASURED, kernel.shape, window, groups, (x.shape, x.dtype))
-    chosen = ALGORITHMS[name]
-    panels = prepared.of(kernel, (name, groups), lambda: chosen.prepare(kernel, window, groups)) if prepared else None
-    return name, chosen.ready(x.shape, kernel, bias, window, groups, finish, panels)
+    return resolve(MEASURED, kernel.shape, window, groups, (x.shape, x.dtype)) if name == MEASURED else name
 
 
 @functools.lru_cache(maxsize=KEPT)  # found once for a layer: with few pixels it takes longer than computing them
-def _checked(
-    x: Shape, kernel: Shape, bias: Shape | None, window: Window, groups: int, algorithm: str, halve: bool
-) -> str:
-    """The name of the algorithm that will run; "measured" stays what it is. Raises for shapes that do not fit."""
+def _check_shapes(x: Shape, kernel: Shape, window: Window, groups: int, algorithm: str, halve: bool) -> str:
+    """What ``_check`` returns, but "measured" stays what it is."""
     require_size(window, kernel)
     check_groups(x[3], kernel[3], groups)
     if kernel[2] * groups != x[3]:
@@ -160,8 +155,6 @@ def _checked(
                 "Layout is NHWC; for NCHW pictures use x.transpose(0, 2, 3, 1).",
             )
         )
-    if bias not in (None, kernel[3:]):
-        raise ShapeError(explain(f"bias of shape {kernel[3:]}, one per filter", f"shape {bias}"))
     Finish(halve=halve).size(*window.output_size(*x[1:3]))  # raises when the window does not fit
     return resolve(algorithm, kernel, window, groups, None if algorithm == MEASURED else (x, None))
 

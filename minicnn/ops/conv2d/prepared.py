@@ -11,6 +11,7 @@ float32 that changed places; any other change but for a chance of about 2^-64.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -68,56 +69,64 @@ def _sums_of(words: Array, rest: Array) -> tuple[bytes, bytes]:
 Call = Callable[[Array], Array]
 
 
-class _Last(NamedTuple):
-    """A call, and what it was made for: equal options, the same arrays, and the sums of the first one's words."""
+class _Ready(NamedTuple):
+    """A call, and what it was made for: equal options, the same arrays, and a first of them, the kernel, with this
+    fingerprint, whose words are at hand."""
 
     options: tuple[Any, ...]
     arrays: tuple[Array | None, ...]
     words: tuple[Array, Array]
-    sums: tuple[bytes, bytes]
+    fingerprint: tuple[Any, ...]
     call: Call
 
 
 class Prepared:
     """What a convolution keeps from one prediction to the next: the prepared kernel, and its last call.
 
-    With each stands what it was made for, the kernel's fingerprint included. Copies start empty. Several threads may
-    ask at once: either is one tuple, which is taken and put in one piece.
+    With each stands what it was made for. Copies start empty. Several threads may ask at once: either is one tuple,
+    which is taken and put in one piece, and fingerprints are taken before anything is made from the kernel.
     """
 
     def __init__(self) -> None:
         self._kernel: tuple[tuple[Any, ...], Array | None] | None = None
-        self._last: _Last | None = None
+        self._ready: _Ready | None = None
 
-    def of(self, kernel: Array, form: object, prepare: Callable[[], Array | None]) -> Array | None:
-        """What ``prepare`` returns for this kernel; called only when the kernel or the ``form`` is another one."""
-        now, held = (form, *fingerprint(kernel)), self._kernel
+    def of(self, seen: tuple[Any, ...], form: object, prepare: Callable[[], Array | None]) -> Array | None:
+        """What ``prepare`` returns for the kernel whose fingerprint was ``seen``; called only when that or the ``form``
+        is another one."""
+        now, held = (form, *seen), self._kernel
         if held is None or held[0] != now:
-            held = self._kernel = None  # let go of the old one first
+            held = self._kernel = self._ready = None  # let go of the old one first
             held = self._kernel = now, prepare()
         return held[1]
 
-    def last(self, options: tuple[Any, ...], kernel: Array, bias: Array | None, factors: Array | None) -> Call | None:
-        """The call that was kept, if all this is as it was then, and nobody has written to the kernel."""
-        last = self._last
-        if last is None or last.options != options:
+    def call(self, options: tuple[Any, ...], arrays: tuple[Array | None, ...]) -> Call | None:
+        """The call that was kept, if the options are equal, the arrays the same, and nobody has written to the first
+        of these, the kernel. Otherwise it is let go of."""
+        ready = self._ready
+        if ready is None:
             return None
-        then_kernel, then_bias, then_factors = last.arrays
-        same = then_kernel is kernel and then_bias is bias and then_factors is factors
-        return last.call if same and last.sums == _sums_of(*last.words) else None
+        if ready.options == options and all(map(operator.is_, ready.arrays, arrays)):
+            kernel: Any = arrays[0]
+            if ready.fingerprint == (kernel.shape, kernel.dtype, *_sums_of(*ready.words)):
+                return ready.call
+        self._ready = None
+        return None
 
     def keep(
-        self, options: tuple[Any, ...], kernel: Array, bias: Array | None, factors: Array | None, call: Call
+        self, options: tuple[Any, ...], arrays: tuple[Array | None, ...], seen: tuple[Any, ...], call: Call
     ) -> None:
-        """For ``last``. Not where an array is not contiguous, for then the call has a copy, and would not see what is
-        written to it."""
-        if all(array is None or array.flags.c_contiguous for array in (kernel, bias, factors)):
-            words = _words_of(kernel)
-            self._last = _Last(options, (kernel, bias, factors), words, _sums_of(*words), call)
+        """Keep a call that was made for all this, and for a kernel whose fingerprint was ``seen`` before.
+
+        Not where an array is not contiguous: the call then has a copy of it, and would not see what is written to it.
+        """
+        if all(array is None or array.flags.c_contiguous for array in arrays):
+            kernel: Any = arrays[0]
+            self._ready = _Ready(options, arrays, _words_of(kernel), seen, call)
 
     def clear(self) -> None:
-        """Let go of it, as training does: the next step changes the kernel."""
-        self._kernel = self._last = None
+        """Let go of both, as training does: the next step changes the kernel."""
+        self._kernel = self._ready = None
 
     def __deepcopy__(self, memo: Any) -> Prepared:
         return Prepared()

@@ -70,7 +70,7 @@ from minicnn.ops.conv2d import winograd_plan as plan
 from minicnn.ops.conv2d.prepared import Call
 from minicnn.ops.conv2d.winograd_gradient import sums_over_tiles
 from minicnn.ops.conv2d.winograd_kernels import kernel_gradients, kernel_panels
-from minicnn.ops.conv2d.winograd_tiles import Last
+from minicnn.ops.conv2d.winograd_tiles import Grid, Last
 from minicnn.ops.conv2d.winograd_transforms import OUTPUTS, PRODUCTS, TAPS, places
 from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.ops.gemm import floor_of
@@ -172,15 +172,15 @@ class Winograd:
 
         return call
 
-    def _convolve(self, form: int, x: Array, panels: Array, last: Last, y: Array, grid: plan.Grid) -> None:
+    def _convolve(self, form: int, x: Array, panels: Array, last: Last, y: Array, grid: Grid) -> None:
         points, channels, total = self.Q * self.Q, x.shape[3], len(y) * grid[0] * grid[1]
         width = plan.whole_vectors(y.shape[3], y.dtype)
         sizes = points, total, channels, width, x.itemsize, panels.nbytes
-        count, workers = plan.turns_of(*sizes, numba.get_num_threads(), plan.LIMITS)
+        at_once, workers = plan.turns_of(*sizes, numba.get_num_threads(), plan.LIMITS)
         if workers:
-            tiles = plan.planes("tiles", (workers, points), count * channels, x.dtype)
-            products = plan.planes("products", (workers, points), count * width, x.dtype)
-            blocks.in_cache(form, x, panels, last, y, grid, self.used, tiles, products, count, width)
+            tiles = plan.planes("tiles", (workers, points), at_once * channels, x.dtype)
+            products = plan.planes("products", (workers, points), at_once * width, x.dtype)
+            blocks.in_cache(form, x, panels, last, y, grid, self.used, tiles, products, at_once, width)
             return
         limit = min(MOST_BYTES, max(BLOCK_BYTES, panels.nbytes))
         size = len(self.used) * (channels + width) * x.itemsize

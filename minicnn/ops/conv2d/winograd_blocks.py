@@ -17,8 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minicnn.ops.conv2d.winograd_plan import Grid
-from minicnn.ops.conv2d.winograd_tiles import Last, input_tile, output_tile
+from minicnn.ops.conv2d.winograd_tiles import Grid, Last, input_tile, output_tile
 from minicnn.ops.conv2d.winograd_transforms import outputs_of, step_of, terms_of
 from minicnn.ops.jit import njit, njit_parallel, prange
 from minicnn.ops.micro_kernel import ROWS, parts, tile_in_parts

@@ -14,7 +14,7 @@ import numpy as np
 from minicnn.ops.conv2d import winograd_blocks as blocks
 from minicnn.ops.conv2d import winograd_plan as plan
 from minicnn.ops.conv2d.winograd_blocks import even_tiles, outputs_at, tiles_per_turn
-from minicnn.ops.conv2d.winograd_tiles import upstream_tile
+from minicnn.ops.conv2d.winograd_tiles import Grid, upstream_tile
 from minicnn.ops.conv2d.winograd_transforms import CHANNELS, PRODUCTS
 from minicnn.ops.jit import njit_parallel, prange
 from minicnn.ops.micro_kernel import panel_width, parts, tile_in_parts
@@ -27,7 +27,7 @@ PIECE = 4096  # sums per turn of a loop
 GROUP_TILES = 2048  # whose sums are then added to those of others in float64
 
 
-def sums_over_tiles(form: int, used: Array, sum_tiles: int, x: Array, dy: Array, grid: plan.Grid) -> Array:
+def sums_over_tiles(form: int, used: Array, sum_tiles: int, x: Array, dy: Array, grid: Grid) -> Array:
     """dU as (Q*Q, plane), a plane being P panels (C, W) and some bytes more; float64 if there are many tiles.
 
     ``used``: the planes that are products; the others are left as they are. ``sum_tiles`` are added up at once, such
@@ -57,7 +57,7 @@ def sums_over_tiles(form: int, used: Array, sum_tiles: int, x: Array, dy: Array,
 
 
 @njit_parallel
-def all_upstream_tiles(form: int, dy: Array, first: int, count: int, grid: plan.Grid, panels: Array, W: int) -> None:
+def all_upstream_tiles(form: int, dy: Array, first: int, count: int, grid: Grid, panels: Array, W: int) -> None:
     """The rows of every panel, W wide, for the output gradients of ``count`` tiles from ``first`` on."""
     points = len(panels)
     per_turn = tiles_per_turn(count)

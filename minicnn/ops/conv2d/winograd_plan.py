@@ -1,4 +1,4 @@
-"""Where Winograd's tiles lie, and how they are walked through: what follows from shapes alone.
+"""Where Winograd's tiles lie, how they are walked through, and the scratch memory for them: what follows from shapes.
 
 The loops that do it are in ``winograd_blocks.py``, which says what the two ways are.
 """
@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minicnn.ops.conv2d.winograd_tiles import Grid
 from minicnn.ops.conv2d.winograd_transforms import OUTPUTS
 from minicnn.ops.finishing import Finish
 from minicnn.ops.memory import scratch
@@ -25,7 +26,8 @@ class Limits(NamedTuple):
     A turn takes as many tiles as ``cache_bytes`` hold, transformed: they stay in the cache of a core. Where tiles have
     many channels that is few, and register tiles of few rows are slow: then up to ``most_bytes``, for ``enough_tiles``.
     With fewer than ``least_tiles`` even so, or more than ``kernel_bytes`` of transformed kernels, the other way is the
-    faster one.
+    faster one; it is so from ``few_kernel_bytes`` on where a core has fewer tiles than a register tile has rows. A core
+    takes part for ``own_tiles`` or more: with fewer it would do little else than read the transformed kernels.
     """
 
     cache_bytes: int
@@ -33,6 +35,8 @@ class Limits(NamedTuple):
     enough_tiles: int
     least_tiles: int
     kernel_bytes: int
+    few_kernel_bytes: int = 5_500_000
+    own_tiles: int = 4
 
 
 # Measured where a core's cache has 1 MB, as with most processors that have AVX-512, and where it has 512 KB.
@@ -41,8 +45,6 @@ LIMITS = (
     if VECTOR_BYTES == 64
     else Limits(1_000_000, 1_000_000, 10, 10, 5_500_000)
 )
-FEW_KERNEL_BYTES = 5_500_000  # the same, where a core has fewer tiles than a register tile has rows
-FEWEST_TILES = 4  # for a core of its own: with fewer it would do little else than read the transformed kernels
 
 
 def planes(purpose: str, before: Shape, numbers: int, dtype: np.dtype) -> Array:
@@ -69,10 +71,6 @@ def in_blocks(total: int, size: int, limit: int, multiple: int) -> Iterator[tupl
         yield first, min(fitting, total - first)
 
 
-#: The tiles of a picture: how many down and across, and row and column where the first begins: of inputs, of outputs.
-Grid = tuple[int, int, int, int, int, int]
-
-
 def grid_of(form: int, size: Pair, inputs: Pair, outputs: Pair = (0, 0)) -> Grid:
     """Tiles that cover ``size`` outputs. The first begins at row and column ``inputs`` and ``outputs``, at most 0."""
     down, across = (-(-(n - first) // OUTPUTS[form]) for n, first in zip(size, outputs, strict=True))
@@ -81,8 +79,8 @@ def grid_of(form: int, size: Pair, inputs: Pair, outputs: Pair = (0, 0)) -> Grid
 
 @functools.lru_cache(maxsize=KEPT)  # this and ``turns_of``: found once for a layer; with few pixels they take a while
 def cover(form: int, height: int, width: int, window: Window, halve: bool) -> tuple[Pair, Grid]:
-    """Rows and columns of the outputs; and the tiles of all of them, or of those that halving does not leave out,
-    beginning where the padding does."""
+    """Rows and columns of the outputs, and their tiles, which begin where the padding does. Halved, a last row or
+    column that has no partner needs no tile."""
     (top, _), (left, _) = window.pads(height, width)
     rows, columns = size = Finish(halve=halve).size(*window.output_size(height, width))
     return size, grid_of(form, (2 * rows, 2 * columns) if halve else size, (-top, -left))
@@ -103,9 +101,9 @@ def turns_of(
     together."""
     size = points * (channels + width) * itemsize
     fitting = max(limits.cache_bytes // size, min(limits.enough_tiles, limits.most_bytes // size))
-    most = limits.kernel_bytes if total >= threads * ROWS else min(limits.kernel_bytes, FEW_KERNEL_BYTES)
+    most = limits.kernel_bytes if total >= threads * ROWS else min(limits.kernel_bytes, limits.few_kernel_bytes)
     if kernel_bytes > most or fitting < limits.least_tiles:
         return 0, 0
-    workers = min(threads, -(-total // FEWEST_TILES))
+    workers = min(threads, -(-total // limits.own_tiles))
     turns = max(1, round(total / (workers * fitting)))
     return -(-total // (workers * turns)), workers  # as many in every turn

@@ -44,6 +44,10 @@ from minicnn.shapes import Array
 Last = tuple[Array, Array, float, bool, Array]
 
 
+#: The tiles of a picture: how many down and across, and row and column where the first begins: of inputs, of outputs.
+Grid = tuple[int, int, int, int, int, int]
+
+
 @njit
 def inside(start: int, size: int, limit: int) -> tuple[int, int]:
     """Which of the ``size`` places from ``start`` on lie in [0, limit): from the how many-th, and up to which."""

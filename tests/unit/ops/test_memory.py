@@ -274,7 +274,7 @@ def test_scratch_is_the_same_memory_for_the_same_purpose() -> None:
     assert not np.shares_memory(scratch("test two", (10, 30), np.float32), one)
 
 
-def test_scratch_of_the_same_shape_is_the_same_array_of_another_dtype_another_one() -> None:
+def test_scratch_is_the_same_array_only_for_the_same_shape_and_dtype() -> None:
     one = scratch("test again", (4, 8), np.float32)
     assert scratch("test again", (4, 8), np.float32) is one
     whole = scratch("test again", (4, 8), np.int32)

@@ -24,6 +24,8 @@ X, KERNEL, BIAS = zeros(2, 6, 5, 4), zeros(3, 3, 4, 8), zeros(8)
 ARRAYS: dict[str, tuple[Any, Any, Any, type[Exception], str, str]] = {
     # name: x, kernel, bias, error, expected and received, fix
     "a list": ([[1.0]], KERNEL, BIAS, DtypeError, "x as a NumPy array (N, H, W, C). Received: list", "np.asarray"),
+    "kernel a list": (X, [[[[1.0]]]], BIAS, DtypeError, "kernel as a NumPy array (KH, KW, C/groups, F)", "np.asarray"),
+    "bias a list": (X, KERNEL, [0.0] * 8, DtypeError, "bias as a NumPy array (F,). Received: list", "np.asarray"),
     "one picture": (X[0], KERNEL, BIAS, ShapeError, "x with 4 axes (N, H, W, C). Received: shape (6, 5, 4)", "x[None]"),
     "rank 5": (X[None], KERNEL, BIAS, ShapeError, "x with 4 axes (N, H, W, C). Received: shape (1, 2, 6, 5, 4)", ""),
     "kernel rank": (X, KERNEL[0], BIAS, ShapeError, "kernel with 4 axes (KH, KW, C/groups, F). Received", ""),
@@ -96,7 +98,7 @@ def test_bad_options(options: dict[str, Any], error: type[Exception], message: s
     assert str(raised.value).startswith("Expected ")
 
 
-@pytest.mark.parametrize("groups", [True, 1.0])
+@pytest.mark.parametrize("groups", [True, 1.0, [1]])
 def test_what_equals_a_good_option_is_not_taken_for_it(groups: Any) -> None:
     """What follows from shapes and options is kept, and True is found where 1 was put."""
     conv2d(X, KERNEL, BIAS, groups=1)

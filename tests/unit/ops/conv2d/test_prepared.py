@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import pickle
+import weakref
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,15 +15,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minicnn.errors import DtypeError, ShapeError
+from minicnn.errors import DtypeError, OptionError, ShapeError
 from minicnn.layers import Conv2D, Dense, Flatten, ReLU
 from minicnn.layers.base import INFERENCE, Context
-from minicnn.ops.conv2d import ALGORITHMS, algorithms, conv2d, convolve, infer
+from minicnn.ops.conv2d import ALGORITHMS, algorithms, conv2d, convolve, direct, infer
 from minicnn.ops.conv2d.prepared import Prepared, fingerprint
 from minicnn.ops.finishing import Finish
 from minicnn.sequential import Sequential
 from minicnn.shapes import Array, Window
 from tests.cases import kernel_size_for, strides_for
+from tests.threads import same_bits_on_one_thread
 
 # -- fingerprints ------------------------------------------------------------------------------------------------------
 
@@ -109,19 +112,19 @@ class Counted:
 def test_prepared_once_until_something_changes() -> None:
     kernel = np.arange(36, dtype=np.float32).reshape(3, 3, 2, 2)
     prepare, prepared = Counted(kernel), Prepared()
-    first = prepared.of(kernel, "direct", prepare)
-    assert prepared.of(kernel, "direct", prepare) is first
-    assert prepared.of(kernel.copy(), "direct", prepare) is first  # the same numbers elsewhere
+    first = prepared.of(fingerprint(kernel), "direct", prepare)
+    assert prepared.of(fingerprint(kernel), "direct", prepare) is first
+    assert prepared.of(fingerprint(kernel.copy()), "direct", prepare) is first  # the same numbers elsewhere
     assert prepare.times == 1
     kernel[1, 1, 0, 0] = 100
-    renewed = prepared.of(kernel, "direct", prepare)
+    renewed = prepared.of(fingerprint(kernel), "direct", prepare)
     assert renewed is not None
     assert renewed[1, 1, 0, 0] == 100
     assert prepare.times == 2
-    prepared.of(kernel, "winograd", prepare)
+    prepared.of(fingerprint(kernel), "winograd", prepare)
     assert prepare.times == 3
     prepared.clear()
-    prepared.of(kernel, "winograd", prepare)
+    prepared.of(fingerprint(kernel), "winograd", prepare)
     assert prepare.times == 4
 
 
@@ -133,7 +136,7 @@ def test_what_is_written_to_a_kernel_that_was_seen_before_is_noticed(turned: boo
     for times in range(1, 4):
         numbers[times - 1, 0, 1, 1] += 0.5
         for _ in range(2):
-            renewed = prepared.of(kernel, "direct", prepare)
+            renewed = prepared.of(fingerprint(kernel), "direct", prepare)
             np.testing.assert_array_equal(renewed, kernel)
         assert prepare.times == times
 
@@ -141,9 +144,9 @@ def test_what_is_written_to_a_kernel_that_was_seen_before_is_noticed(turned: boo
 def test_the_same_bits_in_another_shape_are_another_kernel() -> None:
     numbers = np.arange(72, dtype=np.float32)
     kernel, prepared = numbers.reshape(3, 3, 2, 4), Prepared()
-    first = prepared.of(kernel, "direct", Counted(kernel))
+    first = prepared.of(fingerprint(kernel), "direct", Counted(kernel))
     other = numbers.reshape(3, 3, 4, 2)
-    assert prepared.of(other, "direct", Counted(other)) is not first
+    assert prepared.of(fingerprint(other), "direct", Counted(other)) is not first
 
 
 # -- calls that are kept -----------------------------------------------------------------------------------------------
@@ -162,15 +165,19 @@ class Layer:
         self.window, self.groups, self.algorithm, self.relu, self.halve = WINDOW, 1, algorithm, True, True
         self.prepared = Prepared()
 
+    def infer(self, x: Array) -> Array:
+        finish = Finish(self.factors, self.relu, self.halve)
+        return infer(x, self.kernel, self.bias, self.window, self.groups, self.algorithm, finish, self.prepared)
+
     def check(self, new: bool) -> None:
         """``new``: the call of the prediction before must not be used."""
+        before = self.prepared._ready
+        y = self.infer(self.x)
         finish = Finish(self.factors, self.relu, self.halve)
-        before = self.prepared._last
-        arguments = (self.x, self.kernel, self.bias, self.window)
-        y = infer(*arguments, self.groups, self.algorithm, finish, self.prepared)
-        plain, _ = convolve(*arguments, groups=self.groups, algorithm=self.algorithm, finish=finish)
+        options = {"groups": self.groups, "algorithm": self.algorithm, "finish": finish}
+        plain, _ = convolve(self.x, self.kernel, self.bias, self.window, **options)
         assert y.tobytes() == plain.tobytes()
-        assert (self.prepared._last is not before) == new
+        assert (self.prepared._ready is not before) == new
 
 
 @pytest.mark.parametrize("algorithm", ["auto", "direct", "im2col", "loops", "winograd_6x6"])
@@ -178,6 +185,8 @@ def test_a_call_is_kept_until_something_changes(algorithm: str) -> None:
     layer = Layer(algorithm)
     layer.check(new=True)
     layer.x = layer.x + 1
+    layer.check(new=False)
+    layer.x = np.asfortranarray(layer.x)
     layer.check(new=False)
     layer.bias[3] += 1  # read anew each time
     layer.check(new=False)
@@ -208,54 +217,156 @@ def test_groups_are_part_of_a_call() -> None:
     layer.check(new=True)
     layer.groups = 1
     with pytest.raises(ShapeError, match="x with 8 channels"):
-        layer.check(new=True)
+        layer.infer(layer.x)
 
 
-@pytest.mark.parametrize("name", ["kernel", "bias", "factors"])
+WRONG: dict[str, tuple[Callable[[Layer], Any], type[Exception], str]] = {
+    "x in float64": (lambda layer: {"x": layer.x.astype(float)}, DtypeError, "x and kernel of the same dtype"),
+    "x that is no array": (
+        lambda layer: {"x": SimpleNamespace(shape=layer.x.shape, dtype=layer.x.dtype)},
+        DtypeError,
+        "x as a NumPy array",
+    ),
+    "x as a list": (lambda layer: {"x": layer.x.tolist()}, DtypeError, "x as a NumPy array"),
+    "kernel as a list": (lambda layer: {"kernel": layer.kernel.tolist()}, DtypeError, "kernel as a NumPy array"),
+    "bias as a list": (lambda layer: {"bias": layer.bias.tolist()}, DtypeError, "bias as a NumPy array"),
+    "factors that are not contiguous": (
+        lambda layer: {"factors": np.repeat(layer.factors, 2, axis=1)[:, ::2]},
+        ShapeError,
+        "C-contiguous",
+    ),
+    "a bias in another shape": (lambda layer: setattr(layer.bias, "shape", (4, 5)), ShapeError, "bias with 1 axes"),
+    "a kernel in another shape": (
+        lambda layer: setattr(layer.kernel, "shape", (3, 3, 20, 16)),
+        ShapeError,
+        "x with 20 channels",
+    ),
+    "True for a group": (lambda layer: {"groups": True}, OptionError, "groups as an integer"),
+    "a float for a group": (lambda layer: {"groups": 1.0}, OptionError, "groups as an integer"),
+    "a list for a group": (lambda layer: {"groups": [1]}, OptionError, "groups as an integer"),
+}
+
+
+@pytest.mark.parametrize("change, error, message", WRONG.values(), ids=WRONG)
+def test_what_is_refused_is_refused_after_a_call_that_was_kept(
+    change: Callable[[Layer], Any], error: type[Exception], message: str
+) -> None:
+    layer = Layer("direct")
+    layer.check(new=True)
+    vars(layer).update(change(layer) or {})
+    for _ in range(2):
+        with pytest.raises(error, match=message):
+            layer.infer(layer.x)
+    assert layer.prepared._ready is None
+
+
+@pytest.mark.parametrize("name", ["kernel", "bias"])
 def test_a_call_with_an_array_that_had_to_be_copied_is_not_kept(name: str) -> None:
     """It would not see what is written to the array."""
     layer = Layer()
     spread = np.repeat(getattr(layer, name), 2, axis=-1)[..., ::2]
-    if name == "factors":
-        layer.factors = spread
-        with pytest.raises(ShapeError, match="C-contiguous"):
-            layer.check(new=False)
-        return
+    layer.check(new=True)
     setattr(layer, name, spread)
+    layer.check(new=True)  # the old one is let go of
     for _ in range(3):
         spread += 1
         layer.check(new=False)
+        assert layer.prepared._ready is None
 
 
-def test_what_is_no_array_is_refused_after_a_call_with_one() -> None:
-    layer = Layer()
+@pytest.mark.parametrize("when", ["prepare", "ready"])
+def test_a_kernel_written_to_while_it_is_prepared_is_prepared_again(when: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As another thread may do, that trains."""
+    layer, real = Layer("direct"), getattr(direct, when)
+
+    def interrupted(*arguments: Any) -> Any:
+        found = real(*arguments)
+        layer.kernel[0, 0, 0] += 100
+        return found
+
+    monkeypatch.setattr(direct, when, interrupted)
+    layer.infer(layer.x)
+    monkeypatch.undo()
     layer.check(new=True)
-    layer.x = tensorflow_like(layer.x)
-    with pytest.raises(DtypeError, match="x as a NumPy array"):
-        layer.check(new=True)
+    layer.check(new=False)
 
 
-def tensorflow_like(x: Array) -> Any:
-    """Something with the same shape and dtype that is no array of NumPy's."""
-    return SimpleNamespace(shape=x.shape, dtype=x.dtype, __array__=lambda: x)
+def test_what_is_no_longer_asked_for_is_let_go_of() -> None:
+    layer = Layer("direct")
+    layer.check(new=True)
+    panels = weakref.ref(layer.prepared._kernel[1])  # type: ignore[index, arg-type]
+    kernel = weakref.ref(layer.kernel)
+
+    def prepare() -> Array:
+        assert panels() is None  # before there are new ones: they may be large
+        return layer.x
+
+    layer.kernel = layer.kernel + 1
+    assert kernel() is not None
+    layer.prepared.of(fingerprint(layer.kernel), "another form", prepare)
+    assert kernel() is None
+    layer.check(new=True)
+    assert layer.prepared.call(("other options",), (layer.kernel, layer.bias, layer.factors)) is None
+    assert layer.prepared._ready is None
+
+
+def test_threads_share_a_call() -> None:
+    layer = Layer()
+    xs = [layer.x + n for n in range(8)]
+    expected = [layer.infer(x).tobytes() for x in xs]
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(10):
+            assert [y.tobytes() for y in threads.map(layer.infer, xs)] == expected
+
+
+def test_a_call_holds_for_any_number_of_threads() -> None:
+    layer = Layer("winograd_6x6")
+    layer.check(new=True)
+    same_bits_on_one_thread(lambda: [layer.infer(layer.x)])
 
 
 def test_the_measured_algorithm_is_asked_for_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another number of threads may have another fastest one."""
-    monkeypatch.setattr(algorithms, "_measured", lambda *arguments: "direct")
-    layer = Layer("measured")
+    layer, answers = Layer("measured"), ["direct", "winograd_6x6", "im2col"]
+    monkeypatch.setattr(algorithms, "_measured", lambda *arguments: answers.pop(0))
+    for left in (2, 1, 0):
+        layer.infer(layer.x)
+        assert len(answers) == left
+        assert layer.prepared._ready is None
+
+
+def test_a_layer_keeps_calls_its_copies_do_not_and_training_lets_go_of_them() -> None:
+    layer = Conv2D(4, 3)
+    layer.build((5, 5, 2), np.random.default_rng(0))
+    x = X[:, :5, :5]
     for _ in range(2):
-        layer.check(new=False)
+        layer(x)
+        assert layer._prepared._kernel is not None
+        assert layer._prepared._ready is not None
+        for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+            assert other._prepared._kernel is None
+            assert other._prepared._ready is None
+            assert other(x).tobytes() == layer(x).tobytes()
+        layer.forward(x, Context(training=True))
+        assert layer._prepared._kernel is None
+        assert layer._prepared._ready is None
 
 
-def test_copies_and_pickles_of_a_layer_start_empty() -> None:
-    layer = Layer()
-    layer.check(new=True)
-    for other in (copy.deepcopy(layer.prepared), pickle.loads(pickle.dumps(layer.prepared))):
-        assert other._last is None
-        assert other._kernel is None
-    layer.prepared.clear()
-    assert layer.prepared._last is None
+class Doubled(Conv2D):
+    """A layer of somebody else's, which computes something else."""
+
+    def forward(self, x: Array, context: Context = INFERENCE, *, relu: bool = False) -> Any:
+        y, cache = super().forward(x, context, relu=relu)
+        return 2 * y, cache
+
+
+def test_a_subclass_is_asked_for_its_own_forward() -> None:
+    plain, doubled = Conv2D(4, 3), Doubled(4, 3)
+    for layer in (plain, doubled):
+        layer.build((5, 5, 2), np.random.default_rng(0))
+    x = X[:, :5, :5]
+    for _ in range(2):
+        np.testing.assert_array_equal(doubled(x), 2 * plain(x))
 
 
 def test_somebody_elses_preparation_in_between_does_not_mix_in() -> None:
@@ -263,15 +374,15 @@ def test_somebody_elses_preparation_in_between_does_not_mix_in() -> None:
     kernel, prepared = np.zeros((1, 1, 1, 1), np.float32), Prepared()
 
     def interrupted() -> Array:
-        theirs = prepared.of(kernel, "winograd", lambda: kernel + 2)
+        theirs = prepared.of(fingerprint(kernel), "winograd", lambda: kernel + 2)
         assert theirs is not None
         assert theirs.item() == 2
         return kernel + 1
 
-    ours = prepared.of(kernel, "direct", interrupted)
+    ours = prepared.of(fingerprint(kernel), "direct", interrupted)
     assert ours is not None
     assert ours.item() == 1
-    assert prepared.of(kernel, "direct", Counted(kernel)) is ours  # the last one to finish is kept
+    assert prepared.of(fingerprint(kernel), "direct", Counted(kernel)) is ours  # the last one to finish is kept
 
 
 def test_the_old_kernel_is_gone_when_preparing_fails() -> None:
@@ -279,10 +390,10 @@ def test_the_old_kernel_is_gone_when_preparing_fails() -> None:
         raise MemoryError
 
     kernel, prepared = np.zeros((1, 1, 1, 1)), Prepared()
-    prepared.of(kernel, "direct", Counted(kernel))
+    prepared.of(fingerprint(kernel), "direct", Counted(kernel))
     with pytest.raises(MemoryError):
-        prepared.of(kernel + 1, "direct", fail)
-    renewed = prepared.of(kernel + 1, "direct", Counted(kernel + 1))
+        prepared.of(fingerprint(kernel + 1), "direct", fail)
+    renewed = prepared.of(fingerprint(kernel + 1), "direct", Counted(kernel + 1))
     assert renewed is not None
     assert renewed.item() == 1
 
@@ -290,11 +401,11 @@ def test_the_old_kernel_is_gone_when_preparing_fails() -> None:
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, copy.copy, lambda p: pickle.loads(pickle.dumps(p))])
 def test_copies_start_empty(duplicate: Callable[[Prepared], Prepared]) -> None:
     kernel, prepared = np.zeros((1, 1, 1, 1)), Prepared()
-    prepared.of(kernel, "direct", Counted(kernel))
+    prepared.of(fingerprint(kernel), "direct", Counted(kernel))
     again, prepare = duplicate(prepared), Counted(kernel)
     again.of(kernel, "direct", prepare)
     assert prepare.times == 1
-    prepared.of(kernel, "direct", prepare)
+    prepared.of(fingerprint(kernel), "direct", prepare)
     assert prepare.times == 1
 
 
@@ -342,8 +453,10 @@ X = np.random.default_rng(1).standard_normal((3, 9, 8, 2)).astype(np.float32)
 
 
 def fresh(model: Sequential) -> Array:
-    """The predictions of a network that was made just now, with the same weights."""
+    """The predictions of a network that was made just now, with the same weights and algorithms."""
     twin = network(str(model.dtype))
+    for name in ("direct", "winograd", "small"):
+        twin.get_layer(name).algorithm = model.get_layer(name).algorithm
     twin.set_weights(model.weights)
     return twin.predict(X)
 
@@ -377,8 +490,14 @@ def evaluate_and_train(model: Sequential) -> None:
     train(model)
 
 
+def other_algorithm(model: Sequential) -> None:
+    model.get_layer("winograd").algorithm = "direct"  # somebody may: then this one computes
+    model.parameters["winograd/bias"][2] += 1
+
+
 CHANGES: list[Callable[[Sequential], Any]] = [
     one_number,
+    other_algorithm,
     move_a_number,
     other_arrays,
     train,
@@ -432,13 +551,3 @@ def test_saved_networks_do_not_hold_prepared_kernels(tmp_path: Any) -> None:
     one_number(again)
     assert again.predict(X).tobytes() == fresh(again).tobytes()
     assert len(pickle.dumps(model)) < len(pickle.dumps(network())) + 1000
-
-
-def test_training_lets_go_of_the_prepared_kernel() -> None:
-    layer = Conv2D(4, 3)
-    layer.build((5, 5, 2), np.random.default_rng(0))
-    x = X[:, :5, :5]
-    layer.forward(x, INFERENCE)
-    assert layer._prepared._kernel is not None
-    layer.forward(x, Context(training=True))
-    assert layer._prepared._kernel is None
