@@ -24,6 +24,7 @@ from minicnn.shapes import Array, Shape
 
 PARTS = 16  # pieces whose sums are computed side by side
 MOST_LANES = 8  # words in the widest vector
+MIXED = 29  # places by which a word's upper bits are moved into its lower ones
 
 
 @turns
@@ -33,7 +34,8 @@ def _sums(words: Array, sums: Array) -> None:
 
     The first sees any change of one word; the second weighs a word by its place, and so sees words that changed places.
     Times a large power of two, a place would vanish beyond the 64th bit, and round numbers like 1.0 differ in their
-    highest bits alone. So each word's upper half is mixed into its lower one first.
+    highest bits alone. So each word's upper bits are mixed into its lower ones first: not by half a word, for then the
+    signs of two float32 that both change would cancel, and of all that is left are multiples of 2^63.
     """
     for part in prange(PARTS):
         n, pieces = lanes(words), (words.size + lanes(words) - 1) // lanes(words)
@@ -42,7 +44,7 @@ def _sums(words: Array, sums: Array) -> None:
         b = load(words, 0, 0)
         for i in range(begin, end):
             word = load(words, i * n, words.size - i * n)
-            a = a + (word ^ (word >> splat(np.uint64(32), word)))
+            a = a + (word ^ (word >> splat(np.uint64(MIXED), word)))
             b = b + a
         store(sums, 2 * part * MOST_LANES, a, n)
         store(sums, (2 * part + 1) * MOST_LANES, b, n)

@@ -19,7 +19,7 @@ from minicnn.errors import DtypeError, OptionError, ShapeError
 from minicnn.layers import Conv2D, Dense, Flatten, ReLU
 from minicnn.layers.base import INFERENCE, Context
 from minicnn.ops.conv2d import ALGORITHMS, algorithms, conv2d, convolve, direct, infer
-from minicnn.ops.conv2d.prepared import Prepared, fingerprint
+from minicnn.ops.conv2d.prepared import PARTS, Prepared, fingerprint
 from minicnn.ops.finishing import Finish
 from minicnn.sequential import Sequential
 from minicnn.shapes import Array, Window
@@ -60,6 +60,16 @@ def test_a_single_one_that_moved_counts(dtype: Any, distance: int) -> None:
     here, there = np.zeros((3, 3, 256, 256), dtype), np.zeros((3, 3, 256, 256), dtype)
     here.reshape(-1)[1] = there.reshape(-1)[1 + distance] = 1
     assert fingerprint(here) != fingerprint(there)
+
+
+@pytest.mark.parametrize("words", range(1, 17))
+@pytest.mark.parametrize("lanes", [2, 4, 8])
+def test_other_signs_everywhere_are_noticed(lanes: int, words: int, rng: np.random.Generator) -> None:
+    """Whatever number of words each piece and lane adds up: a sum of so many equal powers of two may be 0."""
+    kernel = rng.standard_normal(PARTS * lanes * words * 2, np.float32)
+    for array in (kernel, np.zeros_like(kernel), np.ones_like(kernel)):
+        seen = {fingerprint(other) for other in (array, -array, 2 * array + 1, np.abs(array) + 3)}
+        assert len(seen) == len({other.tobytes() for other in (array, -array, 2 * array + 1, np.abs(array) + 3)})
 
 
 def test_zeros_of_both_signs_differ() -> None:
