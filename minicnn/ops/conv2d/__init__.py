@@ -10,7 +10,7 @@ part of the channels. Which algorithms there are, and which one takes a shape: `
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.ops.column_sums import column_sums
@@ -111,9 +111,8 @@ def infer(
 ) -> Array:
     """y of ``convolve``, for predictions: when one is like the last, nothing is checked or prepared again."""
     factors, relu, halve = finish
-    kind = type(x), getattr(x, "shape", None), getattr(x, "dtype", None), type(groups)  # True is no 1
-    term = bias is None or (getattr(bias, "shape", None), getattr(bias, "dtype", None))
-    options, arrays = (kind, term, window, groups, algorithm, relu, halve), (kernel, bias, factors)
+    options = _kind(x), _kind(bias), window, type(groups), groups, algorithm, relu, halve  # True equals 1, but is none
+    arrays = kernel, bias, factors
     call = prepared.call(options, arrays)
     if call is None:
         name = _check(x, kernel, bias, window, groups, algorithm, finish)
@@ -123,6 +122,11 @@ def infer(
         if algorithm != MEASURED:  # which is the fastest depends on the number of threads
             prepared.keep(options, arrays, seen, call)
     return call(x)
+
+
+def _kind(array: Any) -> tuple[Any, ...]:
+    """What ``_check`` looks at, of whatever somebody gives for an array."""
+    return type(array), getattr(array, "shape", None), getattr(array, "dtype", None)
 
 
 def _check(

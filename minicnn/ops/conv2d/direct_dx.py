@@ -110,7 +110,8 @@ def apart(dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int)
 
 
 class _Phase(NamedTuple):
-    """Its pixels, the kernel's taps that met them, and what ``correlate_rows`` has to know of both."""
+    """Its pixels, the kernel's taps that met them, and what ``correlate_rows`` has to know of both; ``out`` is how many
+    rows and columns of pixels. ``table`` is empty where no tap met them."""
 
     pixels: tuple[slice, slice]
     taps: tuple[slice, slice]
@@ -123,7 +124,7 @@ class _Phase(NamedTuple):
 @functools.lru_cache(maxsize=KEPT)  # found once for a layer: for few pixels this takes longer than the products
 def _phases(
     dy_shape: Shape, kernel_shape: Shape, size: Pair, window: Window, groups: int
-) -> tuple[tuple[int, int, int, int], list[_Phase]]:
+) -> tuple[tuple[int, int, int, int], tuple[_Phase, ...]]:
     """Zeros above and to the left of dy, its height and width with all zeros, and the phases that have pixels."""
     pads, axes = window.pads(*size), zip(size, kernel_shape, window.strides, window.dilation, dy_shape, strict=False)
     rows, columns = (
@@ -135,10 +136,10 @@ def _phases(
     height, width = top + dy_shape[0] + bottom, left + dy_shape[1] + right
     found = []
     for row, column in itertools.product(rows, columns):
-        pixels, taps = (row.pixels, column.pixels), (row.taps, column.taps)
         if not row.reached or not column.reached:
             continue
-        turned = row.met, column.met, kernel_shape[3] // groups, kernel_shape[2] * groups
+        pixels, taps = (row.pixels, column.pixels), (row.taps, column.taps)
+        turned = row.met, column.met, kernel_shape[3] // groups, kernel_shape[2] * groups  # see ``_turned``
         if not row.met or not column.met:
             found.append(_Phase(pixels, taps, np.empty((0, 3), np.intp), 0, np.empty(0, np.intp), (0, 0)))
             continue
@@ -150,7 +151,7 @@ def _phases(
         steps = np.array([1, 1, first_h, first_w, stride_h, stride_w, start_h + own.span[0]], np.intp)
         per_sum = segments_per_sum(table, TERMS)
         found.append(_Phase(pixels, taps, table, per_sum, steps, (row.reached, column.reached)))
-    return (top, left, height, width), found
+    return (top, left, height, width), tuple(found)
 
 
 def _turned(part: Array, groups: int) -> Array:

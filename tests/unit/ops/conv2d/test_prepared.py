@@ -68,8 +68,8 @@ def test_other_signs_everywhere_are_noticed(lanes: int, words: int, rng: np.rand
     """Whatever number of words each piece and lane adds up: a sum of so many equal powers of two may be 0."""
     kernel = rng.standard_normal(PARTS * lanes * words * 2, np.float32)
     for array in (kernel, np.zeros_like(kernel), np.ones_like(kernel)):
-        seen = {fingerprint(other) for other in (array, -array, 2 * array + 1, np.abs(array) + 3)}
-        assert len(seen) == len({other.tobytes() for other in (array, -array, 2 * array + 1, np.abs(array) + 3)})
+        others = array, -array, 2 * array + 1, np.abs(array) + 3
+        assert len({fingerprint(other) for other in others}) == len({other.tobytes() for other in others})
 
 
 def test_zeros_of_both_signs_differ() -> None:
