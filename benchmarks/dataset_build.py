@@ -82,7 +82,7 @@ def main() -> int:
         parser.error(f"'{dataset}' exists: a run that goes on from before measures nothing")
     write_copies(options.source, photos, options.photos, options.seed, options.processes)
     sources = sorted(path.relative_to(photos).as_posix() for path in photos.rglob("*.jpg"))
-    command = [sys.executable, "-m", "minicnn.cli", "dataset", "build", str(photos), str(dataset)]
+    command = [sys.executable, "-m", "minicnn", "dataset", "build", str(photos), str(dataset)]
     command += ["--processes", str(options.processes)]
 
     rng = random.Random(options.seed)

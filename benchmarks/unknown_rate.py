@@ -104,7 +104,7 @@ def one_draw(work: Path, draw: int, left_out: int, rate: float, by_left_out: Tal
 
 def minicnn(*arguments: str) -> str:
     """Run a command, and return what it printed. What it says of its progress is shown."""
-    command = [sys.executable, "-m", "minicnn.cli", *arguments]
+    command = [sys.executable, "-m", "minicnn", *arguments]
     return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
 
 

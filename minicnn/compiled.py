@@ -9,6 +9,7 @@ from typing import Any, Self
 from minicnn import losses, metrics, optimizers
 from minicnn.errors import OptionError, explain
 from minicnn.io.models import TrainingState
+from minicnn.layers import Dense, Layer, Sigmoid, Softmax
 from minicnn.layers.base import Params
 from minicnn.losses import Loss
 from minicnn.metrics import Metric
@@ -30,6 +31,19 @@ class Compiled:
         if not isinstance(chosen, (list, tuple)):
             raise OptionError(explain("metrics as a list", repr(chosen), "A single one is a list too: ['accuracy']."))
         return cls(optimizers.get(optimizer), losses.get(loss), [metrics.get(metric) for metric in chosen])
+
+    def doubts(self, last: Layer) -> str | None:
+        """What is odd about this loss behind that last layer, or None: probabilities taken for logits, or logits for
+        probabilities. Either trains to something, and badly."""
+        from_logits = getattr(self.loss, "from_logits", None)
+        name = type(self.loss).__name__
+        squeezes = isinstance(last, Softmax | Sigmoid) or getattr(last, "activation", None) in ("softmax", "sigmoid")
+        if from_logits and squeezes:
+            return f"{name}(from_logits=True) expects scores, but '{last.name}' makes probabilities: leave one out."
+        if from_logits is False and isinstance(last, Dense):
+            fix = f"put an activation behind it, or take {name}(from_logits=True)."
+            return f"{name}() expects probabilities, but '{last.name}' makes scores: {fix}"
+        return None
 
     def state(self) -> TrainingState:
         """All that ``resume`` needs, as a file can hold it."""

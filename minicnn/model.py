@@ -11,9 +11,9 @@ outputs. For layers in a row there is ``Sequential``, which is a Model too.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -22,18 +22,17 @@ from minicnn.callbacks import Callback, History, ProgressBar
 from minicnn.compiled import Compiled
 from minicnn.constructors import explained
 from minicnn.data import Batches
-from minicnn.errors import LoadError, MinicnnError, OptionError, ShapeError, StateError, explain
+from minicnn.errors import OptionError, ShapeError, StateError, explain
 from minicnn.graph import Graph, reach
-from minicnn.io.models import read_config, read_weights, write_model
 from minicnn.layers.base import Tensors
 from minicnn.layers.symbolic import Symbols, as_tensors, input_names, is_symbolic
-from minicnn.network import Network, one_or_all
+from minicnn.network import one_or_all
 from minicnn.optimizers import Optimizer
 from minicnn.shapes import Array, whole
-from minicnn.summary import summary_text
+from minicnn.storable import Storable
 
 
-class Model(Network):
+class Model(Storable):
     """The layers between ``inputs`` and ``outputs``, each a symbolic tensor or a list of them; built at once.
 
     ``fit``, ``evaluate`` and the like need one output; several inputs can be trained on with ``train_on_batch``.
@@ -41,7 +40,6 @@ class Model(Network):
     """
 
     stop_training = False
-    _compiled: Compiled | None = None
 
     def __init__(
         self, inputs: Symbols, outputs: Symbols, *, name: str = "functional", dtype: str = "float32", seed: int = 0
@@ -82,6 +80,9 @@ class Model(Network):
             fix = "Train a Model that ends in one of them, on the same layers."
             raise OptionError(explain(f"one output to take the loss of, '{self.name}'", f"{self.output_shape}", fix))
         self._compiled = Compiled.of(optimizer, loss, metrics or ())
+        doubts = self._compiled.doubts(self.path[-1]) if self.path else None
+        if doubts:
+            warnings.warn(doubts, stacklevel=3)  # behind ``explained``
 
     @property
     def compiled(self) -> Compiled:
@@ -138,6 +139,8 @@ class Model(Network):
             augment=augment,
         )
         self._build_from(batches.x)
+        if not self.trainable:
+            warnings.warn(f"Nothing in '{self.name}' learns: every layer has trainable=False.", stacklevel=3)
         listeners = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
         if verbose != 0:
             listeners.append(ProgressBar(verbose))
@@ -184,67 +187,3 @@ class Model(Network):
         inputs = [tensor for tensor in tensors[: self.graph.inputs] if tensor in reach(wanted)]
         name = "_".join([self.name, "to", *layers])
         return Model(inputs, wanted, name=name, dtype=str(self.dtype), seed=self.seed)
-
-    def astype(self, dtype: str) -> Self:
-        """A copy of the network, weights included, that computes in ``dtype``; not compiled."""
-        compiled, self._compiled = self._compiled, None  # the optimiser and all it remembers need not be copied
-        try:
-            return super().astype(dtype)
-        finally:
-            self._compiled = compiled
-
-    # -- looking and keeping -----------------------------------------------------------------------------------------
-
-    def summary(self, print_fn: Callable[[str], object] = print) -> None:
-        """Print a table of the layers: output shape, parameters, multiplications, and what each reads."""
-        self.require_built()
-        print_fn(summary_text(self))
-
-    def save(self, path: str | Path) -> None:
-        """Write architecture and weights to one file. The ending of its name says how: see ``minicnn.io.models``.
-
-        ``.npz`` alone also keeps how training went so far. The file appears complete or not at all.
-        ``minicnn.load_model`` is the way back. Raises OptionError for another ending, or a layer that the format does
-        not know.
-        """
-        self.require_built()
-        training = None if self._compiled is None else self._compiled.state()
-        write_model(path, type(self).__name__, self.config(), self.weights, training)
-
-    def load_weights(self, path: str | Path, *, allow_nan: bool = False) -> None:
-        """Take over the weights of a file, whose network must have the same layers with weights in the same order.
-
-        Reads what ``save`` writes but ``.onnx``, and Keras's files with and without a network. All of it is read and
-        checked before the first weight changes, so for a moment both are in memory. Raises LoadError, naming the file
-        and the reason; also for NaN and infinity, unless ``allow_nan``.
-        """
-        self.require_built()
-        own = self.weights
-        shapes = {address: array.shape for address, array in own.items()}
-        arrays, _ = read_weights(path, shapes, self.dtype, None, graph=self.graph, allow_nan=allow_nan)
-        for address, array in own.items():
-            array[...] = arrays[address]
-
-    @classmethod
-    def load(cls, path: str | Path, *, allow_nan: bool = False) -> Self:
-        """A network that ``save`` wrote, ready to predict, and to go on training if it was compiled.
-
-        The file is not trusted: every array's shape and dtype is compared with what the architecture needs before
-        room is made for it, and nothing in the file is ever run. Raises LoadError, naming the file and the reason;
-        also for weights that are NaN or infinite, unless ``allow_nan``.
-        """
-        config, training = read_config(path, cls.__name__)
-        try:
-            model = cls.from_config(config)
-            shapes = model.weight_shapes(config["input_shape"])
-            slots = {address: shapes[address.split("/", 1)[1]] for address in training["slots"]} if training else {}
-        except (MinicnnError, LookupError, TypeError, ValueError, AttributeError) as error:
-            raise LoadError(f"Cannot load '{path}': its description of the model is damaged ({error}).") from error
-        weights, remembered = read_weights(path, shapes, model.dtype, slots, allow_nan=allow_nan)
-        try:
-            model.build(config["input_shape"], weights)
-            if training:
-                model._compiled = Compiled.resume(training, remembered)
-        except (MinicnnError, LookupError, TypeError, ValueError, AttributeError) as error:
-            raise LoadError(f"Cannot load '{path}': its training cannot be resumed ({error}).") from error
-        return model

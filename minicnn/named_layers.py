@@ -8,19 +8,44 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from minicnn.errors import OptionError, ShapeError, explain
+from minicnn.keras_names import KerasNames
 from minicnn.layers.base import Layer, Params
+from minicnn.options import flag
 from minicnn.shapes import Array
 
 
-class NamedLayers:
+class NamedLayers(KerasNames):
     """The layers of the network ``name``, each once, in the order of data. ``taken`` are names that no layer may have.
 
     Layers that have only their default name get Keras's numbering: conv2d, conv2d_1, ...
     """
+
+    _instead_of_keras = MappingProxyType(
+        {
+            "trainable_weights": "parameters is a dict of what learns, weights of all; get_weights() is a list.",
+            "trainable_variables": "parameters is a dict of what learns, weights of all; get_weights() is a list.",
+            "non_trainable_weights": "state is a dict of moving statistics.",
+            "variables": "weights is a dict of all arrays by address, 'layer/name'.",
+            "save_weights": "save('name.weights.h5') writes the weights alone.",
+            "get_config": "config() describes the network.",
+            "to_json": "config() describes the network; save() writes it to a file.",
+            "inputs": "input_names and input_shape tell of them; symbols() draws the network again, to read on.",
+            "outputs": "output_shape tells of them; symbols() draws the network again, to read on.",
+            "history": "fit() returns it.",
+            "loss": "compiled.loss is what compile() chose.",
+            "metrics": "compiled.metrics are what compile() chose.",
+            "metrics_names": "evaluate() and train_on_batch() return numbers under their names.",
+            "predict_on_batch": "Call the network: model(x).",
+            "reset_metrics": "Every epoch and every evaluation counts anew.",
+            "pop": "Make a new Sequential(model.layers[:-1]), or ask up_to('name of a layer').",
+        }
+    )
 
     def __init__(self, name: str, taken: Sequence[str] = ()) -> None:
         if not isinstance(name, str) or not name or not name.isprintable():
@@ -29,10 +54,16 @@ class NamedLayers:
         self.layers: list[Layer] = []
         self._owner: dict[str, Layer | None] = dict.fromkeys(taken)  # of every name
 
-    def _take(self, layer: Layer) -> None:
+    def __repr__(self) -> str:
+        size = f"{self.count_params():,} parameters" if all(layer.built for layer in self.layers) else "not built"
+        return f"<{type(self).__name__} '{self.name}': {len(self.layers)} layers, {size}>"
+
+    def _take(self, layer: Any) -> None:
         """Count ``layer`` among the network's own, under a name that addresses its weights."""
         if not isinstance(layer, Layer):
-            raise OptionError(explain("a minicnn layer", repr(layer), "For example Conv2D(16, 3)."))
+            fix = "A network is called instead, sharing its weights: x = Input(...); Model(x, Dense(3)(network(x)))."
+            fix = fix if isinstance(layer, NamedLayers) else "For example Conv2D(16, 3)."
+            raise OptionError(explain("a minicnn layer", repr(layer), fix))
         if self._owner.get(layer.name) is layer:
             return
         if layer.name in self._owner and layer.has_default_name:
@@ -62,12 +93,17 @@ class NamedLayers:
             f"{layer.name}/{key}": array for layer in self.layers for key, array in (layer.params | layer.state).items()
         }
 
-    def set_weights(self, weights: Mapping[str, Array]) -> None:
-        """Copy ``weights`` in. All of them must be there, with the right shapes; otherwise nothing is changed.
+    def get_weights(self) -> list[Array]:
+        """Copies of all arrays in Keras's order: ``weights`` without their addresses."""
+        return [array.copy() for array in self.weights.values()]
 
-        Raises ShapeError that names every address that does not fit. Numbers of another real type are converted.
+    def set_weights(self, weights: Mapping[str, Array] | Sequence[Array]) -> None:
+        """Copy ``weights`` in, by address or in the order of ``get_weights``.
+
+        All of them must be there, with the right shapes; otherwise nothing is changed. Raises ShapeError that names
+        every address that does not fit. Numbers of another real type are converted.
         """
-        own, weights = self.weights, {address: np.asarray(array) for address, array in weights.items()}
+        own, weights = self.weights, self._by_address(weights)
         problems = [f"missing {address}" for address in own.keys() - weights.keys()]
         problems += [f"unknown {address}" for address in weights.keys() - own.keys()]
         for address in own.keys() & weights.keys():
@@ -79,9 +115,29 @@ class NamedLayers:
         for address, array in own.items():
             array[...] = weights[address]
 
-    @property
-    def parameter_count(self) -> int:
+    def _by_address(self, weights: Any) -> dict[str, Array]:
+        if isinstance(weights, Mapping):
+            return {address: np.asarray(array) for address, array in weights.items()}
+        expected = f"a dict by address, or a list of {len(self.weights)} arrays, for '{self.name}'"
+        if not isinstance(weights, (list, tuple)):
+            raise ShapeError(explain(expected, type(weights).__name__, "weights and get_weights() are such."))
+        if len(weights) != len(self.weights):
+            raise ShapeError(explain(expected, f"a list of {len(weights)}"))
+        return dict(zip(self.weights, map(np.asarray, weights), strict=True))
+
+    def count_params(self) -> int:
+        """Numbers in all layers, moving statistics included (as Keras counts)."""
         return sum(array.size for array in self.weights.values())
+
+    @property
+    def trainable(self) -> bool:
+        """Whether anything learns: any layer, if built with parameters. Set, it is set for every layer, as in Keras."""
+        return any(layer.trainable for layer in self.layers if layer.params or not layer.built)
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for layer in self.layers:
+            layer.trainable = flag("trainable", value)
 
     def get_layer(self, name: str) -> Layer:
         """The layer of that name. Raises OptionError, listing the names there are."""

@@ -146,7 +146,7 @@ class Network(NamedLayers):
             raise ShapeError(explain("as many of every input", f"{[len(array) for array in arrays]}"))
         return arrays
 
-    def set_weights(self, weights: Mapping[str, Array]) -> None:
+    def set_weights(self, weights: Mapping[str, Array] | Sequence[Array]) -> None:
         self.require_built()
         super().set_weights(weights)
 

@@ -14,7 +14,7 @@ from minicnn.layers.base import Cache, Context, Layer
 from minicnn.shapes import Shape
 
 if TYPE_CHECKING:  # types for readers and checkers only: model.py stands above this file
-    from minicnn.model import Model
+    from minicnn.network import Network
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class LayerSummary:
         return asdict(self)
 
 
-def summarize(model: Model) -> list[LayerSummary]:
+def summarize(model: Network) -> list[LayerSummary]:
     """One row per layer, in the order of the model's layers."""
     model.require_built()
     fused = fused_into(model.graph)
@@ -44,7 +44,7 @@ def summarize(model: Model) -> list[LayerSummary]:
     return [_row(model, layer, uses[layer.name], fused.get(layer.name)) for layer in model.layers]
 
 
-def _row(model: Model, layer: Layer, places: list[int], fused: str | None) -> LayerSummary:
+def _row(model: Network, layer: Layer, places: list[int], fused: str | None) -> LayerSummary:
     graph, names = model.graph, [*model.input_names, *(other.name for other in model.graph.path)]
     nodes = [graph.nodes[place] for place in places]
     read = dict.fromkeys(names[source] for node in nodes for source in node.sources)  # a set, in order
@@ -52,7 +52,7 @@ def _row(model: Model, layer: Layer, places: list[int], fused: str | None) -> La
         name=layer.name,
         kind=type(layer).__name__,
         output_shape=model.shapes[graph.inputs + places[0]],
-        parameters=layer.parameter_count,
+        parameters=layer.count_params(),
         trainable=layer.trainable,
         multiplications=sum(layer.multiplications(node.pick(model.shapes)) for node in nodes),
         algorithm=f"in {fused}" if fused else getattr(layer, "algorithm_used", lambda: "")(),
@@ -84,7 +84,7 @@ def _bytes(value: Any, seen: set[int]) -> int:
     return 0
 
 
-def training_memory(model: Model, batch_size: int) -> list[int]:
+def training_memory(model: Network, batch_size: int) -> list[int]:
     """Bytes per layer that one training step of ``batch_size`` pictures remembers between forward and backward.
 
     Measured, not estimated: it runs the forward pass on zeros. Parameters are counted apart, in ``summarize``.
@@ -96,8 +96,8 @@ def training_memory(model: Model, batch_size: int) -> list[int]:
     return [_bytes(cache, weights) for cache in caches]
 
 
-def summary_text(model: Model) -> str:
-    """The table that ``Model.summary`` prints."""
+def summary_text(model: Network) -> str:
+    """The table that ``Storable.summary`` prints."""
     rows = summarize(model)
     cells = [("Layer", "Kind", "Output shape", "Parameters", "Multiplications", "Algorithm", "Connected to")]
     for row in rows:
@@ -116,7 +116,7 @@ def summary_text(model: Model) -> str:
         lines.append("  ".join(columns).rstrip())
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
     trainable = sum(array.size for layer in model.layers if layer.trainable for array in layer.params.values())
-    total = model.parameter_count
+    total = model.count_params()
     size = total * model.dtype.itemsize
     memory = f"{size / 2**20:.1f} MiB" if size >= 2**20 else f"{size / 2**10:.1f} KiB"
     return "\n".join(

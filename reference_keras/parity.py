@@ -181,7 +181,7 @@ def _compare(
         kind=type(layer).__name__,
         input_shape=shape,
         output_shape=y.shape[1:],
-        parameters=layer.parameter_count,
+        parameters=layer.count_params(),
         algorithm=algorithm,
         arrays=arrays,
         times=times,

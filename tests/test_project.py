@@ -75,7 +75,7 @@ class Hide:
 sys.meta_path.insert(0, Hide())
 import minicnn
 for module in pkgutil.walk_packages(minicnn.__path__, "minicnn.", onerror=lambda name: None):
-    if not module.name.startswith("minicnn.cli"):
+    if not module.name.startswith(("minicnn.cli", "minicnn.__main__")):
         importlib.import_module(module.name)
         print(module.name)
 """

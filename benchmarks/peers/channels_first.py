@@ -19,15 +19,12 @@ from benchmarks.peers.work import Arrays, Work
 Array = NDArray[Any]
 CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D")
 #: What every peer was taught.
-EVERY_PEER = (
-    *CONVOLUTIONS,
-    "Dense",
-    "MaxPooling2D",
-    "BatchNormalization",
-    "ReLU",
-    "Flatten",
-    "Softmax",
-)  # was taught these
+EVERY_PEER = (*CONVOLUTIONS, "Dense", "MaxPooling2D", "BatchNormalization", "ReLU", "Flatten", "Softmax")
+#: {kind: {its kernel: the kind of layer that lays it out alike}}, where that is not the kind itself.
+_LAID_OUT_LIKE = {
+    "Conv2DTranspose": {"kernel": "Conv2D"},
+    "SeparableConv2D": {"depthwise_kernel": "DepthwiseConv2D", "pointwise_kernel": "Conv2D"},
+}
 
 
 @dataclass(frozen=True)
@@ -72,25 +69,30 @@ def steps(work: Work, weights: Arrays, others: Collection[str] = ()) -> Iterator
             if window.dilation != (1, 1):
                 raise ValueError("dilated layers are not translated")
             common |= {"kernel": window.size, "strides": window.strides, "pads": (top, left, bottom, right)}
-        if kind in CONVOLUTIONS:
-            common["groups"] = size.input_shape[-1] if kind == "DepthwiseConv2D" else getattr(layer, "groups", 1)
+        if kind in (*CONVOLUTIONS, "SeparableConv2D"):
+            common["groups"] = getattr(layer, "groups", 1) if kind == "Conv2D" else size.input_shape[-1]
         if kind == "Flatten":
             flattened = size.input_shape
         elif kind == "Dense":
             common["flattened"], flattened = flattened, ()
-        if "kernel" in own:
-            layout = "Conv2D" if kind == "Conv2DTranspose" else kind
-            own["kernel"] = turned(layout, own["kernel"], common.get("flattened", ()))
+        for key, layout in _kernels(kind).items():
+            if key in own:
+                own[key] = turned(layout, own[key], common.get("flattened", ()))
         yield Step(kind, name, weights=own, **common)
+
+
+def _kernels(kind: str) -> dict[str, str]:
+    return _LAID_OUT_LIKE.get(kind, {"kernel": kind})
 
 
 def turned_back(step: Step, key: str, array: Array) -> Array:
     """A weight, or its gradient, as minicnn lays it out."""
-    if key != "kernel":
+    layout = _kernels(step.kind).get(key)
+    if layout is None:
         return array
-    if step.kind in ("Conv2D", "Conv2DTranspose"):
+    if layout == "Conv2D":
         return array.transpose(2, 3, 1, 0)
-    if step.kind == "DepthwiseConv2D":
+    if layout == "DepthwiseConv2D":
         channels = step.input_shape[-1]
         return array.reshape(channels, -1, *array.shape[2:]).transpose(2, 3, 0, 1)
     if len(step.flattened) == 3:

@@ -9,8 +9,6 @@ import numpy as np
 
 from benchmarks.peers.channels_first import CONVOLUTIONS, Step
 
-NORMALISING = ("BatchNormalization", "LayerNormalization")  # whose weights are gamma and beta
-
 _ELEMENTWISE: dict[str, Callable[[Any, Step], Any]] = {
     "ReLU": lambda nn, step: nn.ReLU(),
     "LeakyReLU": lambda nn, step: nn.LeakyReLU(step.options["negative_slope"]),
@@ -22,20 +20,35 @@ _ELEMENTWISE: dict[str, Callable[[Any, Step], Any]] = {
     "GlobalAveragePooling2D": lambda nn, step: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
     "GlobalMaxPooling2D": lambda nn, step: nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten()),
 }
-OTHERS = (*_ELEMENTWISE, "LayerNormalization", "AveragePooling2D", "UpSampling2D", "ZeroPadding2D", "Conv2DTranspose")
+OTHERS = (
+    *_ELEMENTWISE,
+    "LayerNormalization",
+    "UnitNormalization",
+    "AveragePooling2D",
+    "UpSampling2D",
+    "ZeroPadding2D",
+    "Conv2DTranspose",
+    "SeparableConv2D",
+)
+_MOVING = {"moving_mean": "running_mean", "moving_variance": "running_var"}
 
 
 def modules(torch: Any, step: Step) -> list[Any]:
-    """The modules of one layer. The last one with parameters is the layer's own. ValueError where PyTorch has none."""
+    """The modules of one layer, whose parameters are in the order of ``learnt``. ValueError where PyTorch has none."""
     found = [*_padding(torch.nn, step), _own(torch, step)]
-    names = {"kernel": "weight", "gamma": "weight", "beta": "bias", "bias": "bias"}
-    names |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
+    own = {key: getattr(found[-1], name) for key, name in _MOVING.items() if key in step.weights}
+    own |= zip(learnt(step), found[-1].parameters(), strict=True)
     with torch.no_grad():
-        for key, array in step.weights.items():
-            getattr(found[-1], names[key]).copy_(torch.from_numpy(np.ascontiguousarray(array)))
+        for key, tensor in own.items():
+            tensor.copy_(torch.from_numpy(np.ascontiguousarray(step.weights[key])))
     if step.kind == "Conv2DTranspose":
         found.append(_crop(torch, step))
     return found
+
+
+def learnt(step: Step) -> list[str]:
+    """The names of a layer's parameters. Kernels come before a bias, and gamma before beta, as in PyTorch."""
+    return [key for key in step.weights if key not in _MOVING]
 
 
 def _padding(nn: Any, step: Step) -> list[Any]:
@@ -58,6 +71,10 @@ def _own(torch: Any, step: Step) -> Any:
     if step.kind in CONVOLUTIONS:
         filters, options = len(step.weights["kernel"]), {"groups": step.groups, "bias": bias}
         return nn.Conv2d(channels, filters, step.kernel, step.strides, padding, **options)
+    if step.kind == "SeparableConv2D":
+        depthwise, pointwise = step.weights["depthwise_kernel"].shape, step.weights["pointwise_kernel"].shape
+        each = nn.Conv2d(channels, depthwise[0], step.kernel, step.strides, padding, groups=step.groups, bias=False)
+        return nn.Sequential(each, nn.Conv2d(pointwise[1], pointwise[0], 1, bias=bias))
     if step.kind == "Conv2DTranspose":
         gaps = tuple(max(0, stride - size) for size, stride in zip(step.kernel, step.strides, strict=True))
         sizes = (channels, step.output_shape[-1], step.kernel, step.strides)
@@ -68,6 +85,8 @@ def _own(torch: Any, step: Step) -> Any:
         return nn.BatchNorm2d(channels, step.options["epsilon"], 1 - step.options["momentum"])
     if step.kind == "LayerNormalization":
         return _layer_norm(torch, channels, step.options["epsilon"])
+    if step.kind == "UnitNormalization":
+        return _unit_norm(torch)
     if step.kind == "MaxPooling2D":
         return nn.MaxPool2d(step.kernel, step.strides, padding)
     if step.kind == "AveragePooling2D":
@@ -88,6 +107,16 @@ def _layer_norm(torch: Any, channels: int, epsilon: float) -> Any:
             return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2) if x.ndim == 4 else super().forward(x)
 
     return ChannelsLast(channels, epsilon)
+
+
+def _unit_norm(torch: Any) -> Any:
+    """Along the channels, which are axis 1. PyTorch has a function for it, but no module."""
+
+    class UnitNorm(torch.nn.Module):  # type: ignore[misc]
+        def forward(self, x: Any) -> Any:
+            return torch.nn.functional.normalize(x, dim=1)
+
+    return UnitNorm()
 
 
 def _crop(torch: Any, step: Step) -> Any:

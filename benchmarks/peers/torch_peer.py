@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.peers.channels_first import Step, steps, to_channels_first, to_channels_last, turned_back
 from benchmarks.peers.interface import Timed
-from benchmarks.peers.torch_layers import NORMALISING, OTHERS, modules
+from benchmarks.peers.torch_layers import OTHERS, learnt, modules
 from benchmarks.peers.work import BACKWARD, FORWARD, LEARNING_RATE, Arrays, Data, Work
 
 
@@ -99,12 +99,5 @@ class Peer:
 
 def _named(model: Any, translated: list[Step]) -> list[tuple[tuple[str, str], Any]]:
     """((layer, minicnn's name of the parameter), parameter) in the order of the layers."""
-    owners = [module for module in model if list(module.parameters(recurse=False))]
-    learning = [step for step in translated if step.weights]
-    found = []
-    for step, module in zip(learning, owners, strict=True):
-        first, second = ("gamma", "beta") if step.kind in NORMALISING else ("kernel", "bias")
-        found.append(((step.name, first), module.weight))
-        if module.bias is not None:
-            found.append(((step.name, second), module.bias))
-    return found
+    names = [(step.name, key) for step in translated for key in learnt(step)]
+    return list(zip(names, model.parameters(), strict=True))

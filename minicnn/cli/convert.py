@@ -49,12 +49,12 @@ def convert(
     else:
         model = load_model(source, allow_nan=allow_nan)
     model.save(target)
-    about = {"network": model.name, "layers": len(model.layers), "parameters": model.parameter_count}
+    about = {"network": model.name, "layers": len(model.layers), "parameters": model.count_params()}
     if json:
         console.print_json({"in": str(source), "out": str(target), **about, "preprocessing": wants or None})
         return
     console.show(
-        f"{target}: {model.name}, {counted(len(model.layers), 'layer')}, {model.parameter_count:,} parameters",
+        f"{target}: {model.name}, {counted(len(model.layers), 'layer')}, {model.count_params():,} parameters",
         fold=False,
     )
     if wants:

@@ -46,7 +46,7 @@ def summary(
     else:
         network = load_model(Path(model))
     rows = summarize(network)
-    totals = {"parameters": network.parameter_count, "multiplications": sum(row.multiplications for row in rows)}
+    totals = {"parameters": network.count_params(), "multiplications": sum(row.multiplications for row in rows)}
     if json:
         shape, layers = network.input_shape, [row.to_dict() for row in rows]
         console.print_json({"model": network.name, "input_shape": shape, "layers": layers, "totals": totals})

@@ -49,7 +49,7 @@ def state(explorer: Explorer) -> Answer:
     kind = "probability" if scene.ends_in_softmax else "embedding" if subject.embeds else "score"
     return {
         "number": explorer.number,
-        "model": {"name": subject.model.name, "parameters": subject.model.parameter_count, "note": subject.note},
+        "model": {"name": subject.model.name, "parameters": subject.model.count_params(), "note": subject.note},
         "photo": scene.photo.to_dict(),
         "scores": {"kind": kind, "of": scores.size, "top": named},
         "target": scene.best,

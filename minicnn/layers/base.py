@@ -20,6 +20,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ import numpy as np
 from minicnn.constructors import Explained
 from minicnn.errors import MinicnnError, OptionError, ShapeError, StateError, explain
 from minicnn.initializers import Initializer
+from minicnn.keras_names import KerasNames
 from minicnn.layers import symbolic
 from minicnn.options import flag, label
 from minicnn.shapes import Array, Shape
@@ -69,7 +71,7 @@ class Weight(NamedTuple):
     initializer: Initializer
 
 
-class Layer(Explained, ABC):
+class Layer(Explained, KerasNames, ABC):
     """Base class: one small subclass per layer, and ``parameter_specs`` overridden by those that have parameters."""
 
     #: forward looks at ``context.training``: the layer acts differently while it is trained
@@ -78,6 +80,21 @@ class Layer(Explained, ABC):
     merges: ClassVar[bool] = False
     #: forward takes ``relu=True`` and cuts its output off at 0 in the same pass: see ``minicnn.fusion``
     takes_relu: ClassVar[bool] = False
+
+    _instead_of_keras = MappingProxyType(
+        {
+            "weights": "params and state are dicts of its arrays.",
+            "get_weights": "params and state are dicts of its arrays.",
+            "set_weights": "Write to the arrays in params: layer.params['kernel'][...] = kernel.",
+            "kernel": "It stands in params: layer.params['kernel'].",
+            "bias": "It stands in params: layer.params['bias'].",
+            "trainable_weights": "params is a dict of what learns.",
+            "non_trainable_weights": "state is a dict of moving statistics.",
+            "get_config": "config() describes the layer.",
+            "input": "input_shape tells of it; model.symbols() draws the network again, to read on from any layer.",
+            "output": "model.up_to(layer.name) is the network up to here; output_shape(input_shape) tells of it.",
+        }
+    )
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         """Let the errors of every layer say which layer it was; operations do not know."""
@@ -162,8 +179,7 @@ class Layer(Explained, ABC):
     def built(self) -> bool:
         return self.input_shape is not None
 
-    @property
-    def parameter_count(self) -> int:
+    def count_params(self) -> int:
         """Numbers this layer holds, moving statistics included (as Keras counts)."""
         return sum(array.size for array in (*self.params.values(), *self.state.values()))
 

@@ -91,7 +91,7 @@ def freeze(model: Model, patterns: Sequence[str]) -> list[str]:
     for layer in model.layers:
         if layer.name in frozen:
             layer.trainable = False
-    if not any(layer.trainable and layer.params for layer in model.layers):
+    if not model.trainable:
         raise OptionError(explain("at least one layer with weights that is not frozen", ", ".join(patterns)))
     return frozen
 

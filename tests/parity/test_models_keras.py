@@ -68,7 +68,7 @@ def test_both_sides_build_the_same_layers_from_a_table(table: Any) -> None:
     assert len(theirs.layers) == 1 + len(layers)  # it counts the input as one
     assert [type(layer).__name__ for layer in layers] == [row.kind for row in table.rows]
     assert [layer.output.shape[1:] for layer in layers] == ours.shapes[1:]
-    assert theirs.count_params() == ours.parameter_count
+    assert theirs.count_params() == ours.count_params()
     assert theirs.name == ours.name
     shapes = {address: tuple(variable.shape) for address, variable in keras_variables(theirs).items()}
     assert shapes == {address: array.shape for address, array in ours.weights.items()}

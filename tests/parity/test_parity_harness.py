@@ -208,7 +208,7 @@ def test_every_layer_of_a_network_is_compared_in_order(training: bool) -> None:
     assert (report.model, report.batch, report.input_shape) == ("tiny", 4, (13, 11, 2))
     assert report.threads.keys() == {"minicnn", "tensorflow"}
     assert min(report.threads.values()) >= 1
-    assert sum(layer.parameters for layer in report.layers) == model.parameter_count
+    assert sum(layer.parameters for layer in report.layers) == model.count_params()
     assert 0 < report.network.ours_rms < 1e-6
     assert report.network.decided == report.network.agreeing == 4
     assert all(np.array_equal(array, before[address]) for address, array in model.weights.items())

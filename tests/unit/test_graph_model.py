@@ -327,7 +327,7 @@ def test_the_summary_says_who_is_connected_to_whom() -> None:
 
 def test_astype_copies_the_graph(rng: np.random.Generator) -> None:
     model = residual()
-    model.compile("adam")
+    model.compile("adam", "mse")
     double = model.astype("float64")
     x, _ = data(rng)
     np.testing.assert_allclose(double(x), model(x), rtol=1e-4, atol=1e-6)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +14,13 @@ import pytest
 from minicnn.callbacks import EarlyStopping
 from minicnn.data import Batches
 from minicnn.errors import MinicnnError, OptionError, ShapeError, StateError
-from minicnn.layers import BatchNormalization, Dense, ReLU
-from minicnn.losses import MeanSquaredError, SparseCategoricalCrossentropy
+from minicnn.layers import Activation, BatchNormalization, Dense, ReLU, Sigmoid, Softmax
+from minicnn.losses import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    MeanSquaredError,
+    SparseCategoricalCrossentropy,
+)
 from minicnn.optimizers import SGD
 from minicnn.sequential import Sequential
 from minicnn.shapes import Array
@@ -38,7 +45,7 @@ def test_weights_are_parameters_and_state() -> None:
     assert set(model.state) == {"norm/moving_mean", "norm/moving_variance"}
     assert set(model.weights) == set(model.parameters) | set(model.state)
     assert model.parameters["fc1/kernel"] is model.layers[0].params["kernel"]
-    assert model.parameter_count == sum(array.size for array in model.weights.values()) == 25 + 20 + 18
+    assert model.count_params() == sum(array.size for array in model.weights.values()) == 25 + 20 + 18
 
 
 def test_set_weights_copies_values_into_the_arrays_that_are_there(rng: np.random.Generator) -> None:
@@ -82,6 +89,73 @@ def test_set_weights_names_everything_that_is_wrong() -> None:
 
 
 # -- prediction and evaluation -----------------------------------------------------------------------------------------
+
+
+def test_weights_as_a_list_in_order(rng: np.random.Generator) -> None:
+    model, other = classifier(), classifier(seed=1)
+    listed = model.get_weights()
+    assert [array.shape for array in listed] == [array.shape for array in model.weights.values()]
+    assert not any(np.shares_memory(array, own) for array, own in zip(listed, model.weights.values(), strict=True))
+    other.set_weights(listed)
+    assert all(np.array_equal(array, other.weights[address]) for address, array in model.weights.items())
+    with pytest.raises(ShapeError, match=r"a list of 8 arrays, for 'sequential'. Received: a list of 7"):
+        model.set_weights(listed[1:])
+    with pytest.raises(ShapeError, match=r"a dict by address, or a list .* Received: NoneType"):
+        model.set_weights(None)  # type: ignore[arg-type]
+
+
+def test_a_whole_network_is_frozen_and_freed(rng: np.random.Generator) -> None:
+    model, (x, y) = classifier(), data(rng)
+    model.compile("sgd", SparseCategoricalCrossentropy(from_logits=True))
+    before = model.get_weights()
+    assert model.trainable
+    model.trainable = False
+    assert not model.trainable
+    assert not any(layer.trainable for layer in model.layers)
+    with pytest.warns(UserWarning, match="Nothing in 'sequential' learns"):
+        model.fit(x, y, verbose=0)
+    assert all(map(np.array_equal, before, model.get_weights()))
+    model.layers[-1].trainable = True
+    assert model.trainable
+    model.trainable = True
+    model.fit(x, y, verbose=0)
+    assert not any(map(np.array_equal, before, model.get_weights()))
+    with pytest.raises(OptionError, match="trainable to be True or False"):
+        model.trainable = "no"  # type: ignore[assignment]
+
+
+def test_a_network_among_layers_is_answered_with_how_it_is_called() -> None:
+    with pytest.raises(OptionError, match=r"Received: <Sequential 'sequential': 4 layers, 63 .*called"):
+        Sequential([classifier(), Dense(3)])
+    assert repr(Sequential([Dense(3)])) == "<Sequential 'sequential': 1 layers, not built>"
+
+
+@pytest.mark.parametrize(
+    ("last", "loss", "doubt"),
+    [
+        (Softmax, SparseCategoricalCrossentropy(from_logits=True), "expects scores, but 'last' makes probabilities"),
+        (Sigmoid, BinaryCrossentropy(from_logits=True), "expects scores"),
+        (functools.partial(Activation, "softmax"), CategoricalCrossentropy(from_logits=True), "expects scores"),
+        (
+            functools.partial(Dense, 3),
+            "sparse_categorical_crossentropy",
+            "expects probabilities, but 'last' makes scores",
+        ),
+        (functools.partial(Dense, 3), SparseCategoricalCrossentropy(from_logits=True), None),
+        (Softmax, "categorical_crossentropy", None),
+        (functools.partial(Activation, "relu"), CategoricalCrossentropy(from_logits=True), None),
+        (functools.partial(Dense, 3), "mse", None),
+    ],
+)
+def test_a_loss_that_does_not_go_with_the_last_layer(last: Any, loss: Any, doubt: str | None) -> None:
+    model = Sequential([Dense(3), last(name="last")], input_shape=(4,))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.compile("sgd", loss)
+    assert len(caught) == (doubt is not None)
+    if doubt is not None:
+        assert doubt in str(caught[0].message)
+        assert caught[0].filename == __file__
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 20, 32])
@@ -281,5 +355,5 @@ def test_summary_prints_a_row_per_layer() -> None:
     classifier().summary(lines.append)
     text = "\n".join(lines)
     assert all(name in text for name in ("fc1", "norm", "re_lu", "fc2", "(N, 5)"))
-    size = classifier().parameter_count * classifier().dtype.itemsize
+    size = classifier().count_params() * classifier().dtype.itemsize
     assert f"({size / 2**10:.1f} KiB)" in text

@@ -1,5 +1,8 @@
 """What ``from minicnn import ...`` offers."""
 
+import subprocess
+import sys
+
 import pytest
 
 import minicnn
@@ -14,6 +17,20 @@ def test_every_name_leads_somewhere_and_is_documented(name: str) -> None:
 def test_every_layer_is_there() -> None:
     assert set(LAYERS) <= set(minicnn.__all__)
     assert set(minicnn.__all__) <= set(dir(minicnn))
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"), [("Conv2d", "Conv2D"), ("MaxPool2D", "MaxPooling2D"), ("to_categorical", "one_hot")]
+)
+def test_names_of_others_lead_to_ours(name: str, ours: str) -> None:
+    with pytest.raises(AttributeError, match=f"no attribute '{name}'. Did you mean '{ours}'"):
+        getattr(minicnn, name)
+
+
+def test_modules_need_no_import_of_their_own() -> None:
+    script = "import minicnn; print(minicnn.layers.Conv2D.__name__, minicnn.study.__name__, len(dir(minicnn)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["Conv2D", "minicnn.study", str(len(minicnn.__all__) + 1)]  # and the version
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:

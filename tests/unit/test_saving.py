@@ -160,6 +160,19 @@ def test_every_truncation_is_refused(tmp_path: Path) -> None:
             Sequential.load(tmp_path / "cut.npz")
 
 
+def test_a_layer_of_ones_own_is_not_called_damage(tmp_path: Path) -> None:
+    class Scale(ReLU):
+        pass
+
+    model = Sequential([Dense(2), Scale()], input_shape=(3,))
+    model.save(tmp_path / "own.npz")
+    with pytest.raises(LoadError, match=r"own.npz': Expected layers that minicnn has. Received: 'Scale'.*load_weights"):
+        Sequential.load(tmp_path / "own.npz")
+    again = Sequential([Dense(2), Scale()], input_shape=(3,), seed=1)
+    again.load_weights(tmp_path / "own.npz")
+    assert all(map(np.array_equal, model.get_weights(), again.get_weights()))
+
+
 def test_a_layer_may_be_called_optimizer(tmp_path: Path) -> None:
     """Its weights stand beside what the optimiser remembers, and are not mistaken for it."""
     model, twin = (Sequential([Dense(3, name="optimizer")], input_shape=(4,), seed=seed) for seed in (0, 1))

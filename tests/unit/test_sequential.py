@@ -86,7 +86,7 @@ def test_shapes_and_addresses() -> None:
         "fc1/kernel": (18, 4),
         "fc1/bias": (4,),
     }
-    assert model.parameter_count == 57 + 76
+    assert model.count_params() == 57 + 76
     assert all(array.dtype == np.float32 for array in model.weights.values())
     assert all(array.dtype == np.float64 for array in small(dtype="float64").weights.values())
 

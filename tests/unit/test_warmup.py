@@ -18,7 +18,7 @@ from minicnn.layers import Layer
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder)}
-    command = [sys.executable, "-m", "minicnn.cli", "warmup", *arguments]
+    command = [sys.executable, "-m", "minicnn", "warmup", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
 
 

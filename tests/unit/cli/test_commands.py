@@ -145,7 +145,7 @@ def test_summary_of_a_saved_network(tmp_path: Path) -> None:
     model = face_cnn((32, 32, 1), 3)
     model.save(tmp_path / "net.npz")
     data = json.loads(run("summary", tmp_path / "net.npz", "--json").stdout)
-    assert data["totals"]["parameters"] == model.parameter_count
+    assert data["totals"]["parameters"] == model.count_params()
     assert data["input_shape"] == [32, 32, 1]
     assert "The file says it." in refused(run("summary", tmp_path / "net.npz", "--classes", 4))
 
@@ -197,6 +197,6 @@ def test_starting_is_light() -> None:
 
 def test_nothing_is_coloured_in_a_pipe() -> None:
     result = subprocess.run(
-        [sys.executable, "-m", "minicnn.cli", "summary", "face-cnn"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "minicnn", "summary", "face-cnn"], capture_output=True, text=True, check=True
     )
     assert "\x1b" not in result.stdout + result.stderr

@@ -40,7 +40,7 @@ def test_to_onnx_as_json(tmp_path: Path) -> None:
     face_cnn((32, 32, 1), 3).save(tmp_path / "a.npz")
     code, output = convert(tmp_path / "a.npz", tmp_path / "b.onnx", "--json")
     assert code == 0
-    assert json.loads(output)["parameters"] == face_cnn((32, 32, 1), 3).parameter_count
+    assert json.loads(output)["parameters"] == face_cnn((32, 32, 1), 3).count_params()
     assert (tmp_path / "b.onnx").stat().st_size > 0
 
 

@@ -50,7 +50,7 @@ def test_vgg_face_filters_double_from_block_to_block() -> None:
 
 @pytest.mark.slow
 def test_vgg_face_has_the_published_number_of_parameters() -> None:
-    assert vgg_face().parameter_count == 145_002_878
+    assert vgg_face().count_params() == 145_002_878
 
 
 def test_odd_pictures_halve_downwards() -> None:
@@ -76,7 +76,7 @@ def test_face_cnn_is_small() -> None:
         for layer in model.layers
         if type(layer).__name__ == "Conv2D"
     )
-    assert model.parameter_count < 1_000_000
+    assert model.count_params() < 1_000_000
     assert 70e6 < flop < 80e6  # the docstring says 74
 
 
@@ -140,7 +140,7 @@ def test_residual_cnn_shrinks_from_200_to_6() -> None:
     model = residual_cnn()
     assert shapes(model, "Add") == [(50, 50, 16), (25, 25, 32), (12, 12, 64), (6, 6, 128)]
     assert model.output_shape == (40,)
-    assert model.get_layer("fc").parameter_count == 5160
+    assert model.get_layer("fc").count_params() == 5160
 
 
 def test_residual_cnn_is_small() -> None:
@@ -188,5 +188,5 @@ def test_a_row_can_read_only_what_stands_above_it() -> None:
 def test_an_outline_has_shapes_and_takes_no_memory() -> None:
     sketch, model = outline(residual_cnn_table()), residual_cnn()
     assert sketch.shapes == model.shapes
-    assert sketch.parameter_count == model.parameter_count
+    assert sketch.count_params() == model.count_params()
     assert all(array.strides == (0,) * array.ndim for array in sketch.weights.values())

@@ -1,0 +1,96 @@
+"""Storable: a network that is looked at as a table, written to a file, and read again.
+
+What the formats are is in ``minicnn.io.models``; here is what of a network goes into them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from minicnn.compiled import Compiled
+from minicnn.errors import LoadError, MinicnnError, explain
+from minicnn.io.models import read_config, read_weights, write_model
+from minicnn.layers import LAYERS
+from minicnn.network import Network
+from minicnn.summary import summary_text
+
+
+class Storable(Network):
+    """A network and, if it was compiled, how it is trained."""
+
+    _compiled: Compiled | None = None
+
+    def summary(self, print_fn: Callable[[str], object] = print) -> None:
+        """Print a table of the layers: output shape, parameters, multiplications, and what each reads."""
+        self.require_built()
+        print_fn(summary_text(self))
+
+    def save(self, path: str | Path) -> None:
+        """Write architecture and weights to one file. The ending of its name says how: see ``minicnn.io.models``.
+
+        ``.npz`` alone also keeps how training went so far. The file appears complete or not at all.
+        ``minicnn.load_model`` is the way back. Raises OptionError for another ending, or a layer that the format does
+        not know.
+        """
+        self.require_built()
+        training = None if self._compiled is None else self._compiled.state()
+        write_model(path, type(self).__name__, self.config(), self.weights, training)
+
+    def load_weights(self, path: str | Path, *, allow_nan: bool = False) -> None:
+        """Take over the weights of a file, whose network must have the same layers with weights in the same order.
+
+        Reads what ``save`` writes but ``.onnx``, and Keras's files with and without a network. All of it is read and
+        checked before the first weight changes, so for a moment both are in memory. Raises LoadError, naming the file
+        and the reason; also for NaN and infinity, unless ``allow_nan``.
+        """
+        self.require_built()
+        own = self.weights
+        shapes = {address: array.shape for address, array in own.items()}
+        arrays, _ = read_weights(path, shapes, self.dtype, None, graph=self.graph, allow_nan=allow_nan)
+        for address, array in own.items():
+            array[...] = arrays[address]
+
+    @classmethod
+    def load(cls, path: str | Path, *, allow_nan: bool = False) -> Self:
+        """A network that ``save`` wrote, ready to predict, and to go on training if it was compiled.
+
+        The file is not trusted: every array's shape and dtype is compared with what the architecture needs before
+        room is made for it, and nothing in the file is ever run. Raises LoadError, naming the file and the reason;
+        also for weights that are NaN or infinite, unless ``allow_nan``.
+        """
+        config, training = read_config(path, cls.__name__)
+        _refuse_own_classes(path, config)
+        try:
+            model = cls.from_config(config)
+            shapes = model.weight_shapes(config["input_shape"])
+            slots = {address: shapes[address.split("/", 1)[1]] for address in training["slots"]} if training else {}
+        except (MinicnnError, LookupError, TypeError, ValueError, AttributeError) as error:
+            raise LoadError(f"Cannot load '{path}': its description of the model is damaged ({error}).") from error
+        weights, remembered = read_weights(path, shapes, model.dtype, slots, allow_nan=allow_nan)
+        try:
+            model.build(config["input_shape"], weights)
+            if training:
+                model._compiled = Compiled.resume(training, remembered)
+        except (MinicnnError, LookupError, TypeError, ValueError, AttributeError) as error:
+            raise LoadError(f"Cannot load '{path}': its training cannot be resumed ({error}).") from error
+        return model
+
+    def astype(self, dtype: str) -> Self:
+        """A copy of the network, weights included, that computes in ``dtype``; not compiled."""
+        compiled, self._compiled = self._compiled, None  # the optimiser and all it remembers need not be copied
+        try:
+            return super().astype(dtype)
+        finally:
+            self._compiled = compiled
+
+
+def _refuse_own_classes(path: str | Path, config: Mapping[str, Any]) -> None:
+    """Nothing is wrong with a file whose layers are somebody's own; but no code is run because a file asks for it."""
+    rows = config.get("layers")
+    names = [row.get("class_name") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    own = sorted({name for name in names if isinstance(name, str) and name not in LAYERS})
+    if own:
+        fix = "If a class of that name is yours: build the network in code, then call its load_weights(path)."
+        raise LoadError(f"Cannot load '{path}': {explain('layers that minicnn has', f'{str(own)[1:-1]:.200}', fix)}")
