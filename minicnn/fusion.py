@@ -76,7 +76,7 @@ class Stage(NamedTuple):
         takes_more = predicting and type(self.node.layer) is Conv2D  # what a subclass computes is not known here
         if self.pool:
             return None
-        if type(layer) is ReLU and self.relu is None and _takes_relu(self.node.layer):
+        if type(layer) is ReLU and self.relu is None and _takes_relu(self.node.layer, predicting):
             return longer._replace(relu=layer)
         if type(layer) is BatchNormalization and len(self.places) == 1 and takes_more:
             return longer._replace(norm=layer)
@@ -85,11 +85,12 @@ class Stage(NamedTuple):
         return None
 
 
-def _takes_relu(layer: Layer) -> bool:
-    """Whether its class says so, and no subclass has a ``forward`` of its own: what that computes is not known here."""
+def _takes_relu(layer: Layer, predicting: bool) -> bool:
+    """Whether its class says so, and no subclass computes in its own way: what that does is not known here."""
     classes = type(layer).__mro__
-    said, forward = (next(i for i, c in enumerate(classes) if name in vars(c)) for name in ("takes_relu", "forward"))
-    return layer.takes_relu and said <= forward
+    computes = ("forward", "infer") if predicting else ("forward",)
+    said, *own = (next(i for i, c in enumerate(classes) if name in vars(c)) for name in ("takes_relu", *computes))
+    return layer.takes_relu and said <= min(own)
 
 
 _found: WeakKeyDictionary[Graph, dict[bool, tuple[Stage, ...]]] = WeakKeyDictionary()

@@ -23,7 +23,8 @@ VECTORS = "tests/unit/test_vectors.py"
 GRAPHS = "tests/unit/test_graph_model.py"
 WINOGRAD = "tests/unit/ops/conv2d/test_winograd.py"
 STRIDE_2 = f"{WINOGRAD}::test_tiles_that_hang_over_the_border[same-winograd_stride_2]"
-KEPT_CALL = "tests/unit/ops/conv2d/test_prepared.py::test_a_call_is_kept_until_something_changes[direct]"
+PREPARED = "tests/unit/ops/conv2d/test_prepared.py::"
+KEPT_CALL = PREPARED + "test_a_call_is_kept_until_something_changes[direct]"
 FINISHING = "tests/unit/ops/test_finishing.py"
 STRIDED_DX = "tests/unit/ops/conv2d/test_direct_dx.py::test_together_is_the_definition"
 TESTS_FAILED = 1  # pytest's exit code; 2 to 5 mean that it could not run them
@@ -71,6 +72,20 @@ MUTATIONS = [
         "if ready.fingerprint == (kernel.shape, kernel.dtype, *_sums_of(*ready.words)):",
         "if ready.fingerprint:",
         KEPT_CALL,
+    ),
+    convolution(
+        "patterns of equal numbers that cancel are not told apart",
+        "prepared",
+        "c = c + (b >> half) * (b & lower)",
+        "c = c & b",
+        PREPARED + "test_one_filter_or_row_of_a_basis_with_its_sign_turned_counts[cosines-float32]",
+    ),
+    convolution(
+        "a kernel is prepared as it is written to",
+        "prepared",
+        "own = kernel.copy()",
+        "own = kernel",
+        PREPARED + "test_what_is_written_while_a_kernel_is_prepared_is_in_neither_half",
     ),
     convolution(
         "a call is kept although an array is another one",

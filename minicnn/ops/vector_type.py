@@ -54,9 +54,13 @@ def _add(builder: Any, a: Any, b: Any) -> Any:
     return builder.add(a, b) if isinstance(a.type.element, ir.IntType) else builder.fadd(a, b, flags=["contract"])
 
 
+def _multiply(builder: Any, a: Any, b: Any) -> Any:
+    return builder.mul(a, b) if isinstance(a.type.element, ir.IntType) else builder.fmul(a, b, flags=["contract"])
+
+
 _operator(operator.add, _add)
 _operator(operator.sub, lambda builder, a, b: builder.fsub(a, b, flags=["contract"]))
-_operator(operator.mul, lambda builder, a, b: builder.fmul(a, b, flags=["contract"]))
+_operator(operator.mul, _multiply)
 _operator(operator.truediv, lambda builder, a, b: builder.fdiv(a, b))
 for _python in (operator.le, operator.lt, operator.eq, operator.ne):
     _symbol = {"le": "<=", "lt": "<", "eq": "==", "ne": "!="}[_python.__name__]
@@ -69,5 +73,6 @@ for _python in (operator.le, operator.lt, operator.eq, operator.ne):
     _operator(_python, _compare, types.boolean)
 
 _operator(operator.or_, lambda builder, a, b: builder.or_(a, b))  # of two comparisons
+_operator(operator.and_, lambda builder, a, b: builder.and_(a, b))
 _operator(operator.xor, lambda builder, a, b: builder.xor(a, b))
 _operator(operator.rshift, lambda builder, a, b: builder.lshr(a, b))

@@ -12,8 +12,8 @@ nothing to prove. They work inside compiled functions; every one is an instructi
 A vector is as wide as the processor's registers: 64 bytes of an array's numbers with AVX-512, 32 with AVX2, else 16.
 Where fewer numbers are left, ``count`` says how many: the others are neither read (they are 0) nor written. Positions
 count from the beginning of a C-contiguous array, whatever its axes, and nothing checks them. ``+ - * /`` and ``<= < ==
-!=`` work lane by lane; comparisons with NaN are False, but for ``!=``; ``|`` joins two comparisons, ``^`` and ``>>``
-are for unsigned integers. ``a * b + c`` may be rounded once (``ops/jit.py``).
+!=`` work lane by lane; comparisons with NaN are False, but for ``!=``; ``|`` joins two comparisons, ``&``, ``^`` and
+``>>`` are for unsigned integers. ``a * b + c`` may be rounded once (``ops/jit.py``).
 
 Under NUMBA_DISABLE_JIT=1 vectors are small NumPy arrays and everything below runs as plain Python.
 """

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.ops.column_sums import column_sums
 from minicnn.ops.conv2d.algorithms import ALGORITHMS, MEASURED, choose, resolve
-from minicnn.ops.conv2d.prepared import Prepared, fingerprint
+from minicnn.ops.conv2d.prepared import Prepared
 from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.shapes import KEPT, Array, Pads, Shape, Window, check_array, check_same_dtype, whole
 
@@ -94,7 +94,7 @@ def convolve(
     chosen = ALGORITHMS[name]
     panels = None
     if prepared:
-        panels = prepared.of(fingerprint(kernel), (name, groups), lambda: chosen.prepare(kernel, window, groups))
+        panels = prepared.of(kernel, (name, groups), lambda own: chosen.prepare(own, window, groups)).panels
     y = chosen.forward(x, kernel, bias, window, groups, finish, panels)
     return y, Conv2DCache(x, kernel, window, groups, bias is not None, name)
 
@@ -116,11 +116,11 @@ def infer(
     call = prepared.call(options, arrays)
     if call is None:
         name = _check(x, kernel, bias, window, groups, algorithm, finish)
-        chosen, seen = ALGORITHMS[name], fingerprint(kernel)
-        panels = prepared.of(seen, (name, groups), lambda: chosen.prepare(kernel, window, groups))
-        call = chosen.ready(x.shape, kernel, bias, window, groups, finish, panels)
+        chosen = ALGORITHMS[name]
+        held = prepared.of(kernel, (name, groups), lambda own: chosen.prepare(own, window, groups))
+        call = chosen.ready(x.shape, kernel, bias, window, groups, finish, held.panels)
         if algorithm != MEASURED:  # which is the fastest depends on the number of threads
-            prepared.keep(options, arrays, seen, call)
+            prepared.keep(options, arrays, held.fingerprint, call)
     return call(x)
 
 
@@ -136,6 +136,8 @@ def _check(
     check_array(x, "x", 4, "(N, H, W, C)")
     check_array(kernel, "kernel", 4, "(KH, KW, C/groups, F)")
     check_same_dtype(x, kernel, "x", "kernel")
+    if not isinstance(algorithm, str):  # what is looked up below could not even be looked for
+        raise OptionError(explain("algorithm by its name, such as 'auto'", repr(algorithm)))
     name = _check_shapes(x.shape, kernel.shape, window, whole(groups, "groups"), algorithm, finish.halve)
     if bias is not None:
         check_array(bias, "bias", 1, "(F,)")

@@ -5,8 +5,8 @@ but predictions use the same ones again and again, and for few pictures preparin
 For a single small one, even checking its shapes and finding its tiles does.
 
 How is a change noticed? Kernels are plain arrays, and anybody may write to them. So each time the kernel is looked at:
-two sums over all its bits, at the speed of reading it. A change of one number is noticed for certain, and so are two
-float32 that changed places; any other change but for a chance of about 2^-64.
+three sums over all its bits, at nearly the speed of reading it. A change of one number is noticed for certain, and so
+are two float32 that changed places; any other change unless it was made to deceive.
 """
 
 from __future__ import annotations
@@ -23,35 +23,42 @@ from minicnn.ops.vectors import lanes, load, splat, store
 from minicnn.shapes import Array, Shape
 
 PARTS = 16  # pieces whose sums are computed side by side
+SUMS = 3  # of each
 MOST_LANES = 8  # words in the widest vector
 MIXED = 29  # places by which a word's upper bits are moved into its lower ones
 
 
 @turns
 def _sums(words: Array, sums: Array) -> None:
-    """sums (PARTS, 2, 8): for each of so many pieces, lane by lane modulo 2^64, the sum of all words, and the sum of
-    all sums on the way.
+    """sums (PARTS, 3, 8): for each of so many pieces, lane by lane modulo 2^64, the sum a of all words; the sum b of
+    all values that a has on the way; and c, that of the products of both halves of all values of b.
 
-    The first sees any change of one word; the second weighs a word by its place, and so sees words that changed places.
-    Times a large power of two, a place would vanish beyond the 64th bit, and round numbers like 1.0 differ in their
-    highest bits alone. So each word's upper bits are mixed into its lower ones first: not by half a word, for then the
-    signs of two float32 that both change would cancel, and of all that is left are multiples of 2^63.
+    a sees any change of one word; b weighs a word by its place, and so sees words that changed places. Times a large
+    power of two, a place would vanish beyond the 64th bit, and round numbers like 1.0 differ in their highest bits
+    alone. So each word's upper bits are mixed into its lower ones first: not by half a word, for then the signs of two
+    float32 that both change would cancel, and of all that is left are multiples of 2^63. a and b are linear: where
+    numbers repeat, as in the filters of a cosine transform with one sign turned round, changes may cancel in both. They
+    do not in c, which depends on every value on the way, and not linearly.
     """
     for part in prange(PARTS):
         n, pieces = lanes(words), (words.size + lanes(words) - 1) // lanes(words)
         begin, end = pieces * part // PARTS, pieces * (part + 1) // PARTS
         a = load(words, 0, 0)
         b = load(words, 0, 0)
+        c = load(words, 0, 0)
+        half, lower = splat(np.uint64(32), a), splat(np.uint64(0xFFFFFFFF), a)
         for i in range(begin, end):
             word = load(words, i * n, words.size - i * n)
             a = a + (word ^ (word >> splat(np.uint64(MIXED), word)))
             b = b + a
-        store(sums, 2 * part * MOST_LANES, a, n)
-        store(sums, (2 * part + 1) * MOST_LANES, b, n)
+            c = c + (b >> half) * (b & lower)
+        store(sums, SUMS * part * MOST_LANES, a, n)
+        store(sums, (SUMS * part + 1) * MOST_LANES, b, n)
+        store(sums, (SUMS * part + 2) * MOST_LANES, c, n)
 
 
 def fingerprint(array: Array) -> tuple[Any, ...]:
-    """What changes when the array does: its shape, dtype, and two sums over its bits."""
+    """What changes when the array does: its shape, dtype, and three sums over its bits."""
     return array.shape, array.dtype, *_sums_of(*_words_of(array))
 
 
@@ -63,12 +70,20 @@ def _words_of(array: Array) -> tuple[Array, Array]:
 
 
 def _sums_of(words: Array, rest: Array) -> tuple[bytes, bytes]:
-    sums = np.zeros((PARTS, 2, MOST_LANES), np.uint64)
+    sums = np.zeros((PARTS, SUMS, MOST_LANES), np.uint64)
     _sums(words.nbytes, words, sums)
     return sums.tobytes(), rest.tobytes()
 
 
 Call = Callable[[Array], Array]
+
+
+class _Kernel(NamedTuple):
+    """A kernel in an algorithm's form, and what it looked like before."""
+
+    form: object
+    fingerprint: tuple[Any, ...]
+    panels: Array | None
 
 
 class _Ready(NamedTuple):
@@ -86,21 +101,22 @@ class Prepared:
     """What a convolution keeps from one prediction to the next: the prepared kernel, and its last call.
 
     With each stands what it was made for. Copies start empty. Several threads may ask at once: either is one tuple,
-    which is taken and put in one piece, and fingerprints are taken before anything is made from the kernel.
+    which is taken and put in one piece, and what is made from a kernel is made from a copy that nobody writes to.
     """
 
     def __init__(self) -> None:
-        self._kernel: tuple[tuple[Any, ...], Array | None] | None = None
+        self._kernel: _Kernel | None = None
         self._ready: _Ready | None = None
 
-    def of(self, seen: tuple[Any, ...], form: object, prepare: Callable[[], Array | None]) -> Array | None:
-        """What ``prepare`` returns for the kernel whose fingerprint was ``seen``; called only when that or the ``form``
+    def of(self, kernel: Array, form: object, prepare: Callable[[Array], Array | None]) -> _Kernel:
+        """What ``prepare`` makes of the kernel, and for which fingerprint; it is called only when that or the ``form``
         is another one."""
-        now, held = (form, *seen), self._kernel
-        if held is None or held[0] != now:
+        held = self._kernel
+        if held is None or held.form != form or held.fingerprint != fingerprint(kernel):
             held = self._kernel = self._ready = None  # let go of the old one first
-            held = self._kernel = now, prepare()
-        return held[1]
+            own = kernel.copy()  # what somebody writes meanwhile would be in the panels, and not in the fingerprint
+            held = self._kernel = _Kernel(form, fingerprint(own), prepare(own))
+        return held
 
     def call(self, options: tuple[Any, ...], arrays: tuple[Array | None, ...]) -> Call | None:
         """The call that was kept, if the options are equal, the arrays the same, and nobody has written to the first
@@ -118,7 +134,7 @@ class Prepared:
     def keep(
         self, options: tuple[Any, ...], arrays: tuple[Array | None, ...], seen: tuple[Any, ...], call: Call
     ) -> None:
-        """Keep a call that was made for all this, and for a kernel whose fingerprint was ``seen`` before.
+        """Keep a call that was made for all this, and for a kernel whose fingerprint was ``seen``.
 
         Not where an array is not contiguous: the call then has a copy of it, and would not see what is written to it.
         """

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.fft
+import scipy.linalg
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +22,7 @@ from minicnn.layers import Conv2D, Dense, Flatten, ReLU
 from minicnn.layers.base import INFERENCE, Context
 from minicnn.ops.conv2d import ALGORITHMS, algorithms, conv2d, convolve, direct, infer
 from minicnn.ops.conv2d.prepared import PARTS, Prepared, fingerprint
-from minicnn.ops.finishing import Finish
+from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.sequential import Sequential
 from minicnn.shapes import Array, Window
 from tests.cases import kernel_size_for, strides_for
@@ -72,6 +74,58 @@ def test_other_signs_everywhere_are_noticed(lanes: int, words: int, rng: np.rand
         assert len({fingerprint(other) for other in others}) == len({other.tobytes() for other in others})
 
 
+def cosines() -> Array:
+    """The 64 patterns of an 8x8 cosine transform as filters (8, 8, 1, 64)."""
+    basis = scipy.fft.dct(np.eye(8), axis=0, norm="ortho")
+    return np.einsum("ui,vj->ijuv", basis, basis).reshape(8, 8, 1, 64)
+
+
+BASES = {
+    "Walsh and Hadamard": scipy.linalg.hadamard(64).reshape(8, 8, 1, 64),
+    "Walsh and Hadamard, 1x1": scipy.linalg.hadamard(64).reshape(1, 1, 64, 64),
+    "cosines": cosines(),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("basis", BASES.values(), ids=BASES.keys())
+def test_one_filter_or_row_of_a_basis_with_its_sign_turned_counts(basis: Array, dtype: Any) -> None:
+    """Numbers and their opposites in orderly patterns: what changes adds up to 0, and so do its sums by places."""
+    kernel = basis.astype(dtype)
+    seen = {fingerprint(kernel)}
+    for axis in (2, 3):
+        for place in range(kernel.shape[axis]):
+            turned = kernel.copy()
+            np.moveaxis(turned, axis, 0)[place] *= -1
+            seen.add(fingerprint(turned))
+    channels, filters = kernel.shape[2:]
+    assert len(seen) == 1 + channels + filters
+
+
+@pytest.mark.parametrize("distance", [2, 4, 8, 16, 32, 64])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_pairs_that_change_places_in_opposite_ways_count(dtype: Any, distance: int, rng: np.random.Generator) -> None:
+    """a b b a at equal distances, and b a a b: neither a sum nor one weighed by places can tell them apart."""
+    one, other = rng.standard_normal(2).astype(dtype)
+    for at in range(0, 2048, 61):
+        here = rng.standard_normal((3, 3, 16, 32)).astype(dtype)
+        there = here.copy()
+        places = at + distance * np.arange(4)
+        here.reshape(-1)[places], there.reshape(-1)[places] = (one, other, other, one), (other, one, one, other)
+        assert fingerprint(here) != fingerprint(there)
+
+
+@pytest.mark.parametrize("flips", [4, 8])
+def test_some_signs_of_a_kernel_of_three_numbers_count(flips: int, rng: np.random.Generator) -> None:
+    for _ in range(300):
+        kernel = rng.integers(-1, 2, (3, 3, 16, 16)).astype(np.float32)
+        before, flat = fingerprint(kernel), kernel.reshape(-1)
+        places = rng.integers(flat.size - 16 * flips) + 16 * np.arange(flips)
+        if np.any(flat[places]):
+            flat[places] *= -1
+            assert fingerprint(kernel) != before
+
+
 def test_zeros_of_both_signs_differ() -> None:
     array = np.zeros((3, 3, 2, 2), np.float32)
     assert fingerprint(array) != fingerprint(-array)
@@ -111,30 +165,30 @@ def test_a_whole_filter_that_moved_counts(rng: np.random.Generator) -> None:
 class Counted:
     """Prepares by copying, and counts."""
 
-    def __init__(self, kernel: Array) -> None:
-        self.kernel, self.times = kernel, 0
+    def __init__(self) -> None:
+        self.times = 0
 
-    def __call__(self) -> Array:
+    def __call__(self, kernel: Array) -> Array:
         self.times += 1
-        return self.kernel.copy()
+        return kernel.copy()
 
 
 def test_prepared_once_until_something_changes() -> None:
     kernel = np.arange(36, dtype=np.float32).reshape(3, 3, 2, 2)
-    prepare, prepared = Counted(kernel), Prepared()
-    first = prepared.of(fingerprint(kernel), "direct", prepare)
-    assert prepared.of(fingerprint(kernel), "direct", prepare) is first
-    assert prepared.of(fingerprint(kernel.copy()), "direct", prepare) is first  # the same numbers elsewhere
+    prepare, prepared = Counted(), Prepared()
+    first = prepared.of(kernel, "direct", prepare)
+    assert prepared.of(kernel, "direct", prepare) is first
+    assert prepared.of(kernel.copy(), "direct", prepare) is first  # the same numbers elsewhere
     assert prepare.times == 1
     kernel[1, 1, 0, 0] = 100
-    renewed = prepared.of(fingerprint(kernel), "direct", prepare)
+    renewed = prepared.of(kernel, "direct", prepare).panels
     assert renewed is not None
     assert renewed[1, 1, 0, 0] == 100
     assert prepare.times == 2
-    prepared.of(fingerprint(kernel), "winograd", prepare)
+    prepared.of(kernel, "winograd", prepare)
     assert prepare.times == 3
     prepared.clear()
-    prepared.of(fingerprint(kernel), "winograd", prepare)
+    prepared.of(kernel, "winograd", prepare)
     assert prepare.times == 4
 
 
@@ -142,11 +196,11 @@ def test_prepared_once_until_something_changes() -> None:
 def test_what_is_written_to_a_kernel_that_was_seen_before_is_noticed(turned: bool) -> None:
     numbers = np.arange(36, dtype=np.float32).reshape(3, 3, 2, 2)
     kernel = numbers.transpose(1, 0, 2, 3) if turned else numbers
-    prepare, prepared = Counted(kernel), Prepared()
+    prepare, prepared = Counted(), Prepared()
     for times in range(1, 4):
         numbers[times - 1, 0, 1, 1] += 0.5
         for _ in range(2):
-            renewed = prepared.of(fingerprint(kernel), "direct", prepare)
+            renewed = prepared.of(kernel, "direct", prepare).panels
             np.testing.assert_array_equal(renewed, kernel)
         assert prepare.times == times
 
@@ -154,9 +208,9 @@ def test_what_is_written_to_a_kernel_that_was_seen_before_is_noticed(turned: boo
 def test_the_same_bits_in_another_shape_are_another_kernel() -> None:
     numbers = np.arange(72, dtype=np.float32)
     kernel, prepared = numbers.reshape(3, 3, 2, 4), Prepared()
-    first = prepared.of(fingerprint(kernel), "direct", Counted(kernel))
+    first = prepared.of(kernel, "direct", Counted())
     other = numbers.reshape(3, 3, 4, 2)
-    assert prepared.of(fingerprint(other), "direct", Counted(other)) is not first
+    assert prepared.of(other, "direct", Counted()) is not first
 
 
 # -- calls that are kept -----------------------------------------------------------------------------------------------
@@ -304,16 +358,16 @@ def test_a_kernel_written_to_while_it_is_prepared_is_prepared_again(when: str, m
 def test_what_is_no_longer_asked_for_is_let_go_of() -> None:
     layer = Layer("direct")
     layer.check(new=True)
-    panels = weakref.ref(layer.prepared._kernel[1])  # type: ignore[index, arg-type]
+    panels = weakref.ref(layer.prepared._kernel.panels)  # type: ignore[union-attr, arg-type]
     kernel = weakref.ref(layer.kernel)
 
-    def prepare() -> Array:
+    def prepare(kernel: Array) -> Array:
         assert panels() is None  # before there are new ones: they may be large
         return layer.x
 
     layer.kernel = layer.kernel + 1
     assert kernel() is not None
-    layer.prepared.of(fingerprint(layer.kernel), "another form", prepare)
+    layer.prepared.of(layer.kernel, "another form", prepare)
     assert kernel() is None
     layer.check(new=True)
     assert layer.prepared.call(("other options",), (layer.kernel, layer.bias, layer.factors)) is None
@@ -370,6 +424,20 @@ class Doubled(Conv2D):
         return 2 * y, cache
 
 
+class Halved(Conv2D):
+    """A layer of somebody's own that is another one in predictions alone."""
+
+    def infer(self, x: Array, finish: Finish = PLAIN) -> Array:
+        return super().infer(x, finish) / 2
+
+
+def test_a_subclass_is_asked_for_its_own_infer_though_a_relu_follows() -> None:
+    halved, plain = (Sequential([kind(4, 3), ReLU()], input_shape=X.shape[1:]) for kind in (Halved, Conv2D))
+    plain.set_weights(halved.get_weights())
+    np.testing.assert_array_equal(halved(X), plain(X) / 2)
+    np.testing.assert_array_equal(halved.forward(X)[0], plain.forward(X)[0])  # trained, it is the same one
+
+
 def test_a_subclass_is_asked_for_its_own_forward() -> None:
     plain, doubled = Conv2D(4, 3), Doubled(4, 3)
     for layer in (plain, doubled):
@@ -383,27 +451,44 @@ def test_somebody_elses_preparation_in_between_does_not_mix_in() -> None:
     """Another thread may ask for another form while this one prepares; each gets its own."""
     kernel, prepared = np.zeros((1, 1, 1, 1), np.float32), Prepared()
 
-    def interrupted() -> Array:
-        theirs = prepared.of(fingerprint(kernel), "winograd", lambda: kernel + 2)
+    def interrupted(own: Array) -> Array:
+        theirs = prepared.of(kernel, "winograd", lambda own: own + 2).panels
         assert theirs is not None
         assert theirs.item() == 2
-        return kernel + 1
+        return own + 1
 
-    ours = prepared.of(fingerprint(kernel), "direct", interrupted)
-    assert ours is not None
-    assert ours.item() == 1
-    assert prepared.of(fingerprint(kernel), "direct", Counted(kernel)) is ours  # the last one to finish is kept
+    ours = prepared.of(kernel, "direct", interrupted)
+    assert ours.panels is not None
+    assert ours.panels.item() == 1
+    assert prepared.of(kernel, "direct", Counted()) is ours  # the last one to finish is kept
+
+
+def test_what_is_written_while_a_kernel_is_prepared_is_in_neither_half() -> None:
+    """Somebody tries other weights meanwhile and puts the old ones back: panels of those would be taken for these."""
+    kernel, prepared = np.arange(4, dtype=np.float32).reshape(1, 1, 2, 2), Prepared()
+    before = kernel.copy()
+
+    def interrupted(own: Array) -> Array:
+        kernel[...] = 9
+        panels = own.copy()
+        kernel[...] = before
+        return panels
+
+    held = prepared.of(kernel, "direct", interrupted)
+    assert held.fingerprint == fingerprint(before)
+    np.testing.assert_array_equal(held.panels, before)
+    assert prepared.of(kernel, "direct", Counted()) is held
 
 
 def test_the_old_kernel_is_gone_when_preparing_fails() -> None:
-    def fail() -> Array:
+    def fail(kernel: Array) -> Array:
         raise MemoryError
 
     kernel, prepared = np.zeros((1, 1, 1, 1)), Prepared()
-    prepared.of(fingerprint(kernel), "direct", Counted(kernel))
+    prepared.of(kernel, "direct", Counted())
     with pytest.raises(MemoryError):
-        prepared.of(fingerprint(kernel + 1), "direct", fail)
-    renewed = prepared.of(fingerprint(kernel + 1), "direct", Counted(kernel + 1))
+        prepared.of(kernel + 1, "direct", fail)
+    renewed = prepared.of(kernel + 1, "direct", Counted()).panels
     assert renewed is not None
     assert renewed.item() == 1
 
@@ -411,11 +496,11 @@ def test_the_old_kernel_is_gone_when_preparing_fails() -> None:
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, copy.copy, lambda p: pickle.loads(pickle.dumps(p))])
 def test_copies_start_empty(duplicate: Callable[[Prepared], Prepared]) -> None:
     kernel, prepared = np.zeros((1, 1, 1, 1)), Prepared()
-    prepared.of(fingerprint(kernel), "direct", Counted(kernel))
-    again, prepare = duplicate(prepared), Counted(kernel)
+    prepared.of(kernel, "direct", Counted())
+    again, prepare = duplicate(prepared), Counted()
     again.of(kernel, "direct", prepare)
     assert prepare.times == 1
-    prepared.of(fingerprint(kernel), "direct", prepare)
+    prepared.of(kernel, "direct", prepare)
     assert prepare.times == 1
 
 
