@@ -18,6 +18,7 @@ PAGES = {
     "benchmarks/RECOGNITION.md": "benchmarks/recognition.md",
     "benchmarks/NOTES.md": "benchmarks/notes.md",
     "docs/architecture.md": "architecture.md",
+    "docs/from_keras.md": "from_keras.md",
 }
 LINK = re.compile(r"\]\((?!\w+:|#)([^)\s#]+)(#[^)\s]*)?\)")
 
