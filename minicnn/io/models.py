@@ -64,6 +64,8 @@ class Description(NamedTuple):
 
 def suffix(path: str | Path, known: tuple[str, ...]) -> str:
     """The ending of a file's name that says its format. Raises OptionError for one that is not ``known``."""
+    if not isinstance(path, (str, Path)):
+        raise OptionError(explain("the name of a file", repr(path)))
     name = Path(path).name.lower()
     for ending in sorted(known, key=len, reverse=True):  # .weights.h5 before .h5
         if name.endswith(ending):
