@@ -31,6 +31,7 @@ from minicnn.shapes import Array
 MOST_MISTAKES = 30  # shown as pictures
 HEIGHT = 112
 FEWEST_STRANGERS = 4
+SAME = 1e-3  # between embeddings, of length 1, of one picture: both engines round, but no more than this
 
 
 class Evaluation:
@@ -66,6 +67,8 @@ class Evaluation:
             return
         self.gallery, self.gallery_paths = self._gallery()
         nearest = person_distances(self.embeddings, self.gallery, len(self.people))
+        if part != "train":
+            self.notes += self._trained_on(part)
         self.scores: Array = self.logits if self.logits is not None else -nearest
 
     def _gallery(self) -> tuple[Gallery, tuple[str, ...]]:
@@ -76,6 +79,23 @@ class Evaluation:
             fix = "Finish the training, or give the dataset with its split."
             raise LoadError(explain(f"a run with {GALLERY}", f"none in '{self.run.folder}'", fix))
         return Gallery(self.engine.embed(self.train.x), self.train.labels), self.train.paths
+
+    def _trained_on(self, part: str) -> list[str]:
+        """A note if the network has learned faces that it is measured on: a dataset may be split after the training.
+
+        A path alone does not tell, for another dataset may have an anna/1.png too: the embedding has to be the same.
+        """
+        rows = {path: row for row, path in enumerate(self.gallery_paths)}
+        pairs = [(face, rows[path]) for face, path in enumerate(self.test.paths) if path in rows]
+        faces, known = np.array(pairs, int).reshape(-1, 2).T
+        apart = np.linalg.norm(self.embeddings[faces] - self.gallery.embeddings[known], axis=1)
+        learned, of = int((apart < SAME).sum()), len(self.test.labels)
+        if not learned:
+            return []
+        which, fix = f"{part} faces", "train again after the split"
+        if part == "all":
+            which, fix = "faces", "--part test has only others, if the training was after the split"
+        return [f"{learned} of {of} {which} were trained on, so the numbers flatter: {fix}."]
 
     def naming(self) -> dict[str, Any]:
         """Accuracy, per person, confusion; or why not."""

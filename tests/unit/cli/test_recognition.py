@@ -167,6 +167,32 @@ def test_what_cannot_be_evaluated(places: dict[str, Path], tmp_path: Path) -> No
     assert "gallery.npz" in refused(run("evaluate", damaged, places["friends"]))
 
 
+def test_evaluate_says_that_faces_were_trained_on(places: dict[str, Path], tmp_path: Path) -> None:
+    split = json.loads((places["friends"] / "split.json").read_text(encoding="utf-8"))
+    later = shutil.copytree(places["friends"], tmp_path / "later")  # split again after the training, one face stays
+    swapped = split | {"train": split["test"][1:], "test": [*split["train"], split["test"][0]]}
+    (later / "split.json").write_text(json.dumps(swapped), encoding="utf-8")
+
+    def notes(dataset: Path, *options: str) -> list[str]:
+        arguments = ("--no-baseline", "--report", tmp_path / "page.html", *options)
+        result = run("evaluate", places["triplet"], dataset, *arguments, "--json")
+        found: list[str] = json.loads(result.stdout)["notes"]
+        assert " ".join(found).split() == result.stderr.partition("page.html")[2].split()  # as notes on stderr too
+        return found
+
+    learned, faces = len(split["train"]), len(swapped["test"])
+    assert notes(later)[0].startswith(f"{learned} of {faces} test faces were trained on")
+    assert "train again after the split" in notes(later)[0]
+    assert "trained on" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert notes(places["friends"]) == notes(places["friends"], "--part", "validation") == []
+    assert notes(later, "--part", "train") == []
+    (everything,) = notes(places["friends"], "--part", "all")
+    assert everything.startswith(f"{learned} of {sum(map(len, (split[part] for part in split if part != 'seed')))} ")
+    for path in split["train"]:  # another dataset, whose pictures happen to be called the same
+        write_image(later / path, read_image(later / path)[::-1, :, 0])
+    assert notes(later) == []
+
+
 def test_evaluate_without_a_split(places: dict[str, Path], tmp_path: Path) -> None:
     unsplit = build_dataset(tmp_path / "unsplit", range(2), split=False)
     found = json.loads(run("evaluate", places["softmax"], unsplit, "--part", "all", "--json").stdout)
