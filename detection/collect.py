@@ -7,7 +7,7 @@ reason; the others are not lost.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,12 @@ from detection.boxes import Face
 from detection.crop import CropSettings, FaceCrop, faces_to_crops
 from detection.detectors.base import Detector
 from detection.headers import refuse
-from detection.images import list_images, read_image
+from detection.images import kinds, look_through, read_image
 from minicnn.errors import ImageError, explain
 from minicnn.shapes import Array
+
+# What lies beside photographs and is none, as anybody can see: nobody wants to hear that it was passed over.
+NO_PICTURES = (".csv", ".db", ".htm", ".html", ".ini", ".json", ".log", ".md", ".txt", ".xml", ".yaml", ".yml")
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth value to compare by
@@ -34,21 +37,31 @@ class Searched:
     problem: str | None = None
 
 
-def find_photos(place: str | os.PathLike[str], results: Path | None = None) -> list[Path]:
+def find_photos(
+    place: str | os.PathLike[str], results: Path | None = None, say: Callable[[str], None] = lambda what: None
+) -> list[Path]:
     """A photograph -> itself; a folder -> every picture in it and below, sorted. Raises ImageError for an empty folder.
 
     Pictures in the folder ``results`` are left out, should that lie in ``place``: an earlier run wrote them. Whether a
-    file *is* a photograph shows when it is read.
+    file *is* a photograph shows when it is read. ``say`` hears how many files were passed over for their suffixes, for
+    a telephone's pictures may be of a kind that cannot be read.
     """
     path = Path(place)
     if not path.is_dir():
         return [path]
-    photos, own = list_images(path), results.resolve() if results else None
-    left = [photo for photo in photos if own is None or not photo.resolve().is_relative_to(own)]
-    if not left:
+    own = results.resolve() if results else None
+    photos, others = (
+        [file for file in files if own is None or not file.resolve().is_relative_to(own)]
+        for files in look_through(path)
+    )
+    if not photos:
         fix = "Write results into another folder."
         raise refuse(str(path), "pictures besides those where results go", f"only those in '{results}'", fix)
-    return left
+    passed = [file for file in others if file.suffix.lower() not in NO_PICTURES]
+    if passed:
+        many = f"{len(passed)} files were" if len(passed) > 1 else "1 file was"
+        say(f"{many} passed over: {kinds(passed)}. Pictures of other kinds can be converted to JPEG or PNG.")
+    return photos
 
 
 def search_photos(

@@ -15,6 +15,8 @@ One rule for every kind of file, so that a picture has the same pixels whatever 
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,7 @@ from minicnn.shapes import Array
 
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 512 * 1024 * 1024  # an uncompressed 16-bit picture of 50 megapixels fits; a film does not
+MOST_KINDS = 6  # of other files that are named
 SUFFIXES = (".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".webp")
 
 # -- reading ---------------------------------------------------------------------------------------------------------
@@ -169,23 +172,40 @@ def list_images(folder: str | os.PathLike[str]) -> list[Path]:
     Hidden files and folders are left out (systems keep thumbnails there). Linked folders are not entered; a linked file
     counts if it lies inside ``folder``. Raises ImageError when there is no such folder or no picture in it.
     """
+    return look_through(folder)[0]
+
+
+def look_through(folder: str | os.PathLike[str]) -> tuple[list[Path], list[Path]]:
+    """(``list_images(folder)``, every other file that is not hidden). Raises what ``list_images`` raises."""
     root = Path(folder)
     if not root.is_dir():
         what = "a file" if root.exists() else "no such folder"
         raise refuse(str(root), "a folder with pictures", what, "Check the name.")
     inside = root.resolve()
-    found, others = [], 0
+    found: list[Path] = []
+    others: list[Path] = []
+    hidden = False
     for parent, folders, names in os.walk(root):  # followlinks is off
+        hidden = hidden or any(name.startswith(".") for name in [*folders, *names])
         folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            path = Path(parent, name)
-            usable = not name.startswith(".") and path.is_file() and path.resolve().is_relative_to(inside)
-            if usable and path.suffix.lower() in SUFFIXES:
-                found.append(path)
-            else:
-                others += 1
+        for path in (Path(parent, name) for name in names if not name.startswith(".")):
+            usable = path.is_file() and path.resolve().is_relative_to(inside)
+            (found if usable and path.suffix.lower() in SUFFIXES else others).append(path)
     if not found:
-        received = f"{others} other files" if others else "no files at all"
+        nothing = "nothing but what is hidden" if hidden else "no files at all"
+        received = f"{len(others)} other file{'s'[: len(others) != 1]}: {kinds(others)}" if others else nothing
         fix = f"Pictures are recognised by their suffix: {', '.join(SUFFIXES)}."
         raise refuse(str(root), "a folder with at least one picture", received, fix)
-    return sorted(found)
+    return sorted(found), sorted(others)
+
+
+def kinds(files: Iterable[Path]) -> str:
+    """How many files have which suffix, the most frequent first: "3 .heic, 1 .gif".
+
+    A picture's suffix says here that the file itself could not be taken: a link that leaves the folder, or to nothing.
+    """
+    numbers = Counter(f"{'linked ' * path.is_symlink()}{path.suffix.lower() or 'without a suffix'}" for path in files)
+    ordered = sorted(numbers.items(), key=lambda kind: (-kind[1], kind[0]))
+    words = [f"{number} {kind}" for kind, number in ordered[:MOST_KINDS]]
+    rest = sum(number for _, number in ordered[MOST_KINDS:])
+    return ", ".join([*words, f"{rest} more"] if rest else words)

@@ -38,7 +38,7 @@ def crop(
     from detection.images import write_image
 
     settings = CropSettings(size, colour, margin, policy)
-    photos = find_photos(place, outdir)
+    photos = find_photos(place, outdir, console.note)
     chosen = detector_maker(detector, upsample, model)()
     folder = console.output_folder(outdir)
     crops: list[dict[str, Any]] = []

@@ -30,7 +30,7 @@ def detect(
     from detection.draw import draw_faces
     from detection.images import write_image
 
-    photos = find_photos(place, draw)
+    photos = find_photos(place, draw, console.note)
     folder = console.output_folder(draw) if draw else None
     faces: list[dict[str, Any]] = []
     problems: list[dict[str, Any]] = []

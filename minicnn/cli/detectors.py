@@ -29,7 +29,7 @@ def detectors(
     from detection.compare import compare_detectors
     from detection.detectors import DETECTORS, make_detector
 
-    photos = find_photos(place)[:limit]
+    photos = find_photos(place, say=console.note)[:limit]
     doubled = {"upsample": upsample} if upsample else {}
     chosen = [make_detector(name, **(doubled if name.startswith("dlib") else {})) for name in DETECTORS]
     if model:

@@ -37,7 +37,7 @@ def find(
     from detection.collect import find_photos
     from detection.search import Match
 
-    listed = find_photos(within)
+    listed = find_photos(within, say=console.note)
     opened = open_run(folder, backend)
     search = searcher(opened, chosen_detector(opened.run.config, detector, upsample, model), landmarks, cached=cache)
     face, sought = search.largest(photo)

@@ -41,6 +41,7 @@ def recognise(
 
     Example:  minicnn recognise runs/friends holiday/ --out named/
     """
+    from detection.collect import find_photos
     from detection.video import is_video
     from minicnn.cli.recognise_steps import Asked, recognise_photos, recognise_video, write_results
 
@@ -55,13 +56,14 @@ def recognise(
         console.note(NOBODY_UNKNOWN)
     watched = place or Path()
     moving = camera is not None or is_video(watched)
+    photos = [] if moving else find_photos(watched, out, console.note)
     with console.working(f"Looking for faces in {place if camera is None else f'camera {camera}'}"):
         if camera is not None:
             rows, problems = recognise_video(asked, camera, out, every, seconds)
         elif is_video(watched):
             rows, problems = recognise_video(asked, watched, out, every, seconds)
         else:
-            rows, problems = recognise_photos(asked, watched, out)
+            rows, problems = recognise_photos(asked, photos, watched, out)
     found = {
         "run": str(folder),
         "engine": "both" if both else opened.engine.name,

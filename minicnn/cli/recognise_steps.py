@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from detection.boxes import Face
-from detection.collect import find_photos, search_photos
+from detection.collect import search_photos
 from detection.draw_names import draw_names
 from detection.images import write_image
 from detection.recognise import Named
@@ -49,11 +49,11 @@ class Asked:
         return named, rows
 
 
-def recognise_photos(asked: Asked, place: Path, out: Path | None) -> tuple[Rows, Rows]:
-    """(faces, problems) of a photograph or a folder; with ``out``, every photograph with a face is written there."""
+def recognise_photos(asked: Asked, photos: Sequence[Path], place: Path, out: Path | None) -> tuple[Rows, Rows]:
+    """(faces, problems) of the ``photos`` in ``place``; with ``out``, each of them with a face is written there."""
     rows: Rows = []
     problems: Rows = []
-    for searched in search_photos(find_photos(place, out), asked.recogniser.detector):
+    for searched in search_photos(photos, asked.recogniser.detector):
         if searched.problem or searched.rgb is None:
             problems.append(console.problem(searched))
             continue

@@ -97,6 +97,22 @@ def test_what_an_earlier_run_wrote_is_no_photograph(photos: Path, tmp_path: Path
     assert "another folder" in refused(run("crop", folder, folder))
 
 
+@pytest.mark.parametrize("command", [("detect",), ("crop", "{folder}/out"), ("detectors",)])
+def test_files_of_other_kinds_are_passed_over_but_not_in_silence(command: tuple[str, ...], tmp_path: Path) -> None:
+    large = load_orl().images[0].repeat(2, axis=0).repeat(2, axis=1)
+    write_image(tmp_path / "a.png", large)
+    for name in ("b.heic", "c.HEIC", "d.gif", "notes.txt", "faces.json", ".hidden.gif", "out/named.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    name, *further = (word.format(folder=tmp_path) for word in command)
+    others = "4 files were passed over: 2 .heic, 1 .gif, 1 .mp4." if not further else "3 files were passed over: "
+    result = run(name, tmp_path, *further, "--json")
+    assert result.exit_code == 0
+    assert " ".join(result.stderr.split()).count(others) == 1
+    assert json.loads(result.stdout)
+    assert "passed over" not in run("detect", tmp_path / "a.png").stderr
+
+
 def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
     assert "a folder with at least one picture" in refused(run("detect", tmp_path))
 

@@ -58,6 +58,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_image(folder / "ten.png", np.concatenate(rows))
     write_image(folder / "wall.png", np.full((120, 120), 90, np.uint8))
     (folder / "text.jpg").write_text("no picture")
+    (folder / "of a telephone.heic").write_text("not opened at all")
     return folder
 
 
@@ -211,6 +212,7 @@ def test_recognise_a_folder(calibrated: Path, photos: Path, tmp_path: Path) -> N
     assert max(map(len, result.stdout.splitlines())) <= 60
     assert "wall.png" in result.stderr
     assert "text.jpg" in result.stderr
+    assert "1 file was passed over: 1 .heic." in result.stderr
     found = json.loads((out / "faces.json").read_text(encoding="utf-8"))
     by_photo: dict[str, list[dict]] = {}
     for face in found["faces"]:
@@ -351,8 +353,9 @@ def test_find_ranks_by_distance_and_remembers(calibrated: Path, photos: Path, tm
     second = json.loads(run(*arguments).stdout)
     assert second["from_cache"] == 5  # four with faces, and the wall
     assert second["matches"] == first["matches"]
-    table = run(*arguments[:-1]).stdout
-    assert max(map(len, table.splitlines())) <= 60
+    shown = run(*arguments[:-1])
+    assert max(map(len, shown.stdout.splitlines())) <= 60
+    assert "1 file was passed over: 1 .heic." in shown.stderr
     (tmp_path / "empty").mkdir()
     assert "at least one picture" in refused(
         run("find", calibrated, tmp_path / "sought.png", "--in", tmp_path / "empty")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 import detection.images as images
-from detection.images import decode_image, list_images, read_image, to_grey, upright, write_image
+from detection.images import decode_image, kinds, list_images, look_through, read_image, to_grey, upright, write_image
 from minicnn.errors import DtypeError, ImageError, MissingDependencyError, OptionError, ShapeError
 from tests.unit.detection.pictures import encode, exif, gradient, png_block, png_promising
 
@@ -303,12 +304,27 @@ class TestFolders:
         (folder / "dangling.png").symlink_to(folder / "nothing.png")
         (folder / "linked").symlink_to(outside, target_is_directory=True)
         assert list_images(folder) == [kept[0], kept[1], kept[2], folder / "inside.png"]
+        others = [folder / name for name in ("dangling.png", "escape.png", "notes.txt")]
+        assert look_through(folder) == (list_images(folder), others)
+
+    def test_kinds_are_counted_the_most_frequent_first_and_not_all_of_them(self, tmp_path) -> None:
+        (tmp_path / "out.png").symlink_to(tmp_path / "nothing.png")
+        names = ("a.heic", "b.HEIC", "c.gif", "README", "out.png")
+        assert kinds(tmp_path / name for name in names) == "2 .heic, 1 .gif, 1 linked .png, 1 without a suffix"
+        assert kinds(Path(f"a.{letter}") for letter in "hgfedcba") == "1 .a, 1 .b, 1 .c, 1 .d, 1 .e, 1 .f, 2 more"
 
     def test_no_pictures_no_folder_and_a_file(self, tmp_path) -> None:
         with pytest.raises(ImageError, match="no files at all"):
             list_images(tmp_path)
+        (tmp_path / ".picture.png").write_text("")
+        with pytest.raises(ImageError, match="Received: nothing but what is hidden"):
+            list_images(tmp_path)
         (tmp_path / "notes.txt").write_text("")
-        with pytest.raises(ImageError, match=r"1 other files.*\.jpg"):
+        with pytest.raises(ImageError, match=r"Received: 1 other file: 1 \.txt\..*\.jpg"):
+            list_images(tmp_path)
+        (tmp_path / "IMG_1.HEIC").write_text("")
+        (tmp_path / "IMG_2.heic").write_text("")
+        with pytest.raises(ImageError, match=r"Received: 3 other files: 2 \.heic, 1 \.txt\."):
             list_images(tmp_path)
         with pytest.raises(ImageError, match="no such folder"):
             list_images(tmp_path / "gone")
