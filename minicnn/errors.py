@@ -7,6 +7,11 @@ built-in exception a Python reader would expect (a wrong shape is still a ``Valu
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
+NEAR = 0.5  # how alike two names are, 0 to 1, if one may be meant by the other: "vgg" is that near to "vgg-face"
+
 
 class MinicnnError(Exception):
     """Base class of everything minicnn, reference_keras and detection raise on purpose."""
@@ -60,6 +65,17 @@ def explain(expected: object, received: object, fix: str = "") -> str:
     """
     message = f"Expected {expected}. Received: {received}."
     return f"{message} {fix}" if fix else message
+
+
+def did_you_mean(word: object, names: Iterable[str]) -> str:
+    """A question at the end of an error about a name that there is not; "" where none of ``names`` is near it.
+
+    >>> did_you_mean("Relu", ("ReLU", "ELU")), did_you_mean("alexnet", ("vgg-face",))
+    ("Did you mean 'ReLU'?", '')
+    """
+    spelled = {name.lower(): name for name in names}  # nobody remembers which letters are capitals
+    near = difflib.get_close_matches(str(word).lower(), spelled, 1, NEAR)
+    return f"Did you mean '{spelled[near[0]]}'?" if near else ""
 
 
 def missing(package: str, extra: str, purpose: str) -> MissingDependencyError:

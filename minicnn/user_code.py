@@ -5,7 +5,6 @@ The file is their program, and is executed as such. What goes wrong in it is one
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import sys
 import traceback
@@ -13,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from minicnn.errors import LoadError, explain
+from minicnn.errors import LoadError, did_you_mean, explain
 
 
 def load_function(place: str) -> Callable[..., Any]:
@@ -30,11 +29,35 @@ def load_function(place: str) -> Callable[..., Any]:
     module = _executed(file)
     found = getattr(module, name, None)
     if not callable(found):
-        functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        near = difflib.get_close_matches(name, functions, 1)
-        fix = f"Did you mean {near[0]}?" if near else f"It has: {', '.join(functions) or 'no functions'}."
+        there = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        own = [key for key in there if getattr(vars(module)[key], "__module__", "") == module.__name__]
+        fix = did_you_mean(name, own) or f"It has: {', '.join(own) or 'no functions'}."
         raise LoadError(explain(f"a function {name} in {file}", "none of that name", fix))
     return found  # type: ignore[no-any-return]
+
+
+def call(function: Callable[..., Any], place: str, **arguments: Any) -> Any:
+    """``function(*arguments)``, in that order; ``place`` is where it came from, and the names are for the message.
+
+    Raises LoadError for a function that does not take them, and with the line for what goes wrong in it.
+    """
+    file, _, name = place.rpartition(":")
+    try:
+        return function(*arguments.values())
+    except (Exception, SystemExit) as error:
+        refused = error.__traceback__ is None or error.__traceback__.tb_next is None  # nothing in it was reached
+        if isinstance(error, TypeError) and refused:
+            expected = f"{place} to be a function that is called as {name}({', '.join(arguments)})"
+            raise LoadError(explain(expected, f"one that refuses it: {error}", "Give it these arguments.")) from None
+        raise _failed(Path(file), error) from error
+
+
+def _failed(file: Path, error: BaseException) -> LoadError:
+    """What went wrong in somebody's file, with the last line of theirs that was reached."""
+    whole = str(file.resolve())
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == whole]
+    line = getattr(error, "lineno", None) or (lines[-1] if lines else "?")
+    return LoadError(f"{file}, line {line}: {type(error).__name__}: {error}")
 
 
 def _executed(file: Path) -> Any:
@@ -50,9 +73,7 @@ def _executed(file: Path) -> Any:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # exit(0) in the file would say that all is well
         del sys.modules[spec.name]
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(whole)]
-        line = getattr(error, "lineno", None) or (lines[-1] if lines else "?")
-        raise LoadError(f"{file}, line {line}: {type(error).__name__}: {error}") from error
+        raise _failed(file, error) from error
     finally:
         sys.path.remove(str(whole.parent))
     return module

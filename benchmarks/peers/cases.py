@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from benchmarks.peers.work import BACKWARD, FIT, FORWARD, MATMUL, TRAINING, Work
-from minicnn.errors import OptionError, explain
+from minicnn.errors import OptionError, did_you_mean, explain
 
 NETWORKS = {
     "vgg224": ("vgg_face", (224, 224, 3), 2622),
@@ -121,7 +121,7 @@ def layer_work(
     """
     shape = tuple(shape)
     if kind not in LAYERS:
-        raise OptionError(explain(f"a layer among {', '.join(LAYERS)}", repr(kind)))
+        raise OptionError(explain(f"a layer among {', '.join(LAYERS)}", repr(kind), did_you_mean(kind, LAYERS)))
     wanted = 1 if kind == "dense" else 3
     if len(shape) != wanted or min(shape) < 1:
         sizes = "one size, such as 4096" if kind == "dense" else "rows,columns,channels, such as 56,56,256"

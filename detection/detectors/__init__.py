@@ -20,7 +20,7 @@ from detection.detectors.dlib_hog import DlibHog
 from detection.detectors.first_found import FirstFound
 from detection.detectors.opencv_haar import OpencvHaar
 from detection.detectors.steady import Steady
-from minicnn.errors import OptionError, explain
+from minicnn.errors import OptionError, did_you_mean, explain
 
 __all__ = [
     "DETECTORS",
@@ -48,7 +48,8 @@ def make_detector(name: str, **options: Any) -> Detector:
     """
     detectors = DETECTORS | WITH_MODEL
     if name not in detectors:
-        raise OptionError(explain(f"a detector, one of {', '.join(detectors)}", repr(name)))
+        expected = f"a detector, one of {', '.join(detectors)}"
+        raise OptionError(explain(expected, repr(name), did_you_mean(name, detectors)))
     known = inspect.signature(detectors[name]).parameters
     for option in options:
         if option not in known:

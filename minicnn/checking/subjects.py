@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-
 from minicnn.checking.activations import ACTIVATIONS
 from minicnn.checking.batch_norm import BATCH_NORM
 from minicnn.checking.convolution import CONVOLUTIONS
@@ -14,7 +12,7 @@ from minicnn.checking.optimizers import OPTIMIZERS
 from minicnn.checking.pooling import POOLINGS
 from minicnn.checking.reshaping import RESHAPINGS
 from minicnn.checking.subject import Subject
-from minicnn.errors import OptionError, explain
+from minicnn.errors import OptionError, did_you_mean, explain
 
 SUBJECTS: dict[tuple[str, str], Subject] = {
     (subject.layer, subject.direction): subject
@@ -37,7 +35,6 @@ def find(layer: str, backward: bool) -> Subject:
     direction = "backward" if backward else "forward"
     names = [name for name, way in SUBJECTS if way == direction]
     if (layer, direction) not in SUBJECTS:
-        near = difflib.get_close_matches(str(layer), names, 1)
-        fix = f"Did you mean {near[0]!r}?" if near else ""
-        raise OptionError(explain(f"a layer to check ({direction}): {', '.join(names)}", repr(layer), fix))
+        expected = f"a layer to check ({direction}): {', '.join(names)}"
+        raise OptionError(explain(expected, repr(layer), did_you_mean(layer, names)))
     return SUBJECTS[layer, direction]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING
 
-from minicnn.errors import OptionError, explain
+from minicnn.errors import OptionError, did_you_mean, explain
 
 if TYPE_CHECKING:
     from minicnn.models import Architecture
@@ -34,9 +33,8 @@ def architecture(name: str, input: str | None = None, classes: int | None = None
     from minicnn.models import face_cnn_table, residual_cnn_table, vgg_face_table
 
     if name not in NETWORKS:
-        near = difflib.get_close_matches(name, NETWORKS, 1)
-        fix = f"Did you mean '{near[0]}'?" if near else ""
-        raise OptionError(explain(f"a network: {', '.join(NETWORKS[:-1])} or {NETWORKS[-1]}", repr(name), fix))
+        expected = f"a network: {', '.join(NETWORKS[:-1])} or {NETWORKS[-1]}"
+        raise OptionError(explain(expected, repr(name), did_you_mean(name, NETWORKS)))
     shape = parse_shape(input) if input else INPUTS[name]
     classes = CLASSES[name] if classes is None else classes
     if name == "vgg-face":

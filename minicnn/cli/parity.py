@@ -11,7 +11,7 @@ import typer
 
 from minicnn.cli import console
 from minicnn.cli.networks import NETWORKS, architecture
-from minicnn.errors import OptionError, explain
+from minicnn.errors import OptionError, did_you_mean, explain
 from minicnn.report import text
 
 
@@ -87,7 +87,7 @@ def network(name: str, input: str | None, batch: int, seed: int) -> dict[str, An
     from reference_keras.ulps import SIDES
 
     if name not in NETWORKS:
-        raise OptionError(explain(f"a network: {' or '.join(NETWORKS)}", repr(name)))
+        raise OptionError(explain(f"a network: {' or '.join(NETWORKS)}", repr(name), did_you_mean(name, NETWORKS)))
     table = architecture(name, input)
     x = np.random.default_rng(seed).random((batch, *table.input_shape), dtype=np.float32)
     with console.working(f"Comparing {table.name} layer by layer"):

@@ -29,7 +29,11 @@ def train(
     dataset: DatasetFolder,
     out: Annotated[Path, typer.Option(metavar="RUN", help="Folder for everything that comes of it.")],
     model: Annotated[
-        str, typer.Option(help="face-cnn, residual-cnn, vgg-face, or FILE.py:function of yours.")
+        str,
+        typer.Option(
+            help="face-cnn, residual-cnn, vgg-face, or FILE.py:function of yours: function(input_shape, classes) "
+            "returns a network that ends in Dense(classes)."
+        ),
     ] = "face-cnn",
     backend: Backend = "minicnn",
     objective: Objective = "softmax",

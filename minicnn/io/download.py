@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 from urllib.parse import urlsplit
 
-from minicnn.errors import LoadError, OptionError, explain, missing
+from minicnn.errors import LoadError, OptionError, did_you_mean, explain, missing
 from minicnn.io.checks import CHUNK
 from minicnn.user_cache import user_cache
 
@@ -67,7 +67,8 @@ def weights_folder() -> Path:
 def published(name: str) -> Published:
     """What is known under a name. Raises OptionError, listing the names, for another."""
     if name not in PUBLISHED:
-        raise OptionError(explain(f"weights among {', '.join(PUBLISHED)}", repr(name)))
+        expected = f"weights among {', '.join(PUBLISHED)}"
+        raise OptionError(explain(expected, repr(name), did_you_mean(name, PUBLISHED)))
     return PUBLISHED[name]
 
 

@@ -14,13 +14,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from minicnn.errors import OptionError, ShapeError, explain
+from minicnn.errors import OptionError, ShapeError, did_you_mean, explain
 from minicnn.layers import Dense, Softmax, UnitNormalization
 from minicnn.model import Model
 from minicnn.models import face_cnn, residual_cnn, vgg_face
 from minicnn.saving import load_model
 from minicnn.shapes import Shape
-from minicnn.user_code import load_function
+from minicnn.user_code import call, load_function
 
 NETWORKS: dict[str, Callable[..., Model]] = {"face-cnn": face_cnn, "residual-cnn": residual_cnn, "vgg-face": vgg_face}
 EMBEDDING, UNIT = "embedding", "unit"  # names of the two last layers of a triplet network
@@ -39,11 +39,12 @@ def make_network(
     if name in NETWORKS:
         model = NETWORKS[name](input_shape, classes, softmax=False, dropout=dropout, seed=seed)
     elif ":" in name:
-        model = load_function(name)(input_shape, classes)
+        model = call(load_function(name), name, input_shape=input_shape, classes=classes)
         _check(model, name, input_shape, classes)
         model = _anew(model, seed)
     else:
-        raise OptionError(explain(f"a network: {', '.join(NETWORKS)} or FILE.py:function", repr(name)))
+        expected = f"a network: {', '.join(NETWORKS)} or FILE.py:function"
+        raise OptionError(explain(expected, repr(name), did_you_mean(name, NETWORKS)))
     if objective == "softmax":
         return model
     tensors, scores = model.symbols(), model.graph.nodes[_last_dense(model)]
@@ -112,11 +113,21 @@ def _anew(model: Model, seed: int) -> Model:
 
 
 def _check(model: Any, name: str, input_shape: Shape, classes: int) -> None:
+    """Is what somebody's function returned a network that can be trained? The first reason that speaks against it."""
     fix = "End in Dense(classes), without a softmax: training takes the loss from the scores."
-    expected = f"{name} to return a built Model, {input_shape} -> ({classes},), that ends in scores"
-    if not isinstance(model, Model) or model.input_shape is None:
-        raise OptionError(explain(expected, f"{type(model).__name__}", fix))
-    if (model.input_shape, model.output_shape) != (tuple(input_shape), (classes,)):
-        raise ShapeError(explain(expected, f"{model.input_shape} -> {model.output_shape}", fix))
+    if not isinstance(model, Model):
+        kind = type(model)
+        received = kind.__name__ if kind.__module__ == "builtins" else f"a {kind.__module__}.{kind.__qualname__}"
+        raise OptionError(explain(f"{name} to return a minicnn Model or Sequential", received, fix))
+    if model.input_shape is None:
+        example = "Sequential(layers, input_shape=input_shape)"
+        received = "one that is not built, and knows no shapes"
+        raise OptionError(explain(f"{name} to return a built network", received, f"For example {example}."))
+    if model.input_shape != tuple(input_shape):
+        mend = "Make it for the input_shape that the function is given."
+        raise ShapeError(explain(f"{name} to return a network for {input_shape}", f"{model.input_shape}", mend))
+    if model.output_shape != (classes,):
+        expected = f"{name} to return a network with one score for each of {classes} people, ({classes},)"
+        raise ShapeError(explain(expected, f"{model.output_shape}", fix))
     if isinstance(model.path[-1], Softmax):
-        raise OptionError(explain(expected, f"'{model.path[-1].name}' at its end", fix))
+        raise OptionError(explain(f"{name} to return a network that ends in scores", "a softmax at its end", fix))

@@ -10,7 +10,6 @@ Values are called by the name of the layer that makes them, inputs by theirs. A 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minicnn import losses, passes
-from minicnn.errors import OptionError, ShapeError, StateError, explain
+from minicnn.errors import OptionError, ShapeError, StateError, did_you_mean, explain
 from minicnn.layers.base import INFERENCE, Cache, Context, Gradients, Layer, Tensors
 from minicnn.losses import Loss
 from minicnn.model import Model
@@ -173,9 +172,7 @@ def number_of(model: Model, name: str) -> int:
     names = value_names(model)
     if name in names:
         return names.index(name)
-    near = difflib.get_close_matches(str(name), names, 1, 0.5)
-    fix = f"Did you mean '{near[0]}'?" if near else ""
-    raise OptionError(explain(f"a layer of '{model.name}': {', '.join(names)}", repr(name), fix))
+    raise OptionError(explain(f"a layer of '{model.name}': {', '.join(names)}", repr(name), did_you_mean(name, names)))
 
 
 class GradientsOf(NamedTuple):

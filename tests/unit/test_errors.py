@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 from minicnn import errors
-from minicnn.errors import MinicnnError, explain, missing
+from minicnn.errors import MinicnnError, did_you_mean, explain, missing
 
 CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, MinicnnError)]
 
@@ -53,3 +53,16 @@ def test_a_missing_package_names_purpose_package_and_command() -> None:
     assert isinstance(error, errors.MissingDependencyError)
     assert "Detecting faces needs the package 'dlib'" in str(error)
     assert "pip install 'minicnn[faces]'" in str(error)
+
+
+@pytest.mark.parametrize(
+    "word, meant",
+    [("vgg", "vgg-face"), ("facecnn", "face-cnn"), ("Relu", "ReLU"), ("RESIDUAL-CNN", "residual-cnn"), (None, "")],
+)
+def test_what_may_have_been_meant_whatever_its_capitals(word: object, meant: str) -> None:
+    question = did_you_mean(word, ("face-cnn", "residual-cnn", "vgg-face", "ReLU"))
+    assert question == (f"Did you mean '{meant}'?" if meant else "")
+
+
+def test_nothing_is_near_to_what_is_far() -> None:
+    assert did_you_mean("alexnet", ("vgg-face", "ReLU")) == did_you_mean("relu", ()) == ""

@@ -84,7 +84,7 @@ def test_a_file_may_hold_what_modules_hold(tmp_path: Path) -> None:
         ("{folder}/none.py:f", "no such file"),
         ("{folder}:f", "a Python file"),
         ("{folder}/mine.py", "FILE.py:FUNCTION"),
-        ("{folder}/mine.py:wrongg", "Did you mean wrong?"),
+        ("{folder}/mine.py:wrongg", "Did you mean 'wrong'?"),
         ("{folder}/mine.py:right --layer Densee", "Did you mean 'Dense'?"),
         ("{folder}/mine.py:right --layer Conv2D --backward", None),
         ("{folder}/broken.py:f", "broken.py, line 2: SyntaxError"),

@@ -175,6 +175,19 @@ def test_summary_of_nothing_we_know(tmp_path: Path) -> None:
     assert "at least 32x32" in refused(run("summary", "face-cnn", "--input", "10x10x1"))
 
 
+@pytest.mark.parametrize(
+    "words, meant",
+    [
+        (("summary", "vgg"), "vgg-face"),
+        (("summary", "FaceCNN"), "face-cnn"),
+        (("detect", "photo.jpg", "--detector", "hog"), "dlib-hog"),
+        (("weights", "fetch", "vggface"), "vgg-face"),
+    ],
+)
+def test_names_that_are_nearly_right(words: tuple[str, ...], meant: str) -> None:
+    assert f"Did you mean '{meant}'?" in refused(run(*words))
+
+
 # -- the command itself ----------------------------------------------------------------------------------------------
 
 

@@ -38,6 +38,18 @@ def branching(input_shape, classes):
     y = Conv2D(1, 3, padding="same", name="conv1")(x)
     return Model(x, Dense(classes, name="scores")(Flatten(name="flat")(Add()([x, y]))), name="tiny")
 
+def not_built(input_shape, classes):
+    return Sequential([Flatten(), Dense(classes)])
+
+def of_another_size(input_shape, classes):
+    return Sequential([Flatten(), Dense(classes)], input_shape=(8, 8, 1))
+
+def by_one_argument(input_shape):
+    return Sequential([Flatten(), Dense(3)], input_shape=input_shape)
+
+def failing(input_shape, classes):
+    return Sequential([Conv2D(4, 300, name="large")], input_shape=input_shape)
+
 number = 5
 """
 
@@ -96,8 +108,15 @@ def test_a_triplet_network_ends_on_the_sphere(name: str, own: str, rng: np.rando
     [
         ("alexnet", "face-cnn, residual-cnn, vgg-face or FILE.py:function"),
         ("OWN:with_softmax", "ends in scores"),
-        ("OWN:too_few", r"-> \(4,\)"),
-        ("OWN:no_network", "NoneType"),
+        ("OWN:too_few", r"one score for each of 5 people, \(5,\)\. Received: \(4,\)\."),
+        ("OWN:no_network", "minicnn Model or Sequential. Received: NoneType"),
+        ("OWN:not_built", r"a built network\. Received: one that is not built.*input_shape=input_shape"),
+        ("OWN:of_another_size", r"for \(32, 32, 1\)\. Received: \(8, 8, 1\)"),
+        ("OWN:by_one_argument", r"called as by_one_argument\(input_shape, classes\)"),
+        ("OWN:failing", r"nets\.py, line 32: ShapeError: .*large"),
+        ("OWN:tyni", "Did you mean 'tiny'"),
+        ("facecnn", "Did you mean 'face-cnn'"),
+        ("VGG", "Did you mean 'vgg-face'"),
         ("OWN:number", "a function number"),
         ("OWN:missing", "a function missing"),
         ("missing.py:tiny", "no such file"),
