@@ -20,12 +20,7 @@ def load_function(place: str) -> Callable[..., Any]:
 
     Raises LoadError with the file, the line and the reason.
     """
-    path, colon, name = place.rpartition(":")
-    file = Path(path)
-    if not colon or not name.isidentifier():
-        raise LoadError(explain("FILE.py:FUNCTION", repr(place), "For example my_conv.py:conv."))
-    if file.suffix != ".py" or not file.is_file():
-        raise LoadError(explain(f"a Python file {file}", "another kind of file" if file.exists() else "no such file"))
+    file, name = locate(place)
     module = _executed(file)
     found = getattr(module, name, None)
     if not callable(found):
@@ -34,6 +29,17 @@ def load_function(place: str) -> Callable[..., Any]:
         fix = did_you_mean(name, own) or f"It has: {', '.join(own) or 'no functions'}."
         raise LoadError(explain(f"a function {name} in {file}", "none of that name", fix))
     return found  # type: ignore[no-any-return]
+
+
+def locate(place: str) -> tuple[Path, str]:
+    """The file and the function that "FILE.py:FUNCTION" names. Nothing is executed. Raises LoadError without a file."""
+    path, colon, name = place.rpartition(":")
+    file = Path(path)
+    if not colon or not name.isidentifier():
+        raise LoadError(explain("FILE.py:FUNCTION", repr(place), "For example my_conv.py:conv."))
+    if file.suffix != ".py" or not file.is_file():
+        raise LoadError(explain(f"a Python file {file}", "another kind of file" if file.exists() else "no such file"))
+    return file, name
 
 
 def call(function: Callable[..., Any], place: str, **arguments: Any) -> Any:

@@ -82,6 +82,8 @@ def train(
 
     Example:  minicnn train faces/ --out runs/faces --epochs 60 --left-out 3
     """
+    from dataclasses import asdict
+
     from minicnn.cli import train_steps as steps
     from minicnn.recognition.recipe import AUGMENT, Recipe
     from minicnn.recognition.run import MODEL
@@ -91,13 +93,7 @@ def train(
         fix = "A run goes on as it was begun; its settings are in config.json."
         raise OptionError(explain("--resume without other settings", ", ".join(given), fix))
     start = time.perf_counter()
-    with console.working("Reading the dataset"):
-        faces = steps.read_dataset(dataset)
-    if resume:
-        run, network, recipe = steps.reopen(out, faces)
-    else:
-        from dataclasses import asdict
-
+    if not resume:  # first: what is wrong with the options is said before a large dataset is read
         recipe = Recipe(
             objective=objective,
             epochs=epochs,
@@ -116,6 +112,12 @@ def train(
         ).changed(settings or ())
         chosen = tuple(name.strip() for name in freeze.split(",") if name.strip())
         choices = steps.Choices(model, backend, seed, weights, chosen, snapshots)
+        steps.check_choices(choices)
+    with console.working("Reading the dataset"):
+        faces = steps.read_dataset(dataset)
+    if resume:
+        run, network, recipe = steps.reopen(out, faces)
+    else:
         run, network, notes = steps.begin(console.output_folder(out), faces, recipe, choices)
         for note in notes:
             console.note(note)

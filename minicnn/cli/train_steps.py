@@ -21,12 +21,13 @@ from minicnn.callbacks import Callback
 from minicnn.cli.engines import make_engine, make_trainer
 from minicnn.errors import LoadError, OptionError, explain
 from minicnn.io.atomic import write_text
+from minicnn.io.models import read_description
 from minicnn.model import Model
 from minicnn.recognition.calibration import Strangers, ask_about, joined
 from minicnn.recognition.engine import Engine
 from minicnn.recognition.identify import Gallery
 from minicnn.recognition.left_out import SOURCE, folds
-from minicnn.recognition.networks import embedding_layer, freeze, make_network, start_from
+from minicnn.recognition.networks import check_name, embedding_layer, freeze, make_network, start_from
 from minicnn.recognition.recipe import Recipe, Samples
 from minicnn.recognition.run import HISTORY, PLOTS, Run, RunConfig
 from minicnn.recognition.snapshots import Snapshots
@@ -91,6 +92,13 @@ def read_dataset(folder: Path) -> Dataset:
     data.check()
     left_out = tuple(name for name in learned.people if name not in people)
     return Dataset(data, learned.paths, settings, detector, _fingerprint(parts), left_out)
+
+
+def check_choices(choices: Choices) -> None:
+    """Raise what can be known to be wrong before a large dataset is read: a network's name, or a file of weights."""
+    check_name(choices.model)
+    if choices.weights is not None:
+        read_description(choices.weights)
 
 
 def begin(out: Path, dataset: Dataset, recipe: Recipe, choices: Choices) -> tuple[Run, Model, list[str]]:

@@ -20,7 +20,7 @@ from minicnn.model import Model
 from minicnn.models import face_cnn, residual_cnn, vgg_face
 from minicnn.saving import load_model
 from minicnn.shapes import Shape
-from minicnn.user_code import call, load_function
+from minicnn.user_code import call, load_function, locate
 
 NETWORKS: dict[str, Callable[..., Model]] = {"face-cnn": face_cnn, "residual-cnn": residual_cnn, "vgg-face": vgg_face}
 EMBEDDING, UNIT = "embedding", "unit"  # names of the two last layers of a triplet network
@@ -36,20 +36,27 @@ def make_network(
     for the named networks. For the objective triplet the last dense layer, which knows classes, gives way to one of
     ``dimensions`` numbers and to UnitNormalization.
     """
+    check_name(name)
     if name in NETWORKS:
         model = NETWORKS[name](input_shape, classes, softmax=False, dropout=dropout, seed=seed)
-    elif ":" in name:
+    else:
         model = call(load_function(name), name, input_shape=input_shape, classes=classes)
         _check(model, name, input_shape, classes)
         model = _anew(model, seed)
-    else:
-        expected = f"a network: {', '.join(NETWORKS)} or FILE.py:function"
-        raise OptionError(explain(expected, repr(name), did_you_mean(name, NETWORKS)))
     if objective == "softmax":
         return model
     tensors, scores = model.symbols(), model.graph.nodes[_last_dense(model)]
     unit = UnitNormalization(name=UNIT)(Dense(dimensions, name=EMBEDDING)(tensors[scores.sources[0]]))
     return Model(tensors[0], unit, name=model.name, dtype=str(model.dtype), seed=seed)
+
+
+def check_name(name: str) -> None:
+    """Raise OptionError for a network that there is not, LoadError for a file that there is not. Nothing is made."""
+    if ":" in name:
+        locate(name)
+    elif name not in NETWORKS:
+        expected = f"a network: {', '.join(NETWORKS)} or FILE.py:function"
+        raise OptionError(explain(expected, repr(name), did_you_mean(name, NETWORKS)))
 
 
 def embedding_layer(model: Model, objective: str) -> str:

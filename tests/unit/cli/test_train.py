@@ -218,11 +218,16 @@ def test_runs_that_cannot_begin_or_go_on(dataset: Path, tmp_path: Path) -> None:
         (("--objective", "guess"), "objective as one of softmax, triplet"),
         (("--model", "alexnet"), "face-cnn, residual-cnn, vgg-face or FILE.py:function"),
         (("--freeze", "conv9"), "'conv9'"),
+        (("--model", "facecnn"), "Did you mean 'face-cnn'?"),
+        (("--model", "missing.py:tiny"), "no such file"),
+        (("--dropout", 3), "dropout"),
         (("--weights", "missing.npz"), "no such file"),
         (("--learning-rate", 0), "learning_rate"),
         (("--set", "augment.spin=3"), "NAME=VALUE"),
     ],
 )
 def test_options_out_of_range(options: tuple[object, ...], message: str, dataset: Path, tmp_path: Path) -> None:
-    assert message in refused(run("train", dataset, "--out", tmp_path / "run", *options))
+    said = refused(run("train", dataset, "--out", tmp_path / "run", *options))
+    assert message in said
+    assert ("Reading the dataset" in said) == ("--freeze" in options)  # all else is known without it
     assert not (tmp_path / "run" / "config.json").exists()
