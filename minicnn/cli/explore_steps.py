@@ -14,10 +14,10 @@ from detection.detectors import Detector
 from detection.images import decode_image, read_image
 from detection.orl import load_orl, orl_detector
 from detection.recognise import crop_settings, eye_finder
-from minicnn.cli.networks import NETWORKS, architecture
+from minicnn.cli.networks import NETWORKS, architecture, no_network
 from minicnn.cli.options import detector_maker
 from minicnn.cli.runs import chosen_detector
-from minicnn.errors import LoadError, MinicnnError, OptionError, explain
+from minicnn.errors import MinicnnError, OptionError, explain
 from minicnn.explorer.beside import Beside
 from minicnn.explorer.explorer import Subject
 from minicnn.explorer.photo import Photo, Rectangle
@@ -93,8 +93,7 @@ def prepare_looking(
     elif word.lower().endswith(READABLE):
         subject = Subject(load_model(word))
     else:
-        fix = f"Networks: {', '.join(NETWORKS)}; files: {', '.join(READABLE)}."
-        raise LoadError(explain("the folder of a run, a file with a network, or a network's name", repr(word), fix))
+        raise no_network(word)
     shape = subject.model.shapes[0]
     if len(shape) != 3:
         raise OptionError(explain("a network that takes pictures (H, W, C)", f"{shape}"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from minicnn.errors import OptionError, did_you_mean, explain
+from minicnn.errors import LoadError, OptionError, did_you_mean, explain
 
 if TYPE_CHECKING:
     from minicnn.models import Architecture
@@ -24,6 +24,15 @@ def parse_shape(text: str) -> tuple[int, int, int]:
         expected = f"a shape ROWSxCOLUMNSxCHANNELS, each from 1 to {LARGEST}"
         raise OptionError(explain(expected, repr(text), "Grey crops are 200x200x1, VGG-Face's are 224x224x3."))
     return sizes[0], sizes[1], sizes[2]
+
+
+def no_network(word: str) -> LoadError:
+    """The error for a word that names no network in any of the ways that there are."""
+    from minicnn.io.models import READABLE
+
+    fix = f"{did_you_mean(word, NETWORKS)} Networks: {', '.join(NETWORKS)}; files: {', '.join(READABLE)}."
+    expected = "the folder of a run, a file with a network, or a network's name"
+    return LoadError(explain(expected, repr(word), fix.strip()))
 
 
 def architecture(name: str, input: str | None = None, classes: int | None = None, *, top: bool = True) -> Architecture:

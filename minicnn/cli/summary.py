@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from minicnn.cli import console
-from minicnn.cli.networks import NETWORKS, architecture
+from minicnn.cli.networks import NETWORKS, architecture, no_network
 from minicnn.errors import OptionError, explain
 from minicnn.report import text
 
@@ -17,7 +17,8 @@ def summary(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL", help="vgg-face, face-cnn, residual-cnn, or a file with a network (.npz, .keras, .h5)."
+            metavar="MODEL",
+            help="vgg-face, face-cnn, residual-cnn, a file with a network (.npz, .keras, .h5), or the folder of a run.",
         ),
     ],
     input: Annotated[
@@ -34,17 +35,21 @@ def summary(
     from minicnn.io.models import READABLE
     from minicnn.model import Model
     from minicnn.models.outline import outline
+    from minicnn.recognition.run import Run
     from minicnn.saving import load_model
     from minicnn.summary import summarize
 
-    if model in NETWORKS or not model.lower().endswith(READABLE):
+    is_run = Path(model).is_dir()
+    if model in NETWORKS:
         network: Model = outline(architecture(model, input, classes, top=top))
+    elif not is_run and not model.lower().endswith(READABLE):
+        raise no_network(model)
     elif input or classes or not top:
-        raise OptionError(
-            explain("a file without further options", "--input, --classes or --no-top", "The file says it.")
-        )
+        what = "run" if is_run else "file"
+        fix = f"The {what} says it."
+        raise OptionError(explain(f"a {what} without further options", "--input, --classes or --no-top", fix))
     else:
-        network = load_model(Path(model))
+        network = Run.open(model).model() if is_run else load_model(Path(model))
     rows = summarize(network)
     totals = {"parameters": network.count_params(), "multiplications": sum(row.multiplications for row in rows)}
     if json:
