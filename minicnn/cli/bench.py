@@ -120,7 +120,7 @@ def _require_harness() -> None:
 
 
 def _sizes(text: str) -> tuple[int, ...]:
-    parts = text.replace("x", ",").split(",")
+    parts = text.replace("x", ",").split(",") if text else []  # none: the layer says what it wants
     if not all(part.strip().isdecimal() for part in parts):
         raise OptionError(explain("--input with sizes, such as 56,56,256", repr(text)))
     return tuple(int(part) for part in parts)

@@ -30,6 +30,20 @@ from minicnn.report.text import strict
 
 FAILED = 1  # exit code for what was refused, and for a comparison that does not hold; 2 is wrong usage, 0 only success
 
+#: What to do about what the operating system refuses; its own words say what it was.
+REFUSALS = {
+    errno.EACCES: "Choose a place that you may read and write, or change its permissions.",
+    errno.EPERM: "Choose a place that you may read and write, or change its permissions.",
+    errno.EROFS: "Choose a place that can be written to.",
+    errno.EEXIST: "It is a file: give a folder, or another name.",
+    errno.ENOTDIR: "A part of this path is a file: give a folder.",
+    errno.EISDIR: "It is a folder: give a file.",
+    errno.ENOENT: "Check the name and the folder.",
+    errno.ENOSPC: "Make room, or choose a place on another disk.",
+    errno.EDQUOT: "Make room, or choose a place on another disk.",
+    errno.ENAMETOOLONG: "Give a shorter name.",
+}
+
 WHOLE = 1000  # letters: no first sentence is longer
 
 Json = Annotated[bool, typer.Option("--json", help="Print data for programs instead of tables for people.")]
@@ -63,7 +77,7 @@ class Commands(TyperGroup):
             if error.errno == errno.EPIPE:  # the reader of our output went away: `minicnn summary vgg-face | head`
                 raise
             where = f"'{error.filename}': " if error.filename else ""
-            message = f"{where}{error.strerror or error}."
+            message = f"{where}{error.strerror or error}. {REFUSALS.get(error.errno or 0, '')}".rstrip()
         fail(message)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -162,13 +176,18 @@ def output_folder(folder: Path) -> Path:
         return folder
 
 
+def below(photo: Path, place: Path) -> Path:
+    """What a photograph is called: its path below the folder ``place`` that was given, or the name of the file."""
+    return photo.relative_to(place) if photo != place else Path(photo.name)
+
+
 def result_path(folder: Path, photo: Path, place: Path, ending: str) -> Path:
     """Where to write what is made of a photograph: "s1/2.pgm" below ``place`` -> "s1/2.pgm" + ending below ``folder``.
 
     The photograph's suffix stays in the name, so that a.jpg and a.png do not overwrite each other.
     """
-    below = photo.relative_to(place) if photo != place else Path(photo.name)
-    target = folder / below.with_name(below.name + ending)
+    name = below(photo, place)
+    target = folder / name.with_name(name.name + ending)
     target.parent.mkdir(parents=True, exist_ok=True)
     return target
 

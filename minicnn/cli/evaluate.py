@@ -52,9 +52,10 @@ def evaluate(
     """
     import numba
 
+    from detection.dataset.load import PARTS
     from minicnn.cli.evaluate_steps import Evaluation
     from minicnn.environment import describe
-    from minicnn.errors import MinicnnError
+    from minicnn.errors import MinicnnError, OptionError, did_you_mean, explain
     from minicnn.io.atomic import write_text
     from minicnn.recognition.lfw_pairs import read_pairs
     from minicnn.recognition.unknown import check_rate, save_thresholds
@@ -65,6 +66,8 @@ def evaluate(
     for number in (rate, far):
         check_rate(number)
     require_libraries()
+    if part not in (*PARTS, "all"):
+        raise OptionError(explain(f"--part as one of {', '.join(PARTS)} or all", repr(part), did_you_mean(part, PARTS)))
     listed = read_pairs(pairs) if pairs else None
     opened = open_run(folder, backend)
     page = report or opened.run.folder / "evaluation.html"

@@ -266,6 +266,9 @@ def test_wrong_usage_is_one_message() -> None:
     result = CliRunner().invoke(app, ["bench", "--layer", "conv", "--input", "56,56"])
     assert result.exit_code == 1
     assert "Expected an input of rows,columns,channels" in " ".join(result.stderr.split())
+    unknown = " ".join(CliRunner().invoke(app, ["bench", "--layer", "convolution"]).stderr.split())
+    assert "Expected a layer among conv, depthwise, transpose, dense, " in unknown
+    assert "Did you mean 'conv'?" in unknown
     listed = CliRunner().invoke(app, ["bench", "--list"])
     assert listed.exit_code == 0
     assert "vgg224-forward-b8" in listed.stdout

@@ -36,7 +36,13 @@ def command(error: BaseException) -> typer.Typer:
     "error, message",
     [
         (ShapeError("Expected a. Received: b."), "Error: Expected a. Received: b."),
-        (PermissionError(errno.EACCES, "Permission denied", "out/x.png"), "Error: 'out/x.png': Permission denied."),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "out/x.png"),
+            "Error: 'out/x.png': Permission denied. "
+            "Choose a place that you may read and write, or change its permissions.",
+        ),
+        (OSError(errno.EIO, "Input/output error", "x.png"), "Error: 'x.png': Input/output error."),
+        (OSError("no number"), "Error: no number."),
         (MemoryError(), "Error: Not enough memory. Use a smaller --batch or --input."),
     ],
 )
