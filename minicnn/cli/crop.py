@@ -54,7 +54,10 @@ def crop(
         console.print_json({"photos": len(photos), "crops": crops, "problems": problems})
     elif crops:
         columns = [console.Column("photo"), console.Column("crop"), console.Column("score", "right")]
-        rows = [(Path(c["photo"]).name, str(Path(c["crop"]).relative_to(folder)), f"{c['score']:.2f}") for c in crops]
+        rows = [
+            (console.below(Path(c["photo"]), place), Path(c["crop"]).relative_to(folder), f"{c['score']:.2f}")
+            for c in crops
+        ]
         console.table(
             f"{counted(len(crops), 'crop')} from {counted(len(photos), 'photograph')}, in {folder}", columns, rows
         )

@@ -57,7 +57,7 @@ def detect(
         ]
         rows = [
             (
-                Path(f["photo"]).name,
+                console.below(Path(f["photo"]), place),
                 f"{f['left']}, {f['top']}",
                 f"{f['right']}, {f['bottom']}",
                 f"{f['width']}x{f['height']}",

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from minicnn.cli import console
+from minicnn.cli.dataset_tables import progress_bar
 from minicnn.cli.options import Backend, DetectorModel, RunDetector, RunFolder, RunLandmarks, Upsample
 from minicnn.cli.runs import chosen_detector, open_run, searcher
 from minicnn.errors import OptionError, explain
@@ -48,8 +49,9 @@ def find(
     before = search.cache.hits
     matches: list[Match] = []
     problems: list[dict[str, Any]] = []
-    with console.working(f"Searching {counted(len(photos), 'photograph')}"):
-        for found in search.matches(sought, photos):
+    with progress_bar("Searching photographs") as moved:
+        for done, found in enumerate(search.matches(sought, photos), start=1):
+            moved(done, len(photos))
             if isinstance(found, Match):
                 matches.append(found)
             else:
@@ -80,7 +82,7 @@ def find(
         columns = [console.Column("photo"), console.Column("distance", "right"), console.Column("same person")]
         rows = [
             (
-                match.photo.relative_to(within) if match.photo != within else match.photo.name,
+                console.below(match.photo, within),
                 f"{match.distance:.3f}",
                 ("yes" if threshold.accepts(match.distance) else "no") if threshold else "",
             )

@@ -79,17 +79,18 @@ def recognise(
     if json:
         console.print_json(found)
     else:
-        _show(rows, moving, both)
+        _show(rows, None if moving else watched, both)
     console.report_problems(problems, len(rows))
     if both:
         _judge(found, len(rows), quiet=json)
 
 
-def _show(rows: list[dict[str, Any]], moving: bool, both: bool) -> None:
+def _show(rows: list[dict[str, Any]], place: Path | None, both: bool) -> None:
+    """A table of faces: in the photographs of ``place``, or without one in a video."""
     if not rows:
         return
     columns = [
-        console.Column("second" if moving else "photo", "right" if moving else "left"),
+        console.Column("photo") if place else console.Column("second", "right"),
         console.Column("person"),
         console.Column("how sure", "right"),
         *([console.Column("Keras")] if both else []),
@@ -98,7 +99,7 @@ def _show(rows: list[dict[str, Any]], moving: bool, both: bool) -> None:
     ]
     shown = [
         (
-            f"{row['second']:.2f}" if moving else Path(row["photo"]).name,
+            console.below(Path(row["photo"]), place) if place else f"{row['second']:.2f}",
             row["name"],
             f"{100 * row['probability']:.1f} %" if "probability" in row else f"{row['distance']:.3f}",
             *([row["keras"]] if both else []),

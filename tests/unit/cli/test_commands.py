@@ -40,6 +40,7 @@ def test_detect_prints_boxes_and_reports_the_rest(photos: Path, tmp_path: Path) 
     assert result.exit_code == 0
     assert max(map(len, result.stdout.splitlines())) <= 60
     assert "3 faces in 5 photographs" in result.stdout
+    assert "sub/a.png" in result.stdout  # beside the a.png above it
     assert "wall.png" in result.stderr
     assert "text.jpg" in result.stderr
     drawn = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
@@ -133,7 +134,9 @@ def test_crop_options_out_of_range(options: tuple[object, ...], message: str, ph
 
 def test_an_output_folder_that_cannot_be_one(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    assert "file" in refused(run("crop", photos, tmp_path / "file"))
+    assert "file': File exists. It is a file: give a folder, or " in refused(run("crop", photos, tmp_path / "file"))
+    below = refused(run("crop", photos, tmp_path / "file" / "crops"))
+    assert "crops': Not a directory. A part of this path is a file: give a folder." in below
     assert (tmp_path / "file").read_text() == "in the way"
 
 
@@ -169,7 +172,10 @@ def test_summary_of_a_saved_network(tmp_path: Path) -> None:
 def test_summary_of_nothing_we_know(tmp_path: Path) -> None:
     (tmp_path / "net.npz").write_text("no archive")
     assert "net.npz" in refused(run("summary", tmp_path / "net.npz"))
-    assert "a network: face-cnn, residual-cnn or vgg-face" in refused(run("summary", "alexnet"))
+    unknown = refused(run("summary", "alexnet"))
+    assert "the folder of a run, a file with a network, or a network's name. Received: 'alexnet'." in unknown
+    assert "Networks: face-cnn, residual-cnn, vgg-face; files: .npz, .safetensors, .keras, .h5, " in unknown
+    assert "the folder of a run" in refused(run("summary", tmp_path))
     assert "Did you mean 'vgg-face'?" in refused(run("summary", "vgg-fcae"))
     assert "no such file. Check the name and the folder." in refused(run("summary", tmp_path / "none.npz"))
     assert "at least 32x32" in refused(run("summary", "face-cnn", "--input", "10x10x1"))

@@ -146,12 +146,21 @@ def test_evaluate_strangers_by_pairs(places: dict[str, Path], tmp_path: Path) ->
     assert "validation" in refused(run(*arguments, "--calibrate"))
 
 
+def test_summary_of_a_run(places: dict[str, Path]) -> None:
+    data = json.loads(run("summary", places["triplet"], "--json").stdout)
+    assert (data["model"], data["input_shape"]) == ("projection", [48, 48, 1])
+    assert [layer["name"] for layer in data["layers"]] == ["pool", "flatten", "embedding"]
+    assert "The run says it." in refused(run("summary", places["triplet"], "--classes", 4))
+
+
 def test_what_cannot_be_evaluated(places: dict[str, Path], tmp_path: Path) -> None:
     assert "the folder of a run" in refused(run("evaluate", tmp_path, places["friends"]))
     assert "people of the run" in refused(run("evaluate", places["softmax"], places["others"]))
     assert "no such folder" in refused(run("evaluate", places["softmax"], tmp_path / "nowhere"))
     result = run("evaluate", places["softmax"], places["friends"], "--strangers", places["friends"])
     assert "only people it knows" in refused(result)
+    unknown = refused(run("evaluate", places["softmax"], places["friends"], "--part", "tests"))
+    assert "--part as one of train, validation, test or all. Received: 'tests'. Did you mean 'test'?" in unknown
     unsplit = build_dataset(tmp_path / "unsplit", range(2), split=False)
     assert "dataset split" in refused(run("evaluate", places["softmax"], unsplit))
     assert "validation" in refused(run("evaluate", places["softmax"], unsplit, "--part", "all", "--calibrate"))
@@ -356,6 +365,7 @@ def test_find_ranks_by_distance_and_remembers(calibrated: Path, photos: Path, tm
     shown = run(*arguments[:-1])
     assert max(map(len, shown.stdout.splitlines())) <= 60
     assert "1 file was passed over: 1 .heic." in shown.stderr
+    assert "Searching photographs: 6 of 6" in shown.stderr
     (tmp_path / "empty").mkdir()
     assert "at least one picture" in refused(
         run("find", calibrated, tmp_path / "sought.png", "--in", tmp_path / "empty")
