@@ -105,28 +105,41 @@ def measure(metrics: Sequence[Metric], y: Array, predictions: Array) -> dict[str
 def train_epoch(model: Model, batches: Batches, epoch: int, callbacks: Sequence[Callback] = ()) -> dict[str, float]:
     """All batches once. Returns the epoch's mean loss and metrics, each as seen *while* the weights were changing.
 
-    Sample weights weigh the loss; metrics count every sample alike, as in Keras.
+    Sample weights weigh the loss; metrics count every sample alike, as in Keras. A callback that sets
+    ``model.stop_training`` ends the epoch after the batch.
     """
     loss, metrics = Mean(), fresh(model.compiled.metrics)
     for index, (x, y, weight) in enumerate(_labelled(batches, epoch)):
+        for callback in callbacks:
+            callback.on_train_batch_begin(index)
         step = train_step(model, x, y, weight)
         loss.update(step.loss, np.array([len(x)]))  # a small last batch must not weigh too much
         for metric in metrics:
             metric.update(y, step.predictions)
         for callback in callbacks:
             callback.on_train_batch_end(index, _logs(loss, metrics))
+        if callbacks and model.stop_training:
+            break
     return _logs(loss, metrics)
 
 
-def evaluate(model: Model, batches: Batches, prefix: str = "") -> dict[str, float]:
-    """Mean loss and metrics over the batches, in inference mode."""
+def evaluate(model: Model, batches: Batches, prefix: str = "", callbacks: Sequence[Callback] = ()) -> dict[str, float]:
+    """Mean loss and metrics over the batches, in inference mode. ``prefix`` is not for callbacks, as in Keras."""
     loss, metrics = Mean(), fresh(model.compiled.metrics)
-    for x, y, weight in _labelled(batches, 0):
+    for callback in callbacks:
+        callback.on_test_begin()
+    for index, (x, y, weight) in enumerate(_labelled(batches, 0)):
+        for callback in callbacks:
+            callback.on_test_batch_begin(index)
         predictions = model(x)
         value, _ = model.compiled.loss.forward(y, predictions, weight)
         loss.update(value, np.array([len(x)]))
         for metric in metrics:
             metric.update(y, predictions)
+        for callback in callbacks:
+            callback.on_test_batch_end(index, _logs(loss, metrics))
+    for callback in callbacks:
+        callback.on_test_end(_logs(loss, metrics))
     return _logs(loss, metrics, prefix)
 
 
@@ -193,7 +206,7 @@ def fit(
 
     def run_epoch(epoch: int, listeners: Sequence[Callback]) -> dict[str, float]:
         logs = train_epoch(model, batches, epoch, listeners)
-        return logs if validation is None else logs | evaluate(model, validation, prefix="val_")
+        return logs if validation is None else logs | evaluate(model, validation, "val_", listeners)
 
     return run_epochs(
         model, run_epoch, steps=len(batches), epochs=epochs, initial_epoch=initial_epoch, callbacks=callbacks

@@ -46,12 +46,16 @@ class KerasTrainer:
     def run_epoch(self, batches: Batches, epoch: int, callbacks: Sequence[Callback]) -> dict[str, float]:
         means: dict[str, Mean] = {}
         for number, (x, y, weight) in enumerate(batches.epoch(epoch)):
+            for callback in callbacks:
+                callback.on_train_batch_begin(number)
             self.twin.reset_metrics()  # some versions of Keras do it in train_on_batch, others average over steps
             found = self.twin.train_on_batch(x, y, sample_weight=weight, return_dict=True)
             for name in sorted(found, key=lambda name: name != "loss"):  # the loss first, as minicnn reports them
                 means.setdefault(name, Mean()).update(float(found[name]), np.array([len(x)]))
             for callback in callbacks:
                 callback.on_train_batch_end(number, {name: mean.result() for name, mean in means.items()})
+            if callbacks and self.model.stop_training:
+                break
         from_keras(self.twin, self.model)
         return {name: mean.result() for name, mean in means.items()}
 

@@ -1,6 +1,6 @@
 """Callbacks: what listens to training without being part of it.
 
-``fit`` calls every callback before and after training, before and after each epoch, and after each batch. A callback
+``fit`` calls every callback before and after training, each epoch, each batch and each validation. A callback
 looks at ``logs`` ({"loss": ..., "val_accuracy": ...}) and at ``self.model``, and may act: stop, save, write down, draw.
 
     class Stopwatch(Callback):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from minicnn.constructors import Explained
+from minicnn.errors import OptionError, explain
 from minicnn.shapes import Array
 
 Logs = Mapping[str, float]
@@ -26,11 +28,18 @@ class Trained(Protocol):
 class Callback(Explained):
     """Override what you want to hear about.
 
-    ``model`` is the model in training; ``params`` holds "epochs", "initial_epoch" and "steps" (batches per epoch).
+    ``model`` is the model in training; ``params`` holds "epochs", "initial_epoch" and "steps" (batches per epoch). A
+    method ``on_...`` that nothing would ever call is an OptionError where its class is made.
     """
 
     model: Trained
     params: dict[str, Any]
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        for name in dir(cls):
+            if name.startswith("on_") and name not in hooks() and callable(getattr(cls, name)):
+                raise OptionError(explain(f"methods of {cls.__name__} among {', '.join(hooks())}", name, _meant(name)))
 
     def set_model(self, model: Any) -> None:
         self.model = model
@@ -50,8 +59,42 @@ class Callback(Explained):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """After an epoch; ``logs`` has its mean loss and metrics, and those of the validation data as ``val_...``."""
 
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Before a training step."""
+
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """After a training step; ``logs`` has the means since the epoch began."""
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        """Before ``fit`` measures on the validation data, at the end of an epoch."""
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        """After it; ``logs`` has loss and metrics of the validation data, here without ``val_`` in front."""
+
+    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Before a batch of the validation data."""
+
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After a batch of the validation data; ``logs`` has the means so far."""
+
+
+#: What Keras, too, still calls by older names
+RENAMED = {"on_batch_begin": "on_train_batch_begin", "on_batch_end": "on_train_batch_end"}
+
+
+def hooks() -> tuple[str, ...]:
+    """The methods that training calls."""
+    return tuple(name for name in vars(Callback) if name.startswith("on_"))
+
+
+def _meant(name: str) -> str:
+    """What to do about a method that nothing calls."""
+    if name in RENAMED:
+        return f"Keras's older name for {RENAMED[name]}: call it that."
+    if name.startswith("on_predict_"):
+        return "Callbacks listen to fit alone: predict calls none."
+    near = [f"Is '{name}' {hook}?" for hook in difflib.get_close_matches(name, hooks(), 1)]
+    return " ".join([*near, "A method that training does not call has a name without on_ in front."])
 
 
 class History(Callback):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from minicnn.callbacks import Callback, CSVLogger, EarlyStopping, History, ModelCheckpoint, ProgressBar
+from minicnn.callbacks.base import hooks
 from minicnn.errors import OptionError
 from minicnn.shapes import Array
 
@@ -51,6 +52,29 @@ def train(callback: Callback, logs: list[dict[str, float]], initial_epoch: int =
 
 def losses(*values: float) -> list[dict[str, float]]:
     return [{"val_loss": value} for value in values]
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("on_batch_begin", r"Keras's older name for on_train_batch_begin: call it that\.$"),
+        ("on_batch_end", r"Keras's older name for on_train_batch_end: call it that\.$"),
+        ("on_predict_end", r"predict calls none\.$"),
+        ("on_epoch_ends", r"Is 'on_epoch_ends' on_epoch_end\? A method that training does not call"),
+        ("on_holiday", r"on_holiday\. A method that training does not call has a name without on_"),
+    ],
+)
+def test_a_method_that_nobody_would_call_is_refused_where_it_is_written(name: str, advice: str) -> None:
+    for bases in ((Callback,), (EarlyStopping,)):
+        with pytest.raises(OptionError, match=advice) as caught:
+            type("Mine", bases, {name: lambda self, *_: None})
+        assert "methods of Mine among on_train_begin, on_train_end, on_epoch_begin" in str(caught.value)
+
+
+def test_every_method_of_training_can_be_written_and_attributes_may_have_any_name() -> None:
+    assert {"on_train_batch_begin", "on_train_batch_end", "on_test_begin", "on_test_end"} < set(hooks())
+    for name in hooks():
+        type("Mine", (Callback,), {name: lambda self, *_: None, "on_screen": True})
 
 
 def test_history_keeps_every_number() -> None:

@@ -261,6 +261,9 @@ def test_the_loss_of_an_epoch_is_a_mean_over_samples() -> None:
 # -- callbacks ---------------------------------------------------------------------------------------------------------
 
 
+BATCH = ("batch", "test batch")
+
+
 class Recorder(Callback):
     """Writes down every call."""
 
@@ -279,8 +282,23 @@ class Recorder(Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.calls.append(f"epoch {epoch}")
 
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self.calls.append(f"batch {batch} begins")
+
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.calls.append(f"batch {batch} {', '.join(logs)}")
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        self.calls.append("test")
+
+    def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self.calls.append(f"test batch {batch} begins")
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.calls.append(f"test batch {batch} {', '.join(logs)}")
+
+    def on_test_end(self, logs: Any = None) -> None:
+        self.calls.append(f"tested {', '.join(logs)}")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.calls.append(f"done {epoch} {', '.join(logs)}")
@@ -291,9 +309,39 @@ class Recorder(Callback):
 def test_callbacks_hear_everything_in_order() -> None:
     model, (x, y), recorder = network(), stripes(5), Recorder()
     model.fit(x, y, batch_size=3, epochs=3, initial_epoch=1, verbose=0, validation_data=(x, y), callbacks=[recorder])
-    batches = ["batch 0 loss, accuracy", "batch 1 loss, accuracy"]
+    batches = [f"{what} {i} {said}" for what in BATCH for i in (0, 1) for said in ("begins", "loss, accuracy")]
+    batches = [*batches[:4], "test", *batches[4:], "tested loss, accuracy"]
     epochs = [[f"epoch {i}", *batches, f"done {i} loss, accuracy, val_loss, val_accuracy"] for i in (1, 2)]
     assert recorder.calls == ["begin 3 1 2", *epochs[0], *epochs[1], "end"]
+
+
+def test_validation_tells_callbacks_what_the_history_keeps() -> None:
+    heard: list[dict[str, float]] = []
+
+    class Listener(Callback):
+        def on_test_end(self, logs: Any = None) -> None:
+            heard.append(dict(logs))
+
+    model, (x, y) = network(), stripes(5)
+    history = model.fit(x, y, verbose=0, validation_split=0.4, callbacks=[Listener()]).history
+    assert heard == [{name: history[f"val_{name}"][0] for name in ("loss", "accuracy")}]
+
+
+def test_a_callback_can_stop_training_in_the_middle_of_an_epoch() -> None:
+    class Impatient(Recorder):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            super().on_train_batch_end(batch, logs)
+            self.model.stop_training = batch == 1
+
+    model, (x, y), impatient = network(), stripes(5), Impatient()
+    history = model.fit(x, y, batch_size=1, epochs=3, verbose=0, validation_data=(x, y), callbacks=[impatient])
+    assert [call for call in impatient.calls if "batch 2" in call] == [
+        "test batch 2 begins",
+        "test batch 2 loss, accuracy",
+    ]
+    assert model.optimizer.iterations == 2
+    assert history.epoch == [0]  # what was measured until then, and the validation, is kept
+    assert list(history.history) == ["loss", "accuracy", "val_loss", "val_accuracy"]
 
 
 def test_a_callback_can_stop_training_and_the_next_fit_starts_again() -> None:
