@@ -28,12 +28,23 @@ ELSEWHERE = {
     "dtype": "A whole network has one number type: Sequential(layers, dtype={value}).",
     "data_format": "Pictures are always (N, H, W, C), Keras's 'channels_last'.",
     "loss_weights": "A network is trained on one output, so there is one loss.",
+    "save_weights_only": "A file holds the whole network; model.load_weights(file) takes the weights alone from it. "
+    "One that ends in .weights.h5 holds nothing else.",
+    "save_freq": "A checkpoint is made after each epoch: in between, save in an on_train_batch_end of your own.",
+    "separator": "Columns are separated by commas.",
+    "seed": "Chance follows from the network's seed: Sequential(layers, seed={value}), or Model(..., seed={value}).",
+    "max_value": "Activation('relu6') cuts off at 6.",
+    "negative_slope": "LeakyReLU(negative_slope={value}) is the layer that has one.",
+    "decay": "The learning rate can follow a schedule: "
+    "learning_rate=InverseTimeDecay(0.01, decay_steps=1, decay_rate={value}), from minicnn.schedules.",
     "reduction": "A loss is always averaged, as Keras's 'sum_over_batch_size'; its method per_sample does not average.",
 }
 ELSEWHERE |= dict.fromkeys(
     ("kernel_regularizer", "bias_regularizer", "activity_regularizer"),
     "The optimizer can decay weights: Adam(weight_decay=1e-4).",
 )
+#: Older names of arguments, and names in other classes, for what is called otherwise here
+ALSO_CALLED = {"lr": "learning_rate", "alpha": "negative_slope", "path": "filename"}
 
 
 def explained(function: Callable[P, R]) -> Callable[P, R]:
@@ -101,6 +112,8 @@ def _name(function: Callable[..., Any], arguments: Sequence[Any]) -> str:
 
 def _advice(key: str, value: object, known: Sequence[str]) -> str:
     """What to do instead with one unknown argument; "" where there is nothing to say."""
+    if ALSO_CALLED.get(key) in known:
+        return f"'{key}' is called {ALSO_CALLED[key]}."
     if key in ELSEWHERE:
         return ELSEWHERE[key].format(value=f"{value!r:.60}")
     near = difflib.get_close_matches(key, known, 1)

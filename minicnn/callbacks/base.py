@@ -5,13 +5,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from minicnn.constructors import Explained
 from minicnn.errors import OptionError, explain
 from minicnn.shapes import Array
 
 Logs = Mapping[str, float]
+
+CLEAR = "\r\x1b[2K"  # back to the beginning of the line, and empty it
+unfinished: list[IO[str]] = []  # the screen, while a bar stands on its last line
 
 
 class Trained(Protocol):
@@ -76,6 +79,13 @@ class Callback(Explained):
 
     def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """After a batch of the validation data; ``logs`` has the means so far."""
+
+
+def say(message: str) -> None:
+    """A line on the screen, in place of the bar if there is one."""
+    while unfinished:
+        unfinished.pop().write(CLEAR)
+    print(message, flush=True)
 
 
 #: What Keras, too, still calls by older names

@@ -10,6 +10,7 @@ from typing import Any
 from minicnn.callbacks.base import Callback, Logs
 from minicnn.errors import OptionError, explain
 from minicnn.io.atomic import write_text
+from minicnn.options import flag
 
 
 class CSVLogger(Callback):
@@ -20,18 +21,18 @@ class CSVLogger(Callback):
     agree.
     """
 
-    def __init__(self, path: str | Path, *, append: bool = False) -> None:
-        self.path, self.append = Path(path), append
+    def __init__(self, filename: str | Path, *, append: bool = False) -> None:
+        self.filename, self.append = Path(filename), flag("append", append)
         self.rows: list[dict[str, Any]] = []
         self.columns: list[str] = []
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.rows, self.columns = [], []
-        if self.append and self.path.exists():
-            reader = csv.DictReader(io.StringIO(self.path.read_text(encoding="utf-8")))
+        if self.append and self.filename.exists():
+            reader = csv.DictReader(io.StringIO(self.filename.read_text(encoding="utf-8")))
             self.columns = list(reader.fieldnames or [])
             if self.columns and self.columns[0] != "epoch":
-                raise OptionError(explain("a log with the column 'epoch' first", f"'{self.path}': {self.columns}"))
+                raise OptionError(explain("a log with the column 'epoch' first", f"'{self.filename}': {self.columns}"))
             resumed = int(self.params["initial_epoch"])
             # A row cut off in the middle (by another program) has a None in it.
             complete = (row for row in reader if None not in row.values())
@@ -43,11 +44,11 @@ class CSVLogger(Callback):
         self.columns = self.columns or columns
         if unknown := [name for name in columns if name not in self.columns]:
             fix = "Log to another file, or train with the same metrics."
-            raise OptionError(explain(f"the columns {self.columns} of '{self.path}'", f"also {unknown}", fix))
+            raise OptionError(explain(f"the columns {self.columns} of '{self.filename}'", f"also {unknown}", fix))
         values = {name: float(value) for name, value in logs.items()}
         self.rows.append(dict.fromkeys(self.columns, "NA") | values | {"epoch": epoch})
         text = io.StringIO()
         writer = csv.DictWriter(text, self.columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
-        write_text(self.path, text.getvalue())
+        write_text(self.filename, text.getvalue())

@@ -8,21 +8,22 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from minicnn.callbacks.base import Callback, Logs
+from minicnn.callbacks.base import Callback, Logs, say
 from minicnn.errors import OptionError, explain
 from minicnn.options import flag, number
 from minicnn.shapes import Array, whole
 
 
-class _Monitor(Callback):
-    """Watches one number and knows what "better" means for it."""
+class Monitor(Callback):
+    """Watches one number and knows what "better" means for it. With ``verbose`` it says what it does."""
 
-    def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
+    def __init__(self, monitor: str, mode: str, min_delta: float, verbose: int) -> None:
         if mode not in ("auto", "min", "max"):
             raise OptionError(explain("mode 'auto', 'min' or 'max'", repr(mode)))
         self.monitor = monitor
         self.mode = _direction(monitor) if mode == "auto" else mode
         self.min_delta = abs(number("min_delta", min_delta))
+        self.verbose = whole(verbose, "verbose", least=0)
         self.best: float | None = None
 
     def improves(self, value: float, reference: float | None) -> bool:
@@ -51,7 +52,7 @@ def _direction(monitor: str) -> str:
     raise OptionError(explain("a metric whose better direction is known", f"monitor={monitor!r} with mode='auto'", fix))
 
 
-class EarlyStopping(_Monitor):
+class EarlyStopping(Monitor):
     """Stop when ``monitor`` has not improved by more than ``min_delta`` for ``patience`` epochs.
 
     ``baseline``: an improvement only restarts the waiting when it also beats this value. ``restore_best_weights`` puts
@@ -67,12 +68,13 @@ class EarlyStopping(_Monitor):
         *,
         min_delta: float = 0.0,
         patience: int = 0,
+        verbose: int = 0,
         mode: str = "auto",
         baseline: float | None = None,
         restore_best_weights: bool = False,
         start_from_epoch: int = 0,
     ) -> None:
-        super().__init__(monitor, mode, min_delta)
+        super().__init__(monitor, mode, min_delta, verbose)
         self.patience = whole(patience, "patience", least=0)
         self.start_from_epoch = whole(start_from_epoch, "start_from_epoch", least=0)
         self.baseline = None if baseline is None else number("baseline", baseline)
@@ -100,35 +102,56 @@ class EarlyStopping(_Monitor):
             self.model.stop_training = True
 
     def on_train_end(self, logs: Logs | None = None) -> None:
+        if self.stopped_epoch and self.verbose:
+            say(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self.best_weights is not None:
+            if self.verbose:
+                say(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
             self.model.set_weights(self.best_weights)
 
 
-class ModelCheckpoint(_Monitor):
+class ModelCheckpoint(Monitor):
     """Save the model after each epoch, or with ``save_best_only`` after those that improved ``monitor``.
 
-    ``path`` may contain the epoch, counted from 1, and anything in the logs: ``"runs/{epoch:02d}-{val_loss:.3f}.npz"``.
-    Folders are created. As in Keras, a number to monitor that is missing from the logs is a warning, and the model is
-    saved.
+    ``filepath`` may contain the epoch, counted from 1, and anything in the logs:
+    ``"runs/{epoch:02d}-{val_loss:.3f}.npz"``. Folders are created. As in Keras, a number to monitor that is missing
+    from the logs is a warning, and the model is saved.
     """
 
     def __init__(
-        self, path: str | Path, monitor: str = "val_loss", *, save_best_only: bool = False, mode: str = "auto"
+        self,
+        filepath: str | Path,
+        monitor: str = "val_loss",
+        *,
+        verbose: int = 0,
+        save_best_only: bool = False,
+        mode: str = "auto",
     ) -> None:
-        self.path, self.save_best_only = str(path), flag("save_best_only", save_best_only)
-        super().__init__(monitor, "min" if mode == "auto" and not save_best_only else mode)  # else nothing is compared
+        self.filepath, self.save_best_only = str(filepath), flag("save_best_only", save_best_only)
+        mode = "min" if mode == "auto" and not save_best_only else mode  # else nothing is compared
+        super().__init__(monitor, mode, 0.0, verbose)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        reason = ""
         if self.save_best_only:
             value = self.monitored(logs)
             if value is not None:
+                best = "None" if self.best is None else f"{self.best:.5f}"
                 if not self.improves(value, self.best):
+                    if self.verbose:
+                        say(f"Epoch {epoch + 1}: {self.monitor} did not improve from {best}")
                     return
-                self.best = value
-        try:
-            path = Path(self.path.format(epoch=epoch + 1, **(logs or {})))
-        except (KeyError, IndexError, ValueError) as error:
-            known = ", ".join(["epoch", *(logs or {})])
-            raise OptionError(explain(f"only these names in the path: {known}", f"'{self.path}' ({error})")) from error
+                self.best, reason = value, f"{self.monitor} improved from {best} to {value:.5f}, "
+        path = self._path(epoch, logs or {})
         path.parent.mkdir(parents=True, exist_ok=True)
         self.model.save(path)
+        if self.verbose:
+            say(f"Epoch {epoch + 1}: {reason}saved model to {path}")
+
+    def _path(self, epoch: int, logs: Logs) -> Path:
+        try:
+            return Path(self.filepath.format(epoch=epoch + 1, **logs))
+        except (KeyError, IndexError, ValueError) as error:
+            known = ", ".join(["epoch", *logs])
+            received = f"'{self.filepath}' ({error})"
+            raise OptionError(explain(f"only these names in filepath: {known}", received)) from error

@@ -13,12 +13,11 @@ import sys
 import time
 from typing import Any
 
-from minicnn.callbacks.base import Callback, Logs
+from minicnn.callbacks.base import CLEAR, Callback, Logs, say, unfinished
 from minicnn.errors import OptionError, explain
 
 INTERVAL = 0.1  # seconds between two updates: the eye is no faster
 WIDTH = 20  # characters
-CLEAR = "\r\x1b[2K"  # back to the beginning of the line, and empty it
 
 
 class ProgressBar(Callback):
@@ -45,9 +44,7 @@ class ProgressBar(Callback):
             self._draw(logs or {})
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        if self.console:
-            self.console.file.write(CLEAR)  # the bar has done its work; the line that stays is the plain one
-        print(" - ".join([self._epoch(), self._steps(), *self._numbers(logs or {})]), flush=True)
+        say(" - ".join([self._epoch(), self._steps(), *self._numbers(logs or {})]))  # the bar has done its work
 
     def _epoch(self) -> str:
         return f"Epoch {self.epoch + 1}/{self.params['epochs']}"
@@ -72,6 +69,7 @@ class ProgressBar(Callback):
         line.truncate(self.console.width - 1, overflow="ellipsis")  # a line that wraps could not be cleared again
         self.console.file.write(CLEAR)
         self.console.print(line, end="")
+        unfinished[:] = [self.console.file]
 
 
 def _terminal() -> Any:

@@ -292,3 +292,41 @@ def test_a_terminal_without_rich_or_with_verbose_2_gets_lines(monkeypatch: pytes
 def test_other_verbosities_are_refused() -> None:
     with pytest.raises(OptionError, match="verbose"):
         ProgressBar(3)
+
+
+def test_verbose_monitors_say_what_they_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(EarlyStopping(patience=1, verbose=1, restore_best_weights=True), losses(3, 1, 2))
+    assert capsys.readouterr().out.splitlines() == [
+        "Epoch 3: early stopping",
+        "Restoring model weights from the end of the best epoch: 2.",
+    ]
+    path = tmp_path / "best.npz"
+    train(ModelCheckpoint(path, verbose=1, save_best_only=True), losses(3, 4, 2))
+    assert capsys.readouterr().out.splitlines() == [
+        f"Epoch 1: val_loss improved from None to 3.00000, saved model to {path}",
+        "Epoch 2: val_loss did not improve from 3.00000",
+        f"Epoch 3: val_loss improved from 3.00000 to 2.00000, saved model to {path}",
+    ]
+    train(ModelCheckpoint(path, verbose=1), losses(3))
+    assert capsys.readouterr().out == f"Epoch 1: saved model to {path}\n"
+    train(EarlyStopping(patience=1, restore_best_weights=True), losses(3, 1, 2))
+    train(ModelCheckpoint(path, save_best_only=True), losses(3, 4, 2))
+    assert capsys.readouterr().out == ""
+    with pytest.raises(OptionError, match="verbose as an integer of at least 0"):
+        EarlyStopping(verbose=-1)
+
+
+def test_in_a_terminal_messages_replace_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("rich", reason="draws the bars")
+    terminal, bar, model = open_terminal(monkeypatch), ProgressBar(), FakeModel()
+    bar.set_params({"epochs": 1, "initial_epoch": 0, "steps": 1})
+    checkpoint = ModelCheckpoint("model.npz", verbose=1)
+    checkpoint.set_model(model)
+    bar.on_epoch_begin(0)
+    bar.on_train_batch_end(0, {"loss": 1.0})
+    for callback in (checkpoint, bar):
+        callback.on_epoch_end(0, {"loss": 1.0})
+    *_, message, last, end = terminal.getvalue().split("\n")
+    assert message.endswith("\r\x1b[2KEpoch 1: saved model to model.npz")
+    assert last.startswith("Epoch 1/1 - 1/1 - 0s")  # nothing left to clear
+    assert end == ""
