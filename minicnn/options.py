@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -67,6 +67,13 @@ def flag(name: str, value: object) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise OptionError(explain(f"{name} to be True or False", repr(value)))
     return bool(value)
+
+
+def function(name: str, value: object, fix: str = "") -> Callable[..., Any]:
+    """``value`` if it can be called; else an OptionError, which says ``fix`` last."""
+    if not callable(value):
+        raise OptionError(explain(f"{name} as a function", repr(value), fix))
+    return value
 
 
 def from_identifier(kind: str, identifier: object, base: type[Any], classes: Mapping[str, type[T]]) -> T:

@@ -111,7 +111,7 @@ def train_epoch(model: Model, batches: Batches, epoch: int, callbacks: Sequence[
     loss, metrics = Mean(), fresh(model.compiled.metrics)
     for index, (x, y, weight) in enumerate(_labelled(batches, epoch)):
         for callback in callbacks:
-            callback.on_train_batch_begin(index)
+            callback.on_train_batch_begin(index, {})
         step = train_step(model, x, y, weight)
         loss.update(step.loss, np.array([len(x)]))  # a small last batch must not weigh too much
         for metric in metrics:
@@ -127,10 +127,10 @@ def evaluate(model: Model, batches: Batches, prefix: str = "", callbacks: Sequen
     """Mean loss and metrics over the batches, in inference mode. ``prefix`` is not for callbacks, as in Keras."""
     loss, metrics = Mean(), fresh(model.compiled.metrics)
     for callback in callbacks:
-        callback.on_test_begin()
+        callback.on_test_begin({})
     for index, (x, y, weight) in enumerate(_labelled(batches, 0)):
         for callback in callbacks:
-            callback.on_test_batch_begin(index)
+            callback.on_test_batch_begin(index, {})
         predictions = model(x)
         value, _ = model.compiled.loss.forward(y, predictions, weight)
         loss.update(value, np.array([len(x)]))
@@ -232,17 +232,18 @@ def run_epochs(
         callback.set_model(model)
         callback.set_params({"epochs": epochs, "initial_epoch": initial_epoch, "steps": steps})
     for callback in listeners:
-        callback.on_train_begin()
+        callback.on_train_begin({})
+    logs: dict[str, float] = {}
     for epoch in range(initial_epoch, epochs):
         if model.stop_training:
             break
         for callback in listeners:
-            callback.on_epoch_begin(epoch)
+            callback.on_epoch_begin(epoch, {})
         logs = run_epoch(epoch, listeners)
         for callback in listeners:
             callback.on_epoch_end(epoch, logs)
     for callback in listeners:
-        callback.on_train_end()
+        callback.on_train_end(logs)
     return history
 
 

@@ -47,7 +47,7 @@ class KerasTrainer:
         means: dict[str, Mean] = {}
         for number, (x, y, weight) in enumerate(batches.epoch(epoch)):
             for callback in callbacks:
-                callback.on_train_batch_begin(number)
+                callback.on_train_batch_begin(number, {})
             self.twin.reset_metrics()  # some versions of Keras do it in train_on_batch, others average over steps
             found = self.twin.train_on_batch(x, y, sample_weight=weight, return_dict=True)
             for name in sorted(found, key=lambda name: name != "loss"):  # the loss first, as minicnn reports them

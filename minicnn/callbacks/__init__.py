@@ -14,7 +14,23 @@ Names and meaning are Keras's. Epochs count from 0, as in Keras; what people rea
 
 from minicnn.callbacks.base import Callback, History, Logs, Trained
 from minicnn.callbacks.csv_logger import CSVLogger
+from minicnn.callbacks.lambda_callback import LambdaCallback
+from minicnn.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from minicnn.callbacks.monitors import EarlyStopping, ModelCheckpoint
 from minicnn.callbacks.progress import ProgressBar
+from minicnn.callbacks.terminate_on_nan import TerminateOnNaN
 
-__all__ = ["CSVLogger", "Callback", "EarlyStopping", "History", "Logs", "ModelCheckpoint", "ProgressBar", "Trained"]
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "EarlyStopping",
+    "History",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "Logs",
+    "ModelCheckpoint",
+    "ProgressBar",
+    "ReduceLROnPlateau",
+    "TerminateOnNaN",
+    "Trained",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -11,7 +11,7 @@ from minicnn.constructors import Explained
 from minicnn.errors import OptionError, explain
 from minicnn.shapes import Array
 
-Logs = Mapping[str, float]
+Logs = MutableMapping[str, float]
 
 CLEAR = "\r\x1b[2K"  # back to the beginning of the line, and empty it
 unfinished: list[IO[str]] = []  # the screen, while a bar stands on its last line
@@ -29,7 +29,7 @@ class Trained(Protocol):
 
 
 class Callback(Explained):
-    """Override what you want to hear about.
+    """Override what you want to hear about. Training gives ``logs`` to every method, empty where there is nothing.
 
     ``model`` is the model in training; ``params`` holds "epochs", "initial_epoch" and "steps" (batches per epoch). A
     method ``on_...`` that nothing would ever call is an OptionError where its class is made.
@@ -54,7 +54,7 @@ class Callback(Explained):
         """Before the first epoch."""
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """After the last epoch."""
+        """After the last epoch; ``logs`` has what that epoch's end had."""
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Before an epoch's first batch."""

@@ -1,9 +1,10 @@
-"""EarlyStopping and ModelCheckpoint decide exactly as Keras's, on any sequence of numbers."""
+"""Callbacks decide exactly as Keras's, on any sequence of numbers, and hear of the same moments of training."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minicnn.callbacks import EarlyStopping, ModelCheckpoint
+from minicnn import SGD, Dense, MeanSquaredError, Sequential
+from minicnn.callbacks import (
+    Callback,
+    EarlyStopping,
+    LambdaCallback,
+    LearningRateScheduler,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+    TerminateOnNaN,
+)
+from minicnn.callbacks.base import hooks
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 keras = pytest.importorskip("keras", reason="parity needs the extra 'keras'")
+
+from reference_keras.twins import keras_loss, keras_optimizer, keras_twin  # noqa: E402  (needs Keras)
 
 
 class Model:
@@ -24,6 +37,7 @@ class Model:
         self.stop_training = False
         self.weight = np.zeros(1)
         self.saved: list[int] = []
+        self.optimizer = SimpleNamespace(learning_rate=1.0)
 
     @property
     def weights(self) -> dict[str, Any]:
@@ -97,3 +111,116 @@ def test_model_checkpoint(values: list[float], mode: str, save_best_only: bool) 
     theirs = keras.callbacks.ModelCheckpoint("{epoch}.keras", "metric", save_best_only=save_best_only, mode=mode)
     for _ in range(2):
         assert run(ours, "metric", values)[0].saved == run(theirs, "metric", values)[0].saved
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(numbers, min_size=1, max_size=12),
+    st.sampled_from(["min", "max"]),
+    st.fixed_dictionaries(
+        {
+            "factor": st.sampled_from([0.5, 0.125]),
+            "min_delta": st.sampled_from([0.0, 0.25]),
+            "patience": st.integers(0, 3),
+            "cooldown": st.integers(0, 3),
+            "min_lr": st.sampled_from([0.0, 0.25, 0.2]),
+        }
+    ),
+)
+def test_reducing_the_learning_rate(values: list[float], mode: str, options: dict[str, Any]) -> None:
+    ours, theirs = (
+        kind("metric", mode=mode, **options) for kind in (ReduceLROnPlateau, keras.callbacks.ReduceLROnPlateau)
+    )
+    for _ in range(2):
+        rates: dict[Any, list[float]] = {}
+        for callback in (ours, theirs):
+            model = Model()
+            callback.set_model(model)
+            callback.on_train_begin()
+            for epoch, value in enumerate(values):
+                logs = {"metric": value}
+                callback.on_epoch_end(epoch, logs)
+                rates.setdefault(callback, []).extend([logs["learning_rate"], model.optimizer.learning_rate])
+        assert rates[ours] == rates[theirs]
+
+
+X = np.random.default_rng(0).standard_normal((11, 4)).astype(np.float32)
+Y = X[:, :1] * 3
+
+
+def both(learning_rate: float = 0.0625) -> tuple[Any, Any]:
+    """The same network on both sides, compiled alike."""
+    model = Sequential([Dense(1)], input_shape=(4,))
+    twin, optimizer, loss = keras_twin(model), SGD(learning_rate), MeanSquaredError()
+    model.compile(optimizer, loss)
+    twin.compile(keras_optimizer(optimizer), keras_loss(loss))
+    return model, twin
+
+
+@pytest.mark.parametrize(
+    "schedule", [lambda epoch, rate: rate / 2 if epoch > 1 else rate, lambda epoch: 0.5 ** (epoch + 3)]
+)
+def test_rates_from_a_function_and_the_history_that_they_make(schedule: Any) -> None:
+    histories = []
+    for model, kind in zip(both(), (LearningRateScheduler, keras.callbacks.LearningRateScheduler), strict=True):
+        fitted = model.fit(X, Y, batch_size=4, epochs=4, shuffle=False, verbose=0, callbacks=[kind(schedule)])
+        histories.append(fitted.history)
+    ours, theirs = histories
+    assert list(ours) == list(theirs) == ["loss", "learning_rate"]
+    assert ours["learning_rate"] == theirs["learning_rate"]  # powers of two: exact in float32
+    np.testing.assert_allclose(ours["loss"], theirs["loss"], rtol=1e-4)
+
+
+def test_an_infinite_loss_ends_training_after_the_same_batch() -> None:
+    x = X.copy()
+    x[9] = np.inf  # in the third batch
+    steps = []
+    for model, kind in zip(both(), (TerminateOnNaN, keras.callbacks.TerminateOnNaN), strict=True):
+        history = model.fit(x, Y, batch_size=4, epochs=3, shuffle=False, verbose=0, callbacks=[kind()])
+        steps.append((int(model.optimizer.iterations), history.epoch))
+    assert steps == [(3, [0]), (3, [0])]
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_the_moments_of_training_are_the_same(validated: bool) -> None:
+    def recording(base: type) -> tuple[Any, list[Any]]:
+        calls: list[Any] = []
+
+        def method(name: str) -> Any:
+            def hear(self: Any, *arguments: Any, **keywords: Any) -> None:  # Keras gives some logs by name
+                *where, logs = (*arguments, *keywords.values())
+                calls.append((name, *where, sorted(logs)))
+
+            return hear
+
+        return type("Recorder", (base,), {name: method(name) for name in hooks()})(), calls
+
+    heard = []
+    for model, base in zip(both(), (Callback, keras.callbacks.Callback), strict=True):
+        recorder, calls = recording(base)
+        options = {"validation_data": (X[:5], Y[:5])} if validated else {}
+        model.fit(X, Y, batch_size=4, epochs=2, shuffle=False, verbose=0, callbacks=[recorder], **options)
+        heard.append(calls)
+    assert heard[0] == heard[1]
+    assert {name for name, *_ in heard[0]} == {name for name in hooks() if validated or "test" not in name}
+
+
+def test_functions_are_called_as_keras_calls_them() -> None:
+    heard = []
+    for model, kind in zip(both(), (LambdaCallback, keras.callbacks.LambdaCallback), strict=True):
+        calls: list[Any] = []
+        callback = kind(
+            on_epoch_begin=lambda epoch, logs, calls=calls: calls.append((epoch, dict(logs))),
+            on_train_batch_end=lambda batch, logs, calls=calls: calls.append((batch, sorted(logs))),
+            on_train_end=lambda logs, calls=calls: calls.append(sorted(logs)),
+        )
+        model.fit(X, Y, batch_size=4, epochs=2, shuffle=False, verbose=0, callbacks=[callback])
+        heard.append(calls)
+    assert heard[0] == heard[1]
+    assert heard[0] == [
+        (0, {}),
+        *((i, ["loss"]) for i in range(3)),
+        (1, {}),
+        *((i, ["loss"]) for i in range(3)),
+        ["loss"],
+    ]

@@ -11,9 +11,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minicnn.callbacks import Callback, CSVLogger, EarlyStopping, History, ModelCheckpoint, ProgressBar
+from minicnn.callbacks import (
+    Callback,
+    CSVLogger,
+    EarlyStopping,
+    History,
+    LambdaCallback,
+    LearningRateScheduler,
+    ModelCheckpoint,
+    ProgressBar,
+    ReduceLROnPlateau,
+    TerminateOnNaN,
+)
 from minicnn.callbacks.base import hooks
-from minicnn.errors import OptionError
+from minicnn.errors import OptionError, StateError
+from minicnn.optimizers import SGD
+from minicnn.schedules import CosineDecay
 from minicnn.shapes import Array
 
 
@@ -24,6 +37,7 @@ class FakeModel:
         self.weights: dict[str, Array] = {"layer/kernel": np.zeros(1)}
         self.stop_training = False
         self.saved: list[tuple[str, float]] = []
+        self.optimizer = SGD(0.5)
 
     def set_weights(self, weights: Any) -> None:
         self.weights["layer/kernel"][...] = weights["layer/kernel"]
@@ -330,3 +344,91 @@ def test_in_a_terminal_messages_replace_the_bar(monkeypatch: pytest.MonkeyPatch)
     assert message.endswith("\r\x1b[2KEpoch 1: saved model to model.npz")
     assert last.startswith("Epoch 1/1 - 1/1 - 0s")  # nothing left to clear
     assert end == ""
+
+
+def test_the_learning_rate_is_what_a_function_says(capsys: pytest.CaptureFixture[str]) -> None:
+    asked: list[tuple[int, float]] = []
+
+    def halved(epoch: int, rate: float) -> float:
+        asked.append((epoch, rate))
+        return rate / 2
+
+    logs: list[dict[str, float]] = [{}, {}]
+    assert train(LearningRateScheduler(halved, verbose=1), logs, initial_epoch=4).optimizer.learning_rate == 0.125
+    assert asked == [(4, 0.5), (5, 0.25)]
+    assert logs == [{"learning_rate": 0.25}, {"learning_rate": 0.125}]
+    assert capsys.readouterr().out == "Epoch 5: the learning rate is 0.25\nEpoch 6: the learning rate is 0.125\n"
+    assert train(LearningRateScheduler(lambda epoch: 1 + epoch), [{}, {}]).optimizer.learning_rate == 2.0
+
+
+@pytest.mark.parametrize("rate", [None, "0.1", -1.0, float("nan")])
+def test_a_function_that_gives_no_rate_is_refused(rate: Any) -> None:
+    with pytest.raises(OptionError, match=r"what schedule gives for epoch 0 as a finite number >= 0"):
+        train(LearningRateScheduler(lambda epoch, _: rate), [{}])
+
+
+def test_an_error_inside_the_function_is_left_alone() -> None:
+    with pytest.raises(TypeError, match=r"^unsupported operand"):
+        train(LearningRateScheduler(lambda epoch, rate: rate + "1"), [{}])  # type: ignore[operator]
+
+
+def test_what_is_no_function_is_refused() -> None:
+    with pytest.raises(OptionError, match=r"schedule as a function\. Received: 0\.1\. It takes the epoch and"):
+        LearningRateScheduler(0.1)  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match=r"on_test_end as a function\. Received: 'stop'"):
+        LambdaCallback(on_test_end="stop")  # type: ignore[arg-type]
+
+
+def test_a_plateau_reduces_the_learning_rate_down_to_its_limit(capsys: pytest.CaptureFixture[str]) -> None:
+    logs = losses(3, 2, 2, 2, 2, 2, 1)
+    reduce = ReduceLROnPlateau(factor=0.25, patience=2, min_lr=0.1, verbose=1)
+    assert train(reduce, logs).optimizer.learning_rate == 0.1
+    assert [row["learning_rate"] for row in logs] == [0.5, 0.5, 0.5, 0.5, 0.125, 0.125, 0.1]  # before the reduction
+    said = capsys.readouterr().out.splitlines()
+    assert said == ["Epoch 4: the learning rate is reduced to 0.125", "Epoch 6: the learning rate is reduced to 0.1"]
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"factor": 1.0}, "factor as a finite number > 0 and < 1"),
+        ({"patience": 0.5}, "patience as an integer"),
+        ({"cooldown": -1}, "cooldown as an integer of at least 0"),
+        ({"min_lr": -1}, "min_lr as a finite number >= 0"),
+        ({"monitor": "val_curvature"}, "mode='min'"),
+    ],
+)
+def test_plateaus_that_cannot_be_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        ReduceLROnPlateau(**options)
+
+
+@pytest.mark.parametrize("callback", [LearningRateScheduler(lambda _, rate: rate), ReduceLROnPlateau()])
+def test_a_rate_that_follows_a_schedule_is_refused_before_training(callback: Callback) -> None:
+    model = FakeModel()
+    model.optimizer = SGD(CosineDecay(0.1, 100))
+    callback.set_model(model)
+    with pytest.raises(StateError, match="follows CosineDecay"):
+        callback.on_train_begin()
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf"), -float("inf")])
+def test_training_ends_when_the_loss_is_no_longer_finite(loss: float, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(TerminateOnNaN(), [{"loss": loss}], steps=1).stop_training
+    assert capsys.readouterr().out.startswith("Batch 0: the loss is no longer finite, training ends.")
+    assert not train(TerminateOnNaN(), [{"loss": 3.0}, {"accuracy": 1.0}]).stop_training
+    assert capsys.readouterr().out == ""
+
+
+def test_functions_stand_for_methods() -> None:
+    calls: list[Any] = []
+    train(LambdaCallback(on_epoch_end=lambda epoch, logs: calls.append((epoch, logs))), losses(3, 4))
+    assert calls == [(0, {"val_loss": 3}), (1, {"val_loss": 4})]
+
+
+def test_every_method_can_be_a_function() -> None:
+    for name in hooks():
+        calls: list[Any] = []
+        callback = LambdaCallback(**{name: lambda *arguments, calls=calls: calls.append(arguments)})
+        getattr(callback, name)(1, {})
+        assert calls == [(1, {})]

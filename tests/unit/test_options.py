@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minicnn.errors import OptionError
-from minicnn.options import arguments_of, flag, from_identifier, label, number
+from minicnn.options import arguments_of, flag, from_identifier, function, label, number
 
 
 class Thing:
@@ -88,3 +88,9 @@ def test_from_a_name_a_description_or_itself() -> None:
 def test_what_is_no_identifier(identifier: Any, message: str) -> None:
     with pytest.raises(OptionError, match=message):
         from_identifier("a thing", identifier, Thing, CLASSES)
+
+
+def test_functions_are_what_can_be_called() -> None:
+    assert function("augment", len) is len
+    with pytest.raises(OptionError, match=r"^Expected augment as a function\. Received: 'flip'\. Try len\.$"):
+        function("augment", "flip", "Try len.")
