@@ -85,6 +85,8 @@ class DiskCache:
             return result
         if _compiling_refused:
             raise NotKept(self._name)
+        if _to_be_told:
+            _to_be_told.pop()()
         return None
 
     def save_overload(self, signature: Any, result: Any) -> None:
@@ -162,6 +164,15 @@ def only_load() -> Iterator[None]:
         yield
     finally:
         _compiling_refused.pop()
+
+
+_to_be_told: list[Callable[[], object]] = []
+
+
+def before_compiling(tell: Callable[[], object] | None) -> None:
+    """Call ``tell`` when next a function has to be compiled, once and before it is: somebody is going to wait. None:
+    no longer."""
+    _to_be_told[:] = [] if tell is None else [tell]
 
 
 def failure() -> str | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import sys
+import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from minicnn.callbacks import (
 )
 from minicnn.callbacks.base import hooks
 from minicnn.errors import OptionError, StateError
+from minicnn.ops import jit_cache
 from minicnn.optimizers import SGD
 from minicnn.schedules import CosineDecay
 from minicnn.shapes import Array
@@ -253,6 +256,48 @@ def test_without_a_terminal_there_is_one_plain_line_per_epoch(capsys: pytest.Cap
     assert lines[0].startswith("Epoch 1/2 - 3/3 - 0s - ")
     assert lines[0].endswith("ms/step - loss: 0.5000 - val_loss: 1.2000e-04")
     assert "\x1b" not in "".join(lines)
+
+
+class Compiling(Callback):
+    """Seems to compile something in certain steps, and takes a second for it; other steps take none."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, steps: tuple[int, ...]) -> None:
+        self.clock, self.steps, self.bar = 0.0, steps, ProgressBar()
+        monkeypatch.setattr(time, "perf_counter", lambda: self.clock)
+        monkeypatch.setattr(jit_cache, "counts", Counter())
+        self.set_params = self.bar.set_params  # type: ignore[method-assign]
+        for name in ("on_train_begin", "on_train_end", "on_epoch_begin", "on_epoch_end"):
+            setattr(self, name, getattr(self.bar, name))
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.clock += 0.25
+        if batch in self.steps:
+            for announced in jit_cache._to_be_told:
+                announced()
+            self.clock += 1
+            jit_cache.counts["compiled"] += 5
+        self.bar.on_train_batch_end(batch, logs)
+
+
+@pytest.mark.parametrize(
+    ("steps", "shown"), [((), "1s - 250ms/step"), ((0,), "2s - 250ms/step"), ((0, 1, 2), "4s - 1250ms/step")]
+)
+def test_steps_that_compile_are_no_part_of_the_time_per_step(
+    steps: tuple[int, ...], shown: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(Compiling(monkeypatch, steps), [{"loss": 0.5}])
+    assert capsys.readouterr().out.splitlines()[-1] == f"Epoch 1/1 - 3/3 - {shown} - loss: 0.5000"
+
+
+def test_what_is_going_to_be_compiled_is_announced_while_training_lasts(capsys: pytest.CaptureFixture[str]) -> None:
+    bar = ProgressBar()
+    bar.on_train_begin()
+    (announce,) = jit_cache._to_be_told
+    assert capsys.readouterr().out == ""
+    announce()
+    assert capsys.readouterr().out.startswith("Compiling what this network needs, once: it is kept.")
+    bar.on_train_end()
+    assert jit_cache._to_be_told == []
 
 
 class Terminal(io.StringIO):

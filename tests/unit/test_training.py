@@ -353,6 +353,7 @@ def test_a_callback_can_stop_training_and_the_next_fit_starts_again() -> None:
 @pytest.mark.parametrize("verbose, printed", [(0, 0), (2, 2), ("auto", 2)])
 def test_progress_goes_to_the_screen(verbose: Any, printed: int, capsys: pytest.CaptureFixture[str]) -> None:
     model, (x, y) = network(), stripes(5)
+    model.fit(x, y, verbose=0)  # what has to be compiled would be announced
     model.fit(x, y, epochs=2, verbose=verbose)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == printed

@@ -180,6 +180,22 @@ results = [before, twice(1.0), sum(plus.stats.cache_hits.values())]
     assert in_turn(run, keep, call) == [3.0, [3.0, 7.0, 1]]
 
 
+def test_who_wants_to_know_is_told_once_before_something_is_compiled(run: Run) -> None:
+    program = """
+from minicnn.ops import jit_cache
+
+told = []
+jit_cache.before_compiling(lambda: told.append(jit_cache.counts["compiled"]))
+double(np.ones(3)), double(np.ones(3, np.float32))
+results = [list(told)]
+jit_cache.before_compiling(lambda: told.append("again"))
+jit_cache.before_compiling(None)
+double(np.ones((3, 3))[0]), double(np.ones(3, np.int64))
+results += [told, jit_cache.counts["compiled"]]
+"""
+    assert in_turn(run, program, program) == [[[0], [0], 3], [[], [], 0]]
+
+
 def test_functions_of_one_name_from_two_processes_meet_in_a_third(run: Run) -> None:
     meet = """
 one, ten = compile_plus(1.0, scaled), compile_plus(10.0, scaled)
