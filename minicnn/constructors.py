@@ -27,6 +27,13 @@ ELSEWHERE = {
     "input_shape": "The network takes it: Sequential(layers, input_shape={value}), or Input({value}) in front.",
     "dtype": "A whole network has one number type: Sequential(layers, dtype={value}).",
     "data_format": "Pictures are always (N, H, W, C), Keras's 'channels_last'.",
+    "training": "A layer's and a network's pass of training is forward(x, Context(training=True)).",
+    "custom_objects": "No code is run because a file asks for it: build the network, then call load_weights(path).",
+    "compile": "What can go on training is compiled already; model.compile() chooses anew.",
+    "overwrite": "A file that is there is replaced, once the new one is complete.",
+    "batch_shape": "Networks take any number of samples: Input(shape), without the batch.",
+    "return_dict": "The numbers always come by name: evaluate(x, y)['loss'].",
+    "steps": "All batches are taken.",
     "loss_weights": "A network is trained on one output, so there is one loss.",
     "save_weights_only": "A file holds the whole network; model.load_weights(file) takes the weights alone from it. "
     "One that ends in .weights.h5 holds nothing else.",

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import training
-from minicnn.callbacks import Callback, History, ProgressBar
+from minicnn.callbacks import Callback, History, ProgressBar, listening, told
 from minicnn.compiled import Compiled
 from minicnn.constructors import explained
 from minicnn.data import Batches
@@ -26,7 +26,7 @@ from minicnn.errors import OptionError, ShapeError, StateError, explain
 from minicnn.graph import Graph, reach
 from minicnn.layers.base import Tensors
 from minicnn.layers.symbolic import Symbols, as_tensors, input_names, is_symbolic
-from minicnn.network import one_or_all
+from minicnn.network import as_numbers, one_or_all
 from minicnn.optimizers import Optimizer
 from minicnn.shapes import Array, whole
 from minicnn.storable import Storable
@@ -55,14 +55,16 @@ class Model(Storable):
         tensors = self.symbols(x)
         return one_or_all([tensors[value] for value in self.graph.outputs])
 
-    def predict(self, x: Tensors, batch_size: int = 32) -> Tensors:
-        """Outputs for any number of inputs, computed ``batch_size`` at a time."""
-        arrays = [np.asarray(part) for part in self._each(x, self.graph.inputs, "x")]
+    @explained
+    def predict(self, x: Tensors, batch_size: int = 32, verbose: int | str = 0) -> Tensors:
+        """Outputs for any number of inputs, computed ``batch_size`` at a time. ``verbose``: 0 silent, others a line."""
+        arrays = [as_numbers(part) for part in self._each(x, self.graph.inputs, "x")]
         lengths = {len(array) if array.ndim else 0 for array in arrays}
         if len(lengths) > 1 or 0 in lengths:
             shapes = ", ".join(f"shape {array.shape}" for array in arrays)
             raise ShapeError(explain("at least one input (N, ...) to predict, as many of each", shapes))
-        return training.predict(self, arrays, whole(batch_size, "batch_size"))
+        with told(verbose, -(-len(arrays[0]) // whole(batch_size, "batch_size"))):
+            return training.predict(self, arrays, batch_size)
 
     # -- training ----------------------------------------------------------------------------------------------------
 
@@ -141,7 +143,7 @@ class Model(Storable):
         self._build_from(batches.x)
         if not self.trainable:
             warnings.warn(f"Nothing in '{self.name}' learns: every layer has trainable=False.", stacklevel=3)
-        listeners = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
+        listeners = listening(callbacks)
         if verbose != 0:
             listeners.append(ProgressBar(verbose))
         return training.fit(
@@ -150,13 +152,25 @@ class Model(Storable):
 
     @explained
     def evaluate(
-        self, x: Array, y: Array, *, batch_size: int = 32, sample_weight: Array | None = None
+        self,
+        x: Array,
+        y: Array,
+        *,
+        batch_size: int = 32,
+        verbose: int | str = 0,
+        sample_weight: Array | None = None,
     ) -> dict[str, float]:
-        """Mean loss and metrics on data the network is not trained on: ``{"loss": ..., "accuracy": ...}``."""
-        self._require_one_input()
-        data = (x, y) if sample_weight is None else (x, y, sample_weight)
-        return training.evaluate(self, training.in_order(data, batch_size))
+        """Mean loss and metrics on data the network is not trained on: ``{"loss": ..., "accuracy": ...}``.
 
+        ``verbose``: 0 silent, others a line.
+        """
+        self._require_one_input()
+        batches = training.in_order((x, y) if sample_weight is None else (x, y, sample_weight), batch_size)
+        with told(verbose, len(batches)) as logs:
+            logs |= training.evaluate(self, batches)
+        return logs
+
+    @explained
     def train_on_batch(self, x: Array, y: Array, sample_weight: Array | None = None) -> dict[str, float]:
         """One step of gradient descent; the loss and metrics of this batch, before the step."""
         metrics = self.compiled.metrics  # raises before anything is built
@@ -164,6 +178,7 @@ class Model(Storable):
         step = training.train_step(self, x, y, sample_weight)
         return {"loss": step.loss, **training.measure(metrics, y, step.predictions)}
 
+    @explained
     def test_on_batch(self, x: Array, y: Array, sample_weight: Array | None = None) -> dict[str, float]:
         """Loss and metrics of one batch in inference mode."""
         predictions = self(x)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.constructors import explained
 from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.keras_names import KerasNames
 from minicnn.layers.base import Layer, Params
@@ -139,6 +140,7 @@ class NamedLayers(KerasNames):
         for layer in self.layers:
             layer.trainable = flag("trainable", value)
 
+    @explained
     def get_layer(self, name: str) -> Layer:
         """The layer of that name. Raises OptionError, listing the names there are."""
         layer = self._owner.get(name)

@@ -164,9 +164,7 @@ class Network(NamedLayers):
         return list(x)
 
     def _as_input(self, x: Any, shape: Shape) -> Array:
-        x = np.asarray(x)
-        if x.dtype.kind not in "fiub":
-            raise DtypeError(explain("numbers", f"dtype {x.dtype}", "Convert pictures with x.astype('float32')."))
+        x = as_numbers(x)
         if x.shape[1:] != shape or x.ndim < 1 or len(x) == 0:
             fix = "A single picture needs a batch axis: x[None]." if x.shape == shape else ""
             expected = f"inputs (N, {', '.join(map(str, shape))}) with N >= 1 for '{self.name}'"
@@ -227,6 +225,18 @@ class Network(NamedLayers):
         model = cls.__new__(cls)  # __init__ is for symbolic tensors
         Network.__init__(model, graph, names, name=config["name"], dtype=config["dtype"], seed=config["seed"])
         return model
+
+
+def as_numbers(x: Any) -> Array:
+    """``x`` as an array. Raises DtypeError for what are no numbers, ShapeError for lists of different lengths."""
+    try:
+        array = np.asarray(x)
+    except ValueError as error:
+        raise ShapeError(explain("an array of numbers", f"{type(x).__name__}, of which NumPy says: {error}")) from error
+    if array.dtype.kind not in "fiub":
+        fix = "Convert pictures with x.astype('float32')."
+        raise DtypeError(explain("numbers", f"dtype {array.dtype}", fix))
+    return array
 
 
 def one_or_all(items: Sequence[Any]) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from minicnn.constructors import explained
 from minicnn.errors import LoadError, explain
 from minicnn.io.models import read_description
 from minicnn.model import Model
@@ -16,6 +17,7 @@ from minicnn.sequential import Sequential
 CLASSES: dict[str, type[Model]] = {"Sequential": Sequential, "Model": Model}
 
 
+@explained
 def load_model(path: str | Path, *, allow_nan: bool = False) -> Model:
     """The network of a ``.npz``, ``.keras``, ``.h5`` or ``.safetensors`` file, ready to predict.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from minicnn.compiled import Compiled
+from minicnn.constructors import explained
 from minicnn.errors import LoadError, MinicnnError, explain
 from minicnn.io.models import read_config, read_weights, write_model
 from minicnn.layers import LAYERS
@@ -27,6 +28,7 @@ class Storable(Network):
         self.require_built()
         print_fn(summary_text(self))
 
+    @explained
     def save(self, path: str | Path) -> None:
         """Write architecture and weights to one file. The ending of its name says how: see ``minicnn.io.models``.
 
@@ -38,6 +40,7 @@ class Storable(Network):
         training = None if self._compiled is None else self._compiled.state()
         write_model(path, type(self).__name__, self.config(), self.weights, training)
 
+    @explained
     def load_weights(self, path: str | Path, *, allow_nan: bool = False) -> None:
         """Take over the weights of a file, whose network must have the same layers with weights in the same order.
 

@@ -12,12 +12,12 @@ looks at ``logs`` ({"loss": ..., "val_accuracy": ...}) and at ``self.model``, an
 Names and meaning are Keras's. Epochs count from 0, as in Keras; what people read counts from 1.
 """
 
-from minicnn.callbacks.base import Callback, History, Logs, Trained
+from minicnn.callbacks.base import Callback, History, Logs, Trained, listening
 from minicnn.callbacks.csv_logger import CSVLogger
 from minicnn.callbacks.lambda_callback import LambdaCallback
 from minicnn.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from minicnn.callbacks.monitors import EarlyStopping, ModelCheckpoint
-from minicnn.callbacks.progress import ProgressBar
+from minicnn.callbacks.progress import ProgressBar, told
 from minicnn.callbacks.terminate_on_nan import TerminateOnNaN
 
 __all__ = [
@@ -33,4 +33,6 @@ __all__ = [
     "ReduceLROnPlateau",
     "TerminateOnNaN",
     "Trained",
+    "listening",
+    "told",
 ]

@@ -81,6 +81,21 @@ class Callback(Explained):
         """After a batch of the validation data; ``logs`` has the means so far."""
 
 
+def listening(callbacks: Any) -> list[Any]:
+    """One callback or several as a list: objects with Keras's methods, whatever their class. Raises OptionError."""
+    if isinstance(callbacks, Callback):
+        return [callbacks]
+    if not isinstance(callbacks, (list, tuple, type(None))):
+        raise OptionError(explain("callbacks as a list", repr(callbacks), "A single one is a list too: [callback]."))
+    needed = "set_model", "set_params", *hooks()
+    for callback in callbacks or ():
+        is_class = isinstance(callback, type)
+        if is_class or not all(callable(getattr(callback, name, None)) for name in needed):
+            fix = f"Make one of it: {callback.__name__}(...)." if is_class else "Derive its class from Callback."
+            raise OptionError(explain(f"callbacks with the methods {', '.join(needed)}", repr(callback), fix))
+    return list(callbacks or ())
+
+
 def say(message: str) -> None:
     """A line on the screen, in place of the bar if there is one."""
     while unfinished:

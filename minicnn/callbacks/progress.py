@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -23,6 +25,7 @@ from minicnn.ops import jit_cache
 
 INTERVAL = 0.1  # seconds between two updates: the eye is no faster
 WIDTH = 20  # characters
+VERBOSE = (1, 2, "auto")
 COMPILING = "Compiling what this network needs, once: it is kept. (minicnn warmup compiles everything beforehand.)"
 
 
@@ -34,7 +37,7 @@ class ProgressBar(Callback):
     """
 
     def __init__(self, verbose: int | str = "auto") -> None:
-        if verbose not in (1, 2, "auto"):
+        if verbose not in VERBOSE:
             raise OptionError(explain("verbose 1, 2 or 'auto'", repr(verbose), "verbose=0 in fit shows nothing."))
         self.console = None if verbose == 2 else _terminal()
 
@@ -75,10 +78,7 @@ class ProgressBar(Callback):
             per_step = self.quick_seconds / self.quick
         else:
             per_step = (self.last_step - self.start) / max(self.done, 1)
-        shown = [
-            f"{name}: {value:.4f}" if abs(value) > 1e-3 else f"{name}: {value:.4e}" for name, value in logs.items()
-        ]
-        return [f"{elapsed:.0f}s", f"{1000 * per_step:.0f}ms/step", *shown]
+        return _shown(elapsed, per_step, logs)
 
     def _draw(self, logs: Logs) -> None:
         from rich.text import Text
@@ -91,6 +91,27 @@ class ProgressBar(Callback):
         self.console.file.write(CLEAR)
         self.console.print(line, end="")
         unfinished[:] = [self.console.file]
+
+
+@contextmanager
+def told(verbose: int | str, steps: int) -> Iterator[dict[str, float]]:
+    """Says on a line, when so many steps are done, how long they took, with the numbers that were put into the dict.
+
+    ``verbose`` 0: says nothing.
+    """
+    if verbose not in (0, *VERBOSE):
+        raise OptionError(explain("verbose 0, 1, 2 or 'auto'", repr(verbose)))
+    logs: dict[str, float] = {}
+    start = time.perf_counter()
+    yield logs
+    if verbose != 0:
+        elapsed = time.perf_counter() - start
+        say(" - ".join([f"{steps}/{steps}", *_shown(elapsed, elapsed / steps, logs)]))
+
+
+def _shown(elapsed: float, per_step: float, logs: Logs) -> list[str]:
+    numbers = [f"{name}: {value:.4f}" if abs(value) > 1e-3 else f"{name}: {value:.4e}" for name, value in logs.items()]
+    return [f"{elapsed:.0f}s", f"{1000 * per_step:.0f}ms/step", *numbers]
 
 
 def _terminal() -> Any:

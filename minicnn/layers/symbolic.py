@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from minicnn.constructors import explained
 from minicnn.errors import OptionError, explain
 from minicnn.options import label
 from minicnn.shapes import Shape, sizes
@@ -49,6 +50,7 @@ class SymbolicTensor:
 Symbols = SymbolicTensor | Sequence[SymbolicTensor]
 
 
+@explained
 def Input(shape: Iterable[int], *, name: str | None = None) -> SymbolicTensor:  # noqa: N802  (Keras's name)
     """Where data will enter: a tensor of ``shape`` (no batch axis), ``Input((200, 200, 1))``. Raises OptionError."""
     return SymbolicTensor(sizes(shape, "shape"), name=None if name is None else label("a name", name))

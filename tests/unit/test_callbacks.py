@@ -27,9 +27,11 @@ from minicnn.callbacks import (
 )
 from minicnn.callbacks.base import hooks
 from minicnn.errors import OptionError, StateError
+from minicnn.layers import Dense
 from minicnn.ops import jit_cache
 from minicnn.optimizers import SGD
 from minicnn.schedules import CosineDecay
+from minicnn.sequential import Sequential
 from minicnn.shapes import Array
 
 
@@ -477,3 +479,43 @@ def test_every_method_can_be_a_function() -> None:
         callback = LambdaCallback(**{name: lambda *arguments, calls=calls: calls.append(arguments)})
         getattr(callback, name)(1, {})
         assert calls == [(1, {})]
+
+
+class Heard:
+    """Somebody else's class, which has all the methods."""
+
+    def __init__(self) -> None:
+        self.moments: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith(("on_", "set_")):
+            raise AttributeError(name)
+        return lambda *about: self.moments.append(name)
+
+
+def test_callbacks_are_known_by_their_methods() -> None:
+    heard = Heard()
+    fit_with([heard])
+    assert heard.moments[:3] == ["set_model", "set_params", "on_train_begin"]
+    assert "on_epoch_end" in heard.moments
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "message"),
+    [
+        (["early"], r"callbacks with the methods set_model, .* Received: 'early'. Derive its class from Callback"),
+        ([print], r"Received: <built-in function print>"),
+        ([EarlyStopping], r"Make one of it: EarlyStopping\(\.\.\.\)"),
+        (3, r"callbacks as a list. Received: 3"),
+        ({"a": 1}, r"callbacks as a list"),
+    ],
+)
+def test_what_cannot_listen_is_refused(callbacks: Any, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        fit_with(callbacks)
+
+
+def fit_with(callbacks: Any) -> None:
+    model = Sequential([Dense(1)], input_shape=(2,))
+    model.compile("sgd", "mse")
+    model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0, callbacks=callbacks)

@@ -13,8 +13,8 @@ import pytest
 
 from minicnn.callbacks import EarlyStopping
 from minicnn.data import Batches
-from minicnn.errors import MinicnnError, OptionError, ShapeError, StateError
-from minicnn.layers import Activation, BatchNormalization, Dense, ReLU, Sigmoid, Softmax
+from minicnn.errors import ArgumentError, DtypeError, MinicnnError, OptionError, ShapeError, StateError
+from minicnn.layers import Activation, BatchNormalization, Dense, Input, ReLU, Sigmoid, Softmax
 from minicnn.losses import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -22,6 +22,7 @@ from minicnn.losses import (
     SparseCategoricalCrossentropy,
 )
 from minicnn.optimizers import SGD
+from minicnn.saving import load_model
 from minicnn.sequential import Sequential
 from minicnn.shapes import Array
 
@@ -348,6 +349,46 @@ def test_predict_refuses(x: Any, message: str) -> None:
 def test_predict_refuses_batches_of_nothing() -> None:
     with pytest.raises(OptionError, match="batch_size as an integer of at least 1"):
         classifier().predict(np.zeros((2, 4)), batch_size=0)
+
+
+@pytest.mark.parametrize("x", [[[1, 2], [3]], [["a"]], None])
+def test_what_is_no_array_of_numbers_is_refused(x: Any) -> None:
+    for use in (classifier().predict, classifier()):
+        with pytest.raises((ShapeError, DtypeError), match=r"Expected (an array of )?numbers. Received: "):
+            use(x)
+
+
+def test_a_line_for_those_who_want_to_read_one(capsys: pytest.CaptureFixture[str], rng: np.random.Generator) -> None:
+    model, (x, y) = classifier(), data(rng)
+    model.compile("sgd", SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    predictions, results = model.predict(x, batch_size=8), model.evaluate(x, y, batch_size=8)
+    assert capsys.readouterr().out == ""
+    for verbose in (1, 2, "auto"):
+        np.testing.assert_array_equal(model.predict(x, batch_size=8, verbose=verbose), predictions)
+        assert model.evaluate(x, y, batch_size=8, verbose=verbose) == results
+        first, second = capsys.readouterr().out.splitlines()
+        assert re.fullmatch(r"3/3 - 0s - \d+ms/step", first)
+        numbers = " - ".join(f"{name}: {value:.4f}" for name, value in results.items())
+        assert re.fullmatch(rf"3/3 - 0s - \d+ms/step - {re.escape(numbers)}", second)
+    for use in (lambda: model.predict(x, verbose=3), lambda: model.evaluate(x, y, verbose="no")):
+        with pytest.raises(OptionError, match=r"verbose 0, 1, 2 or 'auto'"):
+            use()
+
+
+@pytest.mark.parametrize(
+    ("call", "advice"),
+    [
+        (lambda model: model.predict(np.zeros((1, 4)), steps=2), "All batches are taken"),
+        (lambda model: model.save("x.npz", overwrite=True), "A file that is there is replaced"),
+        (lambda model: model.get_layer(index=0), r"arguments of get_layer \(name\)"),
+        (lambda model: model.evaluate(np.zeros((1, 4)), [0], return_dict=True), "always come by name"),
+        (lambda model: load_model("x.npz", custom_objects={}), "then call load_weights"),
+        (lambda model: Input(batch_shape=(None, 4)), "without the batch"),
+    ],
+)
+def test_keras_arguments_that_are_not_taken_are_answered(call: Any, advice: str) -> None:
+    with pytest.raises(ArgumentError, match=advice):
+        call(classifier())
 
 
 def test_summary_prints_a_row_per_layer() -> None:

@@ -119,7 +119,8 @@ def test_a_model_frozen_altogether_trains_without_effect() -> None:
     for layer in model.layers:
         layer.trainable = False
     before = copied(model.weights)
-    model.fit(x, y, epochs=1, verbose=0)
+    with pytest.warns(UserWarning, match="Nothing in 'sequential' learns"):
+        model.fit(x, y, epochs=1, verbose=0)
     assert identical(model.weights, before)
 
 
