@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -43,6 +44,14 @@ class Callback(Explained):
         for name in dir(cls):
             if name.startswith("on_") and name not in hooks() and callable(getattr(cls, name)):
                 raise OptionError(explain(f"methods of {cls.__name__} among {', '.join(hooks())}", name, _meant(name)))
+
+    def __repr__(self) -> str:
+        parameters = inspect.signature(type(self)).parameters.values()
+        kept = {p.name: getattr(self, p.name) for p in parameters if hasattr(self, p.name)}
+        given = (
+            f"{p.name}={kept[p.name]!r:.60}" for p in parameters if repr(kept.get(p.name, p.default)) != repr(p.default)
+        )
+        return f"{type(self).__name__}({', '.join(given)})"
 
     def set_model(self, model: Any) -> None:
         self.model = model
@@ -128,6 +137,10 @@ class History(Callback):
     def __init__(self) -> None:
         self.epoch: list[int] = []
         self.history: dict[str, list[float]] = {}
+
+    def __repr__(self) -> str:
+        last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.history.items())
+        return f"<History of {len(self.epoch)} epochs{', in the last: ' * bool(last)}{last}>"
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self.epoch.append(epoch)

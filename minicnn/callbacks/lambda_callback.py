@@ -33,5 +33,9 @@ class LambdaCallback(Callback):
         on_test_batch_end: Callable[..., Any] | None = None,
     ) -> None:
         given = {name: value for name, value in locals().items() if name in hooks() and value is not None}
+        self.names = tuple(given)
         for name, value in given.items():
             setattr(self, name, function(name, value))
+
+    def __repr__(self) -> str:
+        return f"LambdaCallback({', '.join(f'{name}=...' for name in self.names)})"

@@ -481,6 +481,31 @@ def test_every_method_can_be_a_function() -> None:
         assert calls == [(1, {})]
 
 
+def test_callbacks_say_how_they_were_made() -> None:
+    assert repr(EarlyStopping()) == "EarlyStopping(mode='min')"
+    assert repr(EarlyStopping("accuracy", patience=3)) == "EarlyStopping(monitor='accuracy', patience=3, mode='max')"
+    assert repr(ModelCheckpoint(Path("a.npz"), verbose=1)) == "ModelCheckpoint(filepath='a.npz', verbose=1, mode='min')"
+    assert repr(TerminateOnNaN()) == "TerminateOnNaN()"
+    assert repr(LambdaCallback(on_epoch_end=print)) == "LambdaCallback(on_epoch_end=...)"
+    assert repr(ReduceLROnPlateau(factor=0.5)) == "ReduceLROnPlateau(factor=0.5, mode='min')"
+
+
+def test_a_callback_of_ones_own_shows_what_it_keeps() -> None:
+    class Mine(Callback):
+        def __init__(self, shown: Any, hidden: int = 3) -> None:
+            self.shown, self._hidden = shown, hidden
+
+    assert repr(Mine("a")) == "Mine(shown='a')"
+    assert len(repr(Mine("a" * 1000))) < 80
+
+
+def test_a_history_says_where_it_ended() -> None:
+    history = History()
+    assert repr(history) == "<History of 0 epochs>"
+    train(history, [{"loss": 2.0, "accuracy": 0.5}, {"loss": 0.123456, "accuracy": 0.75}])
+    assert repr(history) == "<History of 2 epochs, in the last: loss 0.1235, accuracy 0.75>"
+
+
 class Heard:
     """Somebody else's class, which has all the methods."""
 
