@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.errors import LabelError, OptionError, ShapeError, explain
-from minicnn.options import flag, number
+from minicnn.options import flag, function, number
 from minicnn.shapes import FLOATS, Array, whole
 
 Batch = tuple[Array, Array | None, Array | None]  # x, y, weight
@@ -54,12 +54,13 @@ class Batches:
         class_weight: Mapping[int, float] | None = None,
         augment: Augmentation | None = None,
     ) -> None:
-        self.x = np.asarray(x)
+        self.x = np.asarray(require_array(x))
         self.y = None if y is None else np.asarray(y)
         self.batch_size = whole(batch_size, "batch_size")
         self.seed = whole(seed, "seed", least=0)
         self.shuffle = flag("shuffle", shuffle)
-        self.augment = augment
+        fix = "Augment(...) of minicnn.augmentation makes one; your own takes (x, rng) and returns pictures."
+        self.augment: Augmentation | None = None if augment is None else function("augment", augment, fix)
         if self.x.ndim < 1 or len(self.x) == 0:
             raise ShapeError(explain("at least one input (N, ...)", f"shape {self.x.shape}"))
         if self.y is not None:
@@ -73,6 +74,11 @@ class Batches:
             if self.y is None:
                 raise OptionError(explain("targets y to apply class_weight to", "y=None"))
             self.weight = _class_weights(self.y, class_weight, dtype)
+
+    def __repr__(self) -> str:
+        arrays = (("x", self.x), ("y", self.y), ("weight", self.weight))
+        parts = [f"{name} {array.shape} {array.dtype}" for name, array in arrays if array is not None]
+        return f"<{type(self).__name__}: {', '.join(parts)}; {len(self)} batches of {self.batch_size}>"
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
@@ -159,8 +165,7 @@ def train_validation_split(
     Returns ((x, y, weight) to train on, (x, y, weight) to validate on). Data sorted by class must be shuffled before:
     otherwise the last classes are never trained on. Training gets floor(N * (1 - fraction)) samples.
     """
-    if isinstance(fraction, bool) or not 0 < fraction < 1:
-        raise OptionError(explain("validation_split above 0 and below 1", repr(fraction)))
+    fraction = number("validation_split", fraction, above=0, below=1)
     x, y = np.asarray(x), np.asarray(y)
     _check_targets(y, len(x))
     at = math.floor(len(x) * (1.0 - fraction))
@@ -186,6 +191,16 @@ def one_hot(labels: Array, classes: int, dtype: Any = np.float32) -> Array:
     rows = np.zeros((len(labels), classes), dtype)
     rows[np.arange(len(labels)), labels] = 1
     return rows
+
+
+def require_array(x: Any) -> Any:
+    """``x``, if it is an array or can become one. An iterator or a data set has no length to cut into batches."""
+    if not hasattr(x, "__array__") and not isinstance(x, (list, tuple)):
+        fix = (
+            "Generators and data sets are not read: put what they give into arrays, or train_on_batch with each batch."
+        )
+        raise OptionError(explain("inputs as an array (N, ...), or Batches", type(x).__name__, fix))
+    return x
 
 
 def _check_targets(y: Array, length: int) -> None:

@@ -35,14 +35,14 @@ IntOrPair = int | Sequence[int]
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
-def whole(value: Any, name: str, *, least: int = 1) -> int:
-    """An integer of at least ``least``. Anything else, True and 2.0 included, is an OptionError.
+def whole(value: Any, name: str, *, least: int = 1, fix: str = "") -> int:
+    """An integer of at least ``least``. Anything else, True and 2.0 included, is an OptionError that says ``fix`` last.
 
     >>> whole(32, "batch_size")
     32
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < least:
-        raise OptionError(explain(f"{name} as an integer of at least {least}", repr(value)))
+        raise OptionError(explain(f"{name} as an integer of at least {least}", repr(value), fix))
     return int(value)
 
 
@@ -54,7 +54,8 @@ def sizes(shape: Any, name: str) -> Shape:
     """
     if not isinstance(shape, Iterable) or isinstance(shape, str):
         raise OptionError(explain(f"{name} as sizes without the batch axis, such as (200, 200, 1)", repr(shape)))
-    return tuple(whole(size, f"a size in {name}") for size in shape)
+    fix = "Shapes are given without the batch axis, and all their sizes are fixed: (200, 200, 1)."
+    return tuple(whole(size, f"a size in {name}", fix=fix) for size in shape)
 
 
 def float_dtype(dtype: Any) -> np.dtype[Any]:
@@ -105,9 +106,16 @@ class Window:
         strides: IntOrPair = 1,
         padding: str | Sequence[Sequence[int]] = "valid",
         dilation: IntOrPair = 1,
+        *,
+        size_name: str = "size",
     ) -> Window:
-        """Validate and normalise. Raises OptionError naming the argument, what it may be and what came."""
-        window = cls(pair(size, "size"), pair(strides, "strides"), _padding(padding), pair(dilation, "dilation_rate"))
+        """Validate and normalise. Raises OptionError naming the argument, what it may be and what came.
+
+        ``size_name`` is what the caller's own argument is called.
+        """
+        window = cls(
+            pair(size, size_name), pair(strides, "strides"), _padding(padding), pair(dilation, "dilation_rate")
+        )
         if window.strides != (1, 1) and window.dilation != (1, 1):
             raise OptionError(
                 explain(

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from minicnn.callbacks import Callback, History, Trained
-from minicnn.data import Augmentation, Batches, train_validation_split
+from minicnn.data import Augmentation, Batches, require_array, train_validation_split
 from minicnn.errors import OptionError, explain
 from minicnn.layers.base import Context, Gradients, Params, Tensors
 from minicnn.losses import Loss
@@ -77,6 +77,12 @@ def _logs(loss: Mean, metrics: Iterable[Metric], prefix: str = "") -> dict[str, 
     return {f"{prefix}loss": loss.result(), **{f"{prefix}{metric.name}": metric.result() for metric in metrics}}
 
 
+def _tell(callbacks: Iterable[Callback], moment: str, *about: Any) -> None:
+    """Call the method ``moment`` of every callback."""
+    for callback in callbacks:
+        getattr(callback, moment)(*about)
+
+
 def _labelled(batches: Batches, epoch: int) -> Iterator[tuple[Array, Array, Array | None]]:
     """The batches of an epoch, which must have targets."""
     for x, y, weight in batches.epoch(epoch):
@@ -110,14 +116,12 @@ def train_epoch(model: Model, batches: Batches, epoch: int, callbacks: Sequence[
     """
     loss, metrics = Mean(), fresh(model.compiled.metrics)
     for index, (x, y, weight) in enumerate(_labelled(batches, epoch)):
-        for callback in callbacks:
-            callback.on_train_batch_begin(index, {})
+        _tell(callbacks, "on_train_batch_begin", index, {})
         step = train_step(model, x, y, weight)
         loss.update(step.loss, np.array([len(x)]))  # a small last batch must not weigh too much
         for metric in metrics:
             metric.update(y, step.predictions)
-        for callback in callbacks:
-            callback.on_train_batch_end(index, _logs(loss, metrics))
+        _tell(callbacks, "on_train_batch_end", index, _logs(loss, metrics))
         if callbacks and model.stop_training:
             break
     return _logs(loss, metrics)
@@ -126,20 +130,16 @@ def train_epoch(model: Model, batches: Batches, epoch: int, callbacks: Sequence[
 def evaluate(model: Model, batches: Batches, prefix: str = "", callbacks: Sequence[Callback] = ()) -> dict[str, float]:
     """Mean loss and metrics over the batches, in inference mode. ``prefix`` is not for callbacks, as in Keras."""
     loss, metrics = Mean(), fresh(model.compiled.metrics)
-    for callback in callbacks:
-        callback.on_test_begin({})
+    _tell(callbacks, "on_test_begin", {})
     for index, (x, y, weight) in enumerate(_labelled(batches, 0)):
-        for callback in callbacks:
-            callback.on_test_batch_begin(index, {})
+        _tell(callbacks, "on_test_batch_begin", index, {})
         predictions = model(x)
         value, _ = model.compiled.loss.forward(y, predictions, weight)
         loss.update(value, np.array([len(x)]))
         for metric in metrics:
             metric.update(y, predictions)
-        for callback in callbacks:
-            callback.on_test_batch_end(index, _logs(loss, metrics))
-    for callback in callbacks:
-        callback.on_test_end(_logs(loss, metrics))
+        _tell(callbacks, "on_test_batch_end", index, _logs(loss, metrics))
+    _tell(callbacks, "on_test_end", _logs(loss, metrics))
     return _logs(loss, metrics, prefix)
 
 
@@ -166,6 +166,7 @@ def prepare(
         if given:
             raise OptionError(explain("Batches alone", f"also {', '.join(given)}", "Give them to Batches(...)."))
         return x, None if validation_data is None else in_order(validation_data, batch_size)
+    require_array(x)
     if y is None:
         raise OptionError(explain("targets y", "None", "fit(x, y): one target for each input."))
     if validation_split:
@@ -231,19 +232,15 @@ def run_epochs(
     for callback in listeners:
         callback.set_model(model)
         callback.set_params({"epochs": epochs, "initial_epoch": initial_epoch, "steps": steps})
-    for callback in listeners:
-        callback.on_train_begin({})
+    _tell(listeners, "on_train_begin", {})
     logs: dict[str, float] = {}
     for epoch in range(initial_epoch, epochs):
         if model.stop_training:
             break
-        for callback in listeners:
-            callback.on_epoch_begin(epoch, {})
+        _tell(listeners, "on_epoch_begin", epoch, {})
         logs = run_epoch(epoch, listeners)
-        for callback in listeners:
-            callback.on_epoch_end(epoch, logs)
-    for callback in listeners:
-        callback.on_train_end(logs)
+        _tell(listeners, "on_epoch_end", epoch, logs)
+    _tell(listeners, "on_train_end", logs)
     return history
 
 

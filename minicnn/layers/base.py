@@ -26,7 +26,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from minicnn.constructors import Explained
-from minicnn.errors import MinicnnError, OptionError, ShapeError, StateError, explain
+from minicnn.errors import ArgumentError, MinicnnError, OptionError, ShapeError, StateError, explain
 from minicnn.initializers import Initializer
 from minicnn.keras_names import KerasNames
 from minicnn.layers import symbolic
@@ -158,8 +158,15 @@ class Layer(Explained, KerasNames, ABC):
         """What ``state`` becomes after a training step whose forward pass returned ``cache``; {} if nothing moves."""
         return {}
 
-    def __call__(self, x: Tensors) -> Any:
-        """Inference: the output alone, no cache kept. Of a symbolic tensor, the symbolic tensor that will follow."""
+    def __call__(self, x: Tensors, *others: Any) -> Any:
+        """Inference: the output alone, no cache kept. Of a symbolic tensor, the symbolic tensor that will follow.
+
+        ``others`` are there to be refused: several inputs are one list.
+        """
+        if others:
+            kind = type(self).__name__ if self.merges else "Add"
+            fix = f"Layers that take several are called on a list: {kind}()([a, b])."
+            raise ArgumentError(explain(f"one argument for layer '{self.name}'", f"{1 + len(others)}", fix))
         return symbolic.note(self, x) if symbolic.is_symbolic(x) else self.infer(x)
 
     def infer(self, x: Tensors) -> Array:
@@ -236,6 +243,6 @@ def require_rank(shape: Shape, axes: str, layer: Layer, fix: str = "") -> None:
 
 def require_named_padding(padding: object) -> None:
     """Layers pad by name, as Keras's do; explicit paddings are for operations. Raises OptionError."""
-    if not isinstance(padding, str):
+    if not isinstance(padding, str) or padding.lower() not in ("valid", "same"):
         fix = "For other paddings put a ZeroPadding2D in front."
         raise OptionError(explain("padding 'valid' or 'same'", repr(padding), fix))

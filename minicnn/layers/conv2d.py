@@ -44,7 +44,7 @@ class Convolution(Layer):
     ) -> None:
         super().__init__(name=name, trainable=trainable)
         require_named_padding(padding)
-        self.window = Window.of(kernel_size, strides, padding, dilation_rate)
+        self.window = Window.of(kernel_size, strides, padding, dilation_rate, size_name="kernel_size")
         names = (*self.choices, *ALGORITHMS)
         if algorithm not in names:
             raise OptionError(explain(f"algorithm to be one of {', '.join(names)}", repr(algorithm)))

@@ -33,7 +33,7 @@ class _Pooling2D(Layer):
     ) -> None:
         super().__init__(name=name, trainable=trainable)
         require_named_padding(padding)
-        self.window = Window.of(pool_size, pool_size if strides is None else strides, padding)
+        self.window = Window.of(pool_size, pool_size if strides is None else strides, padding, size_name="pool_size")
 
     def output_shape(self, input_shape: Shape) -> Shape:
         require_rank(input_shape, "(H, W, C)", self)

@@ -11,12 +11,12 @@ its input; so a mistake shows in the line that makes it.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from minicnn.constructors import explained
-from minicnn.errors import OptionError, explain
+from minicnn.errors import ArgumentError, OptionError, explain
 from minicnn.options import label
 from minicnn.shapes import Shape, sizes
 
@@ -26,6 +26,16 @@ if TYPE_CHECKING:  # a type for readers and checkers only: a layer knows its sym
 DEFAULT_INPUT = "input_layer"  # Keras's name for it
 
 _serial = itertools.count()
+
+
+def _no_arithmetic(sign: str, fix: str = "Layers alone compute with symbolic tensors.") -> Callable[..., Any]:
+    """The method behind an operator that symbolic tensors do not have."""
+
+    def refuse(*operands: Any) -> Any:
+        received = f"{sign} of {' and '.join(f'{operand!r:.60}' for operand in operands)}"
+        raise ArgumentError(explain("symbolic tensors to go through layers", received, fix))
+
+    return refuse
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +51,14 @@ class SymbolicTensor:
     sources: tuple[SymbolicTensor, ...] = ()
     name: str | None = None  # of an input
     serial: int = field(default_factory=_serial.__next__)
+
+    __array_ufunc__ = None  # NumPy's arrays, too, leave arithmetic to the methods here
+    __add__ = __radd__ = _no_arithmetic("+", "Two tensors: Add()([a, b]). A number is what a layer's bias learns.")
+    __mul__ = __rmul__ = _no_arithmetic("*", "Two tensors: Multiply()([a, b]). Scale numbers before they go in.")
+    __sub__ = __rsub__ = __neg__ = _no_arithmetic("-")
+    __truediv__ = __rtruediv__ = _no_arithmetic("/", "Scale numbers before they go in.")
+    __matmul__ = __rmatmul__ = _no_arithmetic("@", "Dense multiplies with a matrix.")
+    __pow__ = __rpow__ = _no_arithmetic("**")
 
     def __repr__(self) -> str:
         origin = f"from '{self.layer.name}'" if self.layer else f"input '{self.name or ''}'"
@@ -92,6 +110,7 @@ def note(layer: Layer, x: Any) -> SymbolicTensor:
         raise OptionError(explain(f"symbolic tensors alone for layer '{layer.name}'", ", ".join(numbers), fix))
     if layer.merges != isinstance(x, (list, tuple)):
         expected = "a list of tensors" if layer.merges else "one tensor, not a list"
-        raise OptionError(explain(f"{expected} for layer '{layer.name}'", repr(x)))
+        fix = f"Call it on a list: {type(layer).__name__}()([a, b])." if layer.merges else ""
+        raise OptionError(explain(f"{expected} for layer '{layer.name}'", repr(x), fix))
     shape = layer.output_shape([source.shape for source in sources] if layer.merges else x.shape)
     return SymbolicTensor(shape, layer, sources)

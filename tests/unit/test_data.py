@@ -170,3 +170,18 @@ def test_one_hot_inverts_argmax(labels: list[int]) -> None:
 def test_one_hot_refuses_what_is_no_class(labels: Any) -> None:
     with pytest.raises(LabelError):
         one_hot(np.array(labels), 3)
+
+
+def test_a_generator_is_no_array() -> None:
+    with pytest.raises(
+        OptionError, match=r"inputs as an array \(N, \.\.\.\), or Batches\. Received: generator\. .*train_on_batch"
+    ):
+        Batches(i for i in range(3))  # type: ignore[arg-type]
+    assert len(Batches([1.0, 2.0, 3.0], batch_size=2)) == 2  # type: ignore[arg-type]
+
+
+def test_batches_say_what_they_hold() -> None:
+    x, y = np.zeros((5, 4, 3), np.float32), np.zeros(5, np.int64)
+    assert repr(Batches(x, batch_size=2)) == "<Batches: x (5, 4, 3) float32; 3 batches of 2>"
+    weighted = Batches(x, y, batch_size=4, sample_weight=np.ones(5))
+    assert repr(weighted) == "<Batches: x (5, 4, 3) float32, y (5,) int64, weight (5,) float32; 2 batches of 4>"

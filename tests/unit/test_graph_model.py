@@ -75,7 +75,25 @@ def test_shapes_are_known_while_drawing() -> None:
 @pytest.mark.parametrize(
     "draw, message",
     [
-        (lambda x: Add()(x), "a list of tensors for layer 'add'"),
+        (lambda x: Add()(x), r"a list of tensors for layer 'add'.*Call it on a list: Add\(\)\(\[a, b\]\)\.$"),
+        (
+            lambda x: Add()(x, x),
+            r"one argument for layer 'add'\. Received: 2\. .*called on a list: Add\(\)\(\[a, b\]\)\.$",
+        ),
+        (lambda x: Concatenate()(x, x, x), r"Received: 3\. .*: Concatenate\(\)\(\[a, b\]\)\.$"),
+        (lambda x: Dense(2)(x, x), r"one argument for layer 'dense'\. Received: 2\. .*: Add\(\)\(\[a, b\]\)\.$"),
+        (lambda x: x + x, r"through layers\. Received: \+ of <symbolic tensor .*> and <.*: Add\(\)\(\[a, b\]\)\."),
+        (
+            lambda x: x * 2,
+            r"Received: \* of <symbolic tensor \(N, 4\), input ''> and 2\. .*Multiply\(\)\(\[a, b\]\)\. Scale",
+        ),
+        (lambda x: 2 * x, r"Received: \* of "),
+        (lambda x: np.ones((1, 4)) + x, r"Received: \+ of "),
+        (lambda x: x - x, r"Received: - of .*Layers alone compute"),
+        (lambda x: -x, r"Received: - of <symbolic tensor \(N, 4\), input ''>\. Layers"),
+        (lambda x: x / 255, r"Received: / of .*Scale numbers before they go in\.$"),
+        (lambda x: x @ x, r"Received: @ of .*Dense multiplies"),
+        (lambda x: x**2, r"Received: \*\* of "),
         (lambda x: Dense(2)([x, x]), "one tensor, not a list for layer 'dense'"),
         (lambda x: Add()([x, np.ones((1, 4))]), r"symbolic tensors alone for layer 'add'\. Received: ndarray"),
         (lambda x: Input((4, 0)), "a size in shape"),

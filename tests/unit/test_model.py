@@ -279,12 +279,25 @@ def test_measuring_a_model_that_is_not_built_says_so(rng: np.random.Generator) -
 
 BAD_FITS: dict[str, tuple[dict[str, Any], str]] = {
     "no targets": ({"y": None}, "targets y. Received: None."),
+    "a generator": (
+        {"x": (i for i in range(3)), "y": None},
+        "inputs as an array (N, ...), or Batches. Received: generator",
+    ),
+    "a generator beside targets": (
+        {"x": iter([1, 2])},
+        "Received: list_iterator. Generators and data sets are not read",
+    ),
     "epochs 0": ({"epochs": 0}, "epochs as an integer of at least 1. Received: 0."),
     "epochs text": ({"epochs": "3"}, "epochs as an integer of at least 1. Received: '3'."),
     "initial epoch": ({"initial_epoch": -1}, "initial_epoch as an integer of at least 0. Received: -1."),
     "batch size": ({"batch_size": 0}, "batch_size as an integer of at least 1. Received: 0."),
-    "split 1": ({"validation_split": 1.0}, "validation_split above 0 and below 1. Received: 1.0."),
-    "split -1": ({"validation_split": -0.5}, "validation_split above 0 and below 1. Received: -0.5."),
+    "split 1": ({"validation_split": 1.0}, "validation_split as a finite number > 0 and < 1. Received: 1.0."),
+    "split as text": ({"validation_split": "0.2"}, "validation_split as a finite number > 0 and < 1. Received: '0.2'."),
+    "augment by name": (
+        {"augment": "flip"},
+        "augment as a function. Received: 'flip'. Augment(...) of minicnn.augmentation",
+    ),
+    "split -1": ({"validation_split": -0.5}, "validation_split as a finite number > 0 and < 1. Received: -0.5."),
     "two splits": ({"validation_split": 0.5, "validation_data": ([], [])}, "validation_split or validation_data"),
     "one part": ({"validation_data": (np.zeros((2, 4)),)}, "(x, y) or (x, y, sample_weight). Received: 1 parts."),
     "no parts": ({"validation_data": np.zeros((2, 4))}, "(x, y) or (x, y, sample_weight). Received: ndarray."),

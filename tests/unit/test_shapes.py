@@ -205,5 +205,5 @@ def test_sizes_are_a_tuple_of_whole_numbers() -> None:
         with pytest.raises(OptionError, match=r"shape as sizes without the batch axis.*Received"):
             as_sizes(shape, "shape")
     for shape in ((0, 3), (None, 3), (2.0,)):
-        with pytest.raises(OptionError, match="a size in shape as an integer of at least 1"):
+        with pytest.raises(OptionError, match=r"a size in shape as an integer of at least 1.*without the batch axis"):
             as_sizes(shape, "shape")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 from minicnn.errors import DtypeError, OptionError, ShapeError, StateError
-from minicnn.layers import Conv2D, DepthwiseConv2D
+from minicnn.layers import AveragePooling2D, Conv2D, Conv2DTranspose, DepthwiseConv2D, MaxPooling2D
 from minicnn.ops.conv2d import ALGORITHMS, conv2d, conv2d_backward
 from minicnn.ops.depthwise_conv2d import depthwise_conv2d, depthwise_conv2d_backward
 from tests.cases import kernel_size_for, strides_for
@@ -161,7 +162,7 @@ BAD_ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
     "kernel of three": ({"kernel_size": (3, 3, 3)}, "Received: (3, 3, 3). Give one integer for both axes"),
     "strides": ({"strides": (1, 0)}, "strides as an integer or a pair of integers >= 1. Received: (1, 0)."),
     "both": ({"strides": 2, "dilation_rate": 2}, "either strides > 1 or dilation_rate > 1"),
-    "padding": ({"padding": "full"}, "padding 'valid', 'same'"),
+    "padding": ({"padding": "full"}, "padding 'valid' or 'same'. Received: 'full'."),
     "padding None": ({"padding": None}, "Received: None."),
     "explicit": ({"padding": ((1, 1), (1, 1))}, "put a ZeroPadding2D in front"),
     "groups": ({"groups": 0}, "groups as an integer of at least 1. Received: 0."),
@@ -235,3 +236,25 @@ def test_depthwise_strides_must_be_equal() -> None:
         DepthwiseConv2D(3, (1, 2))
     with pytest.raises(OptionError, match="depth_multiplier as an integer of at least 1"):
         DepthwiseConv2D(3, depth_multiplier=0)
+
+
+@pytest.mark.parametrize("make", [lambda **o: Conv2D(4, **o), DepthwiseConv2D, lambda **o: Conv2DTranspose(4, **o)])
+def test_sizes_are_refused_under_the_name_of_the_argument(make: Callable[..., Any]) -> None:
+    with pytest.raises(OptionError, match=r"^Expected kernel_size as an integer or a pair .*Received: '3'\."):
+        make(kernel_size="3")
+
+
+@pytest.mark.parametrize("layer", [MaxPooling2D, AveragePooling2D])
+def test_so_are_those_of_pooling(layer: Any) -> None:
+    with pytest.raises(OptionError, match=r"^Expected pool_size as an integer or a pair .*Received: 0\."):
+        layer(pool_size=0)
+
+
+@pytest.mark.parametrize("padding", ["smae", "full", ((1, 1), (1, 1)), 1])
+def test_a_layer_offers_only_the_paddings_that_it_takes(padding: Any) -> None:
+    for make in (lambda: Conv2D(4, 3, padding=padding), lambda: MaxPooling2D(padding=padding)):
+        with pytest.raises(
+            OptionError, match=r"^Expected padding 'valid' or 'same'\. .*put a ZeroPadding2D in front\.$"
+        ):
+            make()
+    assert Conv2D(4, 3, padding="SAME").window.padding == "same"
