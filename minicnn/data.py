@@ -78,7 +78,7 @@ class Batches:
     def __repr__(self) -> str:
         arrays = (("x", self.x), ("y", self.y), ("weight", self.weight))
         parts = [f"{name} {array.shape} {array.dtype}" for name, array in arrays if array is not None]
-        return f"<{type(self).__name__}: {', '.join(parts)}; {len(self)} batches of {self.batch_size}>"
+        return f"<{type(self).__name__}: {', '.join(parts)}; batches of {self.batch_size}: {len(self)}>"
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""

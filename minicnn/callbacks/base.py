@@ -140,7 +140,7 @@ class History(Callback):
 
     def __repr__(self) -> str:
         last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.history.items())
-        return f"<History of {len(self.epoch)} epochs{', in the last: ' * bool(last)}{last}>"
+        return f"<History, epochs: {len(self.epoch)}{', in the last: ' * bool(last)}{last}>"
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self.epoch.append(epoch)

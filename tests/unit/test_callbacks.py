@@ -501,9 +501,9 @@ def test_a_callback_of_ones_own_shows_what_it_keeps() -> None:
 
 def test_a_history_says_where_it_ended() -> None:
     history = History()
-    assert repr(history) == "<History of 0 epochs>"
+    assert repr(history) == "<History, epochs: 0>"
     train(history, [{"loss": 2.0, "accuracy": 0.5}, {"loss": 0.123456, "accuracy": 0.75}])
-    assert repr(history) == "<History of 2 epochs, in the last: loss 0.1235, accuracy 0.75>"
+    assert repr(history) == "<History, epochs: 2, in the last: loss 0.1235, accuracy 0.75>"
 
 
 class Heard:

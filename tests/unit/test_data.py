@@ -182,6 +182,6 @@ def test_a_generator_is_no_array() -> None:
 
 def test_batches_say_what_they_hold() -> None:
     x, y = np.zeros((5, 4, 3), np.float32), np.zeros(5, np.int64)
-    assert repr(Batches(x, batch_size=2)) == "<Batches: x (5, 4, 3) float32; 3 batches of 2>"
+    assert repr(Batches(x, batch_size=2)) == "<Batches: x (5, 4, 3) float32; batches of 2: 3>"
     weighted = Batches(x, y, batch_size=4, sample_weight=np.ones(5))
-    assert repr(weighted) == "<Batches: x (5, 4, 3) float32, y (5,) int64, weight (5,) float32; 2 batches of 4>"
+    assert repr(weighted) == "<Batches: x (5, 4, 3) float32, y (5,) int64, weight (5,) float32; batches of 4: 2>"
