@@ -37,7 +37,10 @@ _HOME = {
     "minicnn.optimizers": ("SGD", "RMSprop", "Adagrad", "Adam", "AdamW"),
     "minicnn.data": ("Batches", "PeopleBatches", "one_hot"),
     "minicnn.augmentation": ("Augment",),
-    "minicnn.callbacks": ("Callback", "EarlyStopping", "ModelCheckpoint", "CSVLogger"),
+    "minicnn.callbacks": (
+        *("Callback", "EarlyStopping", "ModelCheckpoint", "CSVLogger", "LearningRateScheduler", "ReduceLROnPlateau"),
+        *("TerminateOnNaN", "LambdaCallback"),
+    ),
     "minicnn.model": ("Model",),
     "minicnn.sequential": ("Sequential",),
     "minicnn.saving": ("load_model",),
