@@ -6,7 +6,9 @@ import itertools
 import json
 import os
 import sys
+import weakref
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,12 +18,14 @@ from benchmarks.peers import catalogue, judge, rounds
 from benchmarks.peers.cases import LAYERS, layer_work
 from benchmarks.peers.catalogue import Entry
 from benchmarks.peers.channels_first import EVERY_PEER, steps, to_channels_first, to_channels_last, turned_back
+from benchmarks.peers.interface import Timed
 from benchmarks.peers.process import Worker, WorkerError, environment
 from benchmarks.peers.rounds import Pace, Team, measure
 from benchmarks.peers.statistics import Result, Row
 from benchmarks.peers.suite import Run, memory_needed, plan
 from benchmarks.peers.torch_layers import OTHERS
 from benchmarks.peers.work import BACKWARD, MATMUL, Work, make_data
+from benchmarks.peers.worker import Desk
 from minicnn.cli.main import app
 from minicnn.errors import OptionError
 
@@ -152,6 +156,47 @@ def test_a_transposed_convolution_turned_for_others_stamps_the_same() -> None:
     y = np.einsum("c,cfhw->fhw", data.x.ravel(), step.weights["kernel"]) + step.weights["bias"][:, None, None]
     assert np.allclose(to_channels_first(model(data.x))[0], y, atol=1e-5)
     assert np.array_equal(turned_back(step, "kernel", step.weights["kernel"]), data.weights["transpose/kernel"])
+
+
+def test_separable_kernels_are_turned_for_others_and_back() -> None:
+    work = layer_work("separable", (4, 4, 3), filters=5, direction=BACKWARD)
+    data = make_data(work)
+    (step,) = steps(work, data.weights, OTHERS)
+    depthwise, pointwise = step.weights["depthwise_kernel"], step.weights["pointwise_kernel"]
+    assert (depthwise.shape, pointwise.shape, step.groups) == ((3, 1, 3, 3), (5, 3, 1, 1), 3)
+    for key in ("depthwise_kernel", "pointwise_kernel", "bias"):
+        assert np.array_equal(turned_back(step, key, step.weights[key]), data.weights[f"separable/{key}"])
+
+
+@pytest.mark.parametrize("warm", [0, 1, 2])
+def test_no_round_needs_more_memory_than_the_one_before(warm: int, tmp_path: Path) -> None:
+    """Memory that nobody has touched before is slow: a round in which more results live than before is not like it."""
+
+    class Outcome(dict):  # type: ignore[type-arg]
+        __hash__ = object.__hash__  # type: ignore[assignment]  (so that it can be in a set)
+
+    alive: weakref.WeakSet[Outcome] = weakref.WeakSet()
+    most: list[int] = []
+
+    def call() -> Outcome:
+        result = Outcome(y=np.zeros(1))
+        alive.add(result)
+        most.append(len(alive))
+        return result
+
+    peer = SimpleNamespace(build=lambda *_: Timed(call, dict), ways=lambda _: ("way",), describe=dict, clear=list)
+    desk = Desk(peer)
+    np.savez(tmp_path / "weights.npz")
+    np.savez(tmp_path / "inputs.npz", x=0, y=0)
+    files = [str(tmp_path / name) for name in ("weights.npz", "inputs.npz")]
+    desk.answer({"do": "prepare", "work": PRODUCT.to_json(), "files": files, "results": str(tmp_path / "result")})
+    assert max(most) == 2
+    for _ in range(3):
+        most.clear()
+        assert len(desk.answer({"do": "time", "way": "way", "calls": 4, "warm": warm})["seconds"]) == 4
+        assert set(most) == {2}
+    desk.answer({"do": "clear"})
+    assert not alive
 
 
 @pytest.mark.parametrize("kind", LAYERS)
