@@ -8,45 +8,43 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from minicnn.constructors import explained
 from minicnn.errors import OptionError, ShapeError, explain
-from minicnn.keras_names import KerasNames
+from minicnn.keras_names import answers_for_keras
 from minicnn.layers.base import Layer, Params
 from minicnn.options import flag
 from minicnn.shapes import Array
 
 
-class NamedLayers(KerasNames):
+@answers_for_keras(
+    {
+        "trainable_weights": "parameters is a dict of what learns, weights of all; get_weights() is a list.",
+        "trainable_variables": "parameters is a dict of what learns, weights of all; get_weights() is a list.",
+        "non_trainable_weights": "state is a dict of moving statistics.",
+        "variables": "weights is a dict of all arrays by address, 'layer/name'.",
+        "save_weights": "save('name.weights.h5') writes the weights alone.",
+        "get_config": "config() describes the network.",
+        "to_json": "config() describes the network; save() writes it to a file.",
+        "inputs": "input_names and input_shape tell of them; symbols() draws the network again, to read on.",
+        "outputs": "output_shape tells of them; symbols() draws the network again, to read on.",
+        "history": "fit() returns it.",
+        "loss": "compiled.loss is what compile() chose.",
+        "metrics": "compiled.metrics are what compile() chose.",
+        "metrics_names": "evaluate() and train_on_batch() return numbers under their names.",
+        "predict_on_batch": "Call the network: model(x).",
+        "reset_metrics": "Every epoch and every evaluation counts anew.",
+        "pop": "Make a new Sequential(model.layers[:-1]), or ask up_to('name of a layer').",
+    }
+)
+class NamedLayers:
     """The layers of the network ``name``, each once, in the order of data. ``taken`` are names that no layer may have.
 
     Layers that have only their default name get Keras's numbering: conv2d, conv2d_1, ...
     """
-
-    _instead_of_keras = MappingProxyType(
-        {
-            "trainable_weights": "parameters is a dict of what learns, weights of all; get_weights() is a list.",
-            "trainable_variables": "parameters is a dict of what learns, weights of all; get_weights() is a list.",
-            "non_trainable_weights": "state is a dict of moving statistics.",
-            "variables": "weights is a dict of all arrays by address, 'layer/name'.",
-            "save_weights": "save('name.weights.h5') writes the weights alone.",
-            "get_config": "config() describes the network.",
-            "to_json": "config() describes the network; save() writes it to a file.",
-            "inputs": "input_names and input_shape tell of them; symbols() draws the network again, to read on.",
-            "outputs": "output_shape tells of them; symbols() draws the network again, to read on.",
-            "history": "fit() returns it.",
-            "loss": "compiled.loss is what compile() chose.",
-            "metrics": "compiled.metrics are what compile() chose.",
-            "metrics_names": "evaluate() and train_on_batch() return numbers under their names.",
-            "predict_on_batch": "Call the network: model(x).",
-            "reset_metrics": "Every epoch and every evaluation counts anew.",
-            "pop": "Make a new Sequential(model.layers[:-1]), or ask up_to('name of a layer').",
-        }
-    )
 
     def __init__(self, name: str, taken: Sequence[str] = ()) -> None:
         if not isinstance(name, str) or not name or not name.isprintable():

@@ -20,7 +20,6 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -28,7 +27,7 @@ import numpy as np
 from minicnn.constructors import Explained
 from minicnn.errors import ArgumentError, MinicnnError, OptionError, ShapeError, StateError, explain
 from minicnn.initializers import Initializer
-from minicnn.keras_names import KerasNames
+from minicnn.keras_names import answers_for_keras
 from minicnn.layers import symbolic
 from minicnn.options import flag, label
 from minicnn.shapes import Array, Shape
@@ -71,7 +70,21 @@ class Weight(NamedTuple):
     initializer: Initializer
 
 
-class Layer(Explained, KerasNames, ABC):
+@answers_for_keras(
+    {
+        "weights": "params and state are dicts of its arrays.",
+        "get_weights": "params and state are dicts of its arrays.",
+        "set_weights": "Write to the arrays in params: layer.params['kernel'][...] = kernel.",
+        "kernel": "It stands in params: layer.params['kernel'].",
+        "bias": "It stands in params: layer.params['bias'].",
+        "trainable_weights": "params is a dict of what learns.",
+        "non_trainable_weights": "state is a dict of moving statistics.",
+        "get_config": "config() describes the layer.",
+        "input": "input_shape tells of it; model.symbols() draws the network again, to read on from any layer.",
+        "output": "model.up_to(layer.name) is the network up to here; output_shape(input_shape) tells of it.",
+    }
+)
+class Layer(Explained, ABC):
     """Base class: one small subclass per layer, and ``parameter_specs`` overridden by those that have parameters."""
 
     #: forward looks at ``context.training``: the layer acts differently while it is trained
@@ -80,21 +93,6 @@ class Layer(Explained, KerasNames, ABC):
     merges: ClassVar[bool] = False
     #: forward takes ``relu=True`` and cuts its output off at 0 in the same pass: see ``minicnn.fusion``
     takes_relu: ClassVar[bool] = False
-
-    _instead_of_keras = MappingProxyType(
-        {
-            "weights": "params and state are dicts of its arrays.",
-            "get_weights": "params and state are dicts of its arrays.",
-            "set_weights": "Write to the arrays in params: layer.params['kernel'][...] = kernel.",
-            "kernel": "It stands in params: layer.params['kernel'].",
-            "bias": "It stands in params: layer.params['bias'].",
-            "trainable_weights": "params is a dict of what learns.",
-            "non_trainable_weights": "state is a dict of moving statistics.",
-            "get_config": "config() describes the layer.",
-            "input": "input_shape tells of it; model.symbols() draws the network again, to read on from any layer.",
-            "output": "model.up_to(layer.name) is the network up to here; output_shape(input_shape) tells of it.",
-        }
-    )
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         """Let the errors of every layer say which layer it was; operations do not know."""

@@ -17,7 +17,6 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ import numpy as np
 from minicnn import schedules
 from minicnn.constructors import Explained
 from minicnn.errors import DtypeError, OptionError, ShapeError, StateError, explain
-from minicnn.keras_names import KerasNames
+from minicnn.keras_names import answers_for_keras
 from minicnn.ops.gradients import BLOCK, OuterProducts, block_rows
 from minicnn.optimizers import loops
 from minicnn.options import arguments_of, number
@@ -37,21 +36,20 @@ Slots = dict[str, Array]
 Gradient = Array | OuterProducts
 
 
-class Optimizer(Explained, KerasNames, ABC):
+@answers_for_keras(
+    {
+        "lr": "learning_rate is the rate.",
+        "variables": "slots is a dict of what it remembers.",
+        "get_config": "config() describes the optimiser.",
+        "apply_gradients": "apply(parameters, gradients) makes a step, both dicts by address.",
+    }
+)
+class Optimizer(Explained, ABC):
     """Base class. A subclass names its slots and writes down one formula.
 
     ``weight_decay``, ``clipnorm``, ``clipvalue`` and ``global_clipnorm`` are off when None; at most one of the three
     ways to clip may be on. Raises OptionError for numbers out of range.
     """
-
-    _instead_of_keras = MappingProxyType(
-        {
-            "lr": "learning_rate is the rate.",
-            "variables": "slots is a dict of what it remembers.",
-            "get_config": "config() describes the optimiser.",
-            "apply_gradients": "apply(parameters, gradients) makes a step, both dicts by address.",
-        }
-    )
 
     def __init__(
         self,
