@@ -58,8 +58,11 @@ def _input_gradient(dy: Array, kernel: Array, x_shape: Shape, window: Window, gr
         return correlate(dy, pack_turned(kernel[0, 0], groups), shape, nothing, window, groups, floor, POINTWISE_TERMS)
     if groups == 1 and window.dilation == (1, 1) and _fewer_vectors(kernel.shape, window.strides, dy.dtype):
         dx = together(dy, kernel, x_shape, window)
-        if not np.isnan(dx).any():
-            return dx
+        spoiled = np.isnan(dx).any(axis=(1, 2, 3))
+        if spoiled.any():  # these pictures alone: the bits of the others must not depend on their neighbours
+            some = dy[spoiled]
+            dx[spoiled] = apart(some, kernel, (len(some), *x_shape[1:]), window, groups)
+        return dx
     return apart(dy, kernel, x_shape, window, groups)
 
 

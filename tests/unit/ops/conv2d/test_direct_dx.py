@@ -79,6 +79,22 @@ def test_the_way_with_fewer_vectors_is_taken(
     assert taken == ["together" if together else "apart"]
 
 
+def test_a_spoiled_picture_leaves_the_bits_of_the_others_as_they_are() -> None:
+    window, x_shape = Window.of(5, 2, "same"), (3, 17, 19, 3)
+    dy, kernel = made(window, x_shape, 40, np.float32)
+    together, apart = direct_dx.together(dy, kernel, x_shape, window), direct_dx.apart(dy, kernel, x_shape, window, 1)
+    assert not np.array_equal(together, apart)  # they round differently, so it shows which of the two it was
+    alone = direct_dx.input_gradient(dy, kernel, x_shape, window, 1)
+    np.testing.assert_array_equal(alone, together)
+    dy[1, 4, 4, 0] = np.nan
+    dx = direct_dx.input_gradient(dy, kernel, x_shape, window, 1)
+    assert np.isnan(dx[1]).any()
+    for picture in (0, 2):
+        assert dx[picture].tobytes() == alone[picture].tobytes()
+    single = direct_dx.input_gradient(dy[1:2], kernel, (1, *x_shape[1:]), window, 1)
+    assert dx[1].tobytes() == single[0].tobytes()
+
+
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
 def test_infinities_and_nan_reach_the_pixels_that_their_window_saw_and_no_others(value: float) -> None:
     """3 entries fall on 2 phases, so one kernel is filled up with zeros: times an infinity, these are NaN."""
