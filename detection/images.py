@@ -31,6 +31,7 @@ from minicnn.shapes import Array
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 512 * 1024 * 1024  # an uncompressed 16-bit picture of 50 megapixels fits; a film does not
 MOST_KINDS = 6  # of other files that are named
+LONGEST_KIND = 20  # letters
 SUFFIXES = (".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".webp")
 
 # -- reading ---------------------------------------------------------------------------------------------------------
@@ -204,8 +205,14 @@ def kinds(files: Iterable[Path]) -> str:
 
     A picture's suffix says here that the file itself could not be taken: a link that leaves the folder, or to nothing.
     """
-    numbers = Counter(f"{'linked ' * path.is_symlink()}{path.suffix.lower() or 'without a suffix'}" for path in files)
+    numbers = Counter(f"{'linked ' * path.is_symlink()}{_suffix(path) or 'without a suffix'}" for path in files)
     ordered = sorted(numbers.items(), key=lambda kind: (-kind[1], kind[0]))
     words = [f"{number} {kind}" for kind, number in ordered[:MOST_KINDS]]
     rest = sum(number for _, number in ordered[MOST_KINDS:])
     return ", ".join([*words, f"{rest} more"] if rest else words)
+
+
+def _suffix(path: Path) -> str:
+    """In small letters, fit to be printed whatever somebody called the file."""
+    suffix = path.suffix.lower()
+    return suffix[:LONGEST_KIND] if suffix.isprintable() else ascii(suffix)[1:-1][:LONGEST_KIND]

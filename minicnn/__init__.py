@@ -15,6 +15,7 @@ looked up when they are first used, so that ``import minicnn``, and with it the 
 
 from importlib import import_module
 from importlib.util import find_spec
+from pkgutil import iter_modules
 from typing import Any
 
 __version__ = "0.1.0"
@@ -51,16 +52,14 @@ _HOME = {
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 
-#: Keras's own other names
-_KERAS_NAMES = {
+#: Keras's other names for some of them
+_ALIASES = {
     "MaxPool2D": "MaxPooling2D",
     "AvgPool2D": "AveragePooling2D",
     "GlobalMaxPool2D": "GlobalMaxPooling2D",
     "GlobalAvgPool2D": "GlobalAveragePooling2D",
     "Convolution2D": "Conv2D",
     "Convolution2DTranspose": "Conv2DTranspose",
-    "to_categorical": "one_hot",
-    "InputLayer": "Input",
 }
 
 __all__ = list(_MODULE)
@@ -68,22 +67,18 @@ __all__ = list(_MODULE)
 
 def __getattr__(name: str) -> Any:
     """A public name, or a module of the package, which needs no import of its own: ``minicnn.layers.Conv2D``."""
-    if name in _MODULE:
-        return getattr(import_module(_MODULE[name]), name)
-    if not name.startswith("_") and find_spec(f"minicnn.{name}"):
+    known = _ALIASES.get(name, name)
+    if known in _MODULE:
+        return getattr(import_module(_MODULE[known]), known)
+    if name.isidentifier() and not name.startswith("_") and find_spec(f"minicnn.{name}"):
         return import_module(f"minicnn.{name}")
-    raise AttributeError(_unknown(name), name=name)
+    from minicnn.errors import did_you_mean
 
-
-def _unknown(name: str) -> str:
-    """What to say of a name that is not there; the nearest one first, Keras's short names among them."""
-    from difflib import get_close_matches
-
-    known = {key.lower(): key for key in _MODULE} | {key.lower(): value for key, value in _KERAS_NAMES.items()}
-    near = get_close_matches(name.lower(), known, 1, 0.7)
-    question = f" Did you mean '{known[near[0]]}'?" if near else ""
-    return f"module 'minicnn' has no attribute '{name}'.{question} Public names: {', '.join(_MODULE)}."
+    question = did_you_mean({"to_categorical": "one_hot"}.get(name, name), _MODULE)
+    lead = f"module 'minicnn' has no attribute '{name}'. {question}".rstrip()
+    raise AttributeError(f"{lead} Public names: {', '.join(_MODULE)}.", name=name)
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    modules = [module.name for module in iter_modules(__path__) if not module.name.startswith("_")]
+    return [*__all__, *modules, *(name for name in globals() if name.startswith("__"))]

@@ -37,10 +37,10 @@ class Compiled:
         probabilities. Either trains to something, and badly."""
         from_logits = getattr(self.loss, "from_logits", None)
         name = type(self.loss).__name__
-        squeezes = isinstance(last, Softmax | Sigmoid) or getattr(last, "activation", None) in ("softmax", "sigmoid")
+        squeezes = type(last) in (Softmax, Sigmoid) or getattr(last, "activation", None) in ("softmax", "sigmoid")
         if from_logits and squeezes:
             return f"{name}(from_logits=True) expects scores, but '{last.name}' makes probabilities: leave one out."
-        if from_logits is False and isinstance(last, Dense):
+        if from_logits is False and type(last) is Dense:
             fix = f"put an activation behind it, or take {name}(from_logits=True)."
             return f"{name}() expects probabilities, but '{last.name}' makes scores: {fix}"
         return None

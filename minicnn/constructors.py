@@ -27,7 +27,6 @@ ELSEWHERE = {
     "input_shape": "The network takes it: Sequential(layers, input_shape={value}), or Input({value}) in front.",
     "dtype": "A whole network has one number type: Sequential(layers, dtype={value}).",
     "data_format": "Pictures are always (N, H, W, C), Keras's 'channels_last'.",
-    "training": "A layer's and a network's pass of training is forward(x, Context(training=True)).",
     "custom_objects": "No code is run because a file asks for it: build the network, then call load_weights(path).",
     "compile": "What can go on training is compiled already; model.compile() chooses anew.",
     "overwrite": "A file that is there is replaced, once the new one is complete.",
@@ -50,8 +49,18 @@ ELSEWHERE |= dict.fromkeys(
     ("kernel_regularizer", "bias_regularizer", "activity_regularizer"),
     "The optimizer can decay weights: Adam(weight_decay=1e-4).",
 )
+ELSEWHERE |= dict.fromkeys(
+    ("on_predict_begin", "on_predict_end", "on_predict_batch_begin", "on_predict_batch_end"),
+    "Callbacks listen to fit alone: predict calls none.",
+)
 #: Older names of arguments, and names in other classes, for what is called otherwise here
-ALSO_CALLED = {"lr": "learning_rate", "alpha": "negative_slope", "path": "filename"}
+ALSO_CALLED = {
+    "lr": "learning_rate",
+    "alpha": "negative_slope",
+    "path": "filename",
+    "on_batch_begin": "on_train_batch_begin",
+    "on_batch_end": "on_train_batch_end",
+}
 
 
 def explained(function: Callable[P, R]) -> Callable[P, R]:

@@ -195,7 +195,7 @@ def one_hot(labels: Array, classes: int, dtype: Any = np.float32) -> Array:
 
 def require_array(x: Any) -> Any:
     """``x``, if it is an array or can become one. An iterator or a data set has no length to cut into batches."""
-    if not hasattr(x, "__array__") and not isinstance(x, (list, tuple)):
+    if not hasattr(x, "__array__") and not (hasattr(x, "__len__") and hasattr(x, "__getitem__")):
         fix = (
             "Generators and data sets are not read: put what they give into arrays, or train_on_batch with each batch."
         )

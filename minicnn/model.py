@@ -13,18 +13,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 
 from minicnn import training
-from minicnn.callbacks import Callback, History, ProgressBar, listening, told
+from minicnn.callbacks import Callback, History, ProgressBar, announced, listening, told
 from minicnn.compiled import Compiled
 from minicnn.constructors import explained
 from minicnn.data import Batches
 from minicnn.errors import OptionError, ShapeError, StateError, explain
 from minicnn.graph import Graph, reach
-from minicnn.layers.base import Tensors
+from minicnn.layers.base import Tensors, not_a_prediction
 from minicnn.layers.symbolic import Symbols, as_tensors, input_names, is_symbolic
 from minicnn.network import as_numbers, one_or_all
 from minicnn.optimizers import Optimizer
@@ -48,8 +49,13 @@ class Model(Storable):
         super().__init__(Graph.of(given, made), input_names(given), name=name, dtype=dtype, seed=seed)
         self.build(one_or_all([tensor.shape for tensor in given]))
 
-    def __call__(self, x: Tensors) -> Any:
-        """Inference on one batch. Of symbolic tensors, what this model's layers make of them, sharing its weights."""
+    def __call__(self, x: Tensors, training: bool = False) -> Any:
+        """Inference on one batch. Of symbolic tensors, what this model's layers make of them, sharing its weights.
+
+        ``training=True`` is there to be refused: that is ``forward``.
+        """
+        if training:
+            raise not_a_prediction()
         if not is_symbolic(x):
             return self.infer(x)
         tensors = self.symbols(x)
@@ -63,7 +69,8 @@ class Model(Storable):
         if len(lengths) > 1 or 0 in lengths:
             shapes = ", ".join(f"shape {array.shape}" for array in arrays)
             raise ShapeError(explain("at least one input (N, ...) to predict, as many of each", shapes))
-        with told(verbose, -(-len(arrays[0]) // whole(batch_size, "batch_size"))):
+        batch_size = whole(batch_size, "batch_size")
+        with told(verbose, -(-len(arrays[0]) // batch_size)):
             return training.predict(self, arrays, batch_size)
 
     # -- training ----------------------------------------------------------------------------------------------------
@@ -142,13 +149,15 @@ class Model(Storable):
         )
         self._build_from(batches.x)
         if not self.trainable:
-            warnings.warn(f"Nothing in '{self.name}' learns: every layer has trainable=False.", stacklevel=3)
+            reason = "every layer with parameters has trainable=False" if self.parameters else "it has no parameters"
+            warnings.warn(f"Nothing in '{self.name}' learns: {reason}.", stacklevel=3)
         listeners = listening(callbacks)
         if verbose != 0:
             listeners.append(ProgressBar(verbose))
-        return training.fit(
-            self, batches, epochs=epochs, initial_epoch=initial_epoch, validation=validation, callbacks=listeners
-        )
+        with nullcontext() if verbose == 0 else announced():
+            return training.fit(
+                self, batches, epochs=epochs, initial_epoch=initial_epoch, validation=validation, callbacks=listeners
+            )
 
     @explained
     def evaluate(

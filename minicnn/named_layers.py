@@ -7,7 +7,7 @@ to Keras all speak of weights that way.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,6 @@ from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.keras_names import answers_for_keras
 from minicnn.layers.base import Layer, Params
 from minicnn.options import flag
-from minicnn.shapes import Array
 
 
 @answers_for_keras(
@@ -54,8 +53,10 @@ class NamedLayers:
         self._owner: dict[str, Layer | None] = dict.fromkeys(taken)  # of every name
 
     def __repr__(self) -> str:
-        size = f"{self.count_params():,} parameters" if all(layer.built for layer in self.layers) else "not built"
-        return f"<{type(self).__name__} '{self.name}': {len(self.layers)} layers, {size}>"
+        count = f"{len(self.layers)} layer{'s'[: len(self.layers) != 1]}"
+        built = all(layer.built for layer in self.layers)
+        size = f"{sum(array.size for array in self.weights.values()):,} parameters" if built else "not built"
+        return f"<{type(self).__name__} '{self.name}': {count}, {size}>"
 
     def _take(self, layer: Any) -> None:
         """Count ``layer`` among the network's own, under a name that addresses its weights."""
@@ -92,17 +93,12 @@ class NamedLayers:
             f"{layer.name}/{key}": array for layer in self.layers for key, array in (layer.params | layer.state).items()
         }
 
-    def get_weights(self) -> list[Array]:
-        """Copies of all arrays in Keras's order: ``weights`` without their addresses."""
-        return [array.copy() for array in self.weights.values()]
+    def set_weights(self, weights: Any) -> None:
+        """Copy ``weights`` in, a dict by address. All must be there, with the right shapes; or nothing is changed.
 
-    def set_weights(self, weights: Mapping[str, Array] | Sequence[Array]) -> None:
-        """Copy ``weights`` in, by address or in the order of ``get_weights``.
-
-        All of them must be there, with the right shapes; otherwise nothing is changed. Raises ShapeError that names
-        every address that does not fit. Numbers of another real type are converted.
+        Raises ShapeError that names every address that does not fit. Numbers of another real type are converted.
         """
-        own, weights = self.weights, self._by_address(weights)
+        own, weights = self.weights, {address: np.asarray(array) for address, array in weights.items()}
         problems = [f"missing {address}" for address in own.keys() - weights.keys()]
         problems += [f"unknown {address}" for address in weights.keys() - own.keys()]
         for address in own.keys() & weights.keys():
@@ -114,29 +110,20 @@ class NamedLayers:
         for address, array in own.items():
             array[...] = weights[address]
 
-    def _by_address(self, weights: Any) -> dict[str, Array]:
-        if isinstance(weights, Mapping):
-            return {address: np.asarray(array) for address, array in weights.items()}
-        expected = f"a dict by address, or a list of {len(self.weights)} arrays, for '{self.name}'"
-        if not isinstance(weights, (list, tuple)):
-            raise ShapeError(explain(expected, type(weights).__name__, "weights and get_weights() are such."))
-        if len(weights) != len(self.weights):
-            raise ShapeError(explain(expected, f"a list of {len(weights)}"))
-        return dict(zip(self.weights, map(np.asarray, weights), strict=True))
-
-    def count_params(self) -> int:
-        """Numbers in all layers, moving statistics included (as Keras counts)."""
-        return sum(array.size for array in self.weights.values())
-
     @property
     def trainable(self) -> bool:
-        """Whether anything learns: any layer, if built with parameters. Set, it is set for every layer, as in Keras."""
+        """Whether anything learns: any layer, if built with parameters.
+
+        Set, it is set for every layer, as in Keras. A network has no such flag of its own: a layer that is freed
+        afterwards learns, where in Keras the network's flag would still hold it.
+        """
         return any(layer.trainable for layer in self.layers if layer.params or not layer.built)
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
+        value = flag("trainable", value)
         for layer in self.layers:
-            layer.trainable = flag("trainable", value)
+            layer.trainable = value
 
     @explained
     def get_layer(self, name: str) -> Layer:

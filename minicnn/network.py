@@ -146,10 +146,6 @@ class Network(NamedLayers):
             raise ShapeError(explain("as many of every input", f"{[len(array) for array in arrays]}"))
         return arrays
 
-    def set_weights(self, weights: Mapping[str, Array] | Sequence[Array]) -> None:
-        self.require_built()
-        super().set_weights(weights)
-
     def next_state(self, caches: list[Cache]) -> Params:
         """Moving statistics after a training step, under their addresses."""
         return passes.next_state(self.graph, caches)

@@ -5,16 +5,18 @@ What the formats are is in ``minicnn.io.models``; here is what of a network goes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from minicnn.compiled import Compiled
 from minicnn.constructors import explained
-from minicnn.errors import LoadError, MinicnnError, explain
+from minicnn.errors import LoadError, MinicnnError, ShapeError, explain
+from minicnn.io.keras_graph import keras_order
 from minicnn.io.models import read_config, read_weights, write_model
 from minicnn.layers import LAYERS
-from minicnn.network import Network
+from minicnn.network import Network, as_numbers
+from minicnn.shapes import Array
 from minicnn.summary import summary_text
 
 
@@ -27,6 +29,36 @@ class Storable(Network):
         """Print a table of the layers: output shape, parameters, multiplications, and what each reads."""
         self.require_built()
         print_fn(summary_text(self))
+
+    def count_params(self) -> int:
+        """Numbers in all layers, moving statistics included (as Keras counts)."""
+        self.require_built()
+        return sum(array.size for array in self.weights.values())
+
+    def get_weights(self) -> list[Array]:
+        """Copies of all arrays as a list, in Keras's order: layer by layer, those furthest from the outputs first."""
+        self.require_built()
+        return [self.weights[address].copy() for address in self._keras_addresses()]
+
+    def set_weights(self, weights: Mapping[str, Array] | Sequence[Array]) -> None:
+        """Copy ``weights`` in: a dict by address, or a list in the order of ``get_weights``, which is Keras's.
+
+        All of them must be there, with the right shapes; otherwise nothing is changed. Raises ShapeError that names
+        every address that does not fit, and DtypeError for what are no numbers. Other real types are converted.
+        """
+        self.require_built()
+        if not isinstance(weights, Mapping):
+            addresses = self._keras_addresses()
+            expected = f"a dict by address, or a list of {len(addresses)} arrays, for '{self.name}'"
+            if not isinstance(weights, (list, tuple)):
+                raise ShapeError(explain(expected, type(weights).__name__, "weights and get_weights() are such."))
+            if len(weights) != len(addresses):
+                raise ShapeError(explain(expected, f"a list of {len(weights)}"))
+            weights = dict(zip(addresses, map(as_numbers, weights), strict=True))
+        super().set_weights(weights)
+
+    def _keras_addresses(self) -> list[str]:
+        return [f"{layer.name}/{key}" for layer in keras_order(self.graph) for key in (*layer.params, *layer.state)]
 
     @explained
     def save(self, path: str | Path) -> None:

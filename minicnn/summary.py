@@ -15,6 +15,7 @@ from minicnn.shapes import Shape
 
 if TYPE_CHECKING:  # types for readers and checkers only: model.py stands above this file
     from minicnn.network import Network
+    from minicnn.storable import Storable
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def training_memory(model: Network, batch_size: int) -> list[int]:
     return [_bytes(cache, weights) for cache in caches]
 
 
-def summary_text(model: Network) -> str:
+def summary_text(model: Storable) -> str:
     """The table that ``Storable.summary`` prints."""
     rows = summarize(model)
     cells = [("Layer", "Kind", "Output shape", "Parameters", "Multiplications", "Algorithm", "Connected to")]

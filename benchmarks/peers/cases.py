@@ -23,9 +23,9 @@ BATCHES = (1, 8, 32)
 LAYERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "conv": ("Conv2D", ("filters", "kernel_size", "strides", "padding")),
     "depthwise": ("DepthwiseConv2D", ("kernel_size", "strides", "padding")),
-    "separable": ("SeparableConv2D", ("filters", "kernel_size", "strides", "padding")),
     "transpose": ("Conv2DTranspose", ("filters", "kernel_size", "strides", "padding")),
     "dense": ("Dense", ("units",)),
+    "separable": ("SeparableConv2D", ("filters", "kernel_size", "strides", "padding")),
     "pool": ("MaxPooling2D", ("pool_size", "strides", "padding")),
     "average": ("AveragePooling2D", ("pool_size", "strides", "padding")),
     "global_average": ("GlobalAveragePooling2D", ()),

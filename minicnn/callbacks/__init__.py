@@ -17,7 +17,7 @@ from minicnn.callbacks.csv_logger import CSVLogger
 from minicnn.callbacks.lambda_callback import LambdaCallback
 from minicnn.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from minicnn.callbacks.monitors import EarlyStopping, ModelCheckpoint
-from minicnn.callbacks.progress import ProgressBar, told
+from minicnn.callbacks.progress import ProgressBar, announced, told
 from minicnn.callbacks.terminate_on_nan import TerminateOnNaN
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "ReduceLROnPlateau",
     "TerminateOnNaN",
     "Trained",
+    "announced",
     "listening",
     "told",
 ]

@@ -108,7 +108,9 @@ def listening(callbacks: Any) -> list[Any]:
 def say(message: str) -> None:
     """A line on the screen, in place of the bar if there is one."""
     while unfinished:
-        unfinished.pop().write(CLEAR)
+        screen = unfinished.pop()
+        if not screen.closed:
+            screen.write(CLEAR)
     print(message, flush=True)
 
 

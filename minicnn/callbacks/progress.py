@@ -15,7 +15,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -40,12 +40,6 @@ class ProgressBar(Callback):
         if verbose not in VERBOSE:
             raise OptionError(explain("verbose 1, 2 or 'auto'", repr(verbose), "verbose=0 in fit shows nothing."))
         self.console = None if verbose == 2 else _terminal()
-
-    def on_train_begin(self, logs: Logs | None = None) -> None:
-        jit_cache.before_compiling(partial(say, COMPILING))
-
-    def on_train_end(self, logs: Logs | None = None) -> None:
-        jit_cache.before_compiling(None)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self.epoch, self.done = epoch, 0
@@ -94,6 +88,16 @@ class ProgressBar(Callback):
 
 
 @contextmanager
+def announced() -> Iterator[None]:
+    """Inside, somebody who is about to wait for the compiler is told so. However it ends, nothing stays behind."""
+    try:
+        with jit_cache.before_compiling(partial(say, COMPILING)):
+            yield
+    finally:
+        unfinished.clear()
+
+
+@contextmanager
 def told(verbose: int | str, steps: int) -> Iterator[dict[str, float]]:
     """Says on a line, when so many steps are done, how long they took, with the numbers that were put into the dict.
 
@@ -103,7 +107,8 @@ def told(verbose: int | str, steps: int) -> Iterator[dict[str, float]]:
         raise OptionError(explain("verbose 0, 1, 2 or 'auto'", repr(verbose)))
     logs: dict[str, float] = {}
     start = time.perf_counter()
-    yield logs
+    with nullcontext() if verbose == 0 else announced():
+        yield logs
     if verbose != 0:
         elapsed = time.perf_counter() - start
         say(" - ".join([f"{steps}/{steps}", *_shown(elapsed, elapsed / steps, logs)]))

@@ -23,6 +23,7 @@ This file knows of models only what stands in these lines. Making a network of a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,8 +65,8 @@ class Description(NamedTuple):
 
 def suffix(path: str | Path, known: tuple[str, ...]) -> str:
     """The ending of a file's name that says its format. Raises OptionError for one that is not ``known``."""
-    if not isinstance(path, (str, Path)):
-        raise OptionError(explain("the name of a file", repr(path)))
+    if not isinstance(path, (str, os.PathLike)):
+        raise OptionError(explain("the name of a file", repr(path), "For example 'net.npz'."))
     name = Path(path).name.lower()
     for ending in sorted(known, key=len, reverse=True):  # .weights.h5 before .h5
         if name.endswith(ending):

@@ -156,11 +156,14 @@ class Layer(Explained, ABC):
         """What ``state`` becomes after a training step whose forward pass returned ``cache``; {} if nothing moves."""
         return {}
 
-    def __call__(self, x: Tensors, *others: Any) -> Any:
+    def __call__(self, x: Tensors, *others: Any, training: bool = False) -> Any:
         """Inference: the output alone, no cache kept. Of a symbolic tensor, the symbolic tensor that will follow.
 
-        ``others`` are there to be refused: several inputs are one list.
+        ``others`` and ``training=True`` are there to be refused: several inputs are one list, and training is
+        ``forward``.
         """
+        if training:
+            raise not_a_prediction()
         if others:
             kind = type(self).__name__ if self.merges else "Add"
             fix = f"Layers that take several are called on a list: {kind}()([a, b])."
@@ -186,6 +189,7 @@ class Layer(Explained, ABC):
 
     def count_params(self) -> int:
         """Numbers this layer holds, moving statistics included (as Keras counts)."""
+        self.require_built()
         return sum(array.size for array in (*self.params.values(), *self.state.values()))
 
     def multiplications(self, input_shape: Shapes) -> int:
@@ -209,6 +213,12 @@ class Layer(Explained, ABC):
     def __repr__(self) -> str:
         arguments = ", ".join(f"{key}={value!r}" for key, value in self.config().items())
         return f"{type(self).__name__}({arguments})"
+
+
+def not_a_prediction() -> ArgumentError:
+    """The error of those who call a layer or a network, as in Keras, with ``training=True``."""
+    fix = "Training returns what backward must remember: y, cache = forward(x, Context(training=True))."
+    return ArgumentError(explain("a call to predict", "training=True", fix))
 
 
 def _naming(method: Callable[..., Any]) -> Callable[..., Any]:

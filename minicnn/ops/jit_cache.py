@@ -85,8 +85,9 @@ class DiskCache:
             return result
         if _compiling_refused:
             raise NotKept(self._name)
-        if _to_be_told:
-            _to_be_told.pop()()
+        for waiting in [*_to_be_told]:
+            while waiting:
+                waiting.pop()()
         return None
 
     def save_overload(self, signature: Any, result: Any) -> None:
@@ -166,13 +167,18 @@ def only_load() -> Iterator[None]:
         _compiling_refused.pop()
 
 
-_to_be_told: list[Callable[[], object]] = []
+_to_be_told: list[list[Callable[[], object]]] = []
 
 
-def before_compiling(tell: Callable[[], object] | None) -> None:
-    """Call ``tell`` when next a function has to be compiled, once and before it is: somebody is going to wait. None:
-    no longer."""
-    _to_be_told[:] = [] if tell is None else [tell]
+@contextlib.contextmanager
+def before_compiling(tell: Callable[[], object]) -> Iterator[None]:
+    """Inside, ``tell`` is called once, before a function is compiled: somebody is going to wait."""
+    waiting = [tell]  # a list of its own, so that each takes away what it put there
+    _to_be_told.append(waiting)
+    try:
+        yield
+    finally:
+        _to_be_told[:] = [other for other in _to_be_told if other is not waiting]
 
 
 def failure() -> str | None:

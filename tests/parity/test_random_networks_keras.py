@@ -58,5 +58,10 @@ def test_both_engines_agree(kind: Any) -> None:
         again.build(model.input_shape)
         from_keras(twin, again)  # the weights' way back
         assert all(np.array_equal(again.weights[name], array) for name, array in model.weights.items())
+        listed = type(model).from_config(model.config() | {"seed": 99})
+        listed.build(model.input_shape)
+        listed.set_weights(twin.get_weights())  # and as a list, in Keras's order
+        assert all(np.array_equal(listed.weights[name], array) for name, array in model.weights.items())
+        assert all(map(np.array_equal, listed.get_weights(), twin.get_weights()))
 
     check()

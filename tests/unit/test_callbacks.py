@@ -24,9 +24,10 @@ from minicnn.callbacks import (
     ProgressBar,
     ReduceLROnPlateau,
     TerminateOnNaN,
+    announced,
 )
 from minicnn.callbacks.base import hooks
-from minicnn.errors import OptionError, StateError
+from minicnn.errors import ArgumentError, OptionError, StateError
 from minicnn.layers import Dense
 from minicnn.ops import jit_cache
 from minicnn.optimizers import SGD
@@ -292,13 +293,11 @@ def test_steps_that_compile_are_no_part_of_the_time_per_step(
 
 
 def test_what_is_going_to_be_compiled_is_announced_while_training_lasts(capsys: pytest.CaptureFixture[str]) -> None:
-    bar = ProgressBar()
-    bar.on_train_begin()
-    (announce,) = jit_cache._to_be_told
-    assert capsys.readouterr().out == ""
-    announce()
-    assert capsys.readouterr().out.startswith("Compiling what this network needs, once: it is kept.")
-    bar.on_train_end()
+    with announced():
+        ((announce,),) = jit_cache._to_be_told
+        assert capsys.readouterr().out == ""
+        announce()
+        assert capsys.readouterr().out.startswith("Compiling what this network needs, once: it is kept.")
     assert jit_cache._to_be_told == []
 
 
@@ -544,3 +543,19 @@ def fit_with(callbacks: Any) -> None:
     model = Sequential([Dense(1)], input_shape=(2,))
     model.compile("sgd", "mse")
     model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0, callbacks=callbacks)
+
+
+def test_an_error_instead_of_a_quiet_end() -> None:
+    with pytest.raises(RuntimeError, match="Batch 2: the loss is nan"):
+        TerminateOnNaN(raise_error=True).on_train_batch_end(2, {"loss": float("nan")})
+    with pytest.raises(OptionError, match="raise_error to be True or False"):
+        TerminateOnNaN("yes")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [("on_batch_end", "is called on_train_batch_end"), ("on_predict_end", "predict calls none")],
+)
+def test_functions_for_moments_that_are_none_get_the_same_advice_as_methods(name: str, advice: str) -> None:
+    with pytest.raises(ArgumentError, match=advice):
+        LambdaCallback(**{name: print})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import re
 import warnings
 from collections.abc import Callable
@@ -11,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minicnn.callbacks import EarlyStopping
+from minicnn.callbacks import Callback, EarlyStopping
+from minicnn.callbacks.base import unfinished
 from minicnn.data import Batches
 from minicnn.errors import ArgumentError, DtypeError, MinicnnError, OptionError, ShapeError, StateError
 from minicnn.layers import Activation, BatchNormalization, Dense, Input, ReLU, Sigmoid, Softmax
@@ -21,6 +23,7 @@ from minicnn.losses import (
     MeanSquaredError,
     SparseCategoricalCrossentropy,
 )
+from minicnn.ops import jit_cache
 from minicnn.optimizers import SGD
 from minicnn.saving import load_model
 from minicnn.sequential import Sequential
@@ -101,6 +104,8 @@ def test_weights_as_a_list_in_order(rng: np.random.Generator) -> None:
     assert all(np.array_equal(array, other.weights[address]) for address, array in model.weights.items())
     with pytest.raises(ShapeError, match=r"a list of 8 arrays, for 'sequential'. Received: a list of 7"):
         model.set_weights(listed[1:])
+    with pytest.raises((ShapeError, DtypeError), match=r"Expected an array of numbers. Received: list"):
+        model.set_weights([[[1, 2], [3]], *listed[1:]])
     with pytest.raises(ShapeError, match=r"a dict by address, or a list .* Received: NoneType"):
         model.set_weights(None)  # type: ignore[arg-type]
 
@@ -116,19 +121,67 @@ def test_a_whole_network_is_frozen_and_freed(rng: np.random.Generator) -> None:
     with pytest.warns(UserWarning, match="Nothing in 'sequential' learns"):
         model.fit(x, y, verbose=0)
     assert all(map(np.array_equal, before, model.get_weights()))
-    model.layers[-1].trainable = True
+    model.layers[-1].trainable = True  # in Keras the network's own flag would still hold it
     assert model.trainable
+    model.fit(x, y, verbose=0)
+    moved = [not np.array_equal(*pair) for pair in zip(before, model.get_weights(), strict=True)]
+    assert moved == [name.startswith(model.layers[-1].name) for name in model.weights]
     model.trainable = True
     model.fit(x, y, verbose=0)
     assert not any(map(np.array_equal, before, model.get_weights()))
-    with pytest.raises(OptionError, match="trainable to be True or False"):
-        model.trainable = "no"  # type: ignore[assignment]
+    for thing in (model, Sequential([])):
+        with pytest.raises(OptionError, match="trainable to be True or False"):
+            thing.trainable = "no"  # type: ignore[assignment]
+
+
+def test_a_network_without_parameters_says_why_it_does_not_learn() -> None:
+    model = Sequential([ReLU()], input_shape=(4,))
+    model.compile("sgd", "mse")
+    with pytest.warns(UserWarning, match="Nothing in 'sequential' learns: it has no parameters"):
+        model.fit(np.ones((2, 4)), np.ones((2, 4)), verbose=0)
+
+
+def test_a_call_is_a_prediction(rng: np.random.Generator) -> None:
+    model, (x, _) = classifier(), data(rng)
+    np.testing.assert_array_equal(model(x, training=False), model(x))
+    np.testing.assert_array_equal(model.layers[0](x, training=False), model.layers[0](x))
+    for thing in (model, model.layers[0]):
+        with pytest.raises(ArgumentError, match=r"a call to predict. Received: training=True. .*forward\(x, Context"):
+            thing(x, training=True)
+
+
+def test_what_is_not_built_has_no_count() -> None:
+    for thing in (Sequential([Dense(3)]), Dense(3)):
+        with pytest.raises(StateError, match="to be built"):
+            thing.count_params()
+
+
+def test_batch_sizes_of_narrow_integers_do_not_overflow() -> None:
+    x = np.zeros((600, 4), np.float32)
+    assert len(classifier().predict(x, np.uint8(200))) == 600
+
+
+def test_what_breaks_off_leaves_nothing_to_be_told(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
+    class Interrupts(Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            raise KeyboardInterrupt
+
+    model, (x, y) = classifier(), data(rng)
+    model.compile("sgd", SparseCategoricalCrossentropy(from_logits=True))
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x, y, callbacks=[Interrupts()])
+    assert not jit_cache._to_be_told
+    screen = io.StringIO()
+    unfinished.append(screen)
+    screen.close()
+    model.predict(x, verbose=1)  # says its line all the same
+    assert not unfinished
 
 
 def test_a_network_among_layers_is_answered_with_how_it_is_called() -> None:
     with pytest.raises(OptionError, match=r"Received: <Sequential 'sequential': 4 layers, 63 .*called"):
         Sequential([classifier(), Dense(3)])
-    assert repr(Sequential([Dense(3)])) == "<Sequential 'sequential': 1 layers, not built>"
+    assert repr(Sequential([Dense(3)])) == "<Sequential 'sequential': 1 layer, not built>"
 
 
 @pytest.mark.parametrize(

@@ -185,11 +185,11 @@ def test_who_wants_to_know_is_told_once_before_something_is_compiled(run: Run) -
 from minicnn.ops import jit_cache
 
 told = []
-jit_cache.before_compiling(lambda: told.append(jit_cache.counts["compiled"]))
-double(np.ones(3)), double(np.ones(3, np.float32))
+with jit_cache.before_compiling(lambda: told.append(jit_cache.counts["compiled"])):
+    double(np.ones(3)), double(np.ones(3, np.float32))
 results = [list(told)]
-jit_cache.before_compiling(lambda: told.append("again"))
-jit_cache.before_compiling(None)
+with jit_cache.before_compiling(lambda: told.append("again")):
+    pass
 double(np.ones((3, 3))[0]), double(np.ones(3, np.int64))
 results += [told, jit_cache.counts["compiled"]]
 """
