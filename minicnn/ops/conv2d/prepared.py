@@ -110,7 +110,7 @@ class Prepared:
 
     def of(self, kernel: Array, form: object, prepare: Callable[[Array], Array | None]) -> _Kernel:
         """What ``prepare`` makes of the kernel, and for which fingerprint; it is called only when that or the ``form``
-        is another one."""
+        is another one. Meanwhile, it costs a copy of the kernel."""
         held = self._kernel
         if held is None or held.form != form or held.fingerprint != fingerprint(kernel):
             held = self._kernel = self._ready = None  # let go of the old one first
