@@ -18,7 +18,7 @@ Class = TypeVar("Class", bound=type)
 class Elsewhere:
     """Stands in a class under Keras's name; an object's own attribute of that name goes first.
 
-    Not ``__getattr__``: a class that has one reads every attribute more slowly, and a prediction reads hundreds.
+    Not ``__getattr__``: a class that has one reads every attribute more slowly (``benchmarks/NOTES.md``).
     """
 
     def __init__(self, name: str, instead: str) -> None:

@@ -52,12 +52,6 @@ class NamedLayers:
         self.layers: list[Layer] = []
         self._owner: dict[str, Layer | None] = dict.fromkeys(taken)  # of every name
 
-    def __repr__(self) -> str:
-        count = f"{len(self.layers)} layer{'s'[: len(self.layers) != 1]}"
-        built = all(layer.built for layer in self.layers)
-        size = f"{sum(array.size for array in self.weights.values()):,} parameters" if built else "not built"
-        return f"<{type(self).__name__} '{self.name}': {count}, {size}>"
-
     def _take(self, layer: Any) -> None:
         """Count ``layer`` among the network's own, under a name that addresses its weights."""
         if not isinstance(layer, Layer):

@@ -1,6 +1,7 @@
-"""Storable: a network that is looked at as a table, written to a file, and read again.
+"""Storable: a network that is looked at as a table, that gives and takes its weights as a list, and that is written to
+a file and read again.
 
-What the formats are is in ``minicnn.io.models``; here is what of a network goes into them.
+What the formats of files are is in ``minicnn.io.models``; here is what of a network goes into them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ class Storable(Network):
     """A network and, if it was compiled, how it is trained."""
 
     _compiled: Compiled | None = None
+
+    def __repr__(self) -> str:
+        count = f"{len(self.layers)} layer{'s'[: len(self.layers) != 1]}"
+        size = f"{self.count_params():,} parameters" if self.shapes else "not built"
+        return f"<{type(self).__name__} '{self.name}': {count}, {size}>"
 
     def summary(self, print_fn: Callable[[str], object] = print) -> None:
         """Print a table of the layers: output shape, parameters, multiplications, and what each reads."""

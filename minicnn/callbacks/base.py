@@ -8,7 +8,7 @@ from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from minicnn.constructors import Explained
+from minicnn.constructors import ALSO_CALLED, ELSEWHERE, Explained
 from minicnn.errors import OptionError, explain
 from minicnn.shapes import Array
 
@@ -114,10 +114,6 @@ def say(message: str) -> None:
     print(message, flush=True)
 
 
-#: What Keras, too, still calls by older names
-RENAMED = {"on_batch_begin": "on_train_batch_begin", "on_batch_end": "on_train_batch_end"}
-
-
 def hooks() -> tuple[str, ...]:
     """The methods that training calls."""
     return tuple(name for name in vars(Callback) if name.startswith("on_"))
@@ -125,10 +121,10 @@ def hooks() -> tuple[str, ...]:
 
 def _meant(name: str) -> str:
     """What to do about a method that nothing calls."""
-    if name in RENAMED:
-        return f"Keras's older name for {RENAMED[name]}: call it that."
-    if name.startswith("on_predict_"):
-        return "Callbacks listen to fit alone: predict calls none."
+    if name in ALSO_CALLED:
+        return f"Keras's older name for {ALSO_CALLED[name]}: call it that."
+    if name in ELSEWHERE:
+        return ELSEWHERE[name]
     near = [f"Is '{name}' {hook}?" for hook in difflib.get_close_matches(name, hooks(), 1)]
     return " ".join([*near, "A method that training does not call has a name without on_ in front."])
 

@@ -66,8 +66,9 @@ def evaluate(
     for number in (rate, far):
         check_rate(number)
     require_libraries()
-    if part not in (*PARTS, "all"):
-        raise OptionError(explain(f"--part as one of {', '.join(PARTS)} or all", repr(part), did_you_mean(part, PARTS)))
+    parts = (*PARTS, "all")
+    if part not in parts:
+        raise OptionError(explain(f"--part as one of {', '.join(PARTS)} or all", repr(part), did_you_mean(part, parts)))
     listed = read_pairs(pairs) if pairs else None
     opened = open_run(folder, backend)
     page = report or opened.run.folder / "evaluation.html"

@@ -5,7 +5,8 @@
 
 Two operations that are there already, one after the other; backward is the chain rule through both. A 3x3 convolution
 costs 9*C*F multiplications per pixel, this one 9*C*M + C*M*F: about a ninth, if M is 1 and F is large. What it cannot
-do is to look for another pattern in each pair of channel and filter. z is not remembered: to compute it again is cheap.
+do is to look for another pattern in each pair of channel and filter. z is not remembered but computed again: a cache
+holds no more than it must. That takes some seventh of a training step (``benchmarks/NOTES.md``).
 Source: Chollet 2017, "Xception"; Howard et al. 2017, "MobileNets".
 """
 
