@@ -1,4 +1,9 @@
-"""MNN in float32 (precision "high"), from an ONNX model through its own converter."""
+"""MNN in float32 (precision "high"), from an ONNX model through its own converter.
+
+The converter is called where it is, in the extension ``_tools``: the package around it, ``MNN.tools``, runs "pip
+install" for a library that reports to MNN's makers as soon as it is imported, and that library replaces the version of
+protobuf that everybody else here needs.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +32,13 @@ class Peer:
         return ("session",)
 
     def build(self, work: Work, data: Data, way: str) -> Timed:
-        from MNN.tools import mnnconvert
+        import _tools as converter  # MNN's, beside its folder
 
         library = self._library
         with tempfile.TemporaryDirectory() as folder:
             source, target = Path(folder) / "net.onnx", Path(folder) / "net.mnn"
             source.write_bytes(onnx_model(work, data).SerializeToString())
-            mnnconvert.convert(
+            converter.mnnconvert(
                 [
                     "mnnconvert",
                     "-f",

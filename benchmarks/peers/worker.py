@@ -9,7 +9,8 @@
     {"do": "clear"}                                          -> {}
 
 Standard input and output belong to this conversation: whatever a framework prints goes to standard error. The process
-is bound to its cores before anything is imported, ends when its input does, and is killed with its parent.
+is bound to its cores before anything is imported, ends when its input does, and is killed with its parent. A framework
+that wants to run a shell's command or to talk to another machine is refused: measuring needs neither.
 """
 
 from __future__ import annotations
@@ -40,6 +41,17 @@ def bind(cores: list[int]) -> bool:
     with contextlib.suppress(OSError, AttributeError):
         return ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL) == 0
     return False
+
+
+def stay_at_home(event: str, arguments: tuple[Any, ...]) -> None:
+    """An audit hook (PEP 578): PermissionError for shell commands and for connections to other machines.
+
+    It sees what Python code does, not what a framework's compiled code asks of the system itself.
+    """
+    if event == "os.system":
+        raise PermissionError(f"a framework that is measured may not run {os.fsdecode(arguments[0])!r}")
+    if event == "socket.connect" and isinstance(arguments[1], tuple):  # a pair is an address of the internet
+        raise PermissionError(f"a framework that is measured may not connect to {arguments[1][0]}")
 
 
 def conversation() -> tuple[IO[str], IO[str]]:
@@ -160,6 +172,7 @@ def sample(array: Any) -> Any:
 def main(module: str, threads: str, cores: str) -> None:
     """Answer until the questions end."""
     safe = bind([int(core) for core in cores.split(",")])
+    sys.addaudithook(stay_at_home)
     questions, answers = conversation()
     try:
         desk = Desk(importlib.import_module(module).Peer(int(threads)))

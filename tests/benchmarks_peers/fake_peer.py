@@ -1,8 +1,9 @@
-"""A peer without a framework, for the tests: its ways are right, wrong, broken, deadly, endless and talkative."""
+"""A peer without a framework, for the tests: its ways are right, wrong, broken, deadly, endless, talkative and indiscreet."""
 
 from __future__ import annotations
 
 import os
+import socket
 import time
 from typing import Any
 
@@ -35,6 +36,10 @@ class Peer:
             if way == "talks":
                 print("a framework prints what it likes")
                 os.write(1, b"also from C\n")
+            if way == "installs":
+                os.system("exit 0")
+            if way == "reports":
+                socket.create_connection(("127.0.0.1", 9), timeout=1)
             return data.x @ data.y * (1.01 if way == "wrong" else 1)
 
         return Timed(call, lambda y: {"y": np.asarray(y)})

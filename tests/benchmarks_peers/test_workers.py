@@ -86,6 +86,14 @@ def test_right_ones_are_timed_in_turn(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert result.ours() is not None
 
 
+def test_one_that_would_install_or_report_something_may_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    result = fake_result("right,installs,reports", monkeypatch, tmp_path)
+    assert row(result, "installs").status == row(result, "reports").status == "failed"
+    assert "PermissionError: a framework that is measured may not run 'exit 0'" in row(result, "installs").reason
+    assert "PermissionError: a framework that is measured may not connect to 127.0.0.1" in row(result, "reports").reason
+    assert len(row(result, "right").rounds) == 3
+
+
 @pytest.mark.parametrize("way, reason", [("dies", "signal SIGABRT"), ("hangs", "did not answer within 1 seconds")])
 def test_one_that_dies_or_hangs_says_so_and_the_others_go_on(
     way: str, reason: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
