@@ -22,12 +22,13 @@ gradient goes to where its largest number came from, and that is above 0 where t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from minicnn.graph import Graph, Node
 from minicnn.layers.activations import ReLU
-from minicnn.layers.base import INFERENCE, Cache, Context, Layer, Tensors
+from minicnn.layers.base import INFERENCE, Cache, Context, Layer, Ready, Tensors
 from minicnn.layers.batch_norm import BatchNormalization
 from minicnn.layers.conv2d import Conv2D
 from minicnn.layers.pooling import MaxPooling2D
@@ -64,11 +65,31 @@ class Stage(NamedTuple):
         """Inference: no cache kept."""
         layer = self.node.layer
         if type(layer) is Conv2D:
-            factors = None if self.norm is None else self.norm.factors()
-            halve = self.pool is not None and self.pool.window == HALVING  # somebody may have given it another one
-            y = layer.infer(x, Finish(factors, self.relu is not None, halve))
-            return y if self.pool is None or halve else self.pool.infer(y)
+            finish = self._finish()
+            y = layer.infer(x, finish)
+            return y if self.pool is None or finish.halve else self.pool.infer(y)
         return layer.infer(x) if self.relu is None else self.forward(x, INFERENCE)[0]
+
+    def ready(self, x: Tensors) -> Ready | None:
+        """``infer`` as a call that does nothing twice, see ``Layer.ready``, or None."""
+        layer, finish = self.node.layer, self._finish()
+        if not _computed_by_its_class(layer, "ready", ("forward", "infer")) or finish.halve != (self.pool is not None):
+            return None
+        found, norm, pool = layer.ready(x, finish), self.norm, self.pool
+        if found is None or (norm is None and pool is None):
+            return found
+        own = found.unchanged
+
+        def unchanged() -> bool:
+            same = norm is None or norm.factors() is finish.factors
+            return same and (pool is None or pool.window == HALVING) and (own is None or own())
+
+        return found._replace(unchanged=unchanged)
+
+    def _finish(self) -> Finish:
+        """What is done with the results of ``node`` while they are written."""
+        halve = self.pool is not None and self.pool.window == HALVING  # somebody may have given it another one
+        return Finish(None if self.norm is None else self.norm.factors(), self.relu is not None, halve)
 
     def followed_by(self, layer: Layer, place: int, *, predicting: bool) -> Stage | None:
         """The stage with one layer more, or None where that one needs a pass of its own."""
@@ -86,11 +107,17 @@ class Stage(NamedTuple):
 
 
 def _takes_relu(layer: Layer, predicting: bool) -> bool:
-    """Whether its class says so, and no subclass computes in its own way: what that does is not known here."""
+    return layer.takes_relu and _computed_by_its_class(
+        layer, "takes_relu", ("forward", "infer") if predicting else ("forward",)
+    )
+
+
+def _computed_by_its_class(layer: Layer, said: str, computes: tuple[str, ...]) -> bool:
+    """Whether the class that ``said`` something about how it computes does so, and neither a subclass of it nor the
+    layer itself in its own way: what that does is not known here."""
     classes = type(layer).__mro__
-    computes = ("forward", "infer") if predicting else ("forward",)
-    said, *own = (next(i for i, c in enumerate(classes) if name in vars(c)) for name in ("takes_relu", *computes))
-    return layer.takes_relu and said <= min(own)
+    says, *own = (next(i for i, c in enumerate(classes) if name in vars(c)) for name in (said, *computes))
+    return says <= min(own) and vars(layer).keys().isdisjoint(computes)
 
 
 _found: WeakKeyDictionary[Graph, dict[bool, tuple[Stage, ...]]] = WeakKeyDictionary()
@@ -121,6 +148,16 @@ def _fuse(graph: Graph, predicting: bool) -> list[Stage]:
             stage_of[graph.inputs + place] = len(stages)
             stages.append(Stage(node, (place,)))
     return stages
+
+
+def read_for_the_last_time(graph: Graph, stages: Sequence[Stage]) -> list[list[int]]:
+    """For each stage, which of the values that it reads nobody reads behind it."""
+    left, found = dict(graph.readers), []
+    for stage in stages:
+        for source in stage.node.sources:
+            left[source] -= 1
+        found.append([source for source in dict.fromkeys(stage.node.sources) if left[source] == 0])
+    return found
 
 
 _spared: WeakKeyDictionary[Graph, dict[int, int]] = WeakKeyDictionary()

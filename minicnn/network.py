@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from minicnn import passes
+from minicnn import passes, prediction
 from minicnn.errors import DtypeError, OptionError, ShapeError, StateError, explain
 from minicnn.graph import Graph
 from minicnn.layers.base import INFERENCE, Cache, Context, Gradients, Layer, Params, Shapes, Tensors
@@ -127,7 +127,7 @@ class Network(NamedLayers):
 
     def infer(self, x: Tensors) -> Tensors:
         """Inference on one batch; keeps no cache."""
-        return one_or_all(passes.infer(self.graph, self.as_inputs(x)))
+        return one_or_all(prediction.infer(self.graph, self.as_inputs(x)))
 
     def backward(
         self, dy: Tensors, caches: list[Cache], *, input_gradient: bool = False

@@ -13,8 +13,8 @@ value reaches the output on every one of these ways:
 
 The same holds for a layer that is used several times: the gradients of its weights add up.
 
-Values are numbered as in ``graph.py``. Each is let go of after its last reader, so that inference needs no more memory
-than the widest place of the network.
+Values are numbered as in ``graph.py``. Each is let go of after its last reader. The pass that remembers nothing is in
+``prediction.py``.
 """
 
 from __future__ import annotations
@@ -24,17 +24,31 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from minicnn.fusion import fuse, spared
+from minicnn import prediction
+from minicnn.fusion import fuse, read_for_the_last_time, spared
 from minicnn.graph import Graph
-from minicnn.layers.base import INFERENCE, Cache, Context, Gradients, Params
+from minicnn.layers.base import Cache, Context, Gradients, Params
 from minicnn.ops.merging import add
 from minicnn.shapes import Array
 
 
 def forward(graph: Graph, inputs: Sequence[Array], context: Context) -> tuple[list[Array], list[Cache]]:
     """(every output, one cache per node)."""
+    if context.training:
+        prediction.forget(graph)
     caches: list[Cache] = [None] * len(graph.nodes)
-    return _flow(graph, inputs, context, caches), caches
+    values = dict(enumerate(inputs))
+    uses, stages = graph.uses, fuse(graph)
+    for stage, over in zip(stages, read_for_the_last_time(graph, stages), strict=True):
+        read = stage.node.pick(values)
+        y, own = stage.forward(read, replace(context, use=uses[stage.places[0]]))
+        for place, cache in zip(stage.places, own, strict=True):
+            caches[place] = cache
+        values[graph.inputs + stage.places[-1]] = y
+        del read, y  # no name must keep alive what the dict lets go of
+        for value in over:
+            del values[value]
+    return [values[value] for value in graph.outputs], caches
 
 
 def every_value(graph: Graph, inputs: Sequence[Array], context: Context) -> tuple[list[Array], list[Cache]]:
@@ -46,31 +60,6 @@ def every_value(graph: Graph, inputs: Sequence[Array], context: Context) -> tupl
         values.append(y)
         caches.append(cache)
     return values, caches
-
-
-def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
-    """Every output; nothing is remembered."""
-    return _flow(graph, inputs, INFERENCE, None)
-
-
-def _flow(graph: Graph, inputs: Sequence[Array], context: Context, caches: list[Cache] | None) -> list[Array]:
-    values = dict(enumerate(inputs))
-    readers, uses = dict(graph.readers), graph.uses
-    for stage in fuse(graph, predicting=caches is None):
-        read = stage.node.pick(values)
-        if caches is None:
-            y = stage.infer(read)
-        else:
-            y, own = stage.forward(read, replace(context, use=uses[stage.places[0]]))
-            for place, cache in zip(stage.places, own, strict=True):
-                caches[place] = cache
-        values[graph.inputs + stage.places[-1]] = y
-        del read, y  # no name must keep alive what the dict lets go of
-        for source in stage.node.sources:
-            readers[source] -= 1
-            if readers[source] == 0:
-                del values[source]
-    return [values[value] for value in graph.outputs]
 
 
 def backward(

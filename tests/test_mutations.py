@@ -24,6 +24,7 @@ GRAPHS = "tests/unit/test_graph_model.py"
 WINOGRAD = "tests/unit/ops/conv2d/test_winograd.py"
 STRIDE_2 = f"{WINOGRAD}::test_tiles_that_hang_over_the_border[same-winograd_stride_2]"
 PREPARED = "tests/unit/ops/conv2d/test_prepared.py::"
+PLANS = "tests/unit/test_prediction.py::test_every_change_is_seen"
 KEPT_CALL = PREPARED + "test_a_call_is_kept_until_something_changes[direct]"
 FINISHING = "tests/unit/ops/test_finishing.py"
 STRIDED_DX = "tests/unit/ops/conv2d/test_direct_dx.py::test_together_is_the_definition"
@@ -69,8 +70,8 @@ MUTATIONS = [
     convolution(
         "a call is kept although somebody wrote to the kernel",
         "prepared",
-        "if ready.fingerprint == (kernel.shape, kernel.dtype, *_sums_of(*ready.words)):",
-        "if ready.fingerprint:",
+        "return self.words is not None and self.fingerprint == (kernel.shape, kernel.dtype, *_sums_of(*self.words))",
+        "return self.words is not None",
         KEPT_CALL,
     ),
     convolution(
@@ -90,8 +91,8 @@ MUTATIONS = [
     convolution(
         "a call is kept although an array is another one",
         "prepared",
-        "ready.options == options and all(map(operator.is_, ready.arrays, arrays))",
-        "ready.options == options",
+        "ready.options == options and all(map(operator.is_, ready.arrays, arrays)) and",
+        "ready.options == options and",
         KEPT_CALL,
     ),
     convolution(
@@ -100,6 +101,27 @@ MUTATIONS = [
         "ready.options == options and all(",
         "all(",
         KEPT_CALL,
+    ),
+    Mutation(
+        "a plan is followed although somebody wrote to a kernel",
+        "minicnn/prediction.py",
+        "return same and self.kernels.unchanged()",
+        "return same",
+        PLANS + "[a number of conv/kernel]",
+    ),
+    Mutation(
+        "a plan is followed although a layer has other options",
+        "minicnn/prediction.py",
+        "self.counts and all(check() for check in self.checks)",
+        "self.counts",
+        PLANS + "[another padding]",
+    ),
+    Mutation(
+        "a plan is followed although a layer got a method of its own",
+        "minicnn/prediction.py",
+        "same = list(map(len, self.attributes)) == self.counts and all(",
+        "same = all(",
+        PLANS + "[methods of somebody's own]",
     ),
     convolution(
         "winograd: tiles that hang over a border lose their first row",
@@ -387,9 +409,9 @@ MUTATIONS = [
     ),
     Mutation(
         "networks: a value goes with its first reader",
-        "minicnn/passes.py",
-        "if readers[source] == 0:",
-        "if source in values:",
+        "minicnn/fusion.py",
+        "if left[source] == 0]",
+        "if left[source] >= 0]",
         GRAPHS,
     ),
     Mutation(

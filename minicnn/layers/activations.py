@@ -8,9 +8,10 @@ from types import MappingProxyType
 from typing import Any
 
 from minicnn.errors import OptionError, ShapeError, explain
-from minicnn.layers.base import INFERENCE, Context, Layer, Params
+from minicnn.layers.base import INFERENCE, Context, Layer, Params, Ready
 from minicnn.ops import activations as ops
 from minicnn.ops.curves import CURVES, curve, curve_backward
+from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.options import number
 from minicnn.shapes import Array, Shape
 
@@ -109,6 +110,10 @@ class Softmax(_Activation):
 
     def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, ops.SoftmaxCache]:
         return ops.softmax(x, self.axis)
+
+    def ready(self, x: Array, finish: Finish = PLAIN) -> Ready | None:
+        axis = self.axis
+        return Ready(ops.softmax_rows, lambda: self.axis is axis) if x.ndim == 2 else None
 
     def backward(
         self, dy: Array, cache: ops.SoftmaxCache, *, input_gradient: bool = True

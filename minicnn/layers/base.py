@@ -29,6 +29,8 @@ from minicnn.errors import ArgumentError, MinicnnError, OptionError, ShapeError,
 from minicnn.initializers import Initializer
 from minicnn.keras_names import answers_for_keras
 from minicnn.layers import symbolic
+from minicnn.ops.conv2d.prepared import Kept
+from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.options import flag, label
 from minicnn.shapes import Array, Shape
 
@@ -61,6 +63,18 @@ class Context:
 
 
 INFERENCE = Context()
+
+
+class Ready(NamedTuple):
+    """A prediction of one layer, for inputs of one shape and dtype that are C-contiguous, as its results are.
+
+    It holds for as long as ``unchanged`` says so: whether the layer still has the options and arrays that the call was
+    made for. None: nothing could change. And as long as nobody has written to the ``kernel``, if it was prepared.
+    """
+
+    call: Callable[[Any], Array]
+    unchanged: Callable[[], bool] | None = None
+    kernel: Kept | None = None
 
 
 class Weight(NamedTuple):
@@ -173,6 +187,11 @@ class Layer(Explained, ABC):
     def infer(self, x: Tensors) -> Array:
         """The output for numbers: ``forward`` without its cache, which some layers can save themselves."""
         return self.forward(x, INFERENCE)[0]
+
+    def ready(self, x: Tensors, finish: Finish = PLAIN) -> Ready | None:
+        """``infer`` for inputs like this one, which it took, with everything done that need not be done again; None
+        where that is nothing. See ``minicnn.prediction``."""
+        return None
 
     # -- what a layer is ---------------------------------------------------------------------------------------------
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from minicnn import initializers
 from minicnn.errors import OptionError, explain
 from minicnn.initializers import Initializer
-from minicnn.layers.base import INFERENCE, Context, Layer, Params, Weight, require_named_padding, require_rank
+from minicnn.layers.base import INFERENCE, Context, Layer, Params, Ready, Weight, require_named_padding, require_rank
 from minicnn.ops.conv2d import (
     ALGORITHMS,
     MEASURED,
@@ -16,6 +17,8 @@ from minicnn.ops.conv2d import (
     conv2d_backward,
     convolve,
     infer,
+    kind,
+    ready,
     resolve,
 )
 from minicnn.ops.conv2d.prepared import Prepared
@@ -147,8 +150,21 @@ class Conv2D(Convolution):
         if type(self) is not Conv2D:
             return super().infer(x)
         self.require_built()
-        kernel, bias = self.params["kernel"], self.params.get("bias")
-        return infer(x, kernel, bias, self.window, self.groups, self.algorithm, finish, self._prepared)
+        return infer(x, *self._given(), finish, self._prepared)
+
+    def ready(self, x: Array, finish: Finish = PLAIN) -> Ready | None:
+        then = self._given()
+        bias = then[1]
+        kept, bias_kind = ready(x, *then, finish, self._prepared), kind(bias)
+
+        def unchanged() -> bool:
+            return all(map(operator.is_, self._given(), then)) and kind(bias) == bias_kind
+
+        return None if kept.words is None else Ready(kept.call, unchanged, kept)
+
+    def _given(self) -> tuple[Array, Array | None, Window, int, str]:
+        """What a prediction follows from, beside x."""
+        return self.params["kernel"], self.params.get("bias"), self.window, self.groups, self.algorithm
 
     def backward(
         self, dy: Array, cache: Conv2DCache, *, input_gradient: bool = True, through_relu: bool = False

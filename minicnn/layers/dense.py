@@ -7,8 +7,10 @@ from typing import Any
 from minicnn import initializers
 from minicnn.errors import ShapeError, explain
 from minicnn.initializers import Initializer
-from minicnn.layers.base import INFERENCE, Context, Gradients, Layer, Weight
+from minicnn.layers.base import INFERENCE, Context, Gradients, Layer, Ready, Weight
 from minicnn.ops.dense import DenseCache, dense, dense_backward
+from minicnn.ops.dense_products import forward
+from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.options import flag
 from minicnn.shapes import Array, Shape, whole
 
@@ -50,6 +52,18 @@ class Dense(Layer):
         """``relu`` cuts off at 0 in the same pass: see ``minicnn.fusion``."""
         self.require_built()
         return dense(x, self.params["kernel"], self.params.get("bias"), relu=relu, factored=context.factored)
+
+    def ready(self, x: Array, finish: Finish = PLAIN) -> Ready | None:
+        kernel, bias = self.params["kernel"], self.params.get("bias")
+        then = kernel.shape, kernel.dtype, None if bias is None else (bias.shape, bias.dtype)
+        if x.ndim != 2 or not kernel.flags.c_contiguous:
+            return None
+
+        def unchanged() -> bool:
+            now = kernel.shape, kernel.dtype, None if bias is None else (bias.shape, bias.dtype)
+            return self.params["kernel"] is kernel and self.params.get("bias") is bias and now == then
+
+        return Ready(lambda x: forward(x, kernel, bias, finish.relu), unchanged)
 
     def backward(self, dy: Array, cache: DenseCache, *, input_gradient: bool = True) -> tuple[Array | None, Gradients]:
         dx, dkernel, dbias = dense_backward(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from minicnn.layers.base import INFERENCE, Context, Layer, Params
+from minicnn.layers.base import INFERENCE, Context, Layer, Params, Ready
 from minicnn.ops.dropout import DropoutCache, check_rate, dropout, dropout_backward
+from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.shapes import Array, Shape
 
 
@@ -30,6 +31,9 @@ class Dropout(Layer):
         if not context.training or self.rate == 0:
             return x, None
         return dropout(x, self.rate, context.rng(self.name))
+
+    def ready(self, x: Array, finish: Finish = PLAIN) -> Ready:
+        return Ready(lambda x: x)
 
     def backward(
         self, dy: Array, cache: DropoutCache | None, *, input_gradient: bool = True

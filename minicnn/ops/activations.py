@@ -165,12 +165,16 @@ def softmax(x: Array, axis: int = -1) -> tuple[Array, SoftmaxCache]:
     x = check_batch(x, least=2)
     check_softmax_axis(x.ndim, axis)
     axes = (axis % x.ndim,)
-    rows = as_rows(x, axes)
-    y = empty(rows.shape, x.dtype)
-    with np.errstate(invalid="ignore", over="ignore"):  # inf - inf is NaN, -3e38 - 3e38 is -inf: both are right
-        softmax_loops.softmax(2 * x.nbytes, rows, y)
-    y = from_rows(y, x.shape, axes)
+    y = from_rows(softmax_rows(as_rows(x, axes)), x.shape, axes)
     return y, SoftmaxCache(y, axis)
+
+
+def softmax_rows(x: Array) -> Array:
+    """The same along the rows of a C-contiguous (M, K), without asking whether it is one."""
+    y = empty(x.shape, x.dtype)
+    with np.errstate(invalid="ignore", over="ignore"):  # inf - inf is NaN, -3e38 - 3e38 is -inf: both are right
+        softmax_loops.softmax(2 * x.nbytes, x, y)
+    return y
 
 
 def softmax_backward(dy: Array, cache: SoftmaxCache) -> Array:

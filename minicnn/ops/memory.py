@@ -124,19 +124,22 @@ def empty(shape: Shape, dtype: Any) -> Array:
     return np.asarray(_Loan(POOL, POOL.borrow(size), shape, dtype))
 
 
-_buffers = threading.local()  # of each purpose, the bytes held for it, and the array last made of them
-_NO_BUFFER: tuple[Array, Array] = np.empty(0, np.uint8), np.empty(0, np.uint8)
+_buffers = threading.local()  # of each purpose, the bytes held for it, and the arrays made of them
+_NO_BYTES: Array = np.empty(0, np.uint8)
+MOST_VIEWS = 64  # arrays of one buffer: a network's layers ask for the same ones again and again
 
 
 def scratch(purpose: str, shape: Shape, dtype: Any) -> Array:
     """An array of unknown content, valid until the same thread asks for the same ``purpose`` again."""
-    buffer: tuple[Array, Array] = getattr(_buffers, purpose, _NO_BUFFER)
-    held, last = buffer
-    if last.shape == shape and last.dtype == dtype:  # as often: the same layer in the next step
-        return last
+    buffer: tuple[Array, dict[Any, Array]] = getattr(_buffers, purpose, (_NO_BYTES, {}))
+    held, views = buffer
+    known = views.get((shape, dtype))
+    if known is not None:
+        return known
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    if held.size < size:
-        held = Block(size).bytes
+    if held.size < size or len(views) == MOST_VIEWS:
+        held, views = held if held.size >= size else Block(size).bytes, {}
     found: Array = held[:size].view(dtype).reshape(shape)
-    setattr(_buffers, purpose, (held, found))
+    views[shape, dtype] = found
+    setattr(_buffers, purpose, (held, views))
     return found

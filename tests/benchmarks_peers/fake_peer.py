@@ -1,4 +1,4 @@
-"""A peer without a framework, for the tests: its ways are right, wrong, broken, deadly, endless, talkative and indiscreet."""
+"""A peer without a framework, for the tests. Its ways: right, wrong, broken, deadly, endless, talkative, indiscreet."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minicnn import passes
+from minicnn import passes, prediction
 from minicnn.errors import DtypeError, ShapeError
 from minicnn.fusion import Stage, fuse, fused_into, spared
 from minicnn.graph import Graph, Node
@@ -33,6 +33,7 @@ from minicnn.model import Model
 from minicnn.models import face_cnn, vgg_face
 from minicnn.ops.conv2d import ALGORITHMS
 from minicnn.ops.dense import DenseCache
+from minicnn.prediction import Plan
 from minicnn.sequential import Sequential
 from minicnn.shapes import Array, Window
 from minicnn.summary import summarize
@@ -396,6 +397,17 @@ def test_minus_zero_nan_and_infinity(layer: Layer, dtype: Any) -> None:
     assert np.isnan(before).any()
     assert bits(np.isnan(y)) == bits(np.isnan(before))
     assert bits(np.nan_to_num(y, nan=5)) == bits(np.nan_to_num(expected, nan=5))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_prediction_gives_the_same_bits_as_layers(name: str, rng: np.random.Generator) -> None:
+    """The first one asks, the second one makes a plan, the others follow it (``test_prediction.py``)."""
+    model = awkward(MODELS[name]())
+    for _ in range(4):
+        x = rng.standard_normal((3, *model.input_shape)).astype(model.dtype)  # type: ignore[misc]
+        expected, _ = layer_by_layer(model, x, INFERENCE)
+        assert bits(model(x)) == bits(expected)
+    assert isinstance(prediction._found[model.graph], Plan)
 
 
 @pytest.mark.parametrize("key", ["kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance"])

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.ops.column_sums import column_sums
 from minicnn.ops.conv2d.algorithms import ALGORITHMS, MEASURED, choose, resolve
-from minicnn.ops.conv2d.prepared import Prepared
+from minicnn.ops.conv2d.prepared import Kept, Prepared
 from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.shapes import KEPT, Array, Pads, Shape, Window, check_array, check_same_dtype, whole
 
@@ -30,6 +30,8 @@ __all__ = [
     "conv2d_backward",
     "convolve",
     "infer",
+    "kind",
+    "ready",
     "require_size",
     "resolve",
 ]
@@ -110,21 +112,36 @@ def infer(
     prepared: Prepared,
 ) -> Array:
     """y of ``convolve``, for predictions: when one is like the last, nothing is checked or prepared again."""
+    return ready(x, kernel, bias, window, groups, algorithm, finish, prepared).call(x)
+
+
+def ready(
+    x: Array,
+    kernel: Array,
+    bias: Array | None,
+    window: Window,
+    groups: int,
+    algorithm: str,
+    finish: Finish,
+    prepared: Prepared,
+) -> Kept:
+    """What ``infer`` calls, for this x and those like it."""
     factors, relu, halve = finish
-    options = _kind(x), _kind(bias), window, type(groups), groups, algorithm, relu, halve  # True equals 1, but is none
+    options = kind(x), kind(bias), window, type(groups), groups, algorithm, relu, halve  # True equals 1, but is none
     arrays = kernel, bias, factors
-    call = prepared.call(options, arrays)
-    if call is None:
+    kept = prepared.call(options, arrays)
+    if kept is None:
         name = _check(x, kernel, bias, window, groups, algorithm, finish)
         chosen = ALGORITHMS[name]
         held = prepared.of(kernel, (name, groups), lambda own: chosen.prepare(own, window, groups))
         call = chosen.ready(x.shape, kernel, bias, window, groups, finish, held.panels)
-        if algorithm != MEASURED:  # which is the fastest depends on the number of threads
-            prepared.keep(options, arrays, held.fingerprint, call)
-    return call(x)
+        if algorithm == MEASURED:  # which is the fastest depends on the number of threads
+            return Kept(options, arrays, None, held.fingerprint, call)
+        kept = prepared.keep(options, arrays, held.fingerprint, call)
+    return kept
 
 
-def _kind(array: Any) -> tuple[Any, ...]:
+def kind(array: Any) -> tuple[Any, ...]:
     """What ``_check`` looks at, of whatever somebody gives for an array."""
     return type(array), getattr(array, "shape", None), getattr(array, "dtype", None)
 

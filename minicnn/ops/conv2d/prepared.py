@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from minicnn.ops.jit import prange
+from minicnn.ops.addresses import words_at
+from minicnn.ops.jit import njit, prange
 from minicnn.ops.turns import turns
 from minicnn.ops.vectors import lanes, load, splat, store
 from minicnn.shapes import Array, Shape
@@ -42,20 +43,34 @@ def _sums(words: Array, sums: Array) -> None:
     tells these apart: it depends on every value on the way, and not linearly.
     """
     for part in prange(PARTS):
-        n, pieces = lanes(words), (words.size + lanes(words) - 1) // lanes(words)
-        begin, end = pieces * part // PARTS, pieces * (part + 1) // PARTS
-        a = load(words, 0, 0)
-        b = load(words, 0, 0)
-        c = load(words, 0, 0)
-        half, lower = splat(np.uint64(32), a), splat(np.uint64(0xFFFFFFFF), a)
-        for i in range(begin, end):
-            word = load(words, i * n, words.size - i * n)
-            a = a + (word ^ (word >> splat(np.uint64(MIXED), word)))
-            b = b + a
-            c = c + (b >> half) * (b & lower)
-        store(sums, SUMS * part * MOST_LANES, a, n)
-        store(sums, (SUMS * part + 1) * MOST_LANES, b, n)
-        store(sums, (SUMS * part + 2) * MOST_LANES, c, n)
+        _sum_part(words, part, sums)
+
+
+@turns
+def _sums_of_all(table: Array, sums: Array) -> None:
+    """The same for several arrays: ``table`` (arrays, 2) holds where the words of each are, and how many; ``sums``
+    (arrays, PARTS, 3, 8). Every core takes its parts of each of them."""
+    for part in prange(PARTS):
+        for k in range(len(table)):
+            _sum_part(words_at(table[k, 0], table[k, 1]), part, sums[k])
+
+
+@njit
+def _sum_part(words: Array, part: int, sums: Array) -> None:
+    n, pieces = lanes(words), (words.size + lanes(words) - 1) // lanes(words)
+    begin, end = pieces * part // PARTS, pieces * (part + 1) // PARTS
+    a = load(words, 0, 0)
+    b = load(words, 0, 0)
+    c = load(words, 0, 0)
+    half, lower = splat(np.uint64(32), a), splat(np.uint64(0xFFFFFFFF), a)
+    for i in range(begin, end):
+        word = load(words, i * n, words.size - i * n)
+        a = a + (word ^ (word >> splat(np.uint64(MIXED), word)))
+        b = b + a
+        c = c + (b >> half) * (b & lower)
+    store(sums, SUMS * part * MOST_LANES, a, n)
+    store(sums, (SUMS * part + 1) * MOST_LANES, b, n)
+    store(sums, (SUMS * part + 2) * MOST_LANES, c, n)
 
 
 def fingerprint(array: Array) -> tuple[Any, ...]:
@@ -87,15 +102,51 @@ class _Kernel(NamedTuple):
     panels: Array | None
 
 
-class _Ready(NamedTuple):
+class Kept(NamedTuple):
     """A call, and what it was made for: equal options, the same arrays, and a first of them, the kernel, with this
-    fingerprint, whose words are at hand."""
+    fingerprint, whose words are at hand. ``words`` None: for this time only."""
 
     options: tuple[Any, ...]
     arrays: tuple[Array | None, ...]
-    words: tuple[Array, Array]
+    words: tuple[Array, Array] | None
     fingerprint: tuple[Any, ...]
     call: Call
+
+    def unchanged(self) -> bool:
+        """Whether nobody has written to the kernel, or given it another shape."""
+        kernel: Any = self.arrays[0]
+        return self.words is not None and self.fingerprint == (kernel.shape, kernel.dtype, *_sums_of(*self.words))
+
+
+class Watch(NamedTuple):
+    """Kernels that are looked at in one go: what each was kept for, where their words are, and their sums.
+
+    A call for each of them would cost as much as looking at a small one.
+    """
+
+    kept: list[Kept]
+    table: Array
+    sums: bytes
+
+    @classmethod
+    def over(cls, kept: list[Kept]) -> Self:
+        """Those of calls that can be kept."""
+        words = [one.words[0] for one in kept if one.words is not None]
+        table = [(array.ctypes.data, array.size) for array in words]
+        return cls(kept, np.array(table, np.int64).reshape(-1, 2), b"".join(one.fingerprint[2] for one in kept))
+
+    def unchanged(self) -> bool:
+        """``Kept.unchanged`` for all of them."""
+        sums = np.zeros((len(self.table), PARTS, SUMS, MOST_LANES), np.uint64)
+        _sums_of_all(int(self.table[:, 1].sum()) * 8, self.table, sums)
+        return sums.tobytes() == self.sums and all(_same_kind(one) for one in self.kept)
+
+
+def _same_kind(one: Kept) -> bool:
+    """Whether the kernel has the shape and dtype that it had, and the same numbers behind its last word."""
+    kernel: Any = one.arrays[0]
+    shape, dtype, _, rest = one.fingerprint
+    return one.words is not None and kernel.shape == shape and kernel.dtype == dtype and one.words[1].tobytes() == rest
 
 
 class Prepared:
@@ -107,7 +158,7 @@ class Prepared:
 
     def __init__(self) -> None:
         self._kernel: _Kernel | None = None
-        self._ready: _Ready | None = None
+        self._ready: Kept | None = None
 
     def of(self, kernel: Array, form: object, prepare: Callable[[Array], Array | None]) -> _Kernel:
         """What ``prepare`` makes of the kernel, and for which fingerprint; it is called only when that or the ``form``
@@ -119,29 +170,29 @@ class Prepared:
             held = self._kernel = _Kernel(form, fingerprint(own), prepare(own))
         return held
 
-    def call(self, options: tuple[Any, ...], arrays: tuple[Array | None, ...]) -> Call | None:
+    def call(self, options: tuple[Any, ...], arrays: tuple[Array | None, ...]) -> Kept | None:
         """The call that was kept, if the options are equal, the arrays the same, and nobody has written to the first
         of these, the kernel. Otherwise it is let go of."""
         ready = self._ready
         if ready is None:
             return None
-        if ready.options == options and all(map(operator.is_, ready.arrays, arrays)):
-            kernel: Any = arrays[0]
-            if ready.fingerprint == (kernel.shape, kernel.dtype, *_sums_of(*ready.words)):
-                return ready.call
+        if ready.options == options and all(map(operator.is_, ready.arrays, arrays)) and ready.unchanged():
+            return ready
         self._ready = None
         return None
 
     def keep(
         self, options: tuple[Any, ...], arrays: tuple[Array | None, ...], seen: tuple[Any, ...], call: Call
-    ) -> None:
+    ) -> Kept:
         """Keep a call that was made for all this, and for a kernel whose fingerprint was ``seen``.
 
         Not where an array is not contiguous: the call then has a copy of it, and would not see what is written to it.
         """
-        if all(array is None or array.flags.c_contiguous for array in arrays):
-            kernel: Any = arrays[0]
-            self._ready = _Ready(options, arrays, _words_of(kernel), seen, call)
+        if not all(array is None or array.flags.c_contiguous for array in arrays):
+            return Kept(options, arrays, None, seen, call)
+        kernel: Any = arrays[0]
+        self._ready = kept = Kept(options, arrays, _words_of(kernel), seen, call)
+        return kept
 
     def clear(self) -> None:
         """Let go of both, as training does: the next step changes the kernel."""

@@ -74,7 +74,7 @@ from minicnn.ops.conv2d.winograd_tiles import Grid, Last
 from minicnn.ops.conv2d.winograd_transforms import OUTPUTS, PRODUCTS, TAPS, places
 from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.ops.gemm import floor_of
-from minicnn.ops.memory import empty
+from minicnn.ops.memory import empty, scratch
 from minicnn.ops.micro_kernel import ROWS, panel_width
 from minicnn.ops.normalising import no_factors
 from minicnn.shapes import Array, Shape, Window
@@ -174,13 +174,12 @@ class Winograd:
 
     def _convolve(self, form: int, x: Array, panels: Array, last: Last, y: Array, grid: Grid) -> None:
         points, channels, total = self.Q * self.Q, x.shape[3], len(y) * grid[0] * grid[1]
-        width = plan.whole_vectors(y.shape[3], y.dtype)
-        sizes = points, total, channels, width, x.itemsize, panels.nbytes
-        at_once, workers = plan.turns_of(*sizes, numba.get_num_threads(), plan.LIMITS)
-        if workers:
-            tiles = plan.planes("tiles", (workers, points), at_once * channels, x.dtype)
-            products = plan.planes("products", (workers, points), at_once * width, x.dtype)
-            blocks.in_cache(form, x, panels, last, y, grid, self.used, tiles, products, at_once, width)
+        sizes = points, total, channels, y.shape[3], x.dtype, panels.nbytes
+        turns = plan.turns(*sizes, numba.get_num_threads(), plan.LIMITS)
+        width = turns.width
+        if turns.workers:
+            tiles, products = scratch("tiles", turns.tiles, x.dtype), scratch("products", turns.products, x.dtype)
+            blocks.in_cache(form, x, panels, last, y, grid, self.used, tiles, products, turns.at_once, width)
             return
         limit = min(MOST_BYTES, max(BLOCK_BYTES, panels.nbytes))
         size = len(self.used) * (channels + width) * x.itemsize

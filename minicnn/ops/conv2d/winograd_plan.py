@@ -52,9 +52,13 @@ def planes(purpose: str, before: Shape, numbers: int, dtype: np.dtype) -> Array:
 
     The same place in every plane then falls on a different line. A power of two apart, all would be on the same one.
     """
-    per_line = LINE_BYTES // dtype.itemsize
-    lines = -(-numbers // per_line) | 1
-    return scratch(purpose, (*before, lines * per_line), dtype)
+    return scratch(purpose, (*before, spaced(numbers, dtype.itemsize)), dtype)
+
+
+def spaced(numbers: int, itemsize: int) -> int:
+    """So many numbers, and a few more: an odd number of lines."""
+    per_line = LINE_BYTES // itemsize
+    return (-(-numbers // per_line) | 1) * per_line
 
 
 def whole_vectors(filters: int, dtype: np.dtype) -> int:
@@ -77,7 +81,7 @@ def grid_of(form: int, size: Pair, inputs: Pair, outputs: Pair = (0, 0)) -> Grid
     return down, across, *inputs, *outputs
 
 
-@functools.lru_cache(maxsize=KEPT)  # this and ``turns_of``: found once for a layer; with few pixels they take a while
+@functools.lru_cache(maxsize=KEPT)  # this and ``turns``: found once for a layer; with few pixels they take a while
 def cover(form: int, height: int, width: int, window: Window, halve: bool) -> tuple[Pair, Grid]:
     """Rows and columns of the outputs, and their tiles, which begin where the padding does. Halved, a last row or
     column that has no partner needs no tile."""
@@ -86,7 +90,36 @@ def cover(form: int, height: int, width: int, window: Window, halve: bool) -> tu
     return size, grid_of(form, (2 * rows, 2 * columns) if halve else size, (-top, -left))
 
 
-@functools.lru_cache(maxsize=KEPT)
+class Turns(NamedTuple):
+    """How a core takes its tiles through all steps: so many ``at_once``, of ``workers`` cores, each with ``tiles`` and
+    ``products`` (workers, Q*Q, plane) of scratch memory, whose rows are ``width`` long. No workers: all tiles take each
+    step together."""
+
+    at_once: int
+    workers: int
+    width: int
+    tiles: Shape
+    products: Shape
+
+
+@functools.lru_cache(maxsize=KEPT)  # asked by every convolution: see ``cover``
+def turns(
+    points: int,
+    total: int,
+    channels: int,
+    filters: int,
+    dtype: np.dtype,
+    kernel_bytes: int,
+    threads: int,
+    limits: Limits,
+) -> Turns:
+    """What ``turns_of`` finds, and the memory for it."""
+    width = whole_vectors(filters, dtype)
+    at_once, workers = turns_of(points, total, channels, width, dtype.itemsize, kernel_bytes, threads, limits)
+    tiles, products = (spaced(at_once * row, dtype.itemsize) for row in (channels, width))
+    return Turns(at_once, workers, width, (workers, points, tiles), (workers, points, products))
+
+
 def turns_of(
     points: int,
     total: int,

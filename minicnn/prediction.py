@@ -1,0 +1,141 @@
+"""Predictions: the pass through a graph that remembers nothing of its numbers, but how it was done.
+
+A small network is predicted in less time than it takes to ask, layer after layer, whether its arrays fit: face_cnn's
+loops need half a millisecond for one face, and Python nearly as much, since after each loop its own code is no longer
+in the nearest caches. All that was asked in the last prediction has the same answer in the next one, as long as inputs
+have the same shape and nobody has changed the network. So the second of two predictions alike leaves a *plan* behind: a
+call for every stage, ready to run (``Layer.ready``), and what must not have changed. The third asks that first, all of
+it in a row, and then does nothing but compute:
+
+    plan.unchanged()           the same arrays? the same bits in those that were prepared? the same options?
+    y = call5(call4(call3(call2(call1(x)))))
+
+The numbers are the same, bit for bit. Networks are open: arrays, options and windows may be exchanged or written to at
+any time, by anybody; then the layers are asked again, and complain if they must. A layer without ``ready`` is asked
+each time, and so are all behind it if what it makes is of another kind than before. Training lets go of the plan, for
+its next step changes everything.
+
+Values are numbered as in ``graph.py``. Each is let go of after its last reader, so that inference needs no more memory
+than the widest place of the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from minicnn.fusion import Stage, fuse, read_for_the_last_time
+from minicnn.graph import Graph
+from minicnn.ops.conv2d.prepared import Watch
+from minicnn.shapes import Array
+
+
+class Kind(NamedTuple):
+    """What a ready call may rely on: arrays of another kind are not for it."""
+
+    type: type
+    shape: tuple[int, ...]
+    dtype: Any
+    contiguous: bool
+
+    @classmethod
+    def of(cls, array: Any) -> Kind:
+        return cls(type(array), array.shape, array.dtype, array.flags.c_contiguous)
+
+
+class Step(NamedTuple):
+    """One stage: the call, which value it makes, and which ones are over then."""
+
+    stage: Stage
+    call: Callable[[Any], Array]
+    value: int
+    over: Sequence[int]
+    makes: Kind | None  # of a call that is not ready, and might make something else this time
+
+
+class Plan(NamedTuple):
+    """How to predict for inputs of these kinds. ``attributes`` of each layer, and how many there are: one that gets
+    another may compute in its own way from now on."""
+
+    kinds: list[Kind]
+    steps: list[Step]
+    attributes: list[dict[str, Any]]
+    counts: list[int]
+    checks: list[Callable[[], bool]]
+    kernels: Watch
+
+    def unchanged(self) -> bool:
+        """Whether all that the calls rely on is as it was."""
+        same = list(map(len, self.attributes)) == self.counts and all(check() for check in self.checks)
+        return same and self.kernels.unchanged()
+
+    def run(self, inputs: Sequence[Array], outputs: Sequence[int]) -> list[Array] | None:
+        """Every output; None when some step made something of another kind than before."""
+        values: dict[int, Any] = dict(enumerate(inputs))
+        for stage, call, value, over, makes in self.steps:
+            y = values[value] = call(stage.node.pick(values))
+            if makes is not None and Kind.of(y) != makes:
+                return None
+            for read in over:
+                del values[read]
+        return [values[value] for value in outputs]
+
+
+_found: WeakKeyDictionary[Graph, Plan | list[Kind]] = WeakKeyDictionary()  # a plan, or the kinds of the last inputs
+
+
+def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
+    """Every output, for inputs that the network has looked at."""
+    kinds, held = [Kind.of(x) for x in inputs], _found.get(graph)
+    if isinstance(held, Plan):
+        alike = held.kinds == kinds
+        if alike and held.unchanged():
+            outputs = held.run(inputs, graph.outputs)
+            if outputs is not None:
+                return outputs
+    else:
+        alike = held == kinds
+    held = None
+    forget(graph)  # and its prepared kernels, before there are new ones
+    outputs, plan = _walk(graph, inputs, kinds, plan=alike)
+    _found[graph] = plan or kinds
+    return outputs
+
+
+def forget(graph: Graph) -> None:
+    """Let go of the plan, and of the prepared kernels in it."""
+    _found.pop(graph, None)
+
+
+def _walk(graph: Graph, inputs: Sequence[Array], kinds: list[Kind], plan: bool) -> tuple[list[Array], Plan | None]:
+    """Every output, each layer being asked; and the plan, if one is wanted."""
+    stages = fuse(graph, predicting=True)
+    attributes = [vars(layer) for layer in graph.path]
+    made = Plan(kinds, [], attributes, list(map(len, attributes)), [], Watch.over([]))
+    values: dict[int, Any] = dict(enumerate(inputs))
+    for stage, over in zip(stages, read_for_the_last_time(graph, stages), strict=True):
+        value, read = graph.inputs + stage.places[-1], stage.node.pick(values)
+        values[value] = stage.infer(read)
+        if plan:
+            _note(made, stage, read, value, over, values[value])
+        del read  # no name must keep alive what the dict lets go of
+        for source in over:
+            del values[source]
+    outputs = [values[value] for value in graph.outputs]
+    return outputs, made._replace(kernels=Watch.over(made.kernels.kept)) if plan else None
+
+
+def _note(plan: Plan, stage: Stage, read: Any, value: int, over: Sequence[int], y: Any) -> None:
+    """Put the stage into the plan."""
+    ready = stage.ready(read) if type(read) is np.ndarray and read.flags.c_contiguous else None
+    if ready is None:
+        plan.steps.append(Step(stage, stage.infer, value, over, Kind.of(y)))
+        return
+    plan.steps.append(Step(stage, ready.call, value, over, None))
+    if ready.unchanged is not None:
+        plan.checks.append(ready.unchanged)
+    if ready.kernel is not None:
+        plan.kernels.kept.append(ready.kernel)

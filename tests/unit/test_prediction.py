@@ -1,0 +1,401 @@
+"""Plans of predictions: followed while nothing has changed, and never when something has."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import pickle
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minicnn import prediction
+from minicnn.errors import MinicnnError, ShapeError
+from minicnn.layers import (
+    Add,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    Input,
+    Layer,
+    MaxPooling2D,
+    ReLU,
+    Softmax,
+)
+from minicnn.layers.base import INFERENCE, Context
+from minicnn.model import Model
+from minicnn.ops.conv2d.prepared import Watch
+from minicnn.prediction import Plan, Step
+from minicnn.sequential import Sequential
+from minicnn.shapes import Array, Window
+
+SHAPE = (9, 8, 4)
+
+
+def network() -> Sequential:
+    """One layer of each kind that makes itself ready, with numbers that do nothing in vain."""
+    layers = [
+        *(Conv2D(16, 3, padding="same", name="conv"), BatchNormalization(name="norm"), ReLU(name="relu")),
+        *(MaxPooling2D(name="pool"), Conv2D(6, 3, padding="same", algorithm="direct", name="direct")),
+        *(Flatten(name="flatten"), Dropout(0.5, name="drop"), Dense(5, name="hidden"), ReLU(name="relu2")),
+        *(Dense(4, name="dense"), Softmax(name="softmax")),
+    ]
+    model = Sequential(layers, input_shape=SHAPE)
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        for array in (layer.params | layer.state).values():
+            array[...] = rng.uniform(-0.1, 0.2, array.shape) + (array.ndim == 1)  # gamma and variances are positive
+    return model
+
+
+def pictures(seed: int = 0, count: int = 2, shape: tuple[int, ...] = SHAPE) -> Array:
+    return np.random.default_rng(seed).standard_normal((count, *shape)).astype(np.float32)
+
+
+def planned(model: Model) -> Plan:
+    """The plan of a network after two predictions."""
+    for _ in range(2):
+        model(pictures(shape=model.shapes[0]))
+    plan = prediction._found[model.graph]
+    assert isinstance(plan, Plan)
+    return plan
+
+
+def asked(model: Model, x: Array) -> Array:
+    """What a network says that has predicted nothing yet, with the same arrays in the same layers."""
+    values, _ = prediction._walk(model.graph, model.as_inputs(x), [], plan=False)
+    return values[0]
+
+
+def outcome(call: Callable[[], Array]) -> Any:
+    """The bits, or the error and its words."""
+    try:
+        y = call()
+    except (MinicnnError, KeyError, AttributeError) as error:
+        return type(error), str(error)
+    return y.shape, y.dtype, y.tobytes()
+
+
+# -- when there is a plan ----------------------------------------------------------------------------------------------
+
+
+def test_the_second_of_two_predictions_alike_makes_a_plan() -> None:
+    model = network()
+    for x, expected in (
+        (pictures(), False),
+        (pictures(1), True),
+        (pictures(2), True),
+        (pictures(3, count=3), False),
+        (pictures(4), False),
+        (pictures(5), True),
+    ):
+        model(x)
+        assert isinstance(prediction._found[model.graph], Plan) == expected
+
+
+def test_a_plan_is_followed() -> None:
+    model = network()
+    plan = planned(model)
+    called = []
+
+    def noting(step: Step) -> Step:
+        name = step.stage.node.layer.name
+        return step._replace(call=lambda x: called.append(name) or step.call(x))  # type: ignore[func-returns-value]
+
+    plan.steps[:] = map(noting, plan.steps)
+    model(pictures(1))
+    assert called == ["conv", "direct", "flatten", "drop", "hidden", "dense", "softmax"]
+    assert all(step.makes is None for step in plan.steps)
+    assert prediction._found[model.graph] is plan
+
+
+def test_the_same_layer_and_branches() -> None:
+    x = Input((6, 6, 4))
+    conv = Conv2D(4, 3, padding="same")
+    a = conv(x)
+    b = ReLU()(conv(a))
+    model = Model(x, [Add()([a, b]), b])
+    pair = pictures(shape=(6, 6, 4))
+    first = [y.copy() for y in model(pair)]
+    for _ in range(3):
+        assert [y.tobytes() for y in model(pair)] == [y.tobytes() for y in first]
+    assert isinstance(prediction._found[model.graph], Plan)
+
+
+# -- when it no longer holds -------------------------------------------------------------------------------------------
+
+
+def one_more(key: str, where: str) -> Callable[[Sequential], None]:
+    def change(model: Sequential) -> None:
+        layer = model.get_layer(where)
+        (layer.params | layer.state)[key].reshape(-1)[-1] += 1
+
+    return change
+
+
+def exchanged(key: str, where: str, how: Callable[[Array], Any] = lambda old: old * 2) -> Callable[[Sequential], None]:
+    def change(model: Sequential) -> None:
+        layer = model.get_layer(where)
+        held = layer.params if key in layer.params else layer.state
+        held[key] = how(held[key])
+
+    return change
+
+
+def with_attribute(where: str, **attributes: Any) -> Callable[[Sequential], None]:
+    return lambda model: vars(model.get_layer(where)).update(attributes)
+
+
+def new_dict(model: Sequential) -> None:
+    layer = model.get_layer("direct")
+    layer.params = {key: -array for key, array in layer.params.items()}
+
+
+def turned(model: Sequential) -> None:
+    kernel = model.get_layer("dense").params["kernel"]
+    kernel.shape = kernel.shape[::-1]
+
+
+def without(key: str, where: str) -> Callable[[Sequential], None]:
+    def change(model: Sequential) -> None:
+        del model.get_layer(where).params[key]
+
+    return change
+
+
+def answers(model: Sequential) -> None:
+    """Somebody puts a pass of his own into a layer."""
+    for name, method in (("direct", "infer"), ("hidden", "forward"), ("drop", "infer")):
+        layer: Any = model.get_layer(name)
+        before = getattr(layer, method)
+        own = lambda x, *a, before=before, **k: _plus_one(before(x, *a, **k))  # noqa: E731
+        setattr(layer, method, own)
+
+
+def _plus_one(result: Any) -> Any:
+    return (result[0] + 1, *result[1:]) if isinstance(result, tuple) else result + 1
+
+
+CHANGES: dict[str, Callable[[Sequential], None]] = {
+    **{
+        f"a number of {where}/{key}": one_more(key, where)
+        for where, keys in {
+            "conv": ("kernel", "bias"),
+            "norm": ("gamma", "beta", "moving_mean", "moving_variance"),
+            "direct": ("kernel", "bias"),
+            "hidden": ("kernel", "bias"),
+            "dense": ("kernel", "bias"),
+        }.items()
+        for key in keys
+    },
+    **{
+        f"another array as {where}/{key}": exchanged(key, where)
+        for where, key in (
+            *(("conv", "kernel"), ("conv", "bias"), ("norm", "gamma"), ("norm", "moving_variance")),
+            *(("dense", "kernel"), ("dense", "bias")),
+        )
+    },
+    "no bias": without("bias", "conv"),
+    "no bias in a dense layer": without("bias", "dense"),
+    "no kernel": without("kernel", "dense"),
+    "a dict of other arrays": new_dict,
+    "a kernel of another shape": exchanged("kernel", "conv", lambda old: old[:, :, :, :8].copy()),
+    "a kernel in float64": exchanged("kernel", "conv", lambda old: old.astype(float)),
+    "a bias in float64": exchanged("bias", "dense", lambda old: old.astype(float)),
+    "a dense kernel turned in place": turned,
+    "a kernel that is not contiguous": exchanged("kernel", "dense", lambda old: np.asfortranarray(old + 1)),
+    "a bias that is not contiguous": exchanged("bias", "conv", lambda old: np.repeat(old + 1, 2)[::2]),
+    "another algorithm": with_attribute("conv", algorithm="loops"),
+    "an algorithm that does not exist": with_attribute("conv", algorithm="fastest"),
+    "another padding": with_attribute("direct", window=Window.of(3, 1, "valid")),
+    "groups": with_attribute("conv", groups=3),
+    "another epsilon": with_attribute("norm", epsilon=0.5),
+    "no gamma": with_attribute("norm", scale=False),
+    "another pooling": with_attribute("pool", window=Window.of(2, 1)),
+    "another axis": with_attribute("softmax", axis=0),
+    "methods of somebody's own": answers,
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_every_change_is_seen(name: str) -> None:
+    model, x = network(), pictures(7)
+    before = outcome(lambda: model(x))
+    planned(model)
+    assert outcome(lambda: model(x)) == before
+    CHANGES[name](model)
+    expected = outcome(lambda: asked(copy.copy(model), x))
+    assert expected != before
+    for _ in range(3):  # and again with the plan that follows
+        assert outcome(lambda: model(x)) == expected
+
+
+WRITINGS = [name for name in CHANGES if name.startswith("a number")]
+
+
+@given(st.lists(st.sampled_from([*WRITINGS, *["predict"] * 9]), max_size=12))
+def test_changes_in_any_order(changes: list[str]) -> None:
+    model, x = network(), pictures(8)
+    for change in changes:
+        if change in CHANGES:
+            CHANGES[change](model)
+        assert model(x).tobytes() == asked(model, x).tobytes()
+
+
+def test_what_a_layer_made_before_may_be_of_another_kind() -> None:
+    """A layer of somebody's own: what stands behind it was made ready for other shapes."""
+
+    class Moody(Layer):
+        how: Callable[[Array], Array] = staticmethod(lambda x: x)
+
+        def output_shape(self, input_shape: Any) -> Any:
+            return input_shape
+
+        def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, Any]:
+            return type(self).how(x), None
+
+        def backward(self, dy: Array, cache: Any, *, input_gradient: bool = True) -> Any:
+            return dy, {}
+
+    model = Sequential([Moody(), Conv2D(8, 3, padding="same"), Flatten(), Dense(3)], input_shape=(6, 6, 2))
+    x = pictures(shape=(6, 6, 2))
+    expected = model(x)
+    plan = planned(model)
+    assert plan.steps[0].makes is not None
+    Moody.how = staticmethod(lambda x: x[:1])
+    assert model(x).tobytes() == expected[:1].tobytes()
+    Moody.how = staticmethod(lambda x: np.asfortranarray(x))
+    assert model(x).tobytes() == expected.tobytes()
+    planned(model)
+    Moody.how = staticmethod(lambda x: x[:, :3])
+    with pytest.raises(ShapeError, match="288 numbers in its last axis"):
+        model(x)
+
+
+def test_a_layer_of_ones_own_is_asked_each_time() -> None:
+    calls = []
+
+    class Own(Dense):
+        def forward(self, x: Array, context: Context = INFERENCE, *, relu: bool = False) -> Any:
+            calls.append(relu)
+            return super().forward(x, context, relu=relu)
+
+    model = Sequential([Own(4), Dense(3)], input_shape=(5,))
+    for _ in range(4):
+        model(pictures(shape=(5,)))
+    assert len(calls) == 4
+
+
+# -- what it costs -----------------------------------------------------------------------------------------------------
+
+
+def panels(model: Sequential) -> weakref.ref[Array]:
+    conv: Any = model.get_layer("conv")
+    return weakref.ref(conv._prepared._kernel.panels)
+
+
+def test_training_lets_go_of_the_plan_and_of_its_kernels() -> None:
+    model = network()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    planned(model)
+    kept = panels(model)
+    gc.collect()
+    assert kept() is not None
+    model.train_on_batch(pictures(), np.array([0, 1]))
+    gc.collect()
+    assert model.graph not in prediction._found
+    assert kept() is None
+
+
+def test_old_kernels_are_let_go_of_before_there_are_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = network()
+    planned(model)
+    conv: Any = model.get_layer("conv")
+    old, alive = panels(model), []
+    before = prediction._walk
+
+    def walk(*arguments: Any, **keywords: Any) -> Any:
+        conv._prepared.clear()
+        gc.collect()
+        alive.append(old() is not None)
+        return before(*arguments, **keywords)
+
+    monkeypatch.setattr(prediction, "_walk", walk)
+    conv.params["kernel"][0] += 1
+    model(pictures())
+    assert alive == [False]
+
+
+def test_a_plan_dies_with_its_network() -> None:
+    model = network()
+    planned(model)
+    graph = weakref.ref(model.graph)
+    del model
+    gc.collect()
+    assert graph() is None
+    assert all(not isinstance(plan, Plan) or plan.steps for plan in prediction._found.values())
+
+
+def pickled(model: Sequential) -> Any:
+    return pickle.loads(pickle.dumps(model))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickled])
+def test_copies_have_no_plan(copied: Callable[[Any], Any]) -> None:
+    model, x = network(), pictures(9)
+    planned(model)
+    twin = copied(model)
+    assert twin.graph not in prediction._found
+    expected = model(x).tobytes()
+    model.get_layer("conv").params["kernel"][...] = 0
+    assert twin(x).tobytes() == twin(x).tobytes() == twin(x).tobytes() == expected
+
+
+def test_several_threads_with_several_shapes() -> None:
+    model = network()
+    batches = [pictures(seed, count) for seed, count in ((1, 1), (2, 2), (3, 1), (4, 3))]
+    expected = [asked(model, x).tobytes() for x in batches]
+    wrong: list[int] = []
+
+    def work(which: int) -> None:
+        for _ in range(60):
+            if model(batches[which]).tobytes() != expected[which]:
+                wrong.append(which)
+
+    threads = [threading.Thread(target=work, args=(which,)) for which in range(len(batches))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_kernels_together_are_looked_at_as_closely_as_one() -> None:
+    """Sums over the same words in the same order: what the tests of fingerprints find out holds here too."""
+    layers = [Conv2D(filters, size, padding="same") for filters, size in ((3, 1), (7, 3), (32, 3), (1, 1))]
+    model = Sequential(layers, input_shape=(5, 5, 3))
+    for _ in range(3):
+        model(pictures(shape=(5, 5, 3)))
+    plan = prediction._found[model.graph]
+    assert isinstance(plan, Plan)
+    watch = plan.kernels
+    assert [one.arrays[0].shape[3] for one in watch.kept] == [3, 7, 32, 1]  # type: ignore[union-attr]
+    assert watch.unchanged()
+    for one in watch.kept:
+        kernel: Any = one.arrays[0]
+        assert one.fingerprint[2] in watch.sums
+        for place in (0, kernel.size // 2, kernel.size - 1):  # the last is no whole word where numbers are odd
+            before = kernel.reshape(-1)[place]
+            kernel.reshape(-1)[place] = -before
+            assert not watch.unchanged()
+            kernel.reshape(-1)[place] = before
+            assert watch.unchanged()
+    assert Watch.over([]).unchanged()
