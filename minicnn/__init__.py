@@ -33,7 +33,7 @@ _HOME = {
     ),
     "minicnn.losses": (
         *("CategoricalCrossentropy", "SparseCategoricalCrossentropy", "BinaryCrossentropy", "MeanSquaredError"),
-        "TripletSemiHardLoss",
+        *("MeanAbsoluteError", "Huber", "TripletSemiHardLoss"),
     ),
     "minicnn.optimizers": ("SGD", "RMSprop", "Adagrad", "Adam", "AdamW"),
     "minicnn.data": ("Batches", "PeopleBatches", "one_hot"),

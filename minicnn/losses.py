@@ -1,6 +1,7 @@
 """Losses: the one number that training makes smaller.
 
-A loss compares predictions with targets sample by sample (``minicnn.ops.losses`` has the formulas) and averages:
+A loss compares predictions with targets sample by sample (``minicnn.ops.losses`` and ``regression_losses`` have the
+formulas) and averages:
 
     value, cache = loss.forward(targets, predictions, sample_weight)    value = sum(w * losses) / number of losses
     dpredictions = loss.backward(cache)                                 dvalue/dpredictions
@@ -24,6 +25,7 @@ import numpy as np
 from minicnn.constructors import Explained
 from minicnn.errors import ShapeError, explain
 from minicnn.ops import losses as ops
+from minicnn.ops import regression_losses as regression
 from minicnn.ops.triplet import triplet_semi_hard, triplet_semi_hard_backward
 from minicnn.options import arguments_of, flag, from_identifier, number
 from minicnn.shapes import Array
@@ -135,13 +137,36 @@ class BinaryCrossentropy(Loss):
 
 
 class MeanSquaredError(Loss):
-    """The mean of (targets - predictions)**2 over the last axis: for numbers instead of classes."""
+    """The mean of (predictions - targets)**2 over the last axis: for numbers instead of classes."""
 
-    def losses(self, targets: Array, predictions: Array) -> tuple[Array, ops.LossCache]:
-        return ops.mean_squared_error(targets, predictions)
+    def losses(self, targets: Array, predictions: Array) -> tuple[Array, regression.ErrorCache]:
+        return regression.mean_squared_error(targets, predictions)
 
-    def dpredictions(self, dlosses: Array, cache: ops.LossCache) -> Array:
-        return ops.mean_squared_error_backward(dlosses, cache)
+    def dpredictions(self, dlosses: Array, cache: regression.ErrorCache) -> Array:
+        return regression.mean_squared_error_backward(dlosses, cache)
+
+
+class MeanAbsoluteError(Loss):
+    """The mean of |predictions - targets| over the last axis: a target far away pulls no harder than one nearby."""
+
+    def losses(self, targets: Array, predictions: Array) -> tuple[Array, regression.ErrorCache]:
+        return regression.mean_absolute_error(targets, predictions)
+
+    def dpredictions(self, dlosses: Array, cache: regression.ErrorCache) -> Array:
+        return regression.mean_absolute_error_backward(dlosses, cache)
+
+
+class Huber(Loss):
+    """Half the squared error where it is at most ``delta``, beyond that growing like the absolute one (Huber 1964)."""
+
+    def __init__(self, delta: float = 1.0) -> None:
+        self.delta = number("delta", delta, above=0)
+
+    def losses(self, targets: Array, predictions: Array) -> tuple[Array, regression.ErrorCache]:
+        return regression.huber(targets, predictions, self.delta)
+
+    def dpredictions(self, dlosses: Array, cache: regression.ErrorCache) -> Array:
+        return regression.huber_backward(dlosses, cache, self.delta)
 
 
 class TripletSemiHardLoss(Loss):
@@ -178,6 +203,9 @@ LOSSES: dict[str, type[Loss]] = {
     "bce": BinaryCrossentropy,
     "mean_squared_error": MeanSquaredError,
     "mse": MeanSquaredError,
+    "mean_absolute_error": MeanAbsoluteError,
+    "mae": MeanAbsoluteError,
+    "huber": Huber,
     "triplet_semi_hard": TripletSemiHardLoss,
 }
 

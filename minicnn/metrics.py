@@ -17,6 +17,7 @@ import numpy as np
 
 from minicnn.constructors import Explained
 from minicnn.errors import OptionError, ShapeError, explain
+from minicnn.ops.regression_losses import mean_absolute_error, mean_squared_error
 from minicnn.ops.targets import check_predictions, class_indices, like
 from minicnn.options import arguments_of, from_identifier, number
 from minicnn.shapes import Array, whole
@@ -148,6 +149,26 @@ class TopKCategoricalAccuracy(Metric):
         return _in_top_k(_argmax(like(targets, predictions)), predictions, self.k)
 
 
+class MeanSquaredError(Metric):
+    """The mean of (predictions - targets)**2, of all numbers of a sample."""
+
+    def __init__(self, name: str = "mean_squared_error") -> None:
+        super().__init__(name)
+
+    def values(self, targets: Array, predictions: Array) -> Array:
+        return mean_squared_error(targets, predictions)[0]
+
+
+class MeanAbsoluteError(Metric):
+    """The mean of |predictions - targets|: how far off they are, in their own unit."""
+
+    def __init__(self, name: str = "mean_absolute_error") -> None:
+        super().__init__(name)
+
+    def values(self, targets: Array, predictions: Array) -> Array:
+        return mean_absolute_error(targets, predictions)[0]
+
+
 class Accuracy(Metric):
     """What Keras means by "accuracy": a kind that follows from the shapes of the batch.
 
@@ -191,6 +212,10 @@ METRICS: dict[str, type[Metric]] = {
     "categorical_accuracy": CategoricalAccuracy,
     "sparse_categorical_accuracy": SparseCategoricalAccuracy,
     "binary_accuracy": BinaryAccuracy,
+    "mean_squared_error": MeanSquaredError,
+    "mse": MeanSquaredError,
+    "mean_absolute_error": MeanAbsoluteError,
+    "mae": MeanAbsoluteError,
     "top_k_categorical_accuracy": TopKCategoricalAccuracy,
     "sparse_top_k_categorical_accuracy": SparseTopKCategoricalAccuracy,
 }

@@ -29,6 +29,7 @@ import numpy as np
 
 from minicnn.fusion import Stage, fuse, read_for_the_last_time
 from minicnn.graph import Graph
+from minicnn.layers.base import Ready
 from minicnn.ops.conv2d.prepared import Watch
 from minicnn.shapes import Array
 
@@ -112,30 +113,30 @@ def forget(graph: Graph) -> None:
 
 def _walk(graph: Graph, inputs: Sequence[Array], kinds: list[Kind], plan: bool) -> tuple[list[Array], Plan | None]:
     """Every output, each layer being asked; and the plan, if one is wanted."""
-    stages = fuse(graph, predicting=True)
+    stages, notes = fuse(graph, predicting=True), []
     attributes = [vars(layer) for layer in graph.path]
-    made = Plan(kinds, [], attributes, list(map(len, attributes)), [], Watch.over([]))
+    counts = list(map(len, attributes))
     values: dict[int, Any] = dict(enumerate(inputs))
     for stage, over in zip(stages, read_for_the_last_time(graph, stages), strict=True):
         value, read = graph.inputs + stage.places[-1], stage.node.pick(values)
         values[value] = stage.infer(read)
         if plan:
-            _note(made, stage, read, value, over, values[value])
+            notes.append(_note(stage, read, value, over, values[value]))
         del read  # no name must keep alive what the dict lets go of
         for source in over:
             del values[source]
     outputs = [values[value] for value in graph.outputs]
-    return outputs, made._replace(kernels=Watch.over(made.kernels.kept)) if plan else None
+    if not plan:
+        return outputs, None
+    steps, known = [step for step, _ in notes], [ready for _, ready in notes if ready is not None]
+    checks = [ready.unchanged for ready in known if ready.unchanged is not None]
+    kernels = Watch.over([ready.kernel for ready in known if ready.kernel is not None])
+    return outputs, Plan(kinds, steps, attributes, counts, checks, kernels)
 
 
-def _note(plan: Plan, stage: Stage, read: Any, value: int, over: Sequence[int], y: Any) -> None:
-    """Put the stage into the plan."""
+def _note(stage: Stage, read: Any, value: int, over: Sequence[int], y: Any) -> tuple[Step, Ready | None]:
+    """The step for a stage that made ``y`` of what it ``read``, and what it is ready with."""
     ready = stage.ready(read) if type(read) is np.ndarray and read.flags.c_contiguous else None
     if ready is None:
-        plan.steps.append(Step(stage, stage.infer, value, over, Kind.of(y)))
-        return
-    plan.steps.append(Step(stage, ready.call, value, over, None))
-    if ready.unchanged is not None:
-        plan.checks.append(ready.unchanged)
-    if ready.kernel is not None:
-        plan.kernels.kept.append(ready.kernel)
+        return Step(stage, stage.infer, value, over, Kind.of(y)), None
+    return Step(stage, ready.call, value, over, None), ready

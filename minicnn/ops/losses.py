@@ -14,7 +14,8 @@ numbers before softmax or sigmoid. It needs no clipping, never overflows, and it
 All formulas are Keras's. ``K`` is the number of classes (or of outputs), ``s`` the label smoothing. Float32 and
 float64; targets are converted to the dtype of the predictions. Cost: one pass over (N, ..., K) forward, one backward.
 Raised: ShapeError for shapes that do not fit or an empty batch, DtypeError for predictions that are no floats,
-LabelError for targets that no prediction could ever match. NaN in predictions gives NaN.
+LabelError for targets that no prediction could ever match. NaN in predictions gives NaN. Losses for numbers instead of
+classes: ``regression_losses.py``.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minicnn.errors import ShapeError, explain
-from minicnn.ops.targets import answers, class_indices, distributions, like
+from minicnn.ops.targets import answers, class_indices, distributions
 from minicnn.shapes import Array, check_array, check_same_dtype
 
 EPSILON = 1e-7  # Keras's backend.epsilon(): probabilities are kept this far from 0 and from 1
@@ -52,7 +53,7 @@ def categorical_crossentropy(
 def categorical_crossentropy_backward(dlosses: Array, cache: LossCache) -> Array:
     """-t / q where q = p / sum(p) was not clipped, and back through that division."""
     targets, p = cache
-    _check_dlosses(dlosses, p)
+    check_dlosses(dlosses, p)
     total = p.sum(axis=-1, keepdims=True)
     q = p / total
     dq: Array = np.where(_clipped(q), 0, -targets / _clip(q)) * dlosses[..., None]
@@ -74,7 +75,7 @@ def categorical_crossentropy_from_logits(
 def categorical_crossentropy_from_logits_backward(dlosses: Array, cache: LossCache) -> Array:
     """softmax(logits) - t, times dlosses."""
     targets, softmax = cache
-    _check_dlosses(dlosses, softmax)
+    check_dlosses(dlosses, softmax)
     return (softmax - targets) * dlosses[..., None]
 
 
@@ -95,7 +96,7 @@ def sparse_categorical_crossentropy(targets: Array, probabilities: Array) -> tup
 def sparse_categorical_crossentropy_backward(dlosses: Array, cache: LossCache) -> Array:
     """1 / sum(c) for every class, and -1 / c[target] more for the target; 0 where p was clipped."""
     labels, p = cache
-    _check_dlosses(dlosses, p)
+    check_dlosses(dlosses, p)
     c = _clip(p)
     dc = np.repeat(1 / c.sum(axis=-1, keepdims=True), c.shape[-1], axis=-1)
     _add_at(dc, labels, -1 / _pick(c, labels))
@@ -112,7 +113,7 @@ def sparse_categorical_crossentropy_from_logits(targets: Array, logits: Array) -
 def sparse_categorical_crossentropy_from_logits_backward(dlosses: Array, cache: LossCache) -> Array:
     """softmax(logits), less 1 at the target, times dlosses."""
     labels, softmax = cache
-    _check_dlosses(dlosses, softmax)
+    check_dlosses(dlosses, softmax)
     dlogits = softmax.copy()
     _add_at(dlogits, labels, np.asarray(-1, softmax.dtype))
     dlogits *= dlosses[..., None]
@@ -134,7 +135,7 @@ def binary_crossentropy(
 def binary_crossentropy_backward(dlosses: Array, cache: LossCache) -> Array:
     """((1 - t) / (1 - c) - t / c) / K; 0 where p was clipped."""
     targets, p = cache
-    _check_dlosses(dlosses, p)
+    check_dlosses(dlosses, p)
     c = _clip(p)
     dp: Array = np.where(_clipped(p), 0, (1 - targets) / (1 - c) - targets / c)
     dp *= (dlosses / p.shape[-1])[..., None]
@@ -153,28 +154,11 @@ def binary_crossentropy_from_logits(
 def binary_crossentropy_from_logits_backward(dlosses: Array, cache: LossCache) -> Array:
     """(sigmoid(logits) - t) / K, times dlosses."""
     targets, logits = cache
-    _check_dlosses(dlosses, logits)
+    check_dlosses(dlosses, logits)
     e = np.exp(-np.abs(logits))  # in (0, 1], whatever the sign
     sigmoid: Array = np.where(logits < 0, e, 1) / (1 + e)
     dlogits: Array = (sigmoid - targets) * (dlosses / logits.shape[-1])[..., None]
     return dlogits
-
-
-# -- numbers -----------------------------------------------------------------------------------------------------------
-
-
-def mean_squared_error(targets: Array, predictions: Array) -> tuple[Array, LossCache]:
-    """mean((targets - predictions)**2)."""
-    converted = like(targets, predictions)
-    return np.square(converted - predictions).mean(axis=-1), LossCache(converted, predictions)
-
-
-def mean_squared_error_backward(dlosses: Array, cache: LossCache) -> Array:
-    """2 * (predictions - targets) / K, times dlosses."""
-    targets, predictions = cache
-    _check_dlosses(dlosses, predictions)
-    dpredictions: Array = (predictions - targets) * (dlosses * 2 / predictions.shape[-1])[..., None]
-    return dpredictions
 
 
 # -- arithmetic shared by several losses -------------------------------------------------------------------------------
@@ -207,7 +191,8 @@ def _add_at(values: Array, labels: Array, addend: Array) -> None:
     np.put_along_axis(values, labels[..., None], (_pick(values, labels) + addend)[..., None], axis=-1)
 
 
-def _check_dlosses(dlosses: Array, predictions: Array) -> None:
+def check_dlosses(dlosses: Array, predictions: Array) -> None:
+    """One for each row of predictions, in their dtype. Raises ShapeError, DtypeError."""
     shape = predictions.shape[:-1]
     check_array(dlosses, "dlosses", len(shape), f"{shape}, one per sample")
     if dlosses.shape != shape:

@@ -27,13 +27,18 @@ LOSS_OPTIONS: dict[str, tuple[dict[str, Any], ...]] = {
         {"from_logits": logits, "label_smoothing": smoothing} for logits in (False, True) for smoothing in (0.0, 0.1)
     ),
     "MeanSquaredError": ({},),
+    "MeanAbsoluteError": ({},),
+    "Huber": ({}, {"delta": 0.3}),
 }
+OF_NUMBERS = ("MeanSquaredError", "MeanAbsoluteError", "Huber")  # not of probabilities
 METRIC_OPTIONS: dict[str, tuple[dict[str, Any], ...]] = {
     "SparseCategoricalAccuracy": ({},),
     "CategoricalAccuracy": ({},),
     "BinaryAccuracy": ({}, {"threshold": 0.25}),
     "SparseTopKCategoricalAccuracy": ({}, {"k": 2}),
     "TopKCategoricalAccuracy": ({}, {"k": 2}),
+    "MeanSquaredError": ({},),
+    "MeanAbsoluteError": ({},),
 }
 DECAY = {"initial_learning_rate": 0.1, "decay_steps": 7}
 SCHEDULE_OPTIONS: dict[str, tuple[dict[str, Any], ...]] = {
@@ -69,7 +74,7 @@ def compare_losses(seed: int = 0) -> Iterator[Row]:
 
 def _loss_inputs(kind: str, options: dict[str, Any], rng: np.random.Generator) -> tuple[Array, Array]:
     scores = 3 * rng.standard_normal((N, K))
-    if kind == "MeanSquaredError" or options.get("from_logits"):
+    if kind in OF_NUMBERS or options.get("from_logits"):
         predictions = scores
     elif kind == "BinaryCrossentropy":
         predictions = 1 / (1 + np.exp(-scores))

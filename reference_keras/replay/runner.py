@@ -35,7 +35,8 @@ FILES = (
         "losses/losses",
         "activations/activations",
     ),
-    *("metrics/accuracy_metrics", "metrics/reduction_metrics", "optimizers/schedules/learning_rate_schedule"),
+    *("metrics/accuracy_metrics", "metrics/reduction_metrics", "metrics/regression_metrics"),
+    "optimizers/schedules/learning_rate_schedule",
     *(f"optimizers/{name}" for name in ("optimizer", "adam", "adamw", "adagrad", "rmsprop", "sgd")),
     *("initializers/constant_initializers", "initializers/random_initializers"),
 )

@@ -26,12 +26,17 @@ CASES = [
     ("BinaryCrossentropy", {"from_logits": True}),
     ("BinaryCrossentropy", {"from_logits": True, "label_smoothing": 0.2}),
     ("MeanSquaredError", {}),
+    ("MeanAbsoluteError", {}),
+    ("Huber", {}),
+    ("Huber", {"delta": 0.3}),
+    ("Huber", {"delta": 100.0}),
 ]
+OF_NUMBERS = ("MeanSquaredError", "MeanAbsoluteError", "Huber")
 
 
 def predictions_for(kind: str, options: dict[str, Any], shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     x = 3 * rng.standard_normal(shape)
-    if kind == "MeanSquaredError" or options.get("from_logits"):
+    if kind in OF_NUMBERS or options.get("from_logits"):
         return x
     if kind == "BinaryCrossentropy":
         return 1 / (1 + np.exp(-x))
@@ -128,10 +133,25 @@ def test_huge_logits(kind: str, dtype: str) -> None:
         np.testing.assert_allclose(loss.backward(cache), their_gradient, atol=1e-7)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("kind", "options"), [(kind, {}) for kind in OF_NUMBERS] + [("Huber", {"delta": 0.5})])
+def test_errors_at_the_corners(kind: str, options: dict[str, Any], dtype: str) -> None:
+    """Where a slope jumps or a formula changes: no error, an error of delta, and next to both; huge ones, NaN, inf."""
+    corners = [0.0, 0.5, 1.0, np.nextafter(1.0, 0), np.nextafter(1.0, 2), 1e-30, 1e15, np.nan, np.inf]
+    p = np.array([[sign * corner] for corner in corners for sign in (1, -1)], dtype)
+    y = np.zeros_like(p)
+    loss = losses.get({"class_name": kind, "config": options})
+    _, their_losses, _ = in_keras(kind, options, y, p, None)
+    np.testing.assert_allclose(loss.per_sample(y, p), their_losses, rtol=1e-6)
+    for row in p:  # one by one: a NaN in the mean would be in every gradient
+        _, _, their_gradient = in_keras(kind, options, y[:1], row[None], None)
+        np.testing.assert_allclose(loss.backward(loss.forward(y[:1], row[None])[1]), their_gradient, rtol=1e-6)
+
+
 def test_targets_of_shape_n_and_n_by_one(rng: np.random.Generator) -> None:
     p = rng.uniform(0.1, 0.9, (5, 1))
     y = rng.integers(0, 2, 5)
-    for kind in ("BinaryCrossentropy", "MeanSquaredError"):
+    for kind in ("BinaryCrossentropy", *OF_NUMBERS):
         assert_same(losses.get(kind).forward(y, p)[0], in_keras(kind, {}, y, p, None)[0], 1e-12)
     p, y = rng.standard_normal((5, 3)), rng.integers(0, 3, (5, 1))
     options = {"from_logits": True}

@@ -22,6 +22,8 @@ KINDS: list[tuple[str, dict[str, Any]]] = [
     ("SparseTopKCategoricalAccuracy", {"k": 3}),
     ("SparseTopKCategoricalAccuracy", {}),
     ("TopKCategoricalAccuracy", {"k": 2}),
+    ("MeanSquaredError", {}),
+    ("MeanAbsoluteError", {}),
 ]
 
 

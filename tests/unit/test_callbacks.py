@@ -125,6 +125,8 @@ def test_early_stopping_can_be_used_again() -> None:
     [
         ("val_loss", "min"),
         ("val_mean_squared_error", "min"),
+        ("val_mae", "min"),
+        ("mean_absolute_error", "min"),
         ("accuracy", "max"),
         ("val_sparse_categorical_accuracy", "max"),
     ],

@@ -12,8 +12,15 @@ from hypothesis import strategies as st
 
 from minicnn import losses
 from minicnn.errors import DtypeError, LabelError, OptionError, ShapeError
-from minicnn.losses import BinaryCrossentropy, CategoricalCrossentropy, MeanSquaredError, SparseCategoricalCrossentropy
-from minicnn.ops import losses as ops
+from minicnn.losses import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    Huber,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    SparseCategoricalCrossentropy,
+)
+from minicnn.ops import regression_losses as regression
 from minicnn.shapes import Array
 
 ALL = [
@@ -27,13 +34,17 @@ ALL = [
     BinaryCrossentropy(label_smoothing=0.1),
     BinaryCrossentropy(from_logits=True),
     MeanSquaredError(),
+    MeanAbsoluteError(),
+    Huber(),
+    Huber(delta=0.3),
 ]
+OF_NUMBERS = (MeanSquaredError, MeanAbsoluteError, Huber)
 SPARSE = SparseCategoricalCrossentropy()
 
 
 def example(loss: losses.Loss, shape: tuple[int, ...], rng: np.random.Generator) -> tuple[Array, Array]:
     """Targets and float64 predictions that suit the loss; probabilities well away from the clipping."""
-    is_probability = not isinstance(loss, MeanSquaredError) and not loss.from_logits  # type: ignore[attr-defined]
+    is_probability = not isinstance(loss, OF_NUMBERS) and not loss.from_logits  # type: ignore[attr-defined]
     predictions = rng.uniform(0.05, 0.95, shape) if is_probability else 2 * rng.standard_normal(shape)
     if isinstance(loss, SparseCategoricalCrossentropy):
         return rng.integers(0, shape[-1], shape[:-1]), predictions
@@ -80,6 +91,8 @@ def test_formulas_by_hand() -> None:
     yes, no = -math.log(0.7), -math.log(1 - 0.2)
     assert BinaryCrossentropy().forward([[1, 0]], p[:, :2])[0] == pytest.approx((yes + no) / 2)
     assert MeanSquaredError().forward([[1, 0, 0]], p)[0] == pytest.approx((0.09 + 0.04 + 0.01) / 3)
+    assert MeanAbsoluteError().forward([[1, 0, 0]], p)[0] == pytest.approx((0.3 + 0.2 + 0.1) / 3)
+    assert Huber(0.25).forward([[1, 0, 0]], p)[0] == pytest.approx((0.25 * 0.3 - 0.25**2 / 2 + 0.02 + 0.005) / 3)
 
 
 def test_probabilities_are_normalised_then_clipped_or_clipped_then_normalised() -> None:
@@ -222,7 +235,7 @@ def test_shapes_that_do_not_fit() -> None:
         CategoricalCrossentropy().forward([0, 1], p)
     with pytest.raises(ShapeError, match="go with categorical_crossentropy"):
         SPARSE.forward(np.eye(3)[:2], p)
-    for loss in (SPARSE, CategoricalCrossentropy(), BinaryCrossentropy(), MeanSquaredError()):
+    for loss in (SPARSE, CategoricalCrossentropy(), BinaryCrossentropy(), *(kind() for kind in OF_NUMBERS)):
         with pytest.raises(ShapeError):
             loss.forward(np.zeros(5), p)
         with pytest.raises(ShapeError, match="at least one element"):
@@ -236,11 +249,11 @@ def test_shapes_that_do_not_fit() -> None:
 
 
 def test_upstream_gradients_that_do_not_fit() -> None:
-    _, cache = ops.mean_squared_error(np.zeros((2, 3)), np.ones((2, 3)))
+    _, cache = regression.mean_squared_error(np.zeros((2, 3)), np.ones((2, 3)))
     with pytest.raises(ShapeError, match="dlosses"):
-        ops.mean_squared_error_backward(np.ones(3), cache)
+        regression.mean_squared_error_backward(np.ones(3), cache)
     with pytest.raises(DtypeError, match="dlosses"):
-        ops.mean_squared_error_backward(np.ones(2, np.float32), cache)
+        regression.mean_squared_error_backward(np.ones(2, np.float32), cache)
 
 
 @pytest.mark.parametrize("loss", ALL, ids=repr)

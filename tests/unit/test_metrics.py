@@ -28,6 +28,8 @@ def test_by_hand() -> None:
     assert measured(metrics.BinaryAccuracy(threshold=0.0), [1, 0], [[2.0], [-1.0]]) == 1
     assert measured(SparseTopKCategoricalAccuracy(k=2), [1, 1, 0, 2], rows) == 0.75
     assert measured(metrics.TopKCategoricalAccuracy(k=2), one_hot, rows) == 1
+    assert measured(metrics.get("mae"), [[1, 2], [3, 4]], [[1, 4], [0, 4]]) == (2 + 3) / 4
+    assert measured(metrics.get("mse"), [[1, 2], [3, 4]], [[1, 4], [0, 4]]) == (4 + 9) / 4
 
 
 def test_ties() -> None:

@@ -24,7 +24,7 @@ from minicnn.losses import (
     SparseCategoricalCrossentropy,
 )
 from minicnn.ops import jit_cache
-from minicnn.optimizers import SGD
+from minicnn.optimizers import SGD, Adam
 from minicnn.saving import load_model
 from minicnn.sequential import Sequential
 from minicnn.shapes import Array
@@ -257,6 +257,19 @@ def test_one_batch_at_a_time(rng: np.random.Generator) -> None:
     assert model.test_on_batch(x, y)["loss"] < first["loss"]
     weighted = model.test_on_batch(x, y, np.zeros(len(x)))
     assert weighted == {"loss": 0.0, "accuracy": model.test_on_batch(x, y)["accuracy"]}
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
+def test_numbers_are_learnt_too(loss: str) -> None:
+    """Three numbers of each picture, one target of a hundred wild: only the squared error follows it."""
+    x = np.random.default_rng(0).standard_normal((400, 5)).astype(np.float32)
+    y = x @ np.arange(15, dtype=np.float32).reshape(5, 3) / 5 + 1
+    wild = np.where(np.arange(400)[:, None] % 100, y, y + 300).astype(np.float32)
+    model = Sequential([Dense(3)], input_shape=(5,))
+    model.compile(Adam(0.05), loss, metrics=["mae"])
+    history = model.fit(x, wild, epochs=40, verbose=0)
+    assert history.history["loss"][-1] < history.history["loss"][0]
+    assert (model.evaluate(x, y)["mae"] < 0.2) == (loss != "mse")
 
 
 # -- compile -----------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ PICTURES: dict[str, Callable[[], str]] = {
         *(windows.max_pooling, windows.average_pooling, windows.resizing, windows.transposed_convolution),
         *(algorithms.im2col, algorithms.direct, algorithms.winograd, algorithms.channels, algorithms.dense),
         *(networks.face_cnn_strip, networks.branches, networks.chain),
-        *(training.activations, training.softmax, training.losses, training.normalisations),
+        *(training.activations, training.softmax, training.losses, training.errors, training.normalisations),
         *(training.batch_norm, training.dropout, training.optimisers),
     )
 }

@@ -6,7 +6,7 @@ import numpy as np
 
 from minicnn.layers import BatchNormalization, Context, Layer
 from minicnn.layers.activations import ELU, Activation, LeakyReLU, ReLU, Sigmoid, Tanh
-from minicnn.losses import BinaryCrossentropy, CategoricalCrossentropy, MeanSquaredError
+from minicnn.losses import BinaryCrossentropy, CategoricalCrossentropy, Huber, MeanAbsoluteError, MeanSquaredError
 from minicnn.ops import activations as ops
 from minicnn.ops.dropout import dropout as drop
 from minicnn.optimizers import SGD, Adam, RMSprop
@@ -61,6 +61,21 @@ def losses() -> str:
                 place.plot(p, numbers, color=colour, linestyle=style, label=kind.__name__)
         axes[0, 0].set(xlabel="p, the prediction for what is there", ylabel="loss", ylim=(0, 4))
         axes[0, 1].set(xlabel="p", ylabel="dloss/dp", ylim=(-10, 1))
+        axes[0, 0].legend(fontsize=7.5)
+    return drawing.svg
+
+
+def errors() -> str:
+    """The losses for numbers over the error of one prediction, and their slopes."""
+    p = np.linspace(-3, 3, 241)[:, None]
+    with plots(1, 2, 2.7, "errors") as (axes, drawing):
+        for loss, colour in ((MeanSquaredError(), KERAS), (MeanAbsoluteError(), GOOD), (Huber(), OURS)):
+            each, cache = loss.losses(np.zeros_like(p), p)
+            slopes = loss.dpredictions(np.ones_like(each), cache)
+            for place, numbers in ((axes[0, 0], each), (axes[0, 1], slopes)):
+                place.plot(p, numbers, color=colour, label=type(loss).__name__)
+        axes[0, 0].set(xlabel="error: prediction - target", ylabel="loss", ylim=(0, 4))
+        axes[0, 1].set(xlabel="error", ylabel="slope", ylim=(-3, 3))
         axes[0, 0].legend(fontsize=7.5)
     return drawing.svg
 

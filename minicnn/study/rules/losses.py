@@ -3,7 +3,9 @@
     cross-entropy from logits     loss = -sum over k of t[k] * log p[k]      dlogits[k] = (p[k] - t[k]) / N
     ... from probabilities        the same with p clipped                    dp[k]: see ``minicnn.ops.losses``
     binary cross-entropy          the mean over k of K yes-or-no answers     dlogits[k] = (p[k] - t[k]) / (K N)
-    mean squared error            the mean over k of (t[k] - p[k])**2        dp[k] = 2 (p[k] - t[k]) / (K N)
+    mean squared error            the mean over k of (p[k] - t[k])**2        dp[k] = 2 (p[k] - t[k]) / (K N)
+    mean absolute error           the mean over k of |p[k] - t[k]|           dp[k] = sign(p[k] - t[k]) / (K N)
+    Huber's                       squared / 2 near t, absolute beyond        dp[k] = p[k] - t[k], cut off, / (K N)
 
 N is the number of losses that are averaged; t is what should have come, label smoothing included.
 """
@@ -21,7 +23,9 @@ from minicnn.errors import OptionError, explain
 from minicnn.losses import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
+    Huber,
     Loss,
+    MeanAbsoluteError,
     MeanSquaredError,
     SparseCategoricalCrossentropy,
 )
@@ -174,11 +178,16 @@ def _binary_gradient(loss: Any, row: Row, k: int) -> Worked:
     return Worked("dp[k] = ((1 - t[k]) / (1 - p[k]) - t[k] / p[k]) / (K N), 0 where clipped", (no, yes))
 
 
-def _squares(loss: Any, row: Row) -> Worked:
-    K = len(row.p)
-    difference = worked_out("t - p", row.t - row.p)
+def _mean_of(formula: str, *factors: Factor) -> Worked:
+    """loss = mean over k of the product of the factors, (K,) each."""
+    K = len(factors[0].values)
     share = worked_out(f"1/{K}", np.full(K, 1 / K))
-    return Worked("loss = mean over k of (t[k] - p[k])**2", (Terms.of(difference, difference, share),))
+    return Worked(f"loss = mean over k of {formula}", (Terms.of(*factors, share),))
+
+
+def _squares(loss: Any, row: Row) -> Worked:
+    difference = worked_out("p - t", row.p - row.t)
+    return _mean_of("(p[k] - t[k])**2", difference, difference)
 
 
 def _squares_gradient(loss: Any, row: Row, k: int) -> Worked:
@@ -187,9 +196,35 @@ def _squares_gradient(loss: Any, row: Row, k: int) -> Worked:
     return Worked("dp[k] = 2 * (p[k] - t[k]) / (K N)", groups)
 
 
+def _sizes(loss: Any, row: Row) -> Worked:
+    return _mean_of("|p[k] - t[k]|", worked_out("|p - t|", np.abs(row.p - row.t)))
+
+
+def _sizes_gradient(loss: Any, row: Row, k: int) -> Worked:
+    sign = worked_out("sign(p - t)", np.sign(row.p[k] - row.t[k]))
+    return Worked("dp[k] = sign(p[k] - t[k]) / (K N)", (Terms.of(sign, row.mean(over=len(row.p))),))
+
+
+def _huber(loss: Any, row: Row) -> Worked:
+    d = loss.delta
+    size = np.abs(row.p - row.t)
+    near = np.minimum(size, d)  # near * (size - near / 2): size**2 / 2 up to d, d * size - d**2 / 2 beyond
+    cut, rest = worked_out(f"min(|p - t|, {d:g})", near), worked_out("|p - t| - half of that", size - near / 2)
+    return _mean_of(f"c * (|p[k] - t[k]| - c / 2), c = |p[k] - t[k]| cut off at {d:g}", cut, rest)
+
+
+def _huber_gradient(loss: Any, row: Row, k: int) -> Worked:
+    d = loss.delta
+    cut = worked_out(f"p - t, cut off at {d:g}", np.clip(row.p[k] - row.t[k], -d, d))
+    formula = f"dp[k] = (p[k] - t[k], cut off at -{d:g} and {d:g}) / (K N)"
+    return Worked(formula, (Terms.of(cut, row.mean(over=len(row.p))),))
+
+
 RULES: dict[type[Loss], tuple[Rows, Entries]] = {
     CategoricalCrossentropy: (_crossentropy, _crossentropy_gradient),
     SparseCategoricalCrossentropy: (_crossentropy, _crossentropy_gradient),
     BinaryCrossentropy: (_binary, _binary_gradient),
     MeanSquaredError: (_squares, _squares_gradient),
+    MeanAbsoluteError: (_sizes, _sizes_gradient),
+    Huber: (_huber, _huber_gradient),
 }

@@ -184,6 +184,9 @@ LOSSES = [
     losses.BinaryCrossentropy(from_logits=True),
     losses.BinaryCrossentropy(label_smoothing=0.2),
     losses.MeanSquaredError(),
+    losses.MeanAbsoluteError(),
+    losses.Huber(),
+    losses.Huber(delta=0.3),
 ]
 
 
