@@ -76,7 +76,7 @@ def errors() -> str:
                 place.plot(p, numbers, color=colour, label=type(loss).__name__)
         axes[0, 0].set(xlabel="error: prediction - target", ylabel="loss", ylim=(0, 4))
         axes[0, 1].set(xlabel="error", ylabel="slope", ylim=(-3, 3))
-        axes[0, 0].legend(fontsize=7.5)
+        axes[0, 1].legend(fontsize=7.5, loc="lower right")
     return drawing.svg
 
 
