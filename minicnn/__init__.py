@@ -33,8 +33,9 @@ _HOME = {
     ),
     "minicnn.losses": (
         *("CategoricalCrossentropy", "SparseCategoricalCrossentropy", "BinaryCrossentropy", "MeanSquaredError"),
-        *("MeanAbsoluteError", "Huber", "TripletSemiHardLoss"),
+        *("MeanAbsoluteError", "Huber", "TripletSemiHardLoss", "Loss"),
     ),
+    "minicnn.metrics": ("Metric",),
     "minicnn.optimizers": ("SGD", "RMSprop", "Adagrad", "Adam", "AdamW"),
     "minicnn.data": ("Batches", "PeopleBatches", "one_hot"),
     "minicnn.augmentation": ("Augment",),

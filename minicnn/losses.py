@@ -26,6 +26,7 @@ from minicnn.constructors import Explained
 from minicnn.errors import ShapeError, explain
 from minicnn.ops import losses as ops
 from minicnn.ops import regression_losses as regression
+from minicnn.ops.targets import beside
 from minicnn.ops.triplet import triplet_semi_hard, triplet_semi_hard_backward
 from minicnn.options import arguments_of, flag, from_identifier, number
 from minicnn.shapes import Array
@@ -36,10 +37,14 @@ class MeanCache(NamedTuple):
 
     dlosses: Array  # (N, ...): weight / number of losses
     formula: Any  # an ops.LossCache, or what another formula remembers
+    like: tuple[Any, ...]  # shape and dtype of the predictions
 
 
 class Loss(Explained, ABC):
-    """Base class: averages what a subclass computes per sample."""
+    """Base class: averages what a subclass computes per sample, and hands back what it says of its gradient.
+
+    ``targets`` are given as they came, but (N,) of predictions (N, 1) as (N, 1).
+    """
 
     @abstractmethod
     def losses(self, targets: Array, predictions: Array) -> tuple[Array, Any]:
@@ -51,7 +56,7 @@ class Loss(Explained, ABC):
 
     def per_sample(self, targets: Array, predictions: Array) -> Array:
         """One loss for each sample, (N, ..., K) -> (N, ...), neither weighted nor averaged."""
-        return self.losses(targets, predictions)[0]
+        return self.losses(beside(targets, predictions), predictions)[0]
 
     def forward(
         self, targets: Array, predictions: Array, sample_weight: Array | None = None
@@ -61,14 +66,23 @@ class Loss(Explained, ABC):
         ``predictions`` (N, ..., K) float32 or float64; ``sample_weight`` (N, ...), one per loss. Raises ShapeError,
         DtypeError and LabelError for what does not fit.
         """
-        losses, cache = self.losses(targets, predictions)
+        losses, cache = self.losses(beside(targets, predictions), predictions)
+        if np.shape(losses) != predictions.shape[:-1]:
+            expected = f"one loss per sample from {type(self).__name__}.losses, shape {predictions.shape[:-1]}"
+            raise ShapeError(explain(expected, f"shape {np.shape(losses)}"))
         weights = np.ones_like(losses) if sample_weight is None else _weights(sample_weight, losses)
         value = np.sum(losses * weights, dtype=np.float64) / losses.size
-        return float(value), MeanCache(weights / losses.size, cache)
+        return float(value), MeanCache(weights / losses.size, cache, (predictions.shape, predictions.dtype))
 
     def backward(self, cache: MeanCache) -> Array:
         """The gradient of the mean loss with respect to the predictions, in their shape and dtype."""
-        return self.dpredictions(cache.dlosses, cache.formula)
+        gradient = self.dpredictions(cache.dlosses, cache.formula)
+        shape, dtype = cache.like
+        if np.shape(gradient) != shape or gradient.dtype != dtype:
+            expected = f"a gradient like the predictions from {type(self).__name__}.dpredictions, {shape} of {dtype}"
+            received = f"{np.shape(gradient)} of {getattr(gradient, 'dtype', type(gradient).__name__)}"
+            raise ShapeError(explain(expected, received, "Targets come in the dtype that they were given in."))
+        return gradient
 
     def config(self) -> dict[str, Any]:
         """The arguments that make this loss again, under Keras's names; those with their default are left out."""

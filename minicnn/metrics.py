@@ -18,7 +18,7 @@ import numpy as np
 from minicnn.constructors import Explained
 from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.ops.regression_losses import mean_absolute_error, mean_squared_error
-from minicnn.ops.targets import check_predictions, class_indices, like
+from minicnn.ops.targets import beside, check_predictions, class_indices, like
 from minicnn.options import arguments_of, from_identifier, number
 from minicnn.shapes import Array, whole
 
@@ -72,7 +72,7 @@ class Metric(Explained, ABC):
 
     def update(self, targets: Array, predictions: Array, sample_weight: Array | None = None) -> None:
         """Take in one batch. Raises ShapeError, DtypeError and LabelError for what does not fit; it is not counted."""
-        self._mean.update(self.values(targets, predictions), sample_weight)
+        self._mean.update(self.values(beside(targets, predictions), predictions), sample_weight)
 
     def result(self) -> float:
         """The weighted mean since the last ``reset``; 0 when nothing has come in yet."""

@@ -12,8 +12,9 @@ it in a row, and then does nothing but compute:
 
 The numbers are the same, bit for bit. Networks are open: arrays, options and windows may be exchanged or written to at
 any time, by anybody; then the layers are asked again, and complain if they must. A layer without ``ready`` is asked
-each time, and so are all behind it if what it makes is of another kind than before. Training lets go of the plan, for
-its next step changes everything.
+each time, and so are all behind it if what it makes is of another kind than before. A network with layers of somebody's
+own has no plan: these may do what they like, to other layers too. Training lets go of the plan, for its next step
+changes everything.
 
 Values are numbered as in ``graph.py``. Each is let go of after its last reader, so that inference needs no more memory
 than the widest place of the network.
@@ -29,7 +30,7 @@ import numpy as np
 
 from minicnn.fusion import Stage, fuse, read_for_the_last_time
 from minicnn.graph import Graph
-from minicnn.layers.base import Ready
+from minicnn.layers.base import Layer, Ready
 from minicnn.ops.conv2d.prepared import Watch
 from minicnn.shapes import Array
 
@@ -58,19 +59,21 @@ class Step(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How to predict for inputs of these kinds. ``attributes`` of each layer, and how many there are: one that gets
-    another may compute in its own way from now on."""
+    """How to predict for inputs of these kinds. ``layers`` are of these ``classes``, which compute with these
+    ``methods``: all of them minicnn's, for what somebody's own does, to other layers too, is not known here."""
 
     kinds: list[Kind]
     steps: list[Step]
-    attributes: list[dict[str, Any]]
-    counts: list[int]
+    layers: list[Layer]
+    classes: list[type]
+    methods: list[Any]
     checks: list[Callable[[], bool]]
     kernels: Watch
 
     def unchanged(self) -> bool:
         """Whether all that the calls rely on is as it was."""
-        same = list(map(len, self.attributes)) == self.counts and all(check() for check in self.checks)
+        known = list(map(type, self.layers)) == self.classes and _methods(self.layers, self.classes) == self.methods
+        same = known and all(check() for check in self.checks)
         return same and self.kernels.unchanged()
 
     def run(self, inputs: Sequence[Array], outputs: Sequence[int]) -> list[Array] | None:
@@ -83,6 +86,18 @@ class Plan(NamedTuple):
             for read in over:
                 del values[read]
         return [values[value] for value in outputs]
+
+
+def _methods(layers: list[Layer], classes: list[type]) -> list[Any] | None:
+    """What computes predictions in these classes; None if a layer has a method of its own."""
+    if any("forward" in own or "infer" in own for own in map(vars, layers)):
+        return None
+    return [method for kind in dict.fromkeys(classes) for method in (kind.forward, kind.infer)]  # type: ignore[attr-defined]
+
+
+def _is_ours(thing: Any) -> bool:
+    """Whether a class or a function is written in this package."""
+    return str(getattr(thing, "__module__", "")).partition(".")[0] == __name__.partition(".")[0]
 
 
 _found: WeakKeyDictionary[Graph, Plan | list[Kind]] = WeakKeyDictionary()  # a plan, or the kinds of the last inputs
@@ -113,25 +128,27 @@ def forget(graph: Graph) -> None:
 
 def _walk(graph: Graph, inputs: Sequence[Array], kinds: list[Kind], plan: bool) -> tuple[list[Array], Plan | None]:
     """Every output, each layer being asked; and the plan, if one is wanted."""
-    stages, notes = fuse(graph, predicting=True), []
-    attributes = [vars(layer) for layer in graph.path]
-    counts = list(map(len, attributes))
+    stages, notes, layers = fuse(graph, predicting=True), [], graph.path
+    classes = list(map(type, layers))
+    methods = _methods(layers, classes) if plan else None
+    if methods is not None and not all(map(_is_ours, [*classes, *methods])):
+        methods = None
     values: dict[int, Any] = dict(enumerate(inputs))
     for stage, over in zip(stages, read_for_the_last_time(graph, stages), strict=True):
         value, read = graph.inputs + stage.places[-1], stage.node.pick(values)
         values[value] = stage.infer(read)
-        if plan:
+        if methods is not None:
             notes.append(_note(stage, read, value, over, values[value]))
         del read  # no name must keep alive what the dict lets go of
         for source in over:
             del values[source]
     outputs = [values[value] for value in graph.outputs]
-    if not plan:
+    if methods is None:
         return outputs, None
     steps, known = [step for step, _ in notes], [ready for _, ready in notes if ready is not None]
     checks = [ready.unchanged for ready in known if ready.unchanged is not None]
     kernels = Watch.over([ready.kernel for ready in known if ready.kernel is not None])
-    return outputs, Plan(kinds, steps, attributes, counts, checks, kernels)
+    return outputs, Plan(kinds, steps, layers, classes, methods, checks, kernels)
 
 
 def _note(stage: Stage, read: Any, value: int, over: Sequence[int], y: Any) -> tuple[Step, Ready | None]:

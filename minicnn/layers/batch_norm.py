@@ -65,7 +65,7 @@ class BatchNormalization(Layer):
         self.gamma_initializer = initializers.get(gamma_initializer)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
-        self._factors: tuple[tuple[float | bytes, ...], Array] | None = None
+        self._factors: tuple[tuple[Any, ...], Array] | None = None
 
     def output_shape(self, input_shape: Shape) -> Shape:
         rank = len(input_shape) + 1
@@ -103,7 +103,7 @@ class BatchNormalization(Layer):
         Raises ShapeError, DtypeError, OptionError for arrays or an epsilon that ``forward`` would refuse.
         """
         gamma, beta, mean, variance = arrays = self._per_channel()
-        now: tuple[float | bytes, ...] = (self.epsilon, *(array.tobytes() for array in arrays))
+        now = self.epsilon, *map(_looks, arrays)
         held = self._factors
         if held is None or held[0] != now:
             assert self.input_shape is not None
@@ -147,3 +147,8 @@ class BatchNormalization(Layer):
             "moving_mean_initializer": self.moving_mean_initializer.config(),
             "moving_variance_initializer": self.moving_variance_initializer.config(),
         }
+
+
+def _looks(array: Any) -> Any:
+    """What changes when an array does; of what is none, itself: it is refused."""
+    return (array.shape, array.dtype, array.tobytes()) if isinstance(array, np.ndarray) else array

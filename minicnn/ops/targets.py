@@ -6,6 +6,8 @@ checked for what it must be, in one pass over the targets, and the error names t
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minicnn.errors import LabelError, ShapeError, explain
@@ -56,6 +58,14 @@ def answers(targets: Array, predictions: Array, label_smoothing: float) -> Array
     between = like(targets, predictions)
     _refuse(~((between >= 0) & (between <= 1)), between, "binary targets between 0 (no) and 1 (yes)")
     return between * (1 - label_smoothing) + 0.5 * label_smoothing if label_smoothing else between
+
+
+def beside(targets: Any, predictions: Array) -> Any:
+    """Targets (N,) of predictions (N, 1) as (N, 1), as Keras has it; all others as they are.
+
+    Without it, NumPy would take the difference of every target and every prediction: (N, N).
+    """
+    return np.asarray(targets)[..., None] if predictions.shape == (*np.shape(targets), 1) else targets
 
 
 def like(targets: Array, predictions: Array) -> Array:

@@ -407,7 +407,7 @@ def test_every_prediction_gives_the_same_bits_as_layers(name: str, rng: np.rando
         x = rng.standard_normal((3, *model.input_shape)).astype(model.dtype)  # type: ignore[misc]
         expected, _ = layer_by_layer(model, x, INFERENCE)
         assert bits(model(x)) == bits(expected)
-    assert isinstance(prediction._found[model.graph], Plan)
+    assert isinstance(prediction._found[model.graph], Plan) != name.startswith("somebody's own")
 
 
 @pytest.mark.parametrize("key", ["kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance"])

@@ -82,6 +82,43 @@ def test_an_upstream_gradient_scales_each_sample(loss: losses.Loss, rng: np.rand
     np.testing.assert_allclose(loss.dpredictions(dlosses, cache), one * dlosses[:, None], rtol=1e-12)
 
 
+class Own(losses.Loss):
+    """A squared error as somebody might write it, with whatever it is given."""
+
+    def __init__(self, forward: Any = None, backward: Any = None) -> None:
+        self.ways = forward or (lambda e: np.square(e).mean(axis=-1)), backward or (lambda e: e)
+
+    def losses(self, targets: Array, predictions: Array) -> tuple[Array, Any]:
+        e = predictions - targets
+        return self.ways[0](e), e
+
+    def dpredictions(self, dlosses: Array, cache: Any) -> Array:
+        return self.ways[1](2 * cache * dlosses[..., None] / cache.shape[-1])
+
+
+def test_one_of_ones_own_meets_targets_of_shape_n_as_keras_does() -> None:
+    """NumPy would take the difference of every target and every prediction."""
+    y, p = np.arange(4.0), np.array([[1.0], [1.0], [2.0], [5.0]])
+    assert Own().forward(y, p)[0] == MeanSquaredError().forward(y, p)[0] == (1 + 0 + 0 + 4) / 4
+    assert Own().per_sample(y, p).tolist() == [1, 0, 0, 4]
+    np.testing.assert_array_equal(Own().backward(Own().forward(y, p)[1]), [[0.5], [0], [0], [1]])
+
+
+@pytest.mark.parametrize(
+    "loss, y, message",
+    [
+        (Own(lambda e: np.square(e)), np.ones((2, 3)), r"one loss per sample from Own.losses, shape \(2,\).*\(2, 3\)"),
+        (Own(lambda e: np.square(e).mean()), np.ones((2, 3)), r"Own.losses, shape \(2,\).*shape \(\)"),
+        (Own(backward=lambda d: d[0]), np.ones((2, 3), np.float32), r"Own.dpredictions, \(2, 3\).*\(3,\) of float32"),
+        (Own(backward=lambda d: None), np.ones((2, 3)), r"Own.dpredictions, \(2, 3\).*\(\) of NoneType"),
+        (Own(), np.ones((2, 3)), r"\(2, 3\) of float32.*\(2, 3\) of float64.*dtype that they were given in"),
+    ],
+)
+def test_one_of_ones_own_that_is_wrong_says_so(loss: losses.Loss, y: Array, message: str) -> None:
+    with pytest.raises(ShapeError, match=message):
+        loss.backward(loss.forward(y, np.zeros((2, 3), np.float32))[1])
+
+
 def test_formulas_by_hand() -> None:
     p = np.array([[0.7, 0.2, 0.1]])
     assert CategoricalCrossentropy().forward([[0, 1, 0]], p)[0] == pytest.approx(-math.log(0.2))

@@ -32,6 +32,14 @@ def test_by_hand() -> None:
     assert measured(metrics.get("mse"), [[1, 2], [3, 4]], [[1, 4], [0, 4]]) == (4 + 9) / 4
 
 
+def test_one_of_ones_own_meets_targets_of_shape_n_as_keras_does() -> None:
+    class Own(Metric):
+        def values(self, targets: Array, predictions: Array) -> Array:
+            return np.abs(targets - predictions).mean(axis=-1)
+
+    assert measured(Own("own"), [0, 1, 2, 3], [[1], [1], [2], [5]]) == 3 / 4
+
+
 def test_ties() -> None:
     """The first of equals wins; among the first k, equals do not push each other out."""
     assert measured(SparseCategoricalAccuracy(), [0, 1], [[0.5, 0.5], [0.5, 0.5]]) == 0.5

@@ -19,6 +19,7 @@ from minicnn import prediction
 from minicnn.errors import MinicnnError, ShapeError
 from minicnn.layers import (
     Add,
+    AveragePooling2D,
     BatchNormalization,
     Conv2D,
     Dense,
@@ -251,47 +252,94 @@ def test_changes_in_any_order(changes: list[str]) -> None:
 
 
 def test_what_a_layer_made_before_may_be_of_another_kind() -> None:
-    """A layer of somebody's own: what stands behind it was made ready for other shapes."""
-
-    class Moody(Layer):
-        how: Callable[[Array], Array] = staticmethod(lambda x: x)
-
-        def output_shape(self, input_shape: Any) -> Any:
-            return input_shape
-
-        def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, Any]:
-            return type(self).how(x), None
-
-        def backward(self, dy: Array, cache: Any, *, input_gradient: bool = True) -> Any:
-            return dy, {}
-
-    model = Sequential([Moody(), Conv2D(8, 3, padding="same"), Flatten(), Dense(3)], input_shape=(6, 6, 2))
+    """A layer that is not ready is asked each time; what stands behind it was made ready for other shapes."""
+    pool, dense = AveragePooling2D(2, name="pool"), Dense(3, name="dense")
+    model = Sequential([pool, Conv2D(8, 3, padding="same"), Flatten(), dense], input_shape=(6, 6, 2))
     x = pictures(shape=(6, 6, 2))
-    expected = model(x)
     plan = planned(model)
-    assert plan.steps[0].makes is not None
-    Moody.how = staticmethod(lambda x: x[:1])
-    assert model(x).tobytes() == expected[:1].tobytes()
-    Moody.how = staticmethod(lambda x: np.asfortranarray(x))
-    assert model(x).tobytes() == expected.tobytes()
-    planned(model)
-    Moody.how = staticmethod(lambda x: x[:, :3])
-    with pytest.raises(ShapeError, match="288 numbers in its last axis"):
+    assert [step.makes is None for step in plan.steps] == [False, True, True, True]
+    pool.window = Window.of(3, 3)
+    with pytest.raises(ShapeError, match="72 numbers in its last axis"):
         model(x)
+    pool.window = Window.of(1, 2)
+    assert model(x).tobytes() == asked(model, x).tobytes()
 
 
-def test_a_layer_of_ones_own_is_asked_each_time() -> None:
-    calls = []
+class Own(Layer):
+    """A layer of somebody's own, that does ``how``."""
 
-    class Own(Dense):
-        def forward(self, x: Array, context: Context = INFERENCE, *, relu: bool = False) -> Any:
-            calls.append(relu)
-            return super().forward(x, context, relu=relu)
+    def __init__(self, how: Callable[[Array], Any]) -> None:
+        super().__init__(name="own")
+        self.how = how
 
-    model = Sequential([Own(4), Dense(3)], input_shape=(5,))
-    for _ in range(4):
-        model(pictures(shape=(5,)))
+    def output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Any, Any]:
+        return self.how(x), None
+
+    def backward(self, dy: Array, cache: Any, *, input_gradient: bool = True) -> Any:
+        return dy, {}
+
+
+def test_a_layer_of_ones_own_may_change_others_while_they_predict() -> None:
+    conv = Conv2D(2, 3)
+    x = pictures(shape=(6, 6, 1))
+
+    def write(x: Array) -> Array:
+        conv.params["kernel"][...] = x.mean()
+        return x
+
+    model = Sequential([Own(write), conv, Flatten()], input_shape=(6, 6, 1))
+    for factor in range(1, 6):
+        y = model(factor * x)
+        expected = conv.forward(factor * x)[0].reshape(2, -1)
+        assert y.tobytes() == expected.tobytes()
+
+
+def test_a_layer_of_ones_own_is_asked_once_in_each_prediction() -> None:
+    calls: list[int] = []
+    model = Sequential([Own(lambda x: calls.append(1) or x[: len(calls)]), Dense(3)], input_shape=(5,))  # type: ignore[func-returns-value]
+    for count in range(1, 5):
+        assert len(model(pictures(count=6, shape=(5,)))) == count
     assert len(calls) == 4
+
+
+@pytest.mark.parametrize("made", [None, 2.5, [1, 2]])
+def test_a_layer_of_ones_own_may_make_anything(made: Any) -> None:
+    model = Sequential([Dense(2), Own(lambda x: made)], input_shape=(5,))
+    assert [model(pictures(shape=(5,))) for _ in range(4)] == [made] * 4
+
+
+def test_methods_that_are_exchanged_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = network(), pictures(3)
+    before = model(x)
+    planned(model)
+
+    class Nothing(Dense):
+        def forward(self, x: Array, context: Context = INFERENCE, *, relu: bool = False) -> Any:
+            return np.zeros((len(x), self.units), np.float32), None
+
+    dense = model.get_layer("dense")
+    dense.__class__ = Nothing
+    assert model(x).tolist() == [[0.25] * 4] * 2
+    dense.__class__ = Dense
+    planned(model)
+    monkeypatch.setattr(Dense, "forward", Nothing.forward)
+    assert [model(x).tolist() for _ in range(4)] == [[[0.25] * 4] * 2] * 4
+    monkeypatch.undo()
+    assert model(x).tobytes() == before.tobytes()
+
+
+def test_a_kernel_that_was_resized_in_place_is_not_looked_into() -> None:
+    """Its numbers are elsewhere then, and what was there may be nobody's."""
+    conv = Conv2D(64, 3, use_bias=False, padding="same")
+    model = Sequential([conv], input_shape=(4, 4, 64))
+    conv.params["kernel"] = np.ones((3, 3, 64, 64), np.float32)
+    planned(model)
+    conv.params["kernel"].resize((3, 3, 64, 6400), refcheck=False)
+    x = pictures(shape=(4, 4, 64))
+    assert model(x).tobytes() == asked(model, x).tobytes()
 
 
 # -- what it costs -----------------------------------------------------------------------------------------------------

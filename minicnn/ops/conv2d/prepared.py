@@ -114,8 +114,12 @@ class Kept(NamedTuple):
 
     def unchanged(self) -> bool:
         """Whether nobody has written to the kernel, or given it another shape."""
+        return self.words is not None and self.same_kind() and _sums_of(*self.words) == self.fingerprint[2:]
+
+    def same_kind(self) -> bool:
+        """Whether the kernel has the shape and dtype that it had: only then its words are where they were."""
         kernel: Any = self.arrays[0]
-        return self.words is not None and self.fingerprint == (kernel.shape, kernel.dtype, *_sums_of(*self.words))
+        return (kernel.shape, kernel.dtype) == self.fingerprint[:2]
 
 
 class Watch(NamedTuple):
@@ -137,16 +141,16 @@ class Watch(NamedTuple):
 
     def unchanged(self) -> bool:
         """``Kept.unchanged`` for all of them."""
+        if not all(one.same_kind() for one in self.kept):
+            return False
         sums = np.zeros((len(self.table), PARTS, SUMS, MOST_LANES), np.uint64)
         _sums_of_all(int(self.table[:, 1].sum()) * 8, self.table, sums)
-        return sums.tobytes() == self.sums and all(_same_kind(one) for one in self.kept)
+        return sums.tobytes() == self.sums and all(map(_same_rest, self.kept))
 
 
-def _same_kind(one: Kept) -> bool:
-    """Whether the kernel has the shape and dtype that it had, and the same numbers behind its last word."""
-    kernel: Any = one.arrays[0]
-    shape, dtype, _, rest = one.fingerprint
-    return one.words is not None and kernel.shape == shape and kernel.dtype == dtype and one.words[1].tobytes() == rest
+def _same_rest(one: Kept) -> bool:
+    """Whether the numbers behind the kernel's last word are the same."""
+    return one.words is not None and one.words[1].tobytes() == one.fingerprint[3]
 
 
 class Prepared:
