@@ -1,8 +1,7 @@
 """Predictions: the pass through a graph that remembers nothing of its numbers, but how it was done.
 
-A small network is predicted in less time than it takes to ask, layer after layer, whether its arrays fit: face_cnn's
-loops need half a millisecond for one face, and Python nearly as much, since after each loop its own code is no longer
-in the nearest caches. All that was asked in the last prediction has the same answer in the next one, as long as inputs
+A small network is predicted in little more time than it takes to ask, layer after layer, whether its arrays fit: after
+each loop Python's own code is no longer in the nearest caches (``benchmarks/NOTES.md``). All that was asked in the last prediction has the same answer in the next one, as long as inputs
 have the same shape and nobody has changed the network. So the second of two predictions alike leaves a *plan* behind: a
 call for every stage, ready to run (``Layer.ready``), and what must not have changed. The third asks that first, all of
 it in a row, and then does nothing but compute:
