@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minicnn.constructors import Explained
-from minicnn.errors import ShapeError, explain
+from minicnn.errors import DtypeError, ShapeError, explain
 from minicnn.ops import losses as ops
 from minicnn.ops import regression_losses as regression
 from minicnn.ops.targets import beside
@@ -56,7 +56,7 @@ class Loss(Explained, ABC):
 
     def per_sample(self, targets: Array, predictions: Array) -> Array:
         """One loss for each sample, (N, ..., K) -> (N, ...), neither weighted nor averaged."""
-        return self.losses(beside(targets, predictions), predictions)[0]
+        return self.losses(self._given(targets, predictions), predictions)[0]
 
     def forward(
         self, targets: Array, predictions: Array, sample_weight: Array | None = None
@@ -66,7 +66,7 @@ class Loss(Explained, ABC):
         ``predictions`` (N, ..., K) float32 or float64; ``sample_weight`` (N, ...), one per loss. Raises ShapeError,
         DtypeError and LabelError for what does not fit.
         """
-        losses, cache = self.losses(beside(targets, predictions), predictions)
+        losses, cache = self.losses(self._given(targets, predictions), predictions)
         if np.shape(losses) != predictions.shape[:-1]:
             expected = f"one loss per sample from {type(self).__name__}.losses, shape {predictions.shape[:-1]}"
             raise ShapeError(explain(expected, f"shape {np.shape(losses)}"))
@@ -78,11 +78,17 @@ class Loss(Explained, ABC):
         """The gradient of the mean loss with respect to the predictions, in their shape and dtype."""
         gradient = self.dpredictions(cache.dlosses, cache.formula)
         shape, dtype = cache.like
-        if np.shape(gradient) != shape or gradient.dtype != dtype:
+        found = getattr(gradient, "dtype", type(gradient).__name__)
+        if np.shape(gradient) != shape or found != dtype:
             expected = f"a gradient like the predictions from {type(self).__name__}.dpredictions, {shape} of {dtype}"
-            received = f"{np.shape(gradient)} of {getattr(gradient, 'dtype', type(gradient).__name__)}"
-            raise ShapeError(explain(expected, received, "Targets come in the dtype that they were given in."))
+            fix = "Targets come in the dtype that they were given in."
+            kind = ShapeError if np.shape(gradient) != shape else DtypeError
+            raise kind(explain(expected, f"{np.shape(gradient)} of {found}", fix))
         return gradient
+
+    def _given(self, targets: Any, predictions: Array) -> Any:
+        """Targets as ``losses`` gets them."""
+        return beside(targets, predictions)
 
     def config(self) -> dict[str, Any]:
         """The arguments that make this loss again, under Keras's names; those with their default are left out."""
@@ -102,6 +108,9 @@ class CategoricalCrossentropy(Loss):
     def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0) -> None:
         self.from_logits = flag("from_logits", from_logits)
         self.label_smoothing = number("label_smoothing", label_smoothing, least=0, most=1)
+
+    def _given(self, targets: Any, predictions: Array) -> Any:
+        return targets  # one number for a row of classes is a mistake
 
     def losses(self, targets: Array, predictions: Array) -> tuple[Array, ops.LossCache]:
         formula = ops.categorical_crossentropy_from_logits if self.from_logits else ops.categorical_crossentropy

@@ -54,6 +54,8 @@ def forward(graph: Graph, inputs: Sequence[Array], context: Context) -> tuple[li
 def every_value(graph: Graph, inputs: Sequence[Array], context: Context) -> tuple[list[Array], list[Cache]]:
     """(every value, one cache per node): a forward pass in which each layer is computed by itself, and nothing is let
     go of. The same numbers as ``forward``, bit for bit, and those between layers that are otherwise fused."""
+    if context.training:
+        prediction.forget(graph)
     values, caches = list(inputs), []
     for node, use in zip(graph.nodes, graph.uses, strict=True):
         y, cache = node.layer.forward(node.pick(values), replace(context, use=use))

@@ -1,8 +1,9 @@
 """Predictions: the pass through a graph that remembers nothing of its numbers, but how it was done.
 
-A small network is predicted in little more time than it takes to ask, layer after layer, whether its arrays fit: after
-each loop Python's own code is no longer in the nearest caches (``benchmarks/NOTES.md``). All that was asked in the last prediction has the same answer in the next one, as long as inputs
-have the same shape and nobody has changed the network. So the second of two predictions alike leaves a *plan* behind: a
+Of the time that a prediction of a small network takes, a third may go by between its loops: layer after layer is asked
+whether its arrays fit, by code that the loop before has pushed out of the nearest caches (``benchmarks/NOTES.md``). All
+that was asked in the last prediction has the same answer in the next one, as long as inputs have the same shape and
+nobody has changed the network. So the second of two predictions alike leaves a *plan* behind: a
 call for every stage, ready to run (``Layer.ready``), and what must not have changed. The third asks that first, all of
 it in a row, and then does nothing but compute:
 
@@ -11,7 +12,7 @@ it in a row, and then does nothing but compute:
 
 The numbers are the same, bit for bit. Networks are open: arrays, options and windows may be exchanged or written to at
 any time, by anybody; then the layers are asked again, and complain if they must. A layer without ``ready`` is asked
-each time, and so are all behind it if what it makes is of another kind than before. A network with layers of somebody's
+each time, and all of them if what it makes is of another kind than before. A network with layers of somebody's
 own has no plan: these may do what they like, to other layers too. Training lets go of the plan, for its next step
 changes everything.
 
@@ -58,20 +59,19 @@ class Step(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How to predict for inputs of these kinds. ``layers`` are of these ``classes``, which compute with these
-    ``methods``: all of them minicnn's, for what somebody's own does, to other layers too, is not known here."""
+    """How to predict for inputs of these kinds. ``layers`` are of these ``classes``, all of them minicnn's: what
+    somebody's own does, to other layers too, is not known here."""
 
     kinds: list[Kind]
     steps: list[Step]
     layers: list[Layer]
-    classes: list[type]
-    methods: list[Any]
+    classes: list[type[Layer]]
     checks: list[Callable[[], bool]]
     kernels: Watch
 
     def unchanged(self) -> bool:
         """Whether all that the calls rely on is as it was."""
-        known = list(map(type, self.layers)) == self.classes and _methods(self.layers, self.classes) == self.methods
+        known = list(map(type, self.layers)) == self.classes and _as_written(self.layers, self.classes)
         same = known and all(check() for check in self.checks)
         return same and self.kernels.unchanged()
 
@@ -87,16 +87,16 @@ class Plan(NamedTuple):
         return [values[value] for value in outputs]
 
 
-def _methods(layers: list[Layer], classes: list[type]) -> list[Any] | None:
-    """What computes predictions in these classes; None if a layer has a method of its own."""
+def _as_written(layers: list[Layer], classes: list[type[Layer]]) -> bool:
+    """Whether nobody has put a method of his own into a layer or a class."""
     if any("forward" in own or "infer" in own for own in map(vars, layers)):
-        return None
-    return [method for kind in dict.fromkeys(classes) for method in (kind.forward, kind.infer)]  # type: ignore[attr-defined]
+        return False
+    return all((kind.forward, kind.infer) == kind.computes for kind in set(classes))
 
 
-def _is_ours(thing: Any) -> bool:
-    """Whether a class or a function is written in this package."""
-    return str(getattr(thing, "__module__", "")).partition(".")[0] == __name__.partition(".")[0]
+def _is_ours(kind: type) -> bool:
+    """Whether a class is written in this package."""
+    return kind.__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
 _found: WeakKeyDictionary[Graph, Plan | list[Kind]] = WeakKeyDictionary()  # a plan, or the kinds of the last inputs
@@ -114,40 +114,43 @@ def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     else:
         alike = held == kinds
     held = None
-    forget(graph)  # and its prepared kernels, before there are new ones
+    _found.pop(graph, None)  # and its prepared kernels, before there are new ones
     outputs, plan = _walk(graph, inputs, kinds, plan=alike)
     _found[graph] = plan or kinds
     return outputs
 
 
 def forget(graph: Graph) -> None:
-    """Let go of the plan, and of the prepared kernels in it."""
-    _found.pop(graph, None)
+    """Let go of the plan, and of those of other networks that share layers with this one: of what was prepared."""
+    if _found.pop(graph, None) is None and not _found:
+        return
+    layers = set(graph.path)
+    for other, plan in list(_found.items()):
+        if isinstance(plan, Plan) and not layers.isdisjoint(plan.layers):
+            _found.pop(other, None)
 
 
 def _walk(graph: Graph, inputs: Sequence[Array], kinds: list[Kind], plan: bool) -> tuple[list[Array], Plan | None]:
     """Every output, each layer being asked; and the plan, if one is wanted."""
     stages, notes, layers = fuse(graph, predicting=True), [], graph.path
     classes = list(map(type, layers))
-    methods = _methods(layers, classes) if plan else None
-    if methods is not None and not all(map(_is_ours, [*classes, *methods])):
-        methods = None
+    plan = plan and all(map(_is_ours, classes)) and _as_written(layers, classes)
     values: dict[int, Any] = dict(enumerate(inputs))
     for stage, over in zip(stages, read_for_the_last_time(graph, stages), strict=True):
         value, read = graph.inputs + stage.places[-1], stage.node.pick(values)
         values[value] = stage.infer(read)
-        if methods is not None:
+        if plan:
             notes.append(_note(stage, read, value, over, values[value]))
         del read  # no name must keep alive what the dict lets go of
         for source in over:
             del values[source]
     outputs = [values[value] for value in graph.outputs]
-    if methods is None:
+    if not plan:
         return outputs, None
     steps, known = [step for step, _ in notes], [ready for _, ready in notes if ready is not None]
     checks = [ready.unchanged for ready in known if ready.unchanged is not None]
     kernels = Watch.over([ready.kernel for ready in known if ready.kernel is not None])
-    return outputs, Plan(kinds, steps, layers, classes, methods, checks, kernels)
+    return outputs, Plan(kinds, steps, layers, classes, checks, kernels)
 
 
 def _note(stage: Stage, read: Any, value: int, over: Sequence[int], y: Any) -> tuple[Step, Ready | None]:

@@ -10,7 +10,7 @@
 
 Standard input and output belong to this conversation: whatever a framework prints goes to standard error. The process
 is bound to its cores before anything is imported, ends when its input does, and is killed with its parent. A framework
-that wants to run a shell's command or to talk to another machine is refused: measuring needs neither.
+that calls ``os.system`` or opens a TCP connection is refused: measuring needs neither.
 """
 
 from __future__ import annotations
@@ -44,9 +44,10 @@ def bind(cores: list[int]) -> bool:
 
 
 def stay_at_home(event: str, arguments: tuple[Any, ...]) -> None:
-    """An audit hook (PEP 578): PermissionError for shell commands and for connections to other machines.
+    """An audit hook (PEP 578): PermissionError for ``os.system`` and for TCP connections.
 
-    It sees what Python code does, not what a framework's compiled code asks of the system itself.
+    That is what frameworks were seen to do. It is no sandbox: it sees what Python code does, not what a framework's
+    compiled code asks of the system itself, and leaves other ways open.
     """
     if event == "os.system":
         raise PermissionError(f"a framework that is measured may not run {os.fsdecode(arguments[0])!r}")

@@ -107,6 +107,8 @@ class Layer(Explained, ABC):
     merges: ClassVar[bool] = False
     #: forward takes ``relu=True`` and cuts its output off at 0 in the same pass: see ``minicnn.fusion``
     takes_relu: ClassVar[bool] = False
+    #: ``forward`` and ``infer`` as they were written: somebody may put others in their place later
+    computes: ClassVar[tuple[Any, Any]]
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         """Let the errors of every layer say which layer it was; operations do not know."""
@@ -114,6 +116,7 @@ class Layer(Explained, ABC):
         for method in ("output_shape", "forward", "backward", "infer", "factors"):
             if method in cls.__dict__:
                 setattr(cls, method, _naming(cls.__dict__[method]))
+        cls.computes = cls.forward, cls.infer
 
     def __init__(self, *, name: str | None = None, trainable: bool = True) -> None:
         self.has_default_name = name is None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
+
+import numpy as np
 
 from minicnn import initializers
 from minicnn.errors import ShapeError, explain
@@ -54,16 +57,24 @@ class Dense(Layer):
         return dense(x, self.params["kernel"], self.params.get("bias"), relu=relu, factored=context.factored)
 
     def ready(self, x: Array, finish: Finish = PLAIN) -> Ready | None:
-        kernel, bias = self.params["kernel"], self.params.get("bias")
-        then = kernel.shape, kernel.dtype, None if bias is None else (bias.shape, bias.dtype)
-        if x.ndim != 2 or not kernel.flags.c_contiguous:
+        if x.ndim != 2 or not all(map(_lies_as_it_is, self._given())):
             return None
+        then = [(weakref.ref(array), array.shape, array.dtype) for array in self._given()]  # an old kernel may go
 
         def unchanged() -> bool:
-            now = kernel.shape, kernel.dtype, None if bias is None else (bias.shape, bias.dtype)
-            return self.params["kernel"] is kernel and self.params.get("bias") is bias and now == then
+            now = self._given()
+            same = (
+                old() is array and array.shape == shape and array.dtype == dtype and _lies_as_it_is(array)
+                for array, (old, shape, dtype) in zip(now, then, strict=False)
+            )
+            return len(now) == len(then) and all(same)
 
-        return Ready(lambda x: forward(x, kernel, bias, finish.relu), unchanged)
+        return Ready(lambda x: forward(x, self.params["kernel"], self.params.get("bias"), finish.relu), unchanged)
+
+    def _given(self) -> list[Array]:
+        """Kernel and bias, if there is one."""
+        bias = self.params.get("bias")
+        return [self.params["kernel"]] if bias is None else [self.params["kernel"], bias]
 
     def backward(self, dy: Array, cache: DenseCache, *, input_gradient: bool = True) -> tuple[Array | None, Gradients]:
         dx, dkernel, dbias = dense_backward(
@@ -79,3 +90,8 @@ class Dense(Layer):
             "kernel_initializer": self.kernel_initializer.config(),
             "bias_initializer": self.bias_initializer.config(),
         }
+
+
+def _lies_as_it_is(array: Any) -> bool:
+    """Whether it is an array whose numbers lie in memory in reading order."""
+    return type(array) is np.ndarray and array.flags.c_contiguous

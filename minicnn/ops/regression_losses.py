@@ -58,14 +58,16 @@ def huber(targets: Array, predictions: Array, delta: float = 1.0) -> tuple[Array
     """mean(e**2 / 2 where |e| <= delta, delta * |e| - delta**2 / 2 elsewhere), with e = predictions - targets."""
     errors = predictions - like(targets, predictions)
     size, half = np.abs(errors), errors.dtype.type(0.5)
-    beyond = delta * size - half * errors.dtype.type(delta) ** 2
-    return np.where(size <= delta, half * np.square(errors), beyond).mean(axis=-1), ErrorCache(errors)
+    with np.errstate(over="ignore", invalid="ignore"):  # of the half that is not taken
+        beyond = delta * size - half * errors.dtype.type(delta) ** 2
+        each = np.where(size <= delta, half * np.square(errors), beyond)
+    return each.mean(axis=-1), ErrorCache(errors)
 
 
 def huber_backward(dlosses: Array, cache: ErrorCache, delta: float = 1.0) -> Array:
     """predictions - targets, cut off at -delta and delta, by K, times dlosses; NaN for an infinite error."""
-    with np.errstate(invalid="ignore"):
-        nothing = 0 * cache.errors  # or NaN: Keras differentiates both halves, and that of the squares is 0 * inf
+    with np.errstate(over="ignore", invalid="ignore"):
+        nothing = 0 * (2 * cache.errors)  # or NaN: Keras differentiates both halves, and that of the squares is 0 * inf
     return _each(np.clip(cache.errors, -delta, delta) + nothing, dlosses)
 
 

@@ -65,7 +65,8 @@ def beside(targets: Any, predictions: Array) -> Any:
 
     Without it, NumPy would take the difference of every target and every prediction: (N, N).
     """
-    return np.asarray(targets)[..., None] if predictions.shape == (*np.shape(targets), 1) else targets
+    shape = getattr(predictions, "shape", None)  # of what is no array: the formula will say so
+    return np.asarray(targets)[..., None] if shape == (*np.shape(targets), 1) else targets
 
 
 def like(targets: Array, predictions: Array) -> Array:

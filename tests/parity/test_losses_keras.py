@@ -137,7 +137,10 @@ def test_huge_logits(kind: str, dtype: str) -> None:
 @pytest.mark.parametrize(("kind", "options"), [(kind, {}) for kind in OF_NUMBERS] + [("Huber", {"delta": 0.5})])
 def test_errors_at_the_corners(kind: str, options: dict[str, Any], dtype: str) -> None:
     """Where a slope jumps or a formula changes: no error, an error of delta, and next to both; huge ones, NaN, inf."""
-    corners = [0.0, 0.5, 1.0, np.nextafter(1.0, 0), np.nextafter(1.0, 2), 1e-30, 1e15, np.nan, np.inf]
+    number = np.dtype(dtype).type
+    beside = [np.nextafter(number(corner), number(to)) for corner in (0.5, 1.0) for to in (0, 2)]
+    huge = float(np.finfo(dtype).max)
+    corners = [0.0, 0.5, 1.0, *beside, 1e-30, 1e15, huge / 2, huge / 1.9, huge, np.nan, np.inf]
     p = np.array([[sign * corner] for corner in corners for sign in (1, -1)], dtype)
     y = np.zeros_like(p)
     loss = losses.get({"class_name": kind, "config": options})

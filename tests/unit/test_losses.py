@@ -115,8 +115,18 @@ def test_one_of_ones_own_meets_targets_of_shape_n_as_keras_does() -> None:
     ],
 )
 def test_one_of_ones_own_that_is_wrong_says_so(loss: losses.Loss, y: Array, message: str) -> None:
-    with pytest.raises(ShapeError, match=message):
+    with pytest.raises(DtypeError if y.dtype == float and "float64" in message else ShapeError, match=message):
         loss.backward(loss.forward(y, np.zeros((2, 3), np.float32))[1])
+
+
+def test_lists_and_class_indices_are_refused_with_a_word_of_advice() -> None:
+    for loss in (MeanSquaredError(), Own()):
+        with pytest.raises((DtypeError, TypeError)):
+            loss.forward([[1.0]], [[2.0]])  # type: ignore[arg-type]
+    with pytest.raises(DtypeError, match=r"np\.asarray"):
+        MeanSquaredError().forward([[1.0]], [[2.0]])  # type: ignore[arg-type]
+    with pytest.raises(ShapeError, match="sparse_categorical_crossentropy"):
+        CategoricalCrossentropy().forward(np.array([0, 0]), np.array([[1.0], [1.0]]))
 
 
 def test_formulas_by_hand() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import gc
 import pickle
 import threading
@@ -71,7 +72,7 @@ def planned(model: Model) -> Plan:
 
 
 def asked(model: Model, x: Array) -> Array:
-    """What a network says that has predicted nothing yet, with the same arrays in the same layers."""
+    """What a network says without a plan, each of its layers being asked."""
     values, _ = prediction._walk(model.graph, model.as_inputs(x), [], plan=False)
     return values[0]
 
@@ -223,6 +224,11 @@ CHANGES: dict[str, Callable[[Sequential], None]] = {
     "another pooling": with_attribute("pool", window=Window.of(2, 1)),
     "another axis": with_attribute("softmax", axis=0),
     "methods of somebody's own": answers,
+    "a bias of another shape": lambda model: setattr(model.get_layer("conv").params["bias"], "shape", (4, 4)),
+    "a dense bias of another shape": lambda model: setattr(model.get_layer("dense").params["bias"], "shape", (2, 2)),
+    "a kernel of another shape, in place": lambda model: setattr(
+        model.get_layer("conv").params["kernel"], "shape", (9, 1, 4, 16)
+    ),
 }
 
 
@@ -233,7 +239,8 @@ def test_every_change_is_seen(name: str) -> None:
     planned(model)
     assert outcome(lambda: model(x)) == before
     CHANGES[name](model)
-    expected = outcome(lambda: asked(copy.copy(model), x))
+    fresh = copy.deepcopy(model)  # nothing is kept in a copy
+    expected = outcome(lambda: asked(fresh, x))
     assert expected != before
     for _ in range(3):  # and again with the plan that follows
         assert outcome(lambda: model(x)) == expected
@@ -329,6 +336,27 @@ def test_methods_that_are_exchanged_are_seen(monkeypatch: pytest.MonkeyPatch) ->
     assert [model(x).tolist() for _ in range(4)] == [[[0.25] * 4] * 2] * 4
     monkeypatch.undo()
     assert model(x).tobytes() == before.tobytes()
+    planned(model)
+    right = Dense.forward
+
+    @functools.wraps(right)  # it says that it comes from where the right one does
+    def more(layer: Dense, *arguments: Any, **options: Any) -> Any:
+        y, cache = right(layer, *arguments, **options)
+        return y * 0 + 1e6 * np.arange(layer.units, dtype=np.float32), cache
+
+    monkeypatch.setattr(Dense, "forward", more)
+    assert [model(x).tolist() for _ in range(4)] == [[[0, 0, 0, 1]] * 2] * 4
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of NumPy, which still lets it happen
+@pytest.mark.parametrize("key, where", [("kernel", "hidden"), ("kernel", "conv"), ("bias", "conv"), ("bias", "dense")])
+def test_arrays_that_are_read_in_another_order_in_place_are_seen(key: str, where: str) -> None:
+    model, x = network(), pictures(5)
+    array = model.get_layer(where).params[key]
+    planned(model)
+    array.strides = (0,) * array.ndim
+    expected = [asked(copy.deepcopy(model), x).tobytes()] * 4
+    assert [model(x).tobytes() for _ in range(4)] == expected
 
 
 def test_a_kernel_that_was_resized_in_place_is_not_looked_into() -> None:
@@ -363,6 +391,28 @@ def test_training_lets_go_of_the_plan_and_of_its_kernels() -> None:
     assert kept() is None
 
 
+def test_training_lets_go_of_the_plans_of_networks_that_share_layers() -> None:
+    conv = Conv2D(16, 3, padding="same", name="conv")
+    one, other = (Sequential([conv, Flatten(), Dense(2)], input_shape=(5, 5, 16)) for _ in range(2))
+    planned(one)
+    kept = panels(one)
+    other.compile("sgd", "mse")
+    other.train_on_batch(pictures(shape=(5, 5, 16)), np.ones((2, 2), np.float32))
+    gc.collect()
+    assert one.graph not in prediction._found
+    assert kept() is None
+
+
+def test_a_dense_kernel_that_was_exchanged_is_let_go_of_at_once() -> None:
+    model = network()
+    planned(model)
+    dense = model.get_layer("hidden")
+    old = weakref.ref(dense.params["kernel"])
+    dense.params["kernel"] = dense.params["kernel"] + 1
+    gc.collect()
+    assert old() is None
+
+
 def test_old_kernels_are_let_go_of_before_there_are_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     model = network()
     planned(model)
@@ -389,7 +439,6 @@ def test_a_plan_dies_with_its_network() -> None:
     del model
     gc.collect()
     assert graph() is None
-    assert all(not isinstance(plan, Plan) or plan.steps for plan in prediction._found.values())
 
 
 def pickled(model: Sequential) -> Any:

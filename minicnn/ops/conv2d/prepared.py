@@ -117,9 +117,11 @@ class Kept(NamedTuple):
         return self.words is not None and self.same_kind() and _sums_of(*self.words) == self.fingerprint[2:]
 
     def same_kind(self) -> bool:
-        """Whether the kernel has the shape and dtype that it had: only then its words are where they were."""
+        """Whether the kernel has the shape and dtype that it had, and all arrays lie in memory as they did: only then
+        its words are where they were."""
         kernel: Any = self.arrays[0]
-        return (kernel.shape, kernel.dtype) == self.fingerprint[:2]
+        same = (kernel.shape, kernel.dtype) == self.fingerprint[:2]
+        return same and all(array is None or array.flags.c_contiguous for array in self.arrays)
 
 
 class Watch(NamedTuple):

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minicnn.ops import memory
-from minicnn.ops.memory import ALIGNMENT, LARGEST_MISFIT, PAGE, SLACK, SMALL, Block, Pool, empty, scratch
+from minicnn.ops.memory import ALIGNMENT, LARGEST_MISFIT, MOST_VIEWS, PAGE, SLACK, SMALL, Block, Pool, empty, scratch
 from minicnn.shapes import Array
 
 
@@ -282,6 +282,17 @@ def test_scratch_is_the_same_array_only_for_the_same_shape_and_dtype() -> None:
     assert address(whole) == address(one)
     assert scratch("test again", (8, 4), np.int32).shape == (8, 4)
     assert scratch("test again", (4, 8), np.float32).dtype == np.float32
+
+
+def test_scratch_forgets_arrays_where_there_are_too_many_shapes() -> None:
+    first = scratch("test many", (1000,), np.float32)
+    for size in range(1, MOST_VIEWS):
+        scratch("test many", (size,), np.float32)
+    assert scratch("test many", (1000,), np.float32) is first
+    scratch("test many", (MOST_VIEWS,), np.float32)
+    again = scratch("test many", (1000,), np.float32)
+    assert again is not first
+    assert address(again) == address(first)
 
 
 def test_scratch_grows_and_does_not_shrink() -> None:
