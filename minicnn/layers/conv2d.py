@@ -16,7 +16,6 @@ from minicnn.ops.conv2d import (
     check_groups,
     conv2d_backward,
     convolve,
-    infer,
     kind,
     ready,
     resolve,
@@ -150,7 +149,7 @@ class Conv2D(Convolution):
         if type(self) is not Conv2D:
             return super().infer(x)
         self.require_built()
-        return infer(x, *self._given(), finish, self._prepared)
+        return ready(x, *self._given(), finish, self._prepared).call(x)
 
     def ready(self, x: Array, finish: Finish = PLAIN) -> Ready | None:
         then = self._given()

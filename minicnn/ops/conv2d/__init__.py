@@ -29,7 +29,6 @@ __all__ = [
     "conv2d",
     "conv2d_backward",
     "convolve",
-    "infer",
     "kind",
     "ready",
     "require_size",
@@ -101,20 +100,6 @@ def convolve(
     return y, Conv2DCache(x, kernel, window, groups, bias is not None, name)
 
 
-def infer(
-    x: Array,
-    kernel: Array,
-    bias: Array | None,
-    window: Window,
-    groups: int,
-    algorithm: str,
-    finish: Finish,
-    prepared: Prepared,
-) -> Array:
-    """y of ``convolve``, for predictions: when one is like the last, nothing is checked or prepared again."""
-    return ready(x, kernel, bias, window, groups, algorithm, finish, prepared).call(x)
-
-
 def ready(
     x: Array,
     kernel: Array,
@@ -125,7 +110,8 @@ def ready(
     finish: Finish,
     prepared: Prepared,
 ) -> Kept:
-    """What ``infer`` calls, for this x and those like it."""
+    """For predictions: a call that makes y of ``convolve`` of this x and of those like it. When one is like the last,
+    nothing is checked or prepared again."""
     factors, relu, halve = finish
     options = kind(x), kind(bias), window, type(groups), groups, algorithm, relu, halve  # True equals 1, but is none
     arrays = kernel, bias, factors

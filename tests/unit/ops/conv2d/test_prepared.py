@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from minicnn.errors import DtypeError, OptionError, ShapeError
 from minicnn.layers import Conv2D, Dense, Flatten, ReLU
 from minicnn.layers.base import INFERENCE, Context
-from minicnn.ops.conv2d import ALGORITHMS, algorithms, conv2d, convolve, direct, infer
+from minicnn.ops.conv2d import ALGORITHMS, algorithms, conv2d, convolve, direct, ready
 from minicnn.ops.conv2d.prepared import PARTS, Prepared, fingerprint
 from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.sequential import Sequential
@@ -219,7 +219,7 @@ WINDOW = Window.of(3, 1, "same")
 
 
 class Layer:
-    """What ``infer`` is given in each prediction; ``check`` compares with a convolution that keeps nothing."""
+    """What ``ready`` is given in each prediction; ``check`` compares with a convolution that keeps nothing."""
 
     def __init__(self, algorithm: str = "auto") -> None:
         rng = np.random.default_rng(0)
@@ -231,7 +231,8 @@ class Layer:
 
     def infer(self, x: Array) -> Array:
         finish = Finish(self.factors, self.relu, self.halve)
-        return infer(x, self.kernel, self.bias, self.window, self.groups, self.algorithm, finish, self.prepared)
+        kept = ready(x, self.kernel, self.bias, self.window, self.groups, self.algorithm, finish, self.prepared)
+        return kept.call(x)
 
     def check(self, new: bool) -> None:
         """``new``: the call of the prediction before must not be used."""
