@@ -122,8 +122,7 @@ def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
 
 def forget(graph: Graph) -> None:
     """Let go of the plan, and of those of other networks that share layers with this one: of what was prepared."""
-    if _found.pop(graph, None) is None and not _found:
-        return
+    _found.pop(graph, None)
     layers = set(graph.path)
     for other, plan in list(_found.items()):
         if isinstance(plan, Plan) and not layers.isdisjoint(plan.layers):

@@ -57,6 +57,7 @@ def _sums_of_all(table: Array, sums: Array) -> None:
 
 @njit
 def _sum_part(words: Array, part: int, sums: Array) -> None:
+    """sums[part] (3, 8) of ``_sums``: a, b and c of one of PARTS pieces of the words."""
     n, pieces = lanes(words), (words.size + lanes(words) - 1) // lanes(words)
     begin, end = pieces * part // PARTS, pieces * (part + 1) // PARTS
     a = load(words, 0, 0)
@@ -136,7 +137,7 @@ class Watch(NamedTuple):
 
     @classmethod
     def over(cls, kept: list[Kept]) -> Self:
-        """Those of calls that can be kept."""
+        """For calls that can be kept: each has ``words``."""
         words = [one.words[0] for one in kept if one.words is not None]
         table = [(array.ctypes.data, array.size) for array in words]
         return cls(kept, np.array(table, np.int64).reshape(-1, 2), b"".join(one.fingerprint[2] for one in kept))
