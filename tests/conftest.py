@@ -38,6 +38,10 @@ import pytest  # noqa: E402
 # in every run, so a failure is a failure for everybody.
 hypothesis.settings.register_profile("minicnn", deadline=None, derandomize=True, max_examples=50, print_blob=True)
 hypothesis.settings.load_profile("minicnn")
+# For tests that are to fail (test_mutations.py): one example that does is enough, a smaller one is not looked for.
+_phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
+_parent = hypothesis.settings.get_profile("minicnn")
+hypothesis.settings.register_profile("any_failure", _parent, phases=_phases)
 
 
 def pytest_report_header() -> str:
