@@ -17,7 +17,7 @@ import numba
 import numpy as np
 
 from minicnn.ops.copying import clear, copy
-from minicnn.ops.gemm import even_rows, floor_of, rows_of_block
+from minicnn.ops.gemm import even_tiles, floor_of, rows_of_block
 from minicnn.ops.jit import njit, prange
 from minicnn.ops.memory import empty
 from minicnn.ops.micro_kernel import ROWS, panel_width, parts, tile
@@ -100,12 +100,13 @@ def _add_block(a: Array, first: int, k: int, run: int, block: Array, columns: in
     """sums += a[first:, k : k+run] @ block, or = if they are ``fresh``; what fills up the last vector is no matter."""
     (count, wide), (panels, _, W), K = sums.shape, block.shape, a.shape[1]
     half = W // 2
-    at_once, table, nothing = even_rows(count, ROWS), parts(run, run, 1, W), np.zeros(W, a.dtype)
+    table, nothing = parts(run, run, 1, W), np.zeros(W, a.dtype)
     for panel in range(panels):
-        for r in range(0, count, at_once):
+        for rows, tiles, r in even_tiles(count):
             to = pointer(sums, r * wide + panel * W)
             tile(
-                min(at_once, count - r),
+                tiles,
+                rows,
                 (min(W, columns - panel * W) + half - 1) // half,
                 pointer(a, (first + r) * K + k),
                 K,

@@ -34,7 +34,7 @@ from minicnn.ops.copying import clear, copy
 from minicnn.ops.jit import njit, njit_parallel, prange
 from minicnn.ops.memory import empty
 from minicnn.ops.micro_kernel import ROWS, panel_width, parts, tile
-from minicnn.ops.simd import pointer
+from minicnn.ops.simd import offset, pointer
 from minicnn.shapes import Array, check_array, check_same_dtype
 
 TERMS = 512  # of a sum that are added up at once
@@ -128,7 +128,7 @@ def _pack_columns(b: Array, panels: Array) -> None:
 
 
 @njit
-def tile_or_edge(
+def tiles_or_edges(
     rows: int,
     columns: int,
     a: Any,
@@ -144,27 +144,41 @@ def tile_or_edge(
     floor: float,
     spare: Array,
 ) -> None:
-    """``tile`` for any number of ``columns`` up to a panel's width.
+    """``tile`` for any number of ``rows``, and of ``columns`` up to a panel's width.
 
-    Where they do not fill whole vectors, the tile is computed in ``spare`` (ROWS, W), and its part copied: a store must
-    not write beyond c, nor a load read beyond the addend.
+    Where columns do not fill whole vectors, a tile is computed in ``spare`` (ROWS, W), and its part copied: a store
+    must not write beyond c, nor a load read beyond the addend.
     """
     width = spare.shape[1]
     lanes = width // 2
     vectors = (columns + lanes - 1) // lanes
-    if vectors * lanes == columns:
-        tile(rows, vectors, a, a_row, a_step, b, table, segments, addend, addend_row, c, c_row, floor)
-        return
-    for r in range(rows):
-        for w in range(columns):
-            spare[r, w] = addend[r * addend_row + w]
-        for w in range(columns, width):
-            spare[r, w] = 0.0
-    at = pointer(spare, 0)
-    tile(rows, vectors, a, a_row, a_step, b, table, segments, at, width, at, width, floor)
-    for r in range(rows):
-        for w in range(columns):
-            c[r * c_row + w] = spare[r, w]
+    edge = pointer(spare, 0)
+    for high, tiles, first in even_tiles(rows):
+        if vectors * lanes == columns:
+            top, before, to = offset(a, first * a_row), offset(addend, first * addend_row), offset(c, first * c_row)
+            tile(tiles, high, vectors, top, a_row, a_step, b, table, segments, before, addend_row, to, c_row, floor)
+            continue
+        for begin in range(first, first + tiles * high, high):
+            for r in range(high):
+                for w in range(columns):
+                    spare[r, w] = addend[(begin + r) * addend_row + w]
+                for w in range(columns, width):
+                    spare[r, w] = 0.0
+            top = offset(a, begin * a_row)
+            tile(1, high, vectors, top, a_row, a_step, b, table, segments, edge, width, edge, width, floor)
+            for r in range(high):
+                for w in range(columns):
+                    c[(begin + r) * c_row + w] = spare[r, w]
+
+
+@njit
+def even_tiles(rows: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """``rows`` cut into as few register tiles as possible, of nearly as many rows each: one of one or two rows would
+    not keep the multipliers busy. Rows of a tile, how many of these there are, where the first begins; then one less.
+    """
+    tiles = (rows + ROWS - 1) // ROWS
+    fewer, more = rows // tiles, rows % tiles
+    return (fewer + 1, more, 0), (fewer, tiles - more, more * (fewer + 1))
 
 
 @njit
@@ -208,7 +222,7 @@ def _multiply(
             for p in range(first_panel, min(P, first_panel + PANEL_BLOCK)):
                 for r in range(0, rows, at_once):
                     at = (first_row + r) * N + p * W
-                    tile_or_edge(
+                    tiles_or_edges(
                         min(at_once, rows - r),
                         min(W, N - p * W),
                         pointer(packed, r * run),

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.ops.gemm import even_rows, pack, tile_or_edge
+from minicnn.ops.gemm import pack, tiles_or_edges
 from minicnn.ops.jit import njit, prange
 from minicnn.ops.micro_kernel import ROWS, parts
 from minicnn.ops.simd import pointer
@@ -88,30 +88,26 @@ def outer_products(x: Array, panels: Array, start: int, rows: int, U: int, g: Ar
     """g[at ...] = rows ``start`` to ``start + rows`` of x^T @ dy, for dy as ``gemm.pack`` left it."""
     N, I = x.shape  # noqa: E741  (sizes are upper case)
     P, _, W = panels.shape
-    at_once = even_rows(rows, ROWS)
     spare, nothing = np.empty((ROWS, W), x.dtype), np.zeros(W, x.dtype)
     floor = x.dtype.type(-np.inf)
     for n in range(0, N, TERMS):
         table = parts(min(TERMS, N - n), TERMS, I, W)
-        for r in range(0, rows, at_once):
-            for p in range(P):
-                here = at + r * U + p * W
-                before, before_row = pointer(nothing, 0), 0
-                if n > 0:
-                    before, before_row = pointer(g, here), U
-                tile_or_edge(
-                    min(at_once, rows - r),
-                    min(W, U - p * W),
-                    pointer(x, n * I + start + r),
-                    1,
-                    I,
-                    pointer(panels, (p * N + n) * W),
-                    pointer(table, 0),
-                    1,
-                    before,
-                    before_row,
-                    pointer(g, here),
-                    U,
-                    floor,
-                    spare,
-                )
+        for p in range(P):
+            here = at + p * W
+            before, before_row = (pointer(nothing, 0), 0) if n == 0 else (pointer(g, here), U)
+            tiles_or_edges(
+                rows,
+                min(W, U - p * W),
+                pointer(x, n * I + start),
+                1,
+                I,
+                pointer(panels, (p * N + n) * W),
+                pointer(table, 0),
+                1,
+                before,
+                before_row,
+                pointer(g, here),
+                U,
+                floor,
+                spare,
+            )

@@ -42,12 +42,11 @@ __all__ = ["ROWS", "VECTORS", "divide", "panel_width", "parts", "tile", "tile_in
 def _compiled(a: Any, in_parts: bool = False) -> Any:
     """Signature and code of ``tile`` or ``tile_in_parts``."""
     n, number = types.intp, ir.FloatType() if a.dtype == types.float32 else ir.DoubleType()
-    tiles, cut_off = ((n,), ()) if in_parts else ((), (a.dtype,))
-    signature = types.void(*tiles, n, n, a, n, n, a, CPointer(n), n, a, n, a, n, *cut_off)
+    cut_off = () if in_parts else (a.dtype,)
+    signature = types.void(n, n, n, a, n, n, a, CPointer(n), n, a, n, a, n, *cut_off)
 
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        rows, vectors, a, a_row, a_step, b = arguments[len(tiles) : -6 - len(cut_off)]
-        table, segments, addend, addend_row, c, c_row, *floor = arguments[-6 - len(cut_off) :]
+        tiles, rows, vectors, a, a_row, a_step, *others = arguments
         which = builder.add(builder.mul(rows, rows.type(VECTORS)), vectors)
         done = builder.append_basic_block("done")
         switch = builder.switch(which, done)
@@ -58,12 +57,7 @@ def _compiled(a: Any, in_parts: bool = False) -> Any:
                 builder.position_at_end(block)
                 emit = TileCode(builder, number, r, v)
                 emit.begin(a_row, a_step)
-                sources = (a, b, table, segments, addend, addend_row, c, c_row)
-                if in_parts:
-                    emit.in_parts(arguments[0], *sources)
-                else:
-                    emit.ask_for(c, c_row)
-                    emit.in_one(*sources, *floor)
+                (emit.in_parts if in_parts else emit.in_one)(tiles, a, *others)
                 builder.branch(done)
         builder.position_at_end(done)
         return context.get_dummy_value()
@@ -74,6 +68,7 @@ def _compiled(a: Any, in_parts: bool = False) -> Any:
 @intrinsic  # type: ignore[untyped-decorator]
 def _tile(
     typing: Any,
+    tiles: Any,
     rows: Any,
     vectors: Any,
     a: Any,
@@ -115,6 +110,7 @@ def _tile_in_parts(
 
 @njit
 def _compiled_tile(
+    tiles: int,
     rows: int,
     vectors: int,
     a: Any,
@@ -129,7 +125,7 @@ def _compiled_tile(
     c_row: int,
     floor: float,
 ) -> None:
-    _tile(rows, vectors, a, a_row, a_step, b, table, segments, addend, addend_row, c, c_row, floor)
+    _tile(tiles, rows, vectors, a, a_row, a_step, b, table, segments, addend, addend_row, c, c_row, floor)
 
 
 @njit
@@ -151,17 +147,17 @@ def _compiled_tile_in_parts(
     _tile_in_parts(tiles, rows, vectors, a, a_row, a_step, b, table, segments, addend, addend_row, c, c_row)
 
 
-#: ``tile(rows, vectors, a, a_row, a_step, b, table, segments, addend, addend_row, c, c_row, floor)``:
-#: the formula above for one tile of ``rows`` (1 to ROWS) times ``vectors`` (1 to VECTORS). Arrays are given as
-#: ``pointer(array, index)``; a distance counts numbers, not bytes. Number k of segment s stands, for row r of the tile,
-#: at ``a[table[3*s] + r*a_row + k*a_step]``, and its factors at ``b[table[3*s+1] + k*W ...]``: b is a panel, whose rows
-#: lie W = ``panel_width`` apart. There are ``table[3*s+2]`` of them: at least 1, as of segments. ``addend_row`` 0 adds
-#: the same row everywhere (a bias); ``floor`` is 0 for ReLU and minus infinity for none.
+#: ``tile(tiles, rows, vectors, a, a_row, a_step, b, table, segments, addend, addend_row, c, c_row, floor)``:
+#: the formula above for so many ``tiles``, one below the other, of ``rows`` (1 to ROWS) times ``vectors`` (1 to
+#: VECTORS) each: what a call costs is noticed where sums are short (``benchmarks/NOTES.md``). Arrays are given as
+#: ``pointer(array, index)``; a distance counts numbers, not bytes. Number k of segment s stands, for row r of all the
+#: tiles, at ``a[table[3*s] + r*a_row + k*a_step]``, and its factors at ``b[table[3*s+1] + k*W ...]``: b is a panel,
+#: whose rows lie W = ``panel_width`` apart. There are ``table[3*s+2]`` of them: at least 1, as of segments.
+#: ``addend_row`` 0 adds the same row everywhere (a bias); ``floor`` is 0 for ReLU and minus infinity for none.
 tile: Any = tile_in_python if config.DISABLE_JIT else _compiled_tile
 
-#: So many tiles, the first argument, one below the other: what a call costs is noticed where sums are short. Without a
-#: floor, and each segment is added up for itself, from zero, and then to c: a sum of short sums rounds less than one
-#: long sum, because most of it is added to small numbers.
+#: The same without a floor, and each segment is added up for itself, from zero, and then to c: a sum of short sums
+#: rounds less than one long sum, because most of it is added to small numbers.
 tile_in_parts: Any = tile_in_parts_in_python if config.DISABLE_JIT else _compiled_tile_in_parts
 
 

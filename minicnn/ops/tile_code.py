@@ -91,37 +91,57 @@ class TileCode:
         return list(state[2:])
 
     def in_one(
-        self, a: Any, b: Any, table: Any, segments: Any, addend: Any, addend_row: Any, c: Any, c_row: Any, floor: Any
+        self,
+        tiles: Any,
+        a: Any,
+        b: Any,
+        table: Any,
+        segments: Any,
+        addend: Any,
+        addend_row: Any,
+        c: Any,
+        c_row: Any,
+        floor: Any,
     ) -> None:
-        """c = the sum of all segments, cut off below."""
-        sums = self.segments(a, b, table, segments, self.nothing(), self.segment)
-        self.finish(sums, addend, addend_row, c, c_row, floor)
+        """c = the sum of all segments, cut off below; for so many tiles, one below the other."""
+
+        def one(a: ir.Value, addend: ir.Value, c: ir.Value) -> None:
+            sums = self.segments(a, b, table, segments, self.nothing(), self.segment)
+            self.finish(sums, addend, addend_row, c, c_row, floor)
+
+        self.below(tiles, (a, self.a_row), (addend, addend_row), (c, c_row), one)
 
     def in_parts(
         self, tiles: Any, a: Any, b: Any, table: Any, segments: Any, addend: Any, addend_row: Any, c: Any, c_row: Any
     ) -> None:
-        """The same for so many tiles, one below the other, but each segment is added up for itself, from zero, and then
-        to c. Nothing is cut off."""
-        builder = self.builder
+        """The same, but each segment is added up for itself, from zero, and then to c. Nothing is cut off."""
+
+        def one(a: ir.Value, addend: ir.Value, c: ir.Value) -> None:
+            def part(a: ir.Value, b: ir.Value, run: ir.Value, old: list[ir.Value]) -> list[ir.Value]:
+                before, before_row = old
+                self.finish(self.segment(a, b, run, self.nothing()), before, before_row, c, c_row)
+                return [c, c_row]
+
+            self.segments(a, b, table, segments, [addend, addend_row], part)
+
+        self.below(tiles, (a, self.a_row), (addend, addend_row), (c, c_row), one)
+
+    def below(self, tiles: Any, a: Any, addend: Any, c: Any, one: Any) -> None:
+        """``one`` for so many tiles, one below the other. It gets where a, addend and c begin; they come with the
+        distance of their rows."""
+        builder, first = self.builder, (a[0], addend[0], c[0])
         before, body = builder.block, builder.append_basic_block("below")
         after = builder.append_basic_block("all_below")
-        rows = [builder.mul(row, row.type(self.rows)) for row in (self.a_row, addend_row, c_row)]
+        distances = [builder.mul(row, row.type(self.rows)) for _, row in (a, addend, c)]
         builder.cbranch(builder.icmp_signed("<", tiles.type(0), tiles), body, after)
 
         builder.position_at_end(body)
-        first = (tiles.type(0), a, addend, c)
-        variables = done, a_at, addend_at, c_at = [builder.phi(value.type) for value in first]
-        self.ask_for(c_at, c_row)
-
-        def one(a: ir.Value, b: ir.Value, run: ir.Value, old: list[ir.Value]) -> list[ir.Value]:
-            before, before_row = old
-            self.finish(self.segment(a, b, run, self.nothing()), before, before_row, c_at, c_row)
-            return [c_at, c_row]
-
-        self.segments(a_at, b, table, segments, [addend_at, addend_row], one)
-        places = (builder.gep(at, [row]) for at, row in zip((a_at, addend_at, c_at), rows, strict=True))
-        later = [builder.add(done, done.type(1)), *places]
-        for phi, start, following in zip(variables, first, later, strict=True):
+        done, *places = variables = [builder.phi(value.type) for value in (tiles, *first)]
+        self.ask_for(places[-1], c[1])
+        one(*places)
+        later = [builder.add(done, done.type(1))]
+        later += [builder.gep(place, [far]) for place, far in zip(places, distances, strict=True)]
+        for phi, start, following in zip(variables, (tiles.type(0), *first), later, strict=True):
             phi.add_incoming(start, before)
             phi.add_incoming(following, builder.block)
         builder.cbranch(builder.icmp_signed("<", later[0], tiles), body, after)

@@ -20,6 +20,7 @@ def panel_width(dtype: Any) -> int:
 
 
 def tile_in_python(
+    tiles: int,
     rows: int,
     vectors: int,
     a: Array,
@@ -34,14 +35,14 @@ def tile_in_python(
     c_row: int,
     floor: float,
 ) -> None:
-    """c[r, v] = max(floor, addend[r, v] + sum over s, k of a[r, s, k] * b[s, k, v]).
+    """c[r, v] = max(floor, addend[r, v] + sum over s, k of a[r, s, k] * b[s, k, v]), for the rows of all tiles.
 
     Where c is float32, a product and the sum that it is added to are rounded together, as processors with FMA do:
     float64 holds the product of two float32.
     """
     width = panel_width(c.dtype)
     columns = np.arange(vectors * width // VECTORS)
-    for r in range(rows):
+    for r in range(tiles * rows):
         total = np.zeros(len(columns), c.dtype)
         for s in range(segments):
             a_from, b_from, run = (int(number) for number in table[3 * s : 3 * s + 3])
@@ -67,15 +68,9 @@ def tile_in_parts_in_python(
     c: Array,
     c_row: int,
 ) -> None:
-    """``tile_in_python`` for one tile below the other, and one segment after the other."""
-    for t in range(tiles):
-        own_a, own_c, before, before_row = (
-            a[t * rows * a_row :],
-            c[t * rows * c_row :],
-            addend[t * rows * addend_row :],
-            addend_row,
-        )
-        for s in range(segments):
-            own = table[3 * s :]
-            tile_in_python(rows, vectors, own_a, a_row, a_step, b, own, 1, before, before_row, own_c, c_row, -np.inf)
-            before, before_row = own_c, c_row
+    """``tile_in_python``, one segment after the other."""
+    before, before_row = addend, addend_row
+    for s in range(segments):
+        own = table[3 * s :]
+        tile_in_python(tiles, rows, vectors, a, a_row, a_step, b, own, 1, before, before_row, c, c_row, -np.inf)
+        before, before_row = c, c_row

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minicnn.ops.copying import clear, copy
-from minicnn.ops.gemm import even_rows, tile_or_edge
+from minicnn.ops.gemm import tiles_or_edges
 from minicnn.ops.jit import njit, njit_parallel, prange
 from minicnn.ops.micro_kernel import ROWS
 from minicnn.ops.normalising import normalise_rows
@@ -68,7 +68,6 @@ def correlate_rows(
     _, H, width, F = y.shape
     sh, sw, h0, w0, dh, dw, span = steps
     filters, channels = F // groups, C // groups
-    at_once = even_rows(out[1], ROWS)
     rows_at_once = min(out[0], (POSITIONS + out[1] - 1) // out[1])
     turns = (out[0] + rows_at_once - 1) // rows_at_once
     segments, nothing = len(table), y.dtype.type(-np.inf)
@@ -96,24 +95,23 @@ def correlate_rows(
                 f = g * filters + p * W
                 for s in range(0, segments, per_sum):  # outside: its part of the panel stays in the nearest cache
                     for i in range(first, end):
-                        for j in range(0, out[1], at_once):
-                            to = pointer(y, ((n * H + h0 + i * dh) * width + w0 + j * dw) * F + f)
-                            tile_or_edge(
-                                min(at_once, out[1] - j),
-                                min(W, filters - p * W),
-                                offset(source, ((i - first) * sh * PW + j * sw) * C),
-                                sw * C,
-                                1,
-                                pointer(panels, (g * P + p) * K * W),
-                                pointer(own, 3 * s),
-                                min(per_sum, segments - s),
-                                pointer(bias, f) if s == 0 else to,
-                                0 if s == 0 else dw * F,
-                                to,
-                                dw * F,
-                                least if s + per_sum >= segments else nothing,
-                                spare,
-                            )
+                        to = pointer(y, ((n * H + h0 + i * dh) * width + w0) * F + f)
+                        tiles_or_edges(
+                            out[1],
+                            min(W, filters - p * W),
+                            offset(source, (i - first) * sh * PW * C),
+                            sw * C,
+                            1,
+                            pointer(panels, (g * P + p) * K * W),
+                            pointer(own, 3 * s),
+                            min(per_sum, segments - s),
+                            pointer(bias, f) if s == 0 else to,
+                            0 if s == 0 else dw * F,
+                            to,
+                            dw * F,
+                            least if s + per_sum >= segments else nothing,
+                            spare,
+                        )
             if normalised:  # while these results are in the cache
                 begin, stop = g * filters + P * share // shares * W, g * filters + P * (share + 1) // shares * W
                 for i in range(first, end):

@@ -19,6 +19,7 @@ import numpy as np
 
 from minicnn.ops.conv2d.winograd_tiles import Grid, Last, input_tile, output_tile
 from minicnn.ops.conv2d.winograd_transforms import outputs_of, step_of, terms_of
+from minicnn.ops.gemm import even_tiles
 from minicnn.ops.jit import njit, njit_parallel, prange
 from minicnn.ops.micro_kernel import ROWS, parts, tile_in_parts
 from minicnn.ops.simd import pointer
@@ -49,16 +50,6 @@ def outputs_at(form: int, t: int, grid: Grid) -> tuple[int, int, int]:
     """Picture, first row and first column of the outputs of tile t."""
     picture, row, column = place_of(t, grid)
     return picture, grid[4] + row * outputs_of(form), grid[5] + column * outputs_of(form)
-
-
-@njit
-def even_tiles(rows: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """``rows`` cut into as few register tiles as possible, of nearly as many rows each: one of one or two rows would
-    not keep the multipliers busy. Rows of a tile, how many of these there are, where the first begins; then one less.
-    """
-    tiles = (rows + ROWS - 1) // ROWS
-    fewer, more = rows // tiles, rows % tiles
-    return (fewer + 1, more, 0), (fewer, tiles - more, more * (fewer + 1))
 
 
 @njit

@@ -13,9 +13,10 @@ import numpy as np
 
 from minicnn.ops.conv2d import winograd_blocks as blocks
 from minicnn.ops.conv2d import winograd_plan as plan
-from minicnn.ops.conv2d.winograd_blocks import even_tiles, outputs_at, tiles_per_turn
+from minicnn.ops.conv2d.winograd_blocks import outputs_at, tiles_per_turn
 from minicnn.ops.conv2d.winograd_tiles import Grid, upstream_tile
 from minicnn.ops.conv2d.winograd_transforms import CHANNELS, PRODUCTS
+from minicnn.ops.gemm import even_tiles
 from minicnn.ops.jit import njit_parallel, prange
 from minicnn.ops.micro_kernel import panel_width, parts, tile_in_parts
 from minicnn.ops.simd import pointer

@@ -11,8 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minicnn.errors import DtypeError, ShapeError
-from minicnn.ops.gemm import ROW_BLOCK, TERMS, even_rows, matmul, multiply, pack, rows_of_block
-from minicnn.ops.micro_kernel import ROWS, panel_width
+from minicnn.ops.gemm import (
+    ROW_BLOCK,
+    TERMS,
+    even_rows,
+    even_tiles,
+    matmul,
+    multiply,
+    pack,
+    rows_of_block,
+    tiles_or_edges,
+)
+from minicnn.ops.jit import njit
+from minicnn.ops.micro_kernel import ROWS, panel_width, parts
+from minicnn.ops.simd import pointer
 from minicnn.shapes import Array
 
 
@@ -88,6 +100,45 @@ def test_rows_are_shared_evenly(rows: int) -> None:
     at_once = even_rows(rows, 14)
     assert at_once <= 14
     assert -(-rows // at_once) == -(-rows // 14)
+
+
+@pytest.mark.parametrize("rows", [1, ROWS - 1, ROWS, ROWS + 1, 3 * ROWS - 1, 5 * ROWS + 2])
+def test_rows_become_as_few_tiles_as_possible_one_below_the_other(rows: int) -> None:
+    (more, many, first), (fewer, others, second) = even_tiles(rows)
+    assert first == 0
+    assert second == more * many
+    assert many * more + others * fewer == rows
+    assert many + others == -(-rows // ROWS)
+    assert fewer == more - 1
+    assert (more if many else fewer) <= ROWS
+
+
+@njit
+def _tiles_or_edges(rows, columns, a, panel, addend, addend_row, c):  # type: ignore[no-untyped-def]
+    """In the middle of c, cut off at 0."""
+    K, W = panel.shape
+    table, spare, width = parts(K, K, 1, W), np.empty((ROWS, W), c.dtype), c.shape[1]
+    first = (pointer(a, 0), a.shape[1], 1, pointer(panel, 0), pointer(table, 0), 1)
+    last = (pointer(addend, 0), addend_row, pointer(c, width + 1), width, c.dtype.type(0.0), spare)
+    tiles_or_edges(rows, columns, *first, *last)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rows", [1, ROWS, ROWS + 1, 3 * ROWS - 1])
+def test_any_number_of_rows_and_columns_and_nothing_beside_them(
+    rows: int, dtype: Any, rng: np.random.Generator
+) -> None:
+    W = panel_width(dtype)
+    a, b = rng.standard_normal((rows, 9)).astype(dtype), rng.standard_normal((9, W)).astype(dtype)
+    for columns in (1, W // 2 - 1, W // 2, W // 2 + 1, W - 1, W):
+        for addend in (rng.standard_normal((1, columns)), rng.standard_normal((rows, columns))):
+            own = addend.astype(dtype)
+            c = np.full((rows + 2, columns + 2), 7, dtype)
+            _tiles_or_edges(rows, columns, a, b, own, 0 if len(own) == 1 else columns, c)
+            expected = np.maximum(a.astype("f8") @ b[:, :columns] + own, 0)
+            np.testing.assert_allclose(c[1:-1, 1:-1], expected, rtol=0, atol=1e-5 if dtype == np.float32 else 1e-13)
+            c[1:-1, 1:-1] = 7
+            assert (c == 7).all()
 
 
 def test_the_bits_do_not_depend_on_the_number_of_threads(rng: np.random.Generator) -> None:

@@ -27,6 +27,7 @@ def _compiled(rows, vectors, a, a_row, a_step, b, table, addend, addend_row, c, 
     """b is a panel; with a row of room in front of and behind the tile."""
     width = c.shape[1]
     tile(
+        1,
         rows,
         vectors,
         pointer(a, 0),
@@ -65,6 +66,7 @@ def both(
         else:
             flat = [array.reshape(-1) for array in (a, b, addend, c)]
             tile_in_python(
+                1,
                 rows,
                 vectors,
                 flat[0],
@@ -136,7 +138,7 @@ def _from_panel(rows, vectors, a, b, table, c):  # type: ignore[no-untyped-def]
     zeros, floor = np.zeros(c.shape[1], c.dtype), c.dtype.type(-np.inf)
     first = (pointer(a, 0), a.shape[1], 1, pointer(b, 0))
     last = (pointer(table, 0), len(table) // 3, pointer(zeros, 0), 0, pointer(c, 0), c.shape[1], floor)
-    tile(rows, vectors, *first, *last)
+    tile(1, rows, vectors, *first, *last)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -152,7 +154,7 @@ def test_in_a_panel(run: int, rest: int, dtype: Any, rng: np.random.Generator) -
     found, defined = np.zeros((ROWS, width), dtype), np.zeros((ROWS, width), dtype)
     _from_panel(ROWS, VECTORS, a, b, table, found)
     flat = (a.reshape(-1), count, 1, b.reshape(-1), table, len(table) // 3)
-    tile_in_python(ROWS, VECTORS, *flat, np.zeros(width, dtype), 0, defined.reshape(-1), width, dtype(-np.inf))
+    tile_in_python(1, ROWS, VECTORS, *flat, np.zeros(width, dtype), 0, defined.reshape(-1), width, dtype(-np.inf))
     bound = 1e-5 if dtype == np.float32 else 1e-13
     np.testing.assert_allclose(found, defined, rtol=0, atol=bound * np.abs(a @ b).max())
     np.testing.assert_allclose(found, a.astype("f8") @ b, rtol=0, atol=bound * np.abs(a @ b).max())
@@ -194,22 +196,30 @@ def test_in_parts(rows: int, run: int, count: int, rng: np.random.Generator) -> 
         assert (found[rows:] == 7).all()
 
 
+@njit
+def _in_one(tiles, rows, vectors, a, b, table, addend, addend_row, c):  # type: ignore[no-untyped-def]
+    first = (pointer(a, 0), a.shape[1], 1, pointer(b, 0), pointer(table, 0), len(table) // 3)
+    tile(tiles, rows, vectors, *first, pointer(addend, 0), addend_row, pointer(c, 0), c.shape[1], c.dtype.type(0))
+
+
+@pytest.mark.parametrize("in_parts", [True, False])
 @pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("rows", [1, 3, ROWS])
 @pytest.mark.parametrize("tiles", range(4))
 def test_tiles_below_each_other_are_so_many_calls(
-    tiles: int, rows: int, compiled: bool, rng: np.random.Generator
+    tiles: int, rows: int, compiled: bool, in_parts: bool, rng: np.random.Generator
 ) -> None:
     """To the bit, and nothing is written below the last one."""
     width, run, segments = panel_width(np.float32), 4, 2
+    defined, floor = (tile_in_parts_in_python, ()) if in_parts else (tile_in_python, (np.float32(0),))
 
     def add(tiles: int, a: Array, addend: Array, c: Array) -> None:
         row = 0 if len(addend) == 1 else width
         if compiled:
-            _in_parts(tiles, rows, VECTORS, a, b, table, addend, row, c)
+            (_in_parts if in_parts else _in_one)(tiles, rows, VECTORS, a, b, table, addend, row, c)
         else:
             flat = (a.reshape(-1), a.shape[1], 1, b.reshape(-1), table, segments, addend.reshape(-1), row)
-            tile_in_parts_in_python(tiles, rows, VECTORS, *flat, c.reshape(-1), width)
+            defined(tiles, rows, VECTORS, *flat, c.reshape(-1), width, *floor)
 
     a = rng.standard_normal((4 * ROWS, run * segments)).astype(np.float32)
     b = rng.standard_normal((run * segments, width)).astype(np.float32)
@@ -222,6 +232,7 @@ def test_tiles_below_each_other_are_so_many_calls(
             here = slice(t * rows, (t + 1) * rows)
             add(1, a[here], own if len(own) == 1 else own[here], expected[here])
         np.testing.assert_array_equal(found, expected)
+        assert (found[tiles * rows :] == 7).all()
 
 
 def test_parts_round_less_than_one_long_sum(rng: np.random.Generator) -> None:

@@ -28,7 +28,7 @@ from minicnn.ops.conv2d import (
 )
 from minicnn.ops.conv2d import winograd_blocks as blocks
 from minicnn.ops.conv2d import winograd_plan as plan
-from minicnn.ops.conv2d.direct_windows import segments_of
+from minicnn.ops.conv2d.direct_windows import segments_of, segments_per_sum
 from minicnn.ops.finishing import Finish
 from minicnn.ops.micro_kernel import ROWS, panel_width
 from minicnn.shapes import Array, Window
@@ -215,6 +215,22 @@ def test_no_sum_is_longer_than_allowed(channels: int, size: tuple[int, int], gro
     found = np.concatenate([np.arange(start, start + length) for start, length in zip(starts, lengths, strict=True)])
     picture = np.arange(9 * 9 * channels * groups).reshape(9, 9, channels * groups)
     np.testing.assert_array_equal(found, picture[: size[0], : size[1], :channels].reshape(-1))
+
+
+@pytest.mark.parametrize(
+    "lengths, together",
+    [
+        ([21] * 7, 7),  # 147 numbers, nearly 128: one sum
+        ([32] * 5, 5),  # 160: a quarter more, and no more than that
+        ([33] * 5, 3),
+        ([32] * 8, 4),
+        ([128] * 2, 1),
+        ([1], 1),
+        ([200], 1),
+    ],
+)
+def test_a_sum_gets_little_more_than_its_share_so_that_nothing_is_left(lengths: list[int], together: int) -> None:
+    assert segments_per_sum(np.array([[0, 0, length] for length in lengths]), 128) == together
 
 
 def test_sums_over_many_channels_without_divisors_stay_exact() -> None:
