@@ -39,9 +39,11 @@ import pytest  # noqa: E402
 hypothesis.settings.register_profile("minicnn", deadline=None, derandomize=True, max_examples=50, print_blob=True)
 hypothesis.settings.load_profile("minicnn")
 # For tests that are to fail (test_mutations.py): one example that does is enough, a smaller one is not looked for.
-_phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
-_parent = hypothesis.settings.get_profile("minicnn")
-hypothesis.settings.register_profile("any_failure", _parent, phases=_phases)
+hypothesis.settings.register_profile(
+    "any_failure",
+    hypothesis.settings.get_profile("minicnn"),
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+)
 
 
 def pytest_report_header() -> str:

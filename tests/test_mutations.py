@@ -1,4 +1,4 @@
-"""Does the suite notice a broken backward pass? Break one line at a time, and see that the test named there fails.
+"""Does the suite notice a broken backward pass? Break one line at a time, and see that its tests fail.
 
 Each mutation is applied to a copy of the package, and the tests run there in a process of their own, with Numba's
 compiler switched off: the same Python code, without waiting for machine code. The original text must occur exactly
@@ -21,8 +21,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 VECTORS = "tests/unit/test_vectors.py"
 GRAPHS = "tests/unit/test_graph_model.py::"
-WINOGRAD = "tests/unit/ops/conv2d/test_winograd.py"
-STRIDE_2 = f"{WINOGRAD}::test_tiles_that_hang_over_the_border[same-winograd_stride_2]"
+WINOGRAD = "tests/unit/ops/conv2d/test_winograd.py::"
+STRIDE_2 = WINOGRAD + "test_tiles_that_hang_over_the_border[same-winograd_stride_2]"
 PREPARED = "tests/unit/ops/conv2d/test_prepared.py::"
 PLANS = "tests/unit/test_prediction.py::test_every_change_is_seen"
 KEPT_CALL = PREPARED + "test_a_call_is_kept_until_something_changes[direct]"
@@ -144,21 +144,21 @@ MUTATIONS = [
         "direct_rows",
         "at = (n * H + h0 + i) * width + w0",
         "at = (n * H + h0 + i + 1) * width + w0",
-        FINISHING + "test_the_bits_do_not_depend_on_the_number_of_threads[direct]",
+        FINISHING + "test_a_convolution_finishes_as_if_it_were_done_afterwards[direct]",
     ),
     convolution(
         "winograd: the outer taps of a stride exchanged in dx",
         "winograd_matrices",
         "g[rows, own % stride :: stride] = phase.A, phase.G",
         "g[rows, own % stride :: stride] = phase.A, phase.G[:, ::-1]",
-        f"{WINOGRAD}::test_gradients_of_the_input_at_a_stride",
+        WINOGRAD + "test_gradients_of_the_input_at_a_stride",
     ),
     convolution(
         "winograd: at (z, w) what belongs to (z, conj w)",
         "winograd_transforms",
         "ii: -sign * of_re, ri: sign * of_im",
         "ii: sign * of_re, ri: sign * of_im",
-        f"{WINOGRAD}::test_the_transforms_in_use_convolve",
+        WINOGRAD + "test_the_transforms_in_use_convolve",
     ),
     convolution(
         "winograd: real and imaginary columns of a pair exchanged on the way back",
@@ -171,7 +171,7 @@ MUTATIONS = [
         "winograd_gradient",
         "sums, totals, held == end)",
         "sums, totals, True)",
-        f"{WINOGRAD}::test_all_groups_of_tiles_count",
+        WINOGRAD + "test_all_groups_of_tiles_count",
     ),
     convolution(
         "direct: dx with the kernel upside down",
@@ -414,7 +414,7 @@ MUTATIONS = [
         "minicnn/fusion.py",
         "if left[source] == 0]",
         "if left[source] >= 0]",
-        GRAPHS + "test_a_part_of_a_network_shares_its_weights",
+        GRAPHS + "test_values_are_let_go_of_after_their_last_reader",
     ),
     Mutation(
         "normalising: the mean is left where it is",

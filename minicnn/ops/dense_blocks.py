@@ -103,6 +103,8 @@ def _add_block(a: Array, first: int, k: int, run: int, block: Array, columns: in
     table, nothing = parts(run, run, 1, W), np.zeros(W, a.dtype)
     for panel in range(panels):
         for rows, tiles, r in even_tiles(count):
+            if tiles == 0:
+                continue
             to = pointer(sums, r * wide + panel * W)
             tile(
                 tiles,

@@ -149,32 +149,36 @@ def tiles_or_edges(
     Where columns do not fill whole vectors, a tile is computed in ``spare`` (ROWS, W), and its part copied: a store
     must not write beyond c, nor a load read beyond the addend.
     """
-    width = spare.shape[1]
-    lanes = width // 2
+    lanes, width = spare.shape[1] // 2, spare.shape[1]
     vectors = (columns + lanes - 1) // lanes
-    edge = pointer(spare, 0)
-    for high, tiles, first in even_tiles(rows):
-        if vectors * lanes == columns:
-            top, before, to = offset(a, first * a_row), offset(addend, first * addend_row), offset(c, first * c_row)
+    whole, own = vectors * lanes == columns, pointer(spare, 0)
+    if not whole:
+        spare[:, columns:] = 0
+    for high, tiles, begin in even_tiles(rows):
+        if whole and tiles > 0:
+            top, before, to = offset(a, begin * a_row), offset(addend, begin * addend_row), offset(c, begin * c_row)
             tile(tiles, high, vectors, top, a_row, a_step, b, table, segments, before, addend_row, to, c_row, floor)
             continue
-        for begin in range(first, first + tiles * high, high):
-            for r in range(high):
-                for w in range(columns):
-                    spare[r, w] = addend[(begin + r) * addend_row + w]
-                for w in range(columns, width):
-                    spare[r, w] = 0.0
-            top = offset(a, begin * a_row)
-            tile(1, high, vectors, top, a_row, a_step, b, table, segments, edge, width, edge, width, floor)
-            for r in range(high):
-                for w in range(columns):
-                    c[(begin + r) * c_row + w] = spare[r, w]
+        for first in range(begin, begin + tiles * high, high):
+            top, before, to = offset(a, first * a_row), offset(addend, first * addend_row), offset(c, first * c_row)
+            _copy_rows(before, addend_row, high, columns, own, width)
+            tile(1, high, vectors, top, a_row, a_step, b, table, segments, own, width, own, width, floor)
+            _copy_rows(own, width, high, columns, to, c_row)
+
+
+@njit
+def _copy_rows(source: Any, source_row: int, rows: int, columns: int, to: Any, to_row: int) -> None:
+    """The first ``columns`` numbers of so many rows, whose distances are given."""
+    for r in range(rows):
+        for w in range(columns):
+            to[r * to_row + w] = source[r * source_row + w]
 
 
 @njit
 def even_tiles(rows: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     """``rows`` cut into as few register tiles as possible, of nearly as many rows each: one of one or two rows would
-    not keep the multipliers busy. Rows of a tile, how many of these there are, where the first begins; then one less.
+    not keep the multipliers busy. Rows of a tile, how many of these there are (maybe none), where the first begins;
+    then the same of the tiles that have one row less.
     """
     tiles = (rows + ROWS - 1) // ROWS
     fewer, more = rows // tiles, rows % tiles
@@ -220,7 +224,7 @@ def _multiply(
             least = floor if k + run == K else c.dtype.type(nothing)
             _pack_rows(a, first_row * a_row + k * a_step, a_row, a_step, rows, at_once, run, packed)
             for p in range(first_panel, min(P, first_panel + PANEL_BLOCK)):
-                for r in range(0, rows, at_once):
+                for r in range(0, rows, at_once):  # one by one, as they were packed
                     at = (first_row + r) * N + p * W
                     tiles_or_edges(
                         min(at_once, rows - r),

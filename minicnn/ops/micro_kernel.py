@@ -46,7 +46,7 @@ def _compiled(a: Any, in_parts: bool = False) -> Any:
     signature = types.void(n, n, n, a, n, n, a, CPointer(n), n, a, n, a, n, *cut_off)
 
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        tiles, rows, vectors, a, a_row, a_step, *others = arguments
+        tiles, rows, vectors, a, a_row, a_step, *others = arguments  # b, table, ...: as below
         which = builder.add(builder.mul(rows, rows.type(VECTORS)), vectors)
         done = builder.append_basic_block("done")
         switch = builder.switch(which, done)

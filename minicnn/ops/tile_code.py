@@ -7,6 +7,7 @@ places where LLVM must be kept from being clever. What to look at is the loop in
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -21,8 +22,11 @@ VECTORS = 2  # of columns in a tile
 ROWS, UNROLL, NEAR, FAR = (14, 1, 16, 64) if VECTOR_BYTES == 64 else (6, 4, 32, 0)
 
 
+Places = tuple[ir.Value, ir.Value]  # where the first row of something begins, and how far apart its rows lie
+
+
 class TileCode:
-    """Emits the code of one tile of ``rows`` x ``vectors`` sums."""
+    """Emits the code of tiles of ``rows`` x ``vectors`` sums, one below the other."""
 
     def __init__(self, builder: ir.IRBuilder, number: ir.Type, rows: int, vectors: int) -> None:
         self.builder, self.number, self.rows, self.vectors = builder, number, rows, vectors
@@ -117,18 +121,17 @@ class TileCode:
         """The same, but each segment is added up for itself, from zero, and then to c. Nothing is cut off."""
 
         def one(a: ir.Value, addend: ir.Value, c: ir.Value) -> None:
-            def part(a: ir.Value, b: ir.Value, run: ir.Value, old: list[ir.Value]) -> list[ir.Value]:
+            def part(a_at: ir.Value, b_at: ir.Value, run: ir.Value, old: list[ir.Value]) -> list[ir.Value]:
                 before, before_row = old
-                self.finish(self.segment(a, b, run, self.nothing()), before, before_row, c, c_row)
+                self.finish(self.segment(a_at, b_at, run, self.nothing()), before, before_row, c, c_row)
                 return [c, c_row]
 
             self.segments(a, b, table, segments, [addend, addend_row], part)
 
         self.below(tiles, (a, self.a_row), (addend, addend_row), (c, c_row), one)
 
-    def below(self, tiles: Any, a: Any, addend: Any, c: Any, one: Any) -> None:
-        """``one`` for so many tiles, one below the other. It gets where a, addend and c begin; they come with the
-        distance of their rows."""
+    def below(self, tiles: Any, a: Places, addend: Places, c: Places, one: Callable[..., None]) -> None:
+        """``one`` for so many tiles, one below the other; it gets the three places where its tile begins."""
         builder, first = self.builder, (a[0], addend[0], c[0])
         before, body = builder.block, builder.append_basic_block("below")
         after = builder.append_basic_block("all_below")

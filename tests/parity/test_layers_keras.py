@@ -62,6 +62,7 @@ def test_training_agrees_with_keras(case: Case) -> None:
 
 
 STRIDED = [  # (channels, filters, size, kernel, pictures): sums that were too long for the rule with 256 terms
+    (16, 40, 25, 3, 4),  # 144 products are one sum
     (32, 64, 25, 3, 4),
     (64, 128, 25, 3, 2),
     (16, 32, 50, 5, 2),
@@ -78,6 +79,19 @@ def test_strided_layers_with_long_sums_stay_within_the_rule(
     for seed in range(3):
         x = np.random.default_rng(seed).standard_normal((pictures, size, size, channels), dtype=np.float32)
         report = compare_layer(Conv2D(filters, kernel, strides=2, padding="same"), x, seed=seed)
+        assert report.ok, "\n".join(report.failures())
+
+
+FEW_FILTERS = [(3, 3, 7, 1), (3, 3, 7, 2), (3, 8, 7, 1), (6, 3, 5, 1), (15, 3, 3, 1), (1, 3, 11, 1), (64, 3, 3, 2)]
+MORE_FILTERS = [(3, 16, 7, 1), (3, 64, 7, 2), (16, 16, 3, 2), (160, 16, 1, 2), (320, 320, 1, 1), (288, 64, 1, 1)]
+
+
+@pytest.mark.parametrize("channels, filters, kernel, strides", [*FEW_FILTERS, *MORE_FILTERS])
+def test_after_a_relu_sums_are_short_enough_too(channels: int, filters: int, kernel: int, strides: int) -> None:
+    """Sums of positive numbers come further before they come back, and with few filters Keras's are short."""
+    for seed in range(3):
+        x = np.random.default_rng(seed).standard_normal((4, 28, 28, channels), dtype=np.float32)
+        report = compare_layer(Conv2D(filters, kernel, strides=strides, padding="same"), np.maximum(x, 0), seed=seed)
         assert report.ok, "\n".join(report.failures())
 
 

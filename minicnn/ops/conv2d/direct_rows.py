@@ -1,4 +1,4 @@
-"""The compiled loops of ``direct.py``: rows of outputs, tile by tile. The kernel's gradient: ``direct_gradient.py``."""
+"""The compiled loops of ``direct.py``: one row of outputs after the other. Kernel gradients: ``direct_gradient.py``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Products of many samples: against float64, for any number of threads, and among any number of samples.
-
-What several blocks of rows and of columns take is too much for the mutations' runs without compiled code, hence here.
-"""
+"""Products of many samples: against float64, for any number of threads, and among any number of samples."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from minicnn.ops.gemm import (
 )
 from minicnn.ops.jit import njit
 from minicnn.ops.micro_kernel import ROWS, panel_width, parts
-from minicnn.ops.simd import pointer
+from minicnn.ops.simd import keep_alive, pointer
 from minicnn.shapes import Array
 
 
@@ -121,6 +121,7 @@ def _tiles_or_edges(rows, columns, a, panel, addend, addend_row, c):  # type: ig
     first = (pointer(a, 0), a.shape[1], 1, pointer(panel, 0), pointer(table, 0), 1)
     last = (pointer(addend, 0), addend_row, pointer(c, width + 1), width, c.dtype.type(0.0), spare)
     tiles_or_edges(rows, columns, *first, *last)
+    keep_alive(table)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -18,7 +18,7 @@ from minicnn.ops.micro_kernel import (
     tile_in_parts_in_python,
     tile_in_python,
 )
-from minicnn.ops.simd import pointer
+from minicnn.ops.simd import keep_alive, pointer
 from minicnn.shapes import Array
 
 
@@ -139,6 +139,7 @@ def _from_panel(rows, vectors, a, b, table, c):  # type: ignore[no-untyped-def]
     first = (pointer(a, 0), a.shape[1], 1, pointer(b, 0))
     last = (pointer(table, 0), len(table) // 3, pointer(zeros, 0), 0, pointer(c, 0), c.shape[1], floor)
     tile(1, rows, vectors, *first, *last)
+    keep_alive(zeros)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -1,4 +1,4 @@
-"""Up-sampling in numbers that go past the cache, which take too long for the mutations' runs without compiled code."""
+"""Up-sampling in numbers that go past the cache."""
 
 from __future__ import annotations
 
