@@ -39,7 +39,7 @@ from minicnn.shapes import Array, Pads, Shape, Window
 __all__ = ["forward", "input_gradient", "kernel_gradient", "prepare", "ready", "unsupported"]
 
 TERMS = 128  # of a sum that are added up at once; twice as many put strided layers outside of the rule for errors
-# A window of few more is one sum, which saves time, where Keras does so too: with few filters its sums are shorter.
+# A window of a few more is one sum, which saves time, where Keras does so too: with few filters its sums are shorter.
 LONGEST, ENOUGH_FILTERS = 160, 16
 
 
