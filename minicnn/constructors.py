@@ -14,7 +14,7 @@ import difflib
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ClassVar, ParamSpec, Self, TypeVar
 
 from minicnn.errors import ArgumentError, explain
 
@@ -80,7 +80,20 @@ def explained(function: Callable[P, R]) -> Callable[P, R]:
 
 
 class Explained:
-    """A base class: the constructors of all subclasses are ``explained``, and keep their signatures."""
+    """A base class: the constructors of all subclasses are ``explained``, and keep their signatures.
+
+    A class that lacks a method it must have cannot be made an object of, in words that say which and what for.
+    """
+
+    #: methods that a class written for Keras has instead: what does their work here
+    written_for_keras: ClassVar[Mapping[str, str]] = {}
+    __signature__ = inspect.Signature()  # of the constructor; Python would show that of ``__new__``
+
+    def __new__(cls, *arguments: Any, **keywords: Any) -> Self:
+        missing: frozenset[str] = getattr(cls, "__abstractmethods__", frozenset())
+        if missing:
+            raise ArgumentError(_incomplete(cls, missing))
+        return super().__new__(cls)
 
     @explained
     def __init__(self) -> None:
@@ -89,7 +102,23 @@ class Explained:
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
         if "__init__" in cls.__dict__:
-            setattr(cls, "__init__", explained(cls.__dict__["__init__"]))  # noqa: B010  (mypy forbids the assignment)
+            own = cls.__dict__["__init__"]
+            _, *parameters = inspect.signature(own).parameters.values()
+            setattr(cls, "__init__", explained(own))  # noqa: B010  (mypy forbids the assignment)
+            setattr(cls, "__signature__", inspect.Signature(parameters))  # noqa: B010
+
+
+def _incomplete(cls: type[Explained], missing: frozenset[str]) -> str:
+    """The message of those who make an object of a class without these methods."""
+    classes = cls.__mro__
+    in_order = [name for kind in classes for name in vars(kind) if name in missing]
+    base = next(kind for kind in classes if in_order[0] in vars(kind))
+    what = f"{'methods' if len(missing) > 1 else 'the method'} {', '.join(in_order)}"
+    if cls is base:
+        return explain(f"a subclass of {cls.__name__} with {what}", f"{cls.__name__} itself")
+    instead = {name: fix for name, fix in cls.written_for_keras.items() if any(name in vars(kind) for kind in classes)}
+    received = f"a class with {', '.join(instead)} and without {in_order[0]}" if instead else "a class without"
+    return explain(f"{what} in {cls.__name__}, as every {base.__name__} has", received, " ".join(instead.values()))
 
 
 def mismatch(

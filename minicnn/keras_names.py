@@ -3,11 +3,12 @@
     model.trainable_weights
     AttributeError: 'Sequential' object has no attribute 'trainable_weights'. parameters is a dict of what learns, ...
 
-Arguments have their own such table, in ``constructors.py``.
+Arguments have their own such table, in ``constructors.py``. And the names that Keras gives to layers without one.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from inspect import getattr_static
 from typing import Any, NoReturn, TypeVar
@@ -44,3 +45,9 @@ def answers_for_keras(instead: Mapping[str, str]) -> Callable[[Class], Class]:
 def _listed(thing: object) -> list[str]:
     """What tab completion offers: not what is not there."""
     return [name for name in object.__dir__(thing) if not isinstance(getattr_static(thing, name, None), Elsewhere)]
+
+
+def snake_case(name: str) -> str:
+    """Keras's default layer names: ``MaxPooling2D`` -> ``max_pooling2d``, ``ReLU`` -> ``re_lu``."""
+    name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()

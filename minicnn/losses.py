@@ -18,7 +18,8 @@ no probability is clipped, that is between 1e-7 and 1 - 1e-7.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -45,6 +46,11 @@ class Loss(Explained, ABC):
 
     ``targets`` are given as they came, but (N,) of predictions (N, 1) as (N, 1).
     """
+
+    written_for_keras: ClassVar[Mapping[str, str]] = {
+        "call": "Here losses(targets, predictions) returns one loss per sample and what the gradient needs; "
+        "dpredictions(dlosses, that) returns the gradient: nothing is differentiated for you."
+    }
 
     @abstractmethod
     def losses(self, targets: Array, predictions: Array) -> tuple[Array, Any]:
@@ -224,10 +230,13 @@ LOSSES: dict[str, type[Loss]] = {
     "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
     "binary_crossentropy": BinaryCrossentropy,
     "bce": BinaryCrossentropy,
+    "BCE": BinaryCrossentropy,
     "mean_squared_error": MeanSquaredError,
     "mse": MeanSquaredError,
+    "MSE": MeanSquaredError,
     "mean_absolute_error": MeanAbsoluteError,
     "mae": MeanAbsoluteError,
+    "MAE": MeanAbsoluteError,
     "huber": Huber,
     "triplet_semi_hard": TripletSemiHardLoss,
 }

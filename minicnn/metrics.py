@@ -10,8 +10,10 @@ keeps them in float32, which stops counting at 16 million samples.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -59,6 +61,10 @@ class Mean:
 
 class Metric(Explained, ABC):
     """Base class: the mean of what a subclass finds in each sample."""
+
+    written_for_keras: ClassVar[Mapping[str, str]] = {
+        "update_state": "Here values(targets, predictions) returns what is averaged, per sample."
+    }
 
     def __init__(self, name: str) -> None:
         if not isinstance(name, str):
@@ -159,6 +165,16 @@ class MeanSquaredError(Metric):
         return mean_squared_error(targets, predictions)[0]
 
 
+class RootMeanSquaredError(MeanSquaredError):
+    """The root of the mean of (predictions - targets)**2 over all batches: how far off, large errors counting more."""
+
+    def __init__(self, name: str = "root_mean_squared_error") -> None:
+        super().__init__(name)
+
+    def result(self) -> float:
+        return math.sqrt(super().result())
+
+
 class MeanAbsoluteError(Metric):
     """The mean of |predictions - targets|: how far off they are, in their own unit."""
 
@@ -214,8 +230,11 @@ METRICS: dict[str, type[Metric]] = {
     "binary_accuracy": BinaryAccuracy,
     "mean_squared_error": MeanSquaredError,
     "mse": MeanSquaredError,
+    "MSE": MeanSquaredError,
     "mean_absolute_error": MeanAbsoluteError,
     "mae": MeanAbsoluteError,
+    "MAE": MeanAbsoluteError,
+    "root_mean_squared_error": RootMeanSquaredError,
     "top_k_categorical_accuracy": TopKCategoricalAccuracy,
     "sparse_top_k_categorical_accuracy": SparseTopKCategoricalAccuracy,
 }

@@ -26,7 +26,7 @@ from minicnn.errors import explain
 from minicnn.io.checks import refuse
 from minicnn.io.hdf5 import Tree
 from minicnn.io.stored import Place, Stored
-from minicnn.layers.base import snake_case
+from minicnn.keras_names import snake_case
 from minicnn.shapes import Array
 
 KERAS_VERSION = "3.15.1"  # whose layout is written

@@ -13,9 +13,7 @@ in bytes.
 
 from __future__ import annotations
 
-import functools
 import math
-import re
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -25,10 +23,11 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from minicnn.constructors import Explained
-from minicnn.errors import ArgumentError, MinicnnError, OptionError, ShapeError, StateError, explain
+from minicnn.errors import ArgumentError, StateError, explain
 from minicnn.initializers import Initializer
-from minicnn.keras_names import answers_for_keras
+from minicnn.keras_names import answers_for_keras, snake_case
 from minicnn.layers import symbolic
+from minicnn.layers.checks import naming
 from minicnn.ops.conv2d.prepared import Kept
 from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.options import flag, label
@@ -107,6 +106,10 @@ class Layer(Explained, ABC):
     merges: ClassVar[bool] = False
     #: forward takes ``relu=True`` and cuts its output off at 0 in the same pass: see ``minicnn.fusion``
     takes_relu: ClassVar[bool] = False
+    written_for_keras: ClassVar[Mapping[str, str]] = {
+        "call": "Here forward(x, context) returns the output and what backward must remember, backward(dy, that) "
+        "returns dx and the gradients, and output_shape(input_shape) the shape of one output: see CONTRIBUTING.md."
+    }
     #: ``forward`` and ``infer`` as they were written: somebody may put others in their place later
     computes: ClassVar[tuple[Any, Any]]
 
@@ -115,7 +118,7 @@ class Layer(Explained, ABC):
         super().__init_subclass__(**keywords)
         for method in ("output_shape", "forward", "backward", "infer", "factors"):
             if method in cls.__dict__:
-                setattr(cls, method, _naming(cls.__dict__[method]))
+                setattr(cls, method, naming(cls.__dict__[method]))
         cls.computes = cls.forward, cls.infer
 
     def __init__(self, *, name: str | None = None, trainable: bool = True) -> None:
@@ -241,38 +244,3 @@ def not_a_prediction() -> ArgumentError:
     """The error of those who call a layer or a network, as in Keras, with ``training=True``."""
     fix = "Training returns what backward must remember: y, cache = forward(x, Context(training=True))."
     return ArgumentError(explain("a call to predict", "training=True", fix))
-
-
-def _naming(method: Callable[..., Any]) -> Callable[..., Any]:
-    """The same method, with the layer's name put in front of minicnn's own errors unless it is there already."""
-
-    @functools.wraps(method)
-    def named(layer: Layer, *arguments: Any, **keywords: Any) -> Any:
-        try:
-            return method(layer, *arguments, **keywords)
-        except MinicnnError as error:
-            if f"'{layer.name}'" in str(error):
-                raise
-            raise type(error)(f"Layer '{layer.name}': {error}") from error
-
-    return named
-
-
-def snake_case(name: str) -> str:
-    """Keras's default layer names: ``MaxPooling2D`` -> ``max_pooling2d``, ``ReLU`` -> ``re_lu``."""
-    name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
-
-
-def require_rank(shape: Shape, axes: str, layer: Layer, fix: str = "") -> None:
-    """Input shapes (without batch) must have as many axes as ``axes`` names, e.g. ``"(H, W, C)"``, all at least 1."""
-    rank = axes.count(",") + 1
-    if len(shape) != rank or min(shape) < 1:
-        raise ShapeError(explain(f"inputs {axes} for layer '{layer.name}'", f"shape {tuple(shape)}", fix))
-
-
-def require_named_padding(padding: object) -> None:
-    """Layers pad by name, as Keras's do; explicit paddings are for operations. Raises OptionError."""
-    if not isinstance(padding, str) or padding.lower() not in ("valid", "same"):
-        fix = "For other paddings put a ZeroPadding2D in front."
-        raise OptionError(explain("padding 'valid' or 'same'", repr(padding), fix))

@@ -8,7 +8,8 @@ from typing import Any
 from minicnn import initializers
 from minicnn.errors import OptionError, explain
 from minicnn.initializers import Initializer
-from minicnn.layers.base import INFERENCE, Context, Layer, Params, Ready, Weight, require_named_padding, require_rank
+from minicnn.layers.base import INFERENCE, Context, Layer, Params, Ready, Weight
+from minicnn.layers.checks import require_named_padding, require_rank
 from minicnn.ops.conv2d import (
     ALGORITHMS,
     MEASURED,

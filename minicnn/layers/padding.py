@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from minicnn.layers.base import INFERENCE, Context, Layer, Params, require_rank
+from minicnn.layers.base import INFERENCE, Context, Layer, Params
+from minicnn.layers.checks import require_rank
 from minicnn.ops.padding import ZeroPad2DCache, check_pads, zero_pad2d, zero_pad2d_backward
 from minicnn.shapes import Array, Shape
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from minicnn.layers.base import INFERENCE, Context, Layer, Params, require_named_padding, require_rank
+from minicnn.layers.base import INFERENCE, Context, Layer, Params
+from minicnn.layers.checks import require_named_padding, require_rank
 from minicnn.ops.average_pooling import AveragePool2DCache, average_pool2d, average_pool2d_backward
 from minicnn.ops.global_pooling import (
     GlobalAveragePool2DCache,

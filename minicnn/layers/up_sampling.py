@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from minicnn.layers.base import INFERENCE, Context, Layer, Params, require_rank
+from minicnn.layers.base import INFERENCE, Context, Layer, Params
+from minicnn.layers.checks import require_rank
 from minicnn.ops.up_sampling import (
     NEAREST,
     UpSampling2DCache,

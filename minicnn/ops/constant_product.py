@@ -136,49 +136,8 @@ def _emit(function: ir.Function, products: Any, number: ir.Type, lanes: int) -> 
     the products, since which one is wanted does not change within them.
     """
     builder = ir.IRBuilder(function.append_basic_block("entry"))
-    which, read, source_step, write, step, width, *finish = function.args
-
-    def columns(chosen: Any, c: ir.Value, kind: ir.Type) -> None:
-        """One of the products for the columns from c on, as many as ``kind`` holds."""
-        reads, steps, writes = chosen
-
-        def address(base: ir.Value, place: int, distance: ir.Value) -> ir.Value:
-            return builder.gep(base, [builder.add(c, builder.mul(distance, distance.type(place)))])
-
-        def load(at: ir.Value) -> ir.Value:
-            own = at.type.pointee
-            there = ir.VectorType(own, lanes) if isinstance(kind, ir.VectorType) else own
-            numbers = builder.load(builder.bitcast(at, there.as_pointer()), align=4 if own == ir.FloatType() else 8)
-            return numbers if own == number else builder.fpext(numbers, kind)
-
-        def store(numbers: ir.Value, at: ir.Value) -> None:
-            own = at.type.pointee
-            there = ir.VectorType(own, lanes) if isinstance(kind, ir.VectorType) else own
-            numbers = numbers if own == number else builder.fptrunc(numbers, there)
-            builder.store(numbers, builder.bitcast(at, there.as_pointer()), align=4 if own == ir.FloatType() else 8)
-
-        def constant(value: float) -> ir.Constant:
-            return ir.Constant(kind, [value] * lanes if isinstance(kind, ir.VectorType) else value)
-
-        def combined(row: list[tuple[int, float]], numbers: list[ir.Value]) -> ir.Value:
-            total = None
-            for k, factor in row:
-                term = builder.fmul(constant(factor), numbers[k], flags=["contract"])
-                total = term if total is None else builder.fadd(total, term, flags=["contract"])
-            return constant(0.0) if total is None else total
-
-        numbers = [load(address(read, place, source_step)) for place in reads]
-        for rows in steps:
-            numbers = [combined(row, numbers) for row in rows]
-        if finish:
-            added = load(address(finish[0], 0, step))
-            least = repeated(builder, finish[1], kind)
-        for place, total in zip(writes, numbers, strict=True):
-            if finish:
-                total = builder.fadd(total, added)
-                total = builder.select(builder.fcmp_ordered("<=", total, least), least, total)
-            store(total, address(write, place, step))
-
+    which, *places, width = function.args[:6]
+    vectors, singles = (_Columns(builder, number, n, places, function.args[6:]) for n in (lanes, 1))
     whole = builder.sub(width, builder.srem(width, width.type(lanes)))
     done = builder.append_basic_block("done")
     switch = builder.switch(which, done)
@@ -189,14 +148,74 @@ def _emit(function: ir.Function, products: Any, number: ir.Type, lanes: int) -> 
         switch.add_case(which.type(at), block)
         builder.position_at_end(block)
         with cgutils.for_range_slice(builder, width.type(0), whole, width.type(lanes), inc=True) as (c, _):
-            columns(chosen, c, ir.VectorType(number, lanes))
+            vectors.multiply(chosen, c)
         with cgutils.for_range_slice(builder, whole, width, width.type(1), inc=True) as (c, _):
-            columns(chosen, c, number)
+            singles.multiply(chosen, c)
             rest = builder.block
         as_it_stands(rest)  # fewer than a vector are left: what compiling it otherwise costs is in ``NOTES.md``
         builder.branch(done)
     builder.position_at_end(done)
     builder.ret_void()
+
+
+class _Columns:
+    """Emits the instructions of a product for ``lanes`` neighbouring columns: numbers alone if that is 1."""
+
+    def __init__(self, builder: ir.IRBuilder, number: ir.Type, lanes: int, places: Any, finish: Any) -> None:
+        self.builder, self.number, self.lanes = builder, number, lanes
+        self.read, self.source_step, self.write, self.step = places
+        self.finish = finish  # nothing, or addend and floor
+        self.kind = self.several(number)
+
+    def several(self, own: ir.Type) -> ir.Type:
+        return own if self.lanes == 1 else ir.VectorType(own, self.lanes)
+
+    def multiply(self, chosen: Any, c: ir.Value) -> None:
+        """One of the products, for the columns from c on."""
+        reads, steps, writes = chosen
+        numbers = [self.load(self.address(self.read, c, place, self.source_step)) for place in reads]
+        for rows in steps:
+            numbers = [self.combined(row, numbers) for row in rows]
+        if self.finish:
+            addend, floor = self.finish
+            added = self.load(self.address(addend, c, 0, self.step))
+            least = repeated(self.builder, floor, self.kind)
+        for place, total in zip(writes, numbers, strict=True):
+            if self.finish:
+                total = self.builder.fadd(total, added)
+                total = self.builder.select(self.builder.fcmp_ordered("<=", total, least), least, total)
+            self.store(total, self.address(self.write, c, place, self.step))
+
+    def address(self, base: ir.Value, c: ir.Value, place: int, distance: ir.Value) -> ir.Value:
+        row = self.builder.mul(distance, distance.type(place))
+        return self.builder.gep(base, [self.builder.add(c, row)])
+
+    def at(self, address: ir.Value) -> tuple[ir.Value, int]:
+        """The same address, of as many numbers; and what it can be divided by, in bytes."""
+        own = address.type.pointee
+        there = self.builder.bitcast(address, self.several(own).as_pointer())
+        return there, 4 if own == ir.FloatType() else 8
+
+    def load(self, address: ir.Value) -> ir.Value:
+        there, align = self.at(address)
+        numbers = self.builder.load(there, align=align)
+        return numbers if numbers.type == self.kind else self.builder.fpext(numbers, self.kind)
+
+    def store(self, numbers: ir.Value, address: ir.Value) -> None:
+        there, align = self.at(address)
+        own = there.type.pointee
+        self.builder.store(numbers if own == self.kind else self.builder.fptrunc(numbers, own), there, align=align)
+
+    def combined(self, row: list[tuple[int, float]], numbers: list[ir.Value]) -> ir.Value:
+        """The sum of a row's factors times the numbers that they are for."""
+        total = None
+        for k, factor in row:
+            term = self.builder.fmul(self.constant(factor), numbers[k], flags=["contract"])
+            total = term if total is None else self.builder.fadd(total, term, flags=["contract"])
+        return self.constant(0.0) if total is None else total
+
+    def constant(self, value: float) -> ir.Constant:
+        return ir.Constant(self.kind, value if self.lanes == 1 else [value] * self.lanes)
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]

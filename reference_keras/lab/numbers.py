@@ -39,6 +39,7 @@ METRIC_OPTIONS: dict[str, tuple[dict[str, Any], ...]] = {
     "TopKCategoricalAccuracy": ({}, {"k": 2}),
     "MeanSquaredError": ({},),
     "MeanAbsoluteError": ({},),
+    "RootMeanSquaredError": ({},),
 }
 DECAY = {"initial_learning_rate": 0.1, "decay_steps": 7}
 SCHEDULE_OPTIONS: dict[str, tuple[dict[str, Any], ...]] = {

@@ -24,6 +24,7 @@ KINDS: list[tuple[str, dict[str, Any]]] = [
     ("TopKCategoricalAccuracy", {"k": 2}),
     ("MeanSquaredError", {}),
     ("MeanAbsoluteError", {}),
+    ("RootMeanSquaredError", {}),
 ]
 
 

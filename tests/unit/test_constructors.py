@@ -107,3 +107,38 @@ def test_errors_from_inside_a_call_are_left_alone() -> None:
 def test_what_stands_elsewhere_is_no_argument_of_the_layers_that_it_is_said_to_be_missing_in() -> None:
     for cls in (layers.Dense, layers.Conv2D, layers.DepthwiseConv2D, layers.MaxPooling2D):
         assert not set(ELSEWHERE) & set(inspect.signature(cls).parameters)
+
+
+class OfKeras(losses.Loss):
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return y_pred - y_true
+
+
+class Half(layers.Layer):
+    def output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def forward(self, x: Any, context: Any = None) -> Any:
+        return x / 2, None
+
+
+class Counting(metrics.Metric):
+    def update_state(self, y_true: Any, y_pred: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("cls", "message"),
+    [
+        (
+            OfKeras,
+            r"Expected methods losses, dpredictions in OfKeras, as every Loss .* with call and without losses\. ",
+        ),
+        (Half, r"Expected the method backward in Half, as every Layer has\. Received: a class without\.$"),
+        (lambda: Counting("n"), r"method values in Counting, .* with update_state and without values\. Here values"),
+        (losses.Loss, r"Expected a subclass of Loss with methods losses, dpredictions\. Received: Loss itself\.$"),
+    ],
+)
+def test_a_class_that_lacks_methods_is_told_which(cls: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        cls()
