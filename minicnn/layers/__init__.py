@@ -13,9 +13,10 @@ from minicnn.errors import OptionError, explain
 from minicnn.layers.activations import ELU, Activation, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 from minicnn.layers.base import INFERENCE, Cache, Context, Layer, Params, Weight
 from minicnn.layers.batch_norm import BatchNormalization
-from minicnn.layers.conv2d import Conv2D, DepthwiseConv2D
+from minicnn.layers.conv2d import Conv2D
 from minicnn.layers.conv2d_transpose import Conv2DTranspose
 from minicnn.layers.dense import Dense
+from minicnn.layers.depthwise_conv2d import DepthwiseConv2D
 from minicnn.layers.dropout import Dropout
 from minicnn.layers.flatten import Flatten
 from minicnn.layers.layer_norm import LayerNormalization

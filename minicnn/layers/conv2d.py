@@ -1,4 +1,4 @@
-"""Conv2D and DepthwiseConv2D: the operations of ``minicnn.ops`` with kernels and biases that learn."""
+"""Conv2D: the operation of ``minicnn.ops.conv2d`` with a kernel and a bias that learn."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import operator
 from typing import Any
 
 from minicnn import initializers
-from minicnn.errors import OptionError, explain
 from minicnn.initializers import Initializer
-from minicnn.layers.base import INFERENCE, Context, Layer, Params, Ready, Weight
-from minicnn.layers.checks import require_named_padding, require_rank
+from minicnn.layers.base import INFERENCE, Context, Params, Ready, Weight
+from minicnn.layers.checks import require_rank
+from minicnn.layers.convolution import Convolution
 from minicnn.ops.conv2d import (
-    ALGORITHMS,
     MEASURED,
     Conv2DCache,
     check_groups,
@@ -22,57 +21,8 @@ from minicnn.ops.conv2d import (
     resolve,
 )
 from minicnn.ops.conv2d.prepared import Prepared
-from minicnn.ops.depthwise_conv2d import convolve_depthwise, depthwise_conv2d_backward
 from minicnn.ops.finishing import PLAIN, Finish
-from minicnn.options import flag
 from minicnn.shapes import Array, IntOrPair, Shape, Window, whole
-
-
-class Convolution(Layer):
-    """What all convolutions share: a window, an algorithm, a kernel and a bias."""
-
-    choices: tuple[str, ...] = ("auto",)  # beside the names in ALGORITHMS
-
-    def __init__(
-        self,
-        kernel_size: IntOrPair,
-        strides: IntOrPair,
-        padding: str,
-        dilation_rate: IntOrPair,
-        use_bias: bool,
-        bias_initializer: str | Initializer,
-        algorithm: str,
-        name: str | None,
-        trainable: bool,
-    ) -> None:
-        super().__init__(name=name, trainable=trainable)
-        require_named_padding(padding)
-        self.window = Window.of(kernel_size, strides, padding, dilation_rate, size_name="kernel_size")
-        names = (*self.choices, *ALGORITHMS)
-        if algorithm not in names:
-            raise OptionError(explain(f"algorithm to be one of {', '.join(names)}", repr(algorithm)))
-        self.use_bias = flag("use_bias", use_bias)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.algorithm = algorithm
-
-    def _window_config(self) -> dict[str, Any]:
-        config = super().config() | {
-            "kernel_size": self.window.size,
-            "strides": self.window.strides,
-            "padding": self.window.padding,
-            "dilation_rate": self.window.dilation,
-            "use_bias": self.use_bias,
-            "bias_initializer": self.bias_initializer.config(),
-        }
-        return config if self.algorithm == "auto" else config | {"algorithm": self.algorithm}
-
-    def _with_bias(self, kernel: Weight, outputs: int) -> dict[str, Weight]:
-        bias = {"bias": Weight((outputs,), self.bias_initializer)} if self.use_bias else {}
-        return {"kernel": kernel} | bias
-
-    def _gradients(self, dkernel: Array | None, dbias: Array | None) -> Params:
-        gradients = {"kernel": dkernel, "bias": dbias}
-        return {key: gradient for key, gradient in gradients.items() if gradient is not None}
 
 
 class Conv2D(Convolution):
@@ -185,67 +135,3 @@ class Conv2D(Convolution):
             "groups": self.groups,
             "kernel_initializer": self.kernel_initializer.config(),
         }
-
-
-class DepthwiseConv2D(Convolution):
-    """Convolution of every channel with ``depth_multiplier`` filters of its own: see ``minicnn.ops.depthwise_conv2d``.
-
-    (N, H, W, C) -> (N, OH, OW, C*depth_multiplier); ``kernel`` (KH, KW, C, depth_multiplier), ``bias``
-    (C*depth_multiplier,).
-    """
-
-    def __init__(
-        self,
-        kernel_size: IntOrPair,
-        strides: IntOrPair = (1, 1),
-        padding: str = "valid",
-        depth_multiplier: int = 1,
-        dilation_rate: IntOrPair = (1, 1),
-        use_bias: bool = True,
-        depthwise_initializer: str | Initializer = "glorot_uniform",
-        bias_initializer: str | Initializer = "zeros",
-        algorithm: str = "auto",
-        *,
-        name: str | None = None,
-        trainable: bool = True,
-    ) -> None:
-        super().__init__(
-            kernel_size, strides, padding, dilation_rate, use_bias, bias_initializer, algorithm, name, trainable
-        )
-        require_equal_strides(self.window)
-        self.depth_multiplier = whole(depth_multiplier, "depth_multiplier")
-        self.depthwise_initializer = initializers.get(depthwise_initializer)
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        require_rank(input_shape, "(H, W, C)", self, "Pictures need a channel axis at the end: x[..., None].")
-        return *self.window.output_size(*input_shape[:2]), input_shape[2] * self.depth_multiplier
-
-    def parameter_specs(self, input_shape: Shape) -> dict[str, Weight]:
-        channels, filters = input_shape[2], input_shape[2] * self.depth_multiplier
-        resolve(self.algorithm, (*self.window.size, 1, filters), self.window, channels)  # as for Conv2D: say so now
-        kernel = Weight((*self.window.size, channels, self.depth_multiplier), self.depthwise_initializer)
-        return self._with_bias(kernel, filters)
-
-    def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, Conv2DCache]:
-        self.require_built()
-        kernel, bias = self.params["kernel"], self.params.get("bias")
-        return convolve_depthwise(x, kernel, bias, self.window, algorithm=self.algorithm)
-
-    def backward(self, dy: Array, cache: Conv2DCache, *, input_gradient: bool = True) -> tuple[Array | None, Params]:
-        dx, dkernel, dbias = depthwise_conv2d_backward(
-            dy, cache, input_gradient=input_gradient, parameter_gradients=self.trainable
-        )
-        return dx, self._gradients(dkernel, dbias)
-
-    def config(self) -> dict[str, Any]:
-        return self._window_config() | {
-            "depth_multiplier": self.depth_multiplier,
-            "depthwise_initializer": self.depthwise_initializer.config(),
-        }
-
-
-def require_equal_strides(window: Window) -> None:
-    """What depthwise convolutions need. Raises OptionError."""
-    if len(set(window.strides)) > 1:
-        fix = "Keras on TensorFlow needs it too."
-        raise OptionError(explain("equal strides on both axes", f"strides={window.strides}", fix))

@@ -9,7 +9,7 @@ from minicnn import initializers
 from minicnn.initializers import Initializer
 from minicnn.layers.base import INFERENCE, Context, Params, Weight
 from minicnn.layers.checks import require_rank
-from minicnn.layers.conv2d import Convolution
+from minicnn.layers.convolution import Convolution
 from minicnn.ops.conv2d import resolve
 from minicnn.ops.conv2d_transpose import (
     Conv2DTransposeCache,

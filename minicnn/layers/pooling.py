@@ -6,6 +6,7 @@ from typing import Any
 
 from minicnn.layers.base import INFERENCE, Context, Layer, Params
 from minicnn.layers.checks import require_named_padding, require_rank
+from minicnn.layers.windowed import OfWindow
 from minicnn.ops.average_pooling import AveragePool2DCache, average_pool2d, average_pool2d_backward
 from minicnn.ops.global_pooling import (
     GlobalAveragePool2DCache,
@@ -22,6 +23,8 @@ from minicnn.shapes import Array, IntOrPair, Shape, Window
 
 class _Pooling2D(Layer):
     """What the two share: a window, whose strides are its own size unless something else is asked for."""
+
+    pool_size, strides, padding = OfWindow("size"), OfWindow("strides"), OfWindow("padding")
 
     def __init__(
         self,
@@ -41,11 +44,7 @@ class _Pooling2D(Layer):
         return *self.window.output_size(*input_shape[:2]), input_shape[2]
 
     def config(self) -> dict[str, Any]:
-        return super().config() | {
-            "pool_size": self.window.size,
-            "strides": self.window.strides,
-            "padding": self.window.padding,
-        }
+        return super().config() | {"pool_size": self.pool_size, "strides": self.strides, "padding": self.padding}
 
 
 class MaxPooling2D(_Pooling2D):

@@ -9,7 +9,7 @@ from minicnn import initializers
 from minicnn.initializers import Initializer
 from minicnn.layers.base import INFERENCE, Context, Params, Weight
 from minicnn.layers.checks import require_rank
-from minicnn.layers.conv2d import Convolution, require_equal_strides
+from minicnn.layers.convolution import Convolution, require_equal_strides
 from minicnn.ops.conv2d import resolve
 from minicnn.ops.separable_conv2d import SeparableConv2DCache, separable_conv2d, separable_conv2d_backward
 from minicnn.shapes import Array, IntOrPair, Shape, whole

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 
 from minicnn.errors import ShapeError
-from minicnn.layers import INFERENCE, LAYERS, Context, Layer
+from minicnn.layers import INFERENCE, LAYERS, Context, Conv2D, Layer
+from minicnn.layers.windowed import OfWindow
 from tests.cases import CASES, Case
 
 TRAINING = Context(training=True, seed=3, step=5)
@@ -45,6 +47,13 @@ def test_every_public_layer_has_a_row() -> None:
 
 def test_every_row_has_a_name_of_its_own() -> None:
     assert len({case.id for case in CASES}) == len(CASES)
+
+
+@every_case
+def test_the_attributes_named_like_the_arguments_make_the_layer_again(case: Case) -> None:
+    layer = case.layer()
+    again = type(layer)(**{name: getattr(layer, name) for name in inspect.signature(type(layer)).parameters})
+    assert again.config() == layer.config()
 
 
 @every_case
@@ -194,3 +203,15 @@ def test_a_cache_holds_no_more_than_it_must(case: Case) -> None:
         assert sum(array.nbytes for array in arrays_in(cache)) <= max(
             sum(array.nbytes for array in inputs), y.nbytes
         ) + max(weights, 64 * inputs[0].shape[-1])
+
+
+@pytest.mark.parametrize("name", ["kernel_size", "strides", "padding", "dilation_rate"])
+def test_a_window_is_not_changed_part_by_part(name: str) -> None:
+    layer = Conv2D(4, 3, name="conv1")
+    before = layer.config()
+    with pytest.raises(
+        AttributeError, match=rf"{name} when a Conv2D is made\. Received: 'conv1' that exists\..*'{name}': 2"
+    ):
+        setattr(layer, name, 2)
+    assert layer.config() == before
+    assert isinstance(getattr(Conv2D, name), OfWindow)
