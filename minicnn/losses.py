@@ -78,7 +78,8 @@ class Loss(Explained, ABC):
             raise ShapeError(explain(expected, f"shape {np.shape(losses)}"))
         weights = np.ones_like(losses) if sample_weight is None else _weights(sample_weight, losses)
         value = np.sum(losses * weights, dtype=np.float64) / losses.size
-        return float(value), MeanCache(weights / losses.size, cache, (predictions.shape, predictions.dtype))
+        share = (weights / losses.size).astype(predictions.dtype, copy=False)  # losses of one's own may be float64
+        return float(value), MeanCache(share, cache, (predictions.shape, predictions.dtype))
 
     def backward(self, cache: MeanCache) -> Array:
         """The gradient of the mean loss with respect to the predictions, in their shape and dtype."""

@@ -16,9 +16,20 @@ from minicnn.errors import LoadError, MinicnnError, ShapeError, explain
 from minicnn.io.keras_graph import keras_order
 from minicnn.io.models import read_config, read_weights, write_model
 from minicnn.layers import LAYERS
+from minicnn.losses import LOSSES
+from minicnn.metrics import METRICS
 from minicnn.network import Network, as_numbers
+from minicnn.optimizers import OPTIMIZERS
 from minicnn.shapes import Array
 from minicnn.summary import summary_text
+
+#: Where a file speaks of classes by their names, and the only ones that it may speak of
+KNOWN: dict[str, tuple[str, Mapping[str, type]]] = {
+    "layers": ("layers", LAYERS),
+    "optimizer": ("an optimizer", OPTIMIZERS),
+    "loss": ("a loss", LOSSES),
+    "metrics": ("metrics", METRICS),
+}
 
 
 class Storable(Network):
@@ -102,7 +113,7 @@ class Storable(Network):
         also for weights that are NaN or infinite, unless ``allow_nan``.
         """
         config, training = read_config(path, cls.__name__)
-        _refuse_own_classes(path, config)
+        _refuse_own_classes(path, {**config, **(training or {})})
         try:
             model = cls.from_config(config)
             shapes = model.weight_shapes(config["input_shape"])
@@ -127,11 +138,16 @@ class Storable(Network):
             self._compiled = compiled
 
 
-def _refuse_own_classes(path: str | Path, config: Mapping[str, Any]) -> None:
-    """Nothing is wrong with a file whose layers are somebody's own; but no code is run because a file asks for it."""
-    rows = config.get("layers")
-    names = [row.get("class_name") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-    own = sorted({name for name in names if isinstance(name, str) and name not in LAYERS})
-    if own:
-        fix = "If a class of that name is yours: build the network in code, then call its load_weights(path)."
-        raise LoadError(f"Cannot load '{path}': {explain('layers that minicnn has', f'{str(own)[1:-1]:.200}', fix)}")
+def _refuse_own_classes(path: str | Path, about: Mapping[str, Any]) -> None:
+    """Nothing is wrong with a file whose layers or loss are somebody's own; but no code is run because a file asks for
+    it."""
+    for part, (kind, known) in KNOWN.items():
+        rows = about.get(part)
+        names = {row.get("class_name") for row in (rows if isinstance(rows, list) else [rows]) if isinstance(row, dict)}
+        classes = {*known, *(cls.__name__ for cls in known.values())}
+        own = sorted(name for name in names if isinstance(name, str) and name not in classes)
+        if own:
+            fix = "If a class of that name is yours: build the network in code, then call its load_weights(path)."
+            raise LoadError(
+                f"Cannot load '{path}': {explain(f'{kind} that minicnn has', f'{str(own)[1:-1]:.200}', fix)}"
+            )

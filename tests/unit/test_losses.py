@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minicnn import losses
+from minicnn import SGD, Dense, Sequential, losses
 from minicnn.errors import DtypeError, LabelError, OptionError, ShapeError
 from minicnn.losses import (
     BinaryCrossentropy,
@@ -94,6 +94,17 @@ class Own(losses.Loss):
 
     def dpredictions(self, dlosses: Array, cache: Any) -> Array:
         return self.ways[1](2 * cache * dlosses[..., None] / cache.shape[-1])
+
+
+def test_one_of_ones_own_may_compute_in_float64() -> None:
+    """``np.log(2)`` is a float64, so that NumPy makes float32 predictions float64 losses."""
+    x, y = np.ones((4, 3), np.float32), np.zeros((4, 2), np.float32)
+    model = Sequential([Dense(2)], input_shape=(3,), seed=0)
+    model.compile(SGD(0.1), Own(lambda e: (np.square(e) - np.log(2)).mean(axis=-1)))
+    before = model.evaluate(x, y)["loss"]
+    model.fit(x, y, epochs=3, verbose=0)
+    assert model.evaluate(x, y)["loss"] < before
+    assert {array.dtype for array in model.weights.values()} == {np.dtype(np.float32)}
 
 
 def test_one_of_ones_own_meets_targets_of_shape_n_as_keras_does() -> None:

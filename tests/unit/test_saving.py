@@ -13,7 +13,8 @@ import pytest
 from minicnn.errors import LoadError, StateError
 from minicnn.io.npz import read_arrays, write_arrays
 from minicnn.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, ReLU
-from minicnn.losses import CategoricalCrossentropy
+from minicnn.losses import CategoricalCrossentropy, MeanSquaredError
+from minicnn.metrics import BinaryAccuracy
 from minicnn.network import one_or_all
 from minicnn.optimizers import SGD, Adam
 from minicnn.schedules import CosineDecay
@@ -184,3 +185,22 @@ def test_a_layer_may_be_called_optimizer(tmp_path: Path) -> None:
     for other in (twin, loaded):
         np.testing.assert_array_equal(other.weights["optimizer/kernel"], model.weights["optimizer/kernel"])
     assert loaded.optimizer.slots.keys() == model.optimizer.slots.keys()
+
+
+@pytest.mark.parametrize(
+    ("training", "kind"),
+    [
+        ({"optimizer": type("MySGD", (SGD,), {})()}, "an optimizer that minicnn has. Received: 'MySGD'"),
+        ({"loss": type("MyError", (MeanSquaredError,), {})()}, "a loss that minicnn has. Received: 'MyError'"),
+        ({"metrics": [type("Mine", (BinaryAccuracy,), {})()]}, "metrics that minicnn has. Received: 'Mine'"),
+    ],
+)
+def test_nor_is_training_with_classes_of_ones_own(training: dict[str, Any], kind: str, tmp_path: Path) -> None:
+    model = Sequential([Dense(2)], input_shape=(3,))
+    model.compile(**{"optimizer": "sgd", "loss": "mse", **training})
+    model.save(tmp_path / "own.npz")
+    with pytest.raises(LoadError, match=rf"own.npz': Expected {kind}.*load_weights\(path\)\.$"):
+        Sequential.load(tmp_path / "own.npz")
+    again = Sequential([Dense(2)], input_shape=(3,), seed=1)
+    again.load_weights(tmp_path / "own.npz")
+    assert all(map(np.array_equal, model.get_weights(), again.get_weights()))
