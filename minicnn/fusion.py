@@ -32,6 +32,7 @@ from minicnn.layers.base import INFERENCE, Cache, Context, Layer, Ready, Tensors
 from minicnn.layers.batch_norm import BatchNormalization
 from minicnn.layers.conv2d import Conv2D
 from minicnn.layers.pooling import MaxPooling2D
+from minicnn.layers.written import as_written
 from minicnn.ops.activations import ActivationCache
 from minicnn.ops.finishing import Finish
 from minicnn.ops.max_pooling import HALVING
@@ -64,7 +65,7 @@ class Stage(NamedTuple):
     def infer(self, x: Tensors) -> Array:
         """Inference: no cache kept."""
         layer = self.node.layer
-        if type(layer) is Conv2D:
+        if type(layer) is Conv2D and as_written(layer):
             finish = self._finish()
             y = layer.infer(x, finish)
             return y if self.pool is None or finish.halve else self.pool.infer(y)
@@ -93,6 +94,8 @@ class Stage(NamedTuple):
 
     def followed_by(self, layer: Layer, place: int, *, predicting: bool) -> Stage | None:
         """The stage with one layer more, or None where that one needs a pass of its own."""
+        if not (as_written(self.node.layer) and as_written(layer)):
+            return None
         longer = self._replace(places=(*self.places, place))
         takes_more = predicting and type(self.node.layer) is Conv2D  # what a subclass computes is not known here
         if self.pool:
@@ -120,18 +123,26 @@ def _computed_by_its_class(layer: Layer, said: str, computes: tuple[str, ...]) -
     return says <= min(own) and vars(layer).keys().isdisjoint(computes)
 
 
-_found: WeakKeyDictionary[Graph, dict[bool, tuple[Stage, ...]]] = WeakKeyDictionary()
+Kinds = tuple[type[Layer] | None, ...]  # of every layer; None: one that somebody has given a way of his own to compute
+
+
+def _kinds(graph: Graph) -> Kinds:
+    """What may change of a graph's layers, and what is fused depends on."""
+    return tuple([type(layer) if as_written(layer) else None for layer in graph.path])
+
+
+_found: WeakKeyDictionary[Graph, dict[bool, tuple[Kinds, tuple[Stage, ...]]]] = WeakKeyDictionary()
 
 
 def fuse(graph: Graph, *, predicting: bool = False) -> tuple[Stage, ...]:
     """The nodes of a network, in the order of data, as stages: of a prediction, or of a pass that keeps caches.
 
-    Found once for each graph.
+    Found once for each graph, as long as nobody gives one of its layers another class or method.
     """
-    known = _found.setdefault(graph, {})
-    if predicting not in known:
-        known[predicting] = tuple(_fuse(graph, predicting))
-    return known[predicting]
+    known, kinds = _found.setdefault(graph, {}), _kinds(graph)
+    if predicting not in known or known[predicting][0] != kinds:
+        known[predicting] = kinds, tuple(_fuse(graph, predicting))
+    return known[predicting][1]
 
 
 def _fuse(graph: Graph, predicting: bool) -> list[Stage]:
@@ -160,29 +171,29 @@ def read_for_the_last_time(graph: Graph, stages: Sequence[Stage]) -> list[list[i
     return found
 
 
-_spared: WeakKeyDictionary[Graph, dict[int, int]] = WeakKeyDictionary()
+_spared: WeakKeyDictionary[Graph, tuple[Kinds, dict[int, int]]] = WeakKeyDictionary()
 
 
 def spared(graph: Graph) -> dict[int, int]:
-    """{place of a convolution: place of the ReLU that it does the backward pass of}. Found once for each graph."""
-    if graph not in _spared:
-        found = {place: _relu_before(graph, place) for place in range(len(graph.nodes))}
-        _spared[graph] = {place: relu for place, relu in found.items() if relu is not None}
-    return _spared[graph]
+    """{place of a convolution: place of the ReLU that it does the backward pass of}. Found as rarely as ``fuse``."""
+    known, kinds = _spared.get(graph), _kinds(graph)
+    if known is None or known[0] != kinds:
+        found = {place: _relu_before(kinds, graph, place) for place in range(len(graph.nodes))}
+        known = _spared[graph] = kinds, {place: relu for place, relu in found.items() if relu is not None}
+    return known[1]
 
 
-def _relu_before(graph: Graph, place: int) -> int | None:
+def _relu_before(kinds: Kinds, graph: Graph, place: int) -> int | None:
     """Where the ReLU stands that made what a convolution reads, maybe pooled; None if others read it too."""
-    if type(graph.nodes[place].layer) is not Conv2D:
+    if kinds[place] is not Conv2D:
         return None
     while True:
         (source,) = graph.nodes[place].sources
         place = source - graph.inputs
         if place < 0 or graph.readers[source] > 1:
             return None
-        layer = graph.nodes[place].layer
-        if type(layer) is not MaxPooling2D:
-            return place if type(layer) is ReLU else None
+        if kinds[place] is not MaxPooling2D:
+            return place if kinds[place] is ReLU else None
 
 
 def fused_into(graph: Graph) -> dict[str, str]:

@@ -22,6 +22,7 @@ than the widest place of the network.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -31,6 +32,7 @@ import numpy as np
 from minicnn.fusion import Stage, fuse, read_for_the_last_time
 from minicnn.graph import Graph
 from minicnn.layers.base import Layer, Ready
+from minicnn.layers.written import as_written
 from minicnn.ops.conv2d.prepared import Watch
 from minicnn.shapes import Array
 
@@ -71,7 +73,7 @@ class Plan(NamedTuple):
 
     def unchanged(self) -> bool:
         """Whether all that the calls rely on is as it was."""
-        known = list(map(type, self.layers)) == self.classes and _as_written(self.layers, self.classes)
+        known = list(map(type, self.layers)) == self.classes and all(map(as_written, self.layers))
         same = known and all(check() for check in self.checks)
         return same and self.kernels.unchanged()
 
@@ -87,19 +89,13 @@ class Plan(NamedTuple):
         return [values[value] for value in outputs]
 
 
-def _as_written(layers: list[Layer], classes: list[type[Layer]]) -> bool:
-    """Whether nobody has put a method of his own into a layer or a class."""
-    if any("forward" in own or "infer" in own for own in map(vars, layers)):
-        return False
-    return all((kind.forward, kind.infer) == kind.computes for kind in set(classes))
-
-
 def _is_ours(kind: type) -> bool:
     """Whether a class is written in this package."""
     return kind.__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
 _found: WeakKeyDictionary[Graph, Plan | list[Kind]] = WeakKeyDictionary()  # a plan, or the kinds of the last inputs
+_changing = threading.Lock()  # of what is found: one thread may train a network while another predicts with another one
 
 
 def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
@@ -114,26 +110,29 @@ def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     else:
         alike = held == kinds
     held = None
-    _found.pop(graph, None)  # and its prepared kernels, before there are new ones
+    with _changing:
+        _found.pop(graph, None)  # and its prepared kernels, before there are new ones
     outputs, plan = _walk(graph, inputs, kinds, plan=alike)
-    _found[graph] = plan or kinds
+    with _changing:
+        _found[graph] = plan or kinds
     return outputs
 
 
 def forget(graph: Graph) -> None:
     """Let go of the plan, and of those of other networks that share layers with this one: of what was prepared."""
-    _found.pop(graph, None)
     layers = set(graph.path)
-    for other, plan in list(_found.items()):
-        if isinstance(plan, Plan) and not layers.isdisjoint(plan.layers):
-            _found.pop(other, None)
+    with _changing:
+        _found.pop(graph, None)
+        for other, plan in list(_found.items()):
+            if isinstance(plan, Plan) and not layers.isdisjoint(plan.layers):
+                _found.pop(other, None)
 
 
 def _walk(graph: Graph, inputs: Sequence[Array], kinds: list[Kind], plan: bool) -> tuple[list[Array], Plan | None]:
     """Every output, each layer being asked; and the plan, if one is wanted."""
     stages, notes, layers = fuse(graph, predicting=True), [], graph.path
     classes = list(map(type, layers))
-    plan = plan and all(map(_is_ours, classes)) and _as_written(layers, classes)
+    plan = plan and all(map(_is_ours, classes)) and all(map(as_written, layers))
     values: dict[int, Any] = dict(enumerate(inputs))
     for stage, over in zip(stages, read_for_the_last_time(graph, stages), strict=True):
         value, read = graph.inputs + stage.places[-1], stage.node.pick(values)

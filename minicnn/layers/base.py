@@ -28,6 +28,7 @@ from minicnn.initializers import Initializer
 from minicnn.keras_names import answers_for_keras, snake_case
 from minicnn.layers import symbolic
 from minicnn.layers.checks import naming
+from minicnn.layers.written import methods_of
 from minicnn.ops.conv2d.prepared import Kept
 from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.options import flag, label
@@ -110,8 +111,8 @@ class Layer(Explained, ABC):
         "call": "Here forward(x, context) returns the output and what backward must remember, backward(dy, that) "
         "returns dx and the gradients, and output_shape(input_shape) the shape of one output: see CONTRIBUTING.md."
     }
-    #: ``forward`` and ``infer`` as they were written: somebody may put others in their place later
-    computes: ClassVar[tuple[Any, Any]]
+    #: these as they were written: somebody may put others in their place later (``written.py``)
+    computes: ClassVar[tuple[Any, ...]]
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         """Let the errors of every layer say which layer it was; operations do not know."""
@@ -119,7 +120,9 @@ class Layer(Explained, ABC):
         for method in ("output_shape", "forward", "backward", "infer", "factors"):
             if method in cls.__dict__:
                 setattr(cls, method, naming(cls.__dict__[method]))
-        cls.computes = cls.forward, cls.infer
+        if "forward" in cls.__dict__ and "infer" not in cls.__dict__:
+            setattr(cls, "infer", Layer.infer)  # noqa: B010  (what it inherits may know nothing of this ``forward``)
+        cls.computes = methods_of(cls)
 
     def __init__(self, *, name: str | None = None, trainable: bool = True) -> None:
         self.has_default_name = name is None

@@ -10,6 +10,7 @@ from minicnn.initializers import Initializer
 from minicnn.layers.base import INFERENCE, Context, Params, Ready, Weight
 from minicnn.layers.checks import require_rank
 from minicnn.layers.convolution import Convolution
+from minicnn.layers.written import as_written
 from minicnn.ops.conv2d import (
     MEASURED,
     Conv2DCache,
@@ -97,7 +98,7 @@ class Conv2D(Convolution):
     def infer(self, x: Array, finish: Finish = PLAIN) -> Array:
         """``finish``: what else is done in this pass; only with a Conv2D itself, for a subclass may have a ``forward``
         of its own."""
-        if type(self) is not Conv2D:
+        if type(self) is not Conv2D or not as_written(self):
             return super().infer(x)
         self.require_built()
         return ready(x, *self._given(), finish, self._prepared).call(x)

@@ -7,6 +7,7 @@ from typing import Any
 from minicnn.layers.base import INFERENCE, Context, Layer, Params
 from minicnn.layers.checks import require_named_padding, require_rank
 from minicnn.layers.windowed import OfWindow
+from minicnn.layers.written import as_written
 from minicnn.ops.average_pooling import AveragePool2DCache, average_pool2d, average_pool2d_backward
 from minicnn.ops.global_pooling import (
     GlobalAveragePool2DCache,
@@ -60,7 +61,7 @@ class MaxPooling2D(_Pooling2D):
         return max_pool2d_backward(dy, cache) if input_gradient else None, {}
 
     def infer(self, x: Array) -> Array:
-        return max_pool2d_inference(x, self.window)
+        return max_pool2d_inference(x, self.window) if as_written(self) else super().infer(x)
 
 
 class AveragePooling2D(_Pooling2D):

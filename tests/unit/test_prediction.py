@@ -6,9 +6,9 @@ import copy
 import functools
 import gc
 import pickle
-import threading
 import weakref
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minicnn import prediction
+from minicnn import passes, prediction
 from minicnn.errors import MinicnnError, ShapeError
 from minicnn.layers import (
     Add,
@@ -35,6 +35,7 @@ from minicnn.layers import (
 from minicnn.layers.base import INFERENCE, Context
 from minicnn.model import Model
 from minicnn.ops.conv2d.prepared import Watch
+from minicnn.passes import every_value
 from minicnn.prediction import Plan, Step
 from minicnn.sequential import Sequential
 from minicnn.shapes import Array, Window
@@ -348,6 +349,79 @@ def test_methods_that_are_exchanged_are_seen(monkeypatch: pytest.MonkeyPatch) ->
     assert [model(x).tolist() for _ in range(4)] == [[[0, 0, 0, 1]] * 2] * 4
 
 
+JOINED = ["conv", "norm", "relu", "pool", "direct", "hidden", "relu2"]  # with others in one stage
+WAYS = ["the layer's", "the class's", "another class"]
+
+
+def exchange(layer: Layer, method: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make ``method`` give twice what it gave: in the layer alone, in its whole class, or by another class."""
+    kind = type(layer)
+    right = getattr(kind, method)
+
+    def twice(self: Layer, *arguments: Any, **options: Any) -> Any:
+        y = right(self, *arguments, **options)
+        return 2 * y if method == "infer" else (2 * y[0] if y[0] is not None else None, y[1])
+
+    if way == "the layer's":
+        monkeypatch.setattr(layer, method, functools.partial(twice, layer), raising=False)
+    elif way == "the class's":
+        monkeypatch.setattr(kind, method, twice)
+    else:
+        monkeypatch.setattr(layer, "__class__", type("Twice", (kind,), {method: twice}))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", JOINED)
+def test_whoever_exchanges_a_forward_pass_is_asked(name: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = network(), pictures(3)
+    before = model(x)
+    planned(model)
+    exchange(model.get_layer(name), "forward", way, monkeypatch)
+    alone = every_value(model.graph, [x], INFERENCE)[0][-1]
+    assert not np.allclose(alone, before)
+    for _ in range(4):
+        np.testing.assert_allclose(model(x), alone, rtol=1e-6)
+    np.testing.assert_array_equal(model.forward(x)[0], alone)
+    monkeypatch.undo()
+    assert [model(x).tobytes() for _ in range(4)] == [before.tobytes()] * 4
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", ["conv", "norm", "pool"])
+def test_whoever_exchanges_predictions_alone_is_asked(name: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = network(), pictures(3)
+    before, trained = model(x), model.forward(x)[0]
+    planned(model)
+    exchange(model.get_layer(name), "infer", way, monkeypatch)
+    answers = [model(x).tobytes() for _ in range(4)]
+    assert len(set(answers)) == 1
+    assert not np.allclose(model(x), before)
+    assert model.forward(x)[0].tobytes() == trained.tobytes()
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", ["conv", "relu", "pool", "direct"])
+def test_whoever_exchanges_a_backward_pass_is_asked(name: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = [Conv2D(3, 3, name="conv"), ReLU(name="relu"), MaxPooling2D(name="pool"), Conv2D(2, 3, name="direct")]
+    model, x = Sequential(layers, input_shape=SHAPE), pictures(3)
+    y, caches = model.forward(x)
+    _, before = model.backward(np.ones_like(y), caches)
+    exchange(model.get_layer(name), "backward", way, monkeypatch)
+    y, caches = model.forward(x)
+    dx, _ = passes.backward(model.graph, [np.ones_like(y)], caches, input_gradient=True)
+    told: dict[int, Array] = {}
+    expected, _ = passes.backward(model.graph, [np.ones_like(y)], caches, input_gradient=True, dvalues=told)
+    assert dx is not None
+    assert expected is not None
+    np.testing.assert_allclose(dx[0], expected[0], rtol=1e-6)
+    monkeypatch.undo()
+    again, _ = passes.backward(model.graph, [np.ones_like(y)], caches, input_gradient=True)
+    assert again is not None
+    times = 4 if (name, way) in (("conv", WAYS[1]), ("direct", WAYS[1])) else 2  # there are two convolutions
+    np.testing.assert_allclose(times * again[0], expected[0], rtol=1e-6)
+    assert before.keys() == {"conv/kernel", "conv/bias", "direct/kernel", "direct/bias"}
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of NumPy, which still lets it happen
 @pytest.mark.parametrize("key, where", [("kernel", "hidden"), ("kernel", "conv"), ("bias", "conv"), ("bias", "dense")])
 def test_arrays_that_are_read_in_another_order_in_place_are_seen(key: str, where: str) -> None:
@@ -460,19 +534,12 @@ def test_several_threads_with_several_shapes() -> None:
     model = network()
     batches = [pictures(seed, count) for seed, count in ((1, 1), (2, 2), (3, 1), (4, 3))]
     expected = [asked(model, x).tobytes() for x in batches]
-    wrong: list[int] = []
 
-    def work(which: int) -> None:
-        for _ in range(60):
-            if model(batches[which]).tobytes() != expected[which]:
-                wrong.append(which)
+    def work(which: int) -> bool:
+        return all(model(batches[which]).tobytes() == expected[which] for _ in range(60))
 
-    threads = [threading.Thread(target=work, args=(which,)) for which in range(len(batches))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert wrong == []
+    with ThreadPoolExecutor(len(batches)) as pool:
+        assert all(pool.map(work, range(len(batches))))
 
 
 def test_kernels_together_are_looked_at_as_closely_as_one() -> None:
