@@ -28,7 +28,7 @@ import numpy as np
 
 from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.ops import jit
-from minicnn.options import number
+from minicnn.options import flag, number
 from minicnn.shapes import Array, check_array
 
 FILLS = ("nearest", "reflect", "constant")
@@ -73,8 +73,10 @@ class Augment:
     fill: str = "nearest"
 
     def __post_init__(self) -> None:
-        for name, limit in (("shift", 1), ("rotate", 180), ("zoom", 0.99), ("contrast", 1)):
+        flag("flip", self.flip)
+        for name, limit in (("shift", 1), ("rotate", 180), ("contrast", 1)):
             number(name, getattr(self, name), least=0, most=limit)
+        number("zoom", self.zoom, least=0, below=1)
         _check_fill(self.fill)
 
     def __call__(self, x: Array, rng: np.random.Generator) -> Array:

@@ -30,7 +30,13 @@ class Compiled:
         """Raises OptionError, listing the names there are, for an unknown one, and for metrics that are no list."""
         if not isinstance(chosen, (list, tuple)):
             raise OptionError(explain("metrics as a list", repr(chosen), "A single one is a list too: ['accuracy']."))
-        return cls(optimizers.get(optimizer), losses.get(loss), [metrics.get(metric) for metric in chosen])
+        found = [metrics.get(metric) for metric in chosen]
+        names = ["loss", *(metric.name for metric in found)]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            fix = "Numbers are reported under these names: give one with name=..."
+            raise OptionError(explain("metrics with different names, none of them 'loss'", f"'{twice[0]}' twice", fix))
+        return cls(optimizers.get(optimizer), losses.get(loss), found)
 
     def doubts(self, last: Layer) -> str | None:
         """What is odd about this loss behind that last layer, or None: probabilities taken for logits, or logits for

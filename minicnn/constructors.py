@@ -33,6 +33,16 @@ ELSEWHERE = {
     "batch_shape": "Networks take any number of samples: Input(shape), without the batch.",
     "return_dict": "The numbers always come by name: evaluate(x, y)['loss'].",
     "steps": "All batches are taken.",
+    "steps_per_epoch": "An epoch is all of the data, in batches of batch_size.",
+    "validation_steps": "All validation data are measured.",
+    "validation_freq": "Validation data are measured after each epoch.",
+    "validation_batch_size": "Batches(x, y, batch_size={value}) as validation_data have a size of their own.",
+    "weighted_metrics": "Metrics count every sample alike.",
+    "ignore_class": "Samples of weight 0 are ignored: sample_weight.",
+    "class_weight": "Here each sample has its weight: sample_weight=[weights[label] for label in y].",
+    "initial_value_threshold": "Set it when the callback is made: checkpoint.best = {value}.",
+    "include_optimizer": "A .npz keeps how training went, the other formats do not.",
+    "callbacks": "Callbacks listen to fit, and to its validation, alone.",
     "loss_weights": "A network is trained on one output, so there is one loss.",
     "save_weights_only": "A file holds the whole network; model.load_weights(file) takes the weights alone from it. "
     "One that ends in .weights.h5 holds nothing else.",
@@ -42,12 +52,24 @@ ELSEWHERE = {
     "max_value": "Activation('relu6') cuts off at 6.",
     "negative_slope": "LeakyReLU(negative_slope={value}) is the layer that has one.",
     "decay": "The learning rate can follow a schedule: "
-    "learning_rate=InverseTimeDecay(0.01, decay_steps=1, decay_rate={value}), from minicnn.schedules.",
+    "learning_rate=InverseTimeDecay(0.01, decay_steps=1, decay_rate={value}), from minicnn.schedules, 0.01 being yours.",
     "reduction": "A loss is always averaged, as Keras's 'sum_over_batch_size'; its method per_sample does not average.",
 }
 ELSEWHERE |= dict.fromkeys(
     ("kernel_regularizer", "bias_regularizer", "activity_regularizer"),
     "The optimizer can decay weights: Adam(weight_decay=1e-4).",
+)
+ELSEWHERE |= dict.fromkeys(
+    ("kernel_constraint", "bias_constraint", "gamma_constraint", "beta_constraint", "depthwise_constraint"),
+    "Nothing is constrained; a callback's on_train_batch_end may change the arrays of model.weights.",
+)
+ELSEWHERE |= dict.fromkeys(
+    ("workers", "use_multiprocessing", "max_queue_size"), "Data are arrays: nothing is fetched while training."
+)
+ELSEWHERE |= dict.fromkeys(("run_eagerly", "jit_compile"), "Loops are always compiled, and layers called one by one.")
+ELSEWHERE |= dict.fromkeys(
+    ("by_name", "skip_mismatch"),
+    "All weights must fit; single ones are copied: model.weights['conv1/kernel'][...] = other.weights['conv1/kernel'].",
 )
 ELSEWHERE |= dict.fromkeys(
     ("on_predict_begin", "on_predict_end", "on_predict_batch_begin", "on_predict_batch_end"),

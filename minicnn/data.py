@@ -12,7 +12,6 @@ nothing else: epoch 7 of a resumed run is epoch 7 of the run that was never inte
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.errors import LabelError, OptionError, ShapeError, explain
+from minicnn.given import as_array, require_array, targets_of, weights_of
 from minicnn.options import flag, function, number
 from minicnn.shapes import FLOATS, Array, whole
 
@@ -30,11 +30,12 @@ _ORDER, _AUGMENT = zlib.crc32(b"order"), zlib.crc32(b"augment")  # two streams o
 
 
 class Batches:
-    """``x`` (N, ...) and targets ``y`` (N, ...) cut into batches of ``batch_size``; the last one may be smaller.
+    """``x`` (N, ...) and targets ``y`` (N, ...) cut into batches of ``batch_size``, or 32; the last may be smaller.
 
-    ``shuffle`` draws a new order for each epoch. ``sample_weight`` (N,) says what each picture counts in the loss;
-    ``class_weight`` {class: weight} says it for whole classes, in integer or one-hot labels: classes it does not name
-    count 1, it may name classes of which there are no pictures, and the two exclude each other, all as in Keras.
+    ``shuffle`` draws a new order for each epoch. ``sample_weight`` (N,) says what each picture counts in the loss, or
+    (N, ...) what each of its pixels does, where predictions have several; ``class_weight`` {class: weight} says it for
+    whole classes, in integer or one-hot labels: classes it does not name count 1, and it may name classes of which
+    there are no pictures. The two exclude each other. All as in Keras.
     ``augment(x, rng)`` changes each batch's pictures, see ``minicnn.augmentation``; its chance too follows from seed,
     epoch and the number of the batch.
 
@@ -47,29 +48,27 @@ class Batches:
         x: Array,
         y: Array | None = None,
         *,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         shuffle: bool = True,
         seed: int = 0,
         sample_weight: Array | None = None,
         class_weight: Mapping[int, float] | None = None,
         augment: Augmentation | None = None,
     ) -> None:
-        self.x = np.asarray(require_array(x))
-        self.y = None if y is None else np.asarray(y)
-        self.batch_size = whole(batch_size, "batch_size")
+        self.x = as_array(require_array(x), "inputs as an array (N, ...)")
+        self.batch_size = batch_of(batch_size)
         self.seed = whole(seed, "seed", least=0)
         self.shuffle = flag("shuffle", shuffle)
         fix = "Augment(...) of minicnn.augmentation makes one; your own takes (x, rng) and returns pictures."
         self.augment: Augmentation | None = None if augment is None else function("augment", augment, fix)
         if self.x.ndim < 1 or len(self.x) == 0:
             raise ShapeError(explain("at least one input (N, ...)", f"shape {self.x.shape}"))
-        if self.y is not None:
-            _check_targets(self.y, len(self.x))
+        self.y = None if y is None else targets_of(y, len(self.x))
         if sample_weight is not None and class_weight is not None:
             fix = "Multiply them yourself and pass the product as sample_weight."
             raise OptionError(explain("sample_weight or class_weight", "both", fix))
         dtype = self.x.dtype if self.x.dtype in FLOATS else np.dtype(np.float32)
-        self.weight = None if sample_weight is None else _sample_weights(sample_weight, len(self.x), dtype)
+        self.weight = None if sample_weight is None else weights_of(sample_weight, len(self.x)).astype(dtype)
         if class_weight is not None:
             if self.y is None:
                 raise OptionError(explain("targets y to apply class_weight to", "y=None"))
@@ -93,6 +92,7 @@ class Batches:
         for batch, chosen in enumerate(self.choose(epoch)):
             x = self.x[chosen]
             if self.augment is not None:
+                x = x.copy() if x.base is not None else x  # a slice; whoever augments may write to what he gets
                 x = self._augmented(x, np.random.default_rng([self.seed, epoch, _AUGMENT, batch]))
             yield x, None if self.y is None else self.y[chosen], None if self.weight is None else self.weight[chosen]
 
@@ -151,29 +151,15 @@ class PeopleBatches(Batches):
             yield np.concatenate([_draw(of[label], self.pictures, rng) for label in now])
 
 
+def batch_of(size: int | None) -> int:
+    """How many samples make a batch: 32 unless told, as in Keras. Raises OptionError."""
+    return 32 if size is None else whole(size, "batch_size")
+
+
 def _draw(indices: Array, count: int, rng: np.random.Generator) -> Array:
     """``count`` of the indices; none comes twice before all came once."""
     rounds = [rng.permutation(indices) for _ in range(-(-count // len(indices)))]
     return np.concatenate(rounds)[:count]
-
-
-def train_validation_split(
-    x: Array, y: Array, sample_weight: Array | None, fraction: float
-) -> tuple[tuple[Array, Array, Array | None], tuple[Array, Array, Array | None]]:
-    """Keep the **last** ``fraction`` of the data for validation, before any shuffling: Keras's ``validation_split``.
-
-    Returns ((x, y, weight) to train on, (x, y, weight) to validate on). Data sorted by class must be shuffled before:
-    otherwise the last classes are never trained on. Training gets floor(N * (1 - fraction)) samples.
-    """
-    fraction = number("validation_split", fraction, above=0, below=1)
-    x, y = np.asarray(x), np.asarray(y)
-    _check_targets(y, len(x))
-    at = math.floor(len(x) * (1.0 - fraction))
-    if at == 0:  # at == len(x) cannot be: fraction > 0
-        raise OptionError(explain("enough samples to split", f"{len(x)} with validation_split={fraction}"))
-    weight = None if sample_weight is None else np.asarray(sample_weight)
-    first, last = (None, None) if weight is None else (weight[:at], weight[at:])
-    return (x[:at], y[:at], first), (x[at:], y[at:], last)
 
 
 def one_hot(labels: Array, classes: int, dtype: Any = np.float32) -> Array:
@@ -191,38 +177,6 @@ def one_hot(labels: Array, classes: int, dtype: Any = np.float32) -> Array:
     rows = np.zeros((len(labels), classes), dtype)
     rows[np.arange(len(labels)), labels] = 1
     return rows
-
-
-def require_array(x: Any) -> Any:
-    """``x``, if it is an array or can become one. An iterator or a data set has no length to cut into batches."""
-    if not hasattr(x, "__array__") and not (hasattr(x, "__len__") and hasattr(x, "__getitem__")):
-        fix = (
-            "Generators and data sets are not read: put what they give into arrays, or train_on_batch with each batch."
-        )
-        raise OptionError(explain("inputs as an array (N, ...), or Batches", type(x).__name__, fix))
-    return x
-
-
-def _check_targets(y: Array, length: int) -> None:
-    if y.ndim < 1 or len(y) != length:
-        raise ShapeError(explain(f"one target for each of the {length} inputs", f"y of shape {y.shape}"))
-    if y.dtype.kind not in "biuf":
-        fix = "Turn names into numbers: np.unique(names, return_inverse=True)[1]."
-        raise LabelError(explain("targets as numbers", f"dtype {y.dtype}", fix))
-    if y.dtype.kind == "f" and not np.isfinite(y).all():
-        raise LabelError(explain("finite targets", "NaN or inf among them"))
-    if y.ndim == 1 and y.dtype.kind == "i" and y.size and y.min() < 0:
-        raise LabelError(explain("class indices of at least 0", f"{y.min()} at position {int(y.argmin())}"))
-
-
-def _sample_weights(sample_weight: Array, length: int, dtype: np.dtype[Any]) -> Array:
-    weight = np.asarray(sample_weight)
-    if weight.shape != (length,) or weight.dtype.kind not in "biuf":
-        received = f"shape {weight.shape}, dtype {weight.dtype}"
-        raise ShapeError(explain(f"sample_weight with one number for each of the {length} inputs", received))
-    if not np.isfinite(weight).all() or (weight < 0).any():
-        raise OptionError(explain("finite sample weights of at least 0", f"{weight.min()} to {weight.max()}"))
-    return weight.astype(dtype)
 
 
 def _class_weights(y: Array, class_weight: Mapping[int, float], dtype: np.dtype[Any]) -> Array:

@@ -15,9 +15,28 @@ from typing import Any, NoReturn, TypeVar
 
 Class = TypeVar("Class", bound=type)
 
+#: What layers have in Keras, and where it is here
+OF_LAYERS = {
+    "weights": "params and state are dicts of its arrays.",
+    "get_weights": "params and state are dicts of its arrays.",
+    "set_weights": "Write to the arrays in params: layer.params['kernel'][...] = kernel.",
+    "kernel": "It stands in params: layer.params['kernel'].",
+    "bias": "It stands in params: layer.params['bias'].",
+    "gamma": "It stands in params: layer.params['gamma'].",
+    "beta": "It stands in params: layer.params['beta'].",
+    "moving_mean": "It stands in state: layer.state['moving_mean'].",
+    "moving_variance": "It stands in state: layer.state['moving_variance'].",
+    "dtype": "That of its network; params are arrays of it.",
+    "trainable_weights": "params is a dict of what learns.",
+    "non_trainable_weights": "state is a dict of moving statistics.",
+    "get_config": "config() describes the layer.",
+    "input": "input_shape tells of it; model.symbols() draws the network again, to read on from any layer.",
+    "output": "model.up_to(layer.name) is the network up to here; output_shape(input_shape) tells of it.",
+}
+
 
 class Elsewhere:
-    """Stands in a class under Keras's name; an object's own attribute of that name goes first.
+    """Stands in a class under Keras's name, to be read and written; an object's own attribute of that name goes first.
 
     Not ``__getattr__``: a class that has one reads every attribute more slowly (``benchmarks/NOTES.md``).
     """
@@ -25,7 +44,17 @@ class Elsewhere:
     def __init__(self, name: str, instead: str) -> None:
         self.name, self.instead = name, instead
 
-    def __get__(self, thing: Any, owner: type | None = None) -> NoReturn:
+    def __get__(self, thing: Any, owner: type | None = None) -> Any:
+        if thing is not None and self.name in vars(thing):
+            return vars(thing)[self.name]
+        self._refuse(thing, owner)
+
+    def __set__(self, thing: Any, value: object) -> None:
+        if type(thing).__module__.partition(".")[0] == __name__.partition(".")[0]:
+            self._refuse(thing, None)
+        vars(thing)[self.name] = value  # a class of somebody's own may call something so
+
+    def _refuse(self, thing: Any, owner: type | None) -> NoReturn:
         kind = f"type object '{owner.__name__}'" if thing is None and owner else f"'{type(thing).__name__}' object"
         raise AttributeError(f"{kind} has no attribute '{self.name}'. {self.instead}", name=self.name, obj=thing)
 

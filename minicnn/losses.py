@@ -25,6 +25,7 @@ import numpy as np
 
 from minicnn.constructors import Explained
 from minicnn.errors import DtypeError, ShapeError, explain
+from minicnn.given import weights_like
 from minicnn.ops import losses as ops
 from minicnn.ops import regression_losses as regression
 from minicnn.ops.targets import beside
@@ -69,14 +70,14 @@ class Loss(Explained, ABC):
     ) -> tuple[float, MeanCache]:
         """The mean loss, each sample counted ``sample_weight`` times, and what ``backward`` needs.
 
-        ``predictions`` (N, ..., K) float32 or float64; ``sample_weight`` (N, ...), one per loss. Raises ShapeError,
-        DtypeError and LabelError for what does not fit.
+        ``predictions`` (N, ..., K) float32 or float64; ``sample_weight`` (N, ...), one per loss, at least 0. Raises
+        ShapeError, DtypeError, LabelError and OptionError for what does not fit.
         """
         losses, cache = self.losses(self._given(targets, predictions), predictions)
         if np.shape(losses) != predictions.shape[:-1]:
             expected = f"one loss per sample from {type(self).__name__}.losses, shape {predictions.shape[:-1]}"
             raise ShapeError(explain(expected, f"shape {np.shape(losses)}"))
-        weights = np.ones_like(losses) if sample_weight is None else _weights(sample_weight, losses)
+        weights = np.ones_like(losses) if sample_weight is None else weights_like(sample_weight, losses)
         value = np.sum(losses * weights, dtype=np.float64) / losses.size
         share = (weights / losses.size).astype(predictions.dtype, copy=False)  # losses of one's own may be float64
         return float(value), MeanCache(share, cache, (predictions.shape, predictions.dtype))
@@ -215,15 +216,6 @@ class TripletSemiHardLoss(Loss):
 
     def dpredictions(self, dlosses: Array, cache: Any) -> Array:
         return triplet_semi_hard_backward(dlosses, cache)
-
-
-def _weights(sample_weight: Array, losses: Array) -> Array:
-    weights = np.asarray(sample_weight)
-    if weights.shape == (*losses.shape, 1):
-        weights = weights[..., 0]
-    if weights.shape != losses.shape:
-        raise ShapeError(explain(f"one sample_weight per loss, shape {losses.shape}", f"shape {weights.shape}"))
-    return weights.astype(losses.dtype)
 
 
 LOSSES: dict[str, type[Loss]] = {

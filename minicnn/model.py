@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
+from weakref import WeakKeyDictionary, WeakSet, ref
 
 import numpy as np
 
@@ -22,15 +23,19 @@ from minicnn import training
 from minicnn.callbacks import Callback, History, ProgressBar, announced, listening, told
 from minicnn.compiled import Compiled
 from minicnn.constructors import explained
-from minicnn.data import Batches
+from minicnn.data import Batches, batch_of
 from minicnn.errors import OptionError, ShapeError, StateError, explain
+from minicnn.given import as_numbers, targets_of
 from minicnn.graph import Graph, reach
 from minicnn.layers.base import Tensors, not_a_prediction
 from minicnn.layers.symbolic import Symbols, as_tensors, input_names, is_symbolic
-from minicnn.network import as_numbers, one_or_all
+from minicnn.network import one_or_all
 from minicnn.optimizers import Optimizer
 from minicnn.shapes import Array, whole
 from minicnn.storable import Storable
+from minicnn.training_data import Data, prepare
+
+_trained_by: WeakKeyDictionary[Optimizer, Any] = WeakKeyDictionary()  # the network, and its layers
 
 
 class Model(Storable):
@@ -62,16 +67,17 @@ class Model(Storable):
         return one_or_all([tensors[value] for value in self.graph.outputs])
 
     @explained
-    def predict(self, x: Tensors, batch_size: int = 32, verbose: int | str = 0) -> Tensors:
-        """Outputs for any number of inputs, computed ``batch_size`` at a time. ``verbose``: 0 silent, others a line."""
+    def predict(self, x: Tensors, batch_size: int | None = None, verbose: int | str = 0) -> Tensors:
+        """Outputs for any number of inputs, computed ``batch_size``, or 32, at a time. ``verbose``: 0 silent, others a
+        line."""
         arrays = [as_numbers(part) for part in self._each(x, self.graph.inputs, "x")]
         lengths = {len(array) if array.ndim else 0 for array in arrays}
         if len(lengths) > 1 or 0 in lengths:
             shapes = ", ".join(f"shape {array.shape}" for array in arrays)
             raise ShapeError(explain("at least one input (N, ...) to predict, as many of each", shapes))
-        batch_size = whole(batch_size, "batch_size")
-        with told(verbose, -(-len(arrays[0]) // batch_size)):
-            return training.predict(self, arrays, batch_size)
+        size = batch_of(batch_size)
+        with told(verbose, -(-len(arrays[0]) // size)):
+            return training.predict(self, arrays, size)
 
     # -- training ----------------------------------------------------------------------------------------------------
 
@@ -88,10 +94,20 @@ class Model(Storable):
         if len(self.graph.outputs) > 1:
             fix = "Train a Model that ends in one of them, on the same layers."
             raise OptionError(explain(f"one output to take the loss of, '{self.name}'", f"{self.output_shape}", fix))
-        self._compiled = Compiled.of(optimizer, loss, metrics or ())
+        compiled = Compiled.of(optimizer, loss, metrics or ())
+        self._claim(compiled.optimizer)
+        self._compiled = compiled
         doubts = self._compiled.doubts(self.path[-1]) if self.path else None
         if doubts:
             warnings.warn(doubts, stacklevel=3)  # behind ``explained``
+
+    def _claim(self, optimizer: Optimizer) -> None:
+        """An optimiser that made steps remembers each weight's past, which means nothing to another network."""
+        model, layers = _trained_by.get(optimizer, (None, None))
+        if optimizer.iterations and model and model() is not self and layers.isdisjoint(self.layers):
+            fix = f"It remembers its steps there. Make a new one: {type(optimizer).__name__}(...)."
+            raise OptionError(explain(f"an optimizer for '{self.name}' alone", "one that trained another network", fix))
+        _trained_by[optimizer] = ref(self), WeakSet(self.layers)
 
     @property
     def compiled(self) -> Compiled:
@@ -112,12 +128,12 @@ class Model(Storable):
         x: Array | Batches,
         y: Array | None = None,
         *,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         epochs: int = 1,
         verbose: int | str = "auto",
         callbacks: Callback | Sequence[Callback] | None = None,
         validation_split: float = 0.0,
-        validation_data: training.Data | None = None,
+        validation_data: Data | Batches | None = None,
         shuffle: bool = True,
         class_weight: Mapping[int, float] | None = None,
         sample_weight: Array | None = None,
@@ -126,16 +142,16 @@ class Model(Storable):
     ) -> History:
         """Train for ``epochs`` and return the History.
 
-        ``x`` (N, ...) with targets ``y``, or ready-made ``Batches``. The order of pictures, what augmentation does to
-        them and what dropout drops follow from ``self.seed``: two runs agree bit for bit. ``validation_split`` keeps
-        the *last* part of the data out, before any shuffling, as Keras does. ``verbose``: 0 silent, 1 a progress bar,
-        2 a line per epoch, "auto" a bar in a terminal and lines elsewhere.
+        ``x`` (N, ...) with targets ``y`` in batches of ``batch_size``, or 32; or ready-made ``Batches``. The order of
+        pictures, what augmentation does to them and what dropout drops follow from ``self.seed``: two runs agree bit
+        for bit. ``validation_split`` keeps the *last* part of the data out, before any shuffling, as Keras does.
+        ``verbose``: 0 silent, 1 a progress bar, 2 a line per epoch, "auto" a bar in a terminal and lines elsewhere.
         """
         self._require_one_input()
         whole(epochs, "epochs")
         whole(initial_epoch, "initial_epoch", least=0)
         _ = self.compiled  # raises before data are cut up and anything is built
-        batches, validation = training.prepare(
+        batches, validation = prepare(
             x,
             y,
             batch_size=batch_size,
@@ -162,10 +178,10 @@ class Model(Storable):
     @explained
     def evaluate(
         self,
-        x: Array,
-        y: Array,
+        x: Array | Batches,
+        y: Array | None = None,
         *,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         verbose: int | str = 0,
         sample_weight: Array | None = None,
     ) -> dict[str, float]:
@@ -174,7 +190,9 @@ class Model(Storable):
         ``verbose``: 0 silent, others a line.
         """
         self._require_one_input()
-        batches = training.in_order((x, y) if sample_weight is None else (x, y, sample_weight), batch_size)
+        batches, _ = prepare(
+            x, y, batch_size=batch_size, shuffle=isinstance(x, Batches), seed=self.seed, sample_weight=sample_weight
+        )
         with told(verbose, len(batches)) as logs:
             logs |= training.evaluate(self, batches)
         return logs
@@ -184,13 +202,13 @@ class Model(Storable):
         """One step of gradient descent; the loss and metrics of this batch, before the step."""
         metrics = self.compiled.metrics  # raises before anything is built
         self._build_from(x)
-        step = training.train_step(self, x, y, sample_weight)
+        step = training.train_step(self, x, targets_of(y), sample_weight)
         return {"loss": step.loss, **training.measure(metrics, y, step.predictions)}
 
     @explained
     def test_on_batch(self, x: Array, y: Array, sample_weight: Array | None = None) -> dict[str, float]:
         """Loss and metrics of one batch in inference mode."""
-        predictions = self(x)
+        y, predictions = targets_of(y), self(x)
         loss, _ = self.compiled.loss.forward(y, predictions, sample_weight)
         return {"loss": loss, **training.measure(self.compiled.metrics, y, predictions)}
 

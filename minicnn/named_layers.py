@@ -7,8 +7,8 @@ to Keras all speak of weights that way.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -17,6 +17,21 @@ from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.keras_names import answers_for_keras
 from minicnn.layers.base import Layer, Params
 from minicnn.options import flag
+from minicnn.shapes import Array
+
+
+class ByAddress(dict[str, Array]):
+    """The arrays of a network under their addresses. They are written to in place; this dict does not change, since
+    another array in it would be nobody's. Copies are dicts like any other."""
+
+    def _refuse(self, *arguments: Any, **keywords: Any) -> NoReturn:
+        fix = "Write into an array, weights['conv1/kernel'][...] = kernel, or call set_weights."
+        raise OptionError(explain("the dict of a network's arrays as it is", "a change of it", fix))
+
+    __setitem__ = __delitem__ = __ior__ = update = setdefault = pop = popitem = clear = _refuse
+
+    def __reduce__(self) -> Any:
+        return dict, (dict(self),)
 
 
 @answers_for_keras(
@@ -28,6 +43,9 @@ from minicnn.options import flag
         "save_weights": "save('name.weights.h5') writes the weights alone.",
         "get_config": "config() describes the network.",
         "to_json": "config() describes the network; save() writes it to a file.",
+        "input": "symbols()[0] is one like it, to read on; or up_to('name of a layer') is the network up to there.",
+        "output": "symbols()[-1] is one like it, to read on; or up_to('name of a layer') is the network up to there.",
+        "losses": "Penalties are not part of the loss: an optimizer can decay weights, Adam(weight_decay=1e-4).",
         "inputs": "input_names and input_shape tell of them; symbols() draws the network again, to read on.",
         "outputs": "output_shape tells of them; symbols() draws the network again, to read on.",
         "history": "fit() returns it.",
@@ -49,7 +67,7 @@ class NamedLayers:
         if not isinstance(name, str) or not name or not name.isprintable():
             raise OptionError(explain("a name for the network that can be seen", repr(name)))
         self.name = name
-        self.layers: list[Layer] = []
+        self._layers: list[Layer] = []
         self._owner: dict[str, Layer | None] = dict.fromkeys(taken)  # of every name
 
     def _take(self, layer: Any) -> None:
@@ -64,28 +82,38 @@ class NamedLayers:
             layer.name = next(name for i in itertools.count(1) if (name := f"{layer.name}_{i}") not in self._owner)
         if layer.name in self._owner:
             raise OptionError(
-                explain("a name for every layer of its own", f"'{layer.name}' twice", "Names address weights.")
+                explain(
+                    "a name for every layer of its own",
+                    f"'{layer.name}' twice",
+                    "Names address weights: give one with name=...",
+                )
             )
         layer.has_default_name = False  # from now on its name is an address: no other network may change it
         self._owner[layer.name] = layer
-        self.layers.append(layer)
+        self._layers.append(layer)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """Every layer once. The list is the caller's own, as in Keras: the network does not change with it."""
+        return list(self._layers)
 
     @property
     def parameters(self) -> Params:
         """Every learned array under its address, ``"layer/parameter"``. The arrays themselves, not copies."""
-        return {f"{layer.name}/{key}": array for layer in self.layers for key, array in layer.params.items()}
+        return self._by_address(lambda layer: layer.params)
 
     @property
     def state(self) -> Params:
         """Every moving statistic under its address. The arrays themselves, not copies."""
-        return {f"{layer.name}/{key}": array for layer in self.layers for key, array in layer.state.items()}
+        return self._by_address(lambda layer: layer.state)
 
     @property
     def weights(self) -> Params:
         """``parameters`` and ``state`` together: what a file must hold."""
-        return {
-            f"{layer.name}/{key}": array for layer in self.layers for key, array in (layer.params | layer.state).items()
-        }
+        return self._by_address(lambda layer: layer.params | layer.state)
+
+    def _by_address(self, arrays: Callable[[Layer], Params]) -> Params:
+        return ByAddress((f"{layer.name}/{key}", a) for layer in self._layers for key, a in arrays(layer).items())
 
     def set_weights(self, weights: Any) -> None:
         """Copy ``weights`` in, a dict by address. All must be there, with the right shapes; or nothing is changed.
@@ -111,12 +139,12 @@ class NamedLayers:
         Set, it is set for every layer, as in Keras. A network has no such flag of its own: a layer that is freed
         afterwards learns, where in Keras the network's flag would still hold it.
         """
-        return any(layer.trainable for layer in self.layers if layer.params or not layer.built)
+        return any(layer.trainable for layer in self._layers if layer.params or not layer.built)
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
         value = flag("trainable", value)
-        for layer in self.layers:
+        for layer in self._layers:
             layer.trainable = value
 
     @explained
@@ -125,4 +153,4 @@ class NamedLayers:
         layer = self._owner.get(name)
         if layer is not None:
             return layer
-        raise OptionError(explain(f"a layer among {', '.join(layer.name for layer in self.layers)}", repr(name)))
+        raise OptionError(explain(f"a layer among {', '.join(layer.name for layer in self._layers)}", repr(name)))

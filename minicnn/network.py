@@ -15,6 +15,7 @@ import numpy as np
 
 from minicnn import passes, prediction
 from minicnn.errors import DtypeError, OptionError, ShapeError, StateError, explain
+from minicnn.given import as_numbers
 from minicnn.graph import Graph
 from minicnn.layers.base import INFERENCE, Cache, Context, Gradients, Layer, Params, Shapes, Tensors
 from minicnn.layers.symbolic import Input, SymbolicTensor
@@ -185,15 +186,18 @@ class Network(NamedLayers):
         return tensors
 
     def astype(self, dtype: str) -> Self:
-        """A copy of the network, weights included, that computes in ``dtype``."""
+        """A copy of the network, weights included, that computes in ``dtype``; not compiled."""
         self.require_built()
         chosen = float_dtype(dtype)
-        twin = copy.deepcopy(self)
+        twin = self._twin()
         twin.dtype = chosen
         for layer in twin.layers:
             layer.params = {key: array.astype(dtype) for key, array in layer.params.items()}
             layer.state = {key: array.astype(dtype) for key, array in layer.state.items()}
         return twin
+
+    def _twin(self) -> Self:
+        return copy.deepcopy(self)
 
     def config(self) -> dict[str, Any]:
         """What makes this network again, without its weights; only what JSON can hold.
@@ -221,18 +225,6 @@ class Network(NamedLayers):
         model = cls.__new__(cls)  # __init__ is for symbolic tensors
         Network.__init__(model, graph, names, name=config["name"], dtype=config["dtype"], seed=config["seed"])
         return model
-
-
-def as_numbers(x: Any) -> Array:
-    """``x`` as an array. Raises DtypeError for what are no numbers, ShapeError for lists of different lengths."""
-    try:
-        array = np.asarray(x)
-    except ValueError as error:
-        raise ShapeError(explain("an array of numbers", f"{type(x).__name__}, of which NumPy says: {error}")) from error
-    if array.dtype.kind not in "fiub":
-        fix = "Convert pictures with x.astype('float32')."
-        raise DtypeError(explain("numbers", f"dtype {array.dtype}", fix))
-    return array
 
 
 def one_or_all(items: Sequence[Any]) -> Any:

@@ -55,10 +55,16 @@ class _Decay(LearningRateSchedule):
 
 
 class ExponentialDecay(_Decay):
-    """initial * decay_rate ** (step / decay_steps); with ``staircase`` the exponent is rounded down."""
+    """initial * decay_rate ** (step / decay_steps); with ``staircase`` the exponent is rounded down.
+
+    Infinity where a rate that grows (decay_rate above 1) leaves the numbers of a computer.
+    """
 
     def __call__(self, step: float) -> float:
-        return float(self.initial_learning_rate * self.decay_rate ** self.times(step))
+        try:
+            return float(self.initial_learning_rate * self.decay_rate ** self.times(step))
+        except OverflowError:
+            return math.inf if self.initial_learning_rate else 0.0
 
 
 class InverseTimeDecay(_Decay):

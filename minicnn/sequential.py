@@ -41,20 +41,35 @@ class Sequential(Model):
         Network.__init__(self, Graph.row(()), (DEFAULT_INPUT,), name=name, dtype=dtype, seed=seed)
         if not isinstance(layers, Iterable):
             raise OptionError(explain("a list of layers", repr(layers), "A single one is a list too: [layer]."))
+        self._input: Shape | None = None  # what an Input said that was added
         rows: list[Any] = list(layers)
-        if input_shape is None and rows and isinstance(rows[0], SymbolicTensor) and rows[0].layer is None:
+        if rows and _is_input(rows[0]):
+            if input_shape is not None:
+                raise OptionError(explain("input_shape, or an Input in front", "both", "Leave one of them out."))
             input_shape = rows.pop(0).shape
         for layer in rows:
             self.add(layer)
         if input_shape is not None:
             self.build(input_shape)
 
-    def add(self, layer: Layer) -> None:
-        """Put a layer at the end."""
-        if self.shapes:
-            raise OptionError(explain("layers to be added before the model is built", f"'{layer.name}' after it"))
+    def add(self, layer: Layer | SymbolicTensor) -> None:
+        """Put a layer at the end, or an ``Input`` in front of all. What was built before keeps its weights.
+
+        Raises OptionError for what is no layer, and ShapeError, changing nothing, for one that does not fit.
+        """
+        if isinstance(layer, SymbolicTensor):
+            if not _is_input(layer) or self.graph.nodes or self._input:
+                fix = "A network that branches is drawn: Model(inputs, outputs)."
+                raise OptionError(explain("layers, and one Input in front of them", repr(layer), fix))
+            self._input = layer.shape
+            return
+        reads = self.output_shape if self.shapes else self._input
+        if reads is not None and isinstance(layer, Layer):
+            layer.output_shape(reads)  # raises before anything is changed
         self._take(layer)
         self.graph = self.graph.followed_by(layer)
+        if reads is not None:
+            self.build(self.shapes[0] if self.shapes else reads)
 
     def build(self, input_shape: Shapes, weights: Mapping[str, Array] | None = None) -> Shapes:
         if not self.graph.nodes:
@@ -65,7 +80,11 @@ class Sequential(Model):
         """What makes this network again, without its weights; shared layers cannot be written down this way."""
         if len(self.path) != len(self.layers):
             raise OptionError(
-                explain("each layer once, to write the network down", "a layer that stands in two places")
+                explain(
+                    "each layer once, to write the network down",
+                    "a layer that stands in two places",
+                    "A Model, drawn by calling layers on an Input, can hold it: Model(x, layer(layer(x))).",
+                )
             )
         config = super().config()
         return {key: config[key] for key in ("name", "dtype", "seed", "input_shape", "layers")}
@@ -75,3 +94,7 @@ class Sequential(Model):
         """The network that ``config`` describes, not built: no arrays yet. Layer classes come from LAYERS alone."""
         layers = layers_from(config["layers"])
         return cls(layers, name=config["name"], dtype=config["dtype"], seed=config["seed"])
+
+
+def _is_input(thing: object) -> bool:
+    return isinstance(thing, SymbolicTensor) and thing.layer is None

@@ -6,6 +6,7 @@ What the formats of files are is in ``minicnn.io.models``; here is what of a net
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -13,12 +14,13 @@ from typing import Any, Self
 from minicnn.compiled import Compiled
 from minicnn.constructors import explained
 from minicnn.errors import LoadError, MinicnnError, ShapeError, explain
+from minicnn.given import as_numbers
 from minicnn.io.keras_graph import keras_order
 from minicnn.io.models import read_config, read_weights, write_model
 from minicnn.layers import LAYERS
 from minicnn.losses import LOSSES
 from minicnn.metrics import METRICS
-from minicnn.network import Network, as_numbers
+from minicnn.network import Network
 from minicnn.optimizers import OPTIMIZERS
 from minicnn.shapes import Array
 from minicnn.summary import summary_text
@@ -129,13 +131,8 @@ class Storable(Network):
             raise LoadError(f"Cannot load '{path}': its training cannot be resumed ({error}).") from error
         return model
 
-    def astype(self, dtype: str) -> Self:
-        """A copy of the network, weights included, that computes in ``dtype``; not compiled."""
-        compiled, self._compiled = self._compiled, None  # the optimiser and all it remembers need not be copied
-        try:
-            return super().astype(dtype)
-        finally:
-            self._compiled = compiled
+    def _twin(self) -> Self:
+        return copy.deepcopy(self, {id(self._compiled): None})  # neither the optimiser nor what it remembers
 
 
 def _refuse_own_classes(path: str | Path, about: Mapping[str, Any]) -> None:

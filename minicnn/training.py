@@ -13,13 +13,13 @@ loop.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from minicnn.callbacks import Callback, History, Trained
-from minicnn.data import Augmentation, Batches, require_array, train_validation_split
+from minicnn.data import Batches
 from minicnn.errors import OptionError, explain
 from minicnn.layers.base import Context, Gradients, Params, Tensors
 from minicnn.losses import Loss
@@ -28,9 +28,6 @@ from minicnn.shapes import Array
 
 if TYPE_CHECKING:  # a type for readers and checkers only: model.py stands above this file
     from minicnn.model import Model
-
-
-Data = tuple[Array, Array] | tuple[Array, Array, Array]  # x, y and perhaps what each sample counts
 
 
 class Backprop(NamedTuple):
@@ -143,57 +140,6 @@ def evaluate(model: Model, batches: Batches, prefix: str = "", callbacks: Sequen
     return _logs(loss, metrics, prefix)
 
 
-def prepare(
-    x: Array | Batches,
-    y: Array | None,
-    *,
-    batch_size: int,
-    shuffle: bool,
-    seed: int,
-    validation_split: float = 0.0,
-    validation_data: Data | None = None,
-    sample_weight: Array | None = None,
-    class_weight: Mapping[int, float] | None = None,
-    augment: Augmentation | None = None,
-) -> tuple[Batches, Batches | None]:
-    """What ``fit`` was given as (batches to train on, batches to validate on). Contradictions are an OptionError."""
-    if validation_split and validation_data is not None:
-        raise OptionError(explain("validation_split or validation_data", "both", "Leave one of them out."))
-    if isinstance(x, Batches):
-        also = {"y": y, "sample_weight": sample_weight, "class_weight": class_weight, "augment": augment}
-        given = [name for name, value in also.items() if value is not None]
-        given += ["validation_split"] * bool(validation_split)
-        if given:
-            raise OptionError(explain("Batches alone", f"also {', '.join(given)}", "Give them to Batches(...)."))
-        return x, None if validation_data is None else in_order(validation_data, batch_size)
-    require_array(x)
-    if y is None:
-        raise OptionError(explain("targets y", "None", "fit(x, y): one target for each input."))
-    if validation_split:
-        (x, y, sample_weight), last = train_validation_split(x, y, sample_weight, validation_split)
-        validation_data = last[:2] if last[2] is None else (*last[:2], last[2])
-    batches = Batches(
-        x,
-        y,
-        batch_size=batch_size,
-        shuffle=shuffle,
-        seed=seed,
-        sample_weight=sample_weight,
-        class_weight=class_weight,
-        augment=augment,
-    )
-    return batches, None if validation_data is None else in_order(validation_data, batch_size)
-
-
-def in_order(data: Data, batch_size: int) -> Batches:
-    """(x, y) or (x, y, sample_weight) in batches to measure on: unshuffled."""
-    if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
-        received = f"{len(data)} parts" if isinstance(data, (tuple, list)) else type(data).__name__
-        raise OptionError(explain("validation_data as (x, y) or (x, y, sample_weight)", received))
-    x, y, *weight = data
-    return Batches(x, y, batch_size=batch_size, shuffle=False, sample_weight=weight[0] if weight else None)
-
-
 def fit(
     model: Model,
     batches: Batches,
@@ -203,10 +149,15 @@ def fit(
     validation: Batches | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> History:
-    """Train from ``initial_epoch`` up to ``epochs`` and return the History of every epoch's loss and metrics."""
+    """Train from ``initial_epoch`` up to ``epochs`` and return the History of every epoch's loss and metrics.
+
+    Which order an epoch has follows from how far training has come, by its number or by the optimiser's steps: two
+    calls for one epoch each are one call for two.
+    """
 
     def run_epoch(epoch: int, listeners: Sequence[Callback]) -> dict[str, float]:
-        logs = train_epoch(model, batches, epoch, listeners)
+        done = model.compiled.optimizer.iterations // len(batches)
+        logs = train_epoch(model, batches, max(epoch, done), listeners)
         return logs if validation is None else logs | evaluate(model, validation, "val_", listeners)
 
     return run_epochs(

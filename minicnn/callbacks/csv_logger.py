@@ -16,9 +16,9 @@ from minicnn.options import flag
 class CSVLogger(Callback):
     """One row per epoch in a CSV file: ``epoch`` (from 0), then the logs by name; what is missing reads ``NA``.
 
-    The file is whole after every epoch. ``append`` continues the one that is there; a run resumed with
-    ``initial_epoch`` replaces the rows of epochs it repeats. Raises OptionError when the columns of the two do not
-    agree.
+    The file is whole after every epoch; folders are created. ``append`` continues the one that is there; a run resumed
+    with ``initial_epoch`` replaces the rows of epochs it repeats. Raises OptionError when the columns of the two do
+    not agree.
     """
 
     def __init__(self, filename: str | Path, *, append: bool = False) -> None:
@@ -28,14 +28,16 @@ class CSVLogger(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.rows, self.columns = [], []
+        self.filename.parent.mkdir(parents=True, exist_ok=True)
         if self.append and self.filename.exists():
             reader = csv.DictReader(io.StringIO(self.filename.read_text(encoding="utf-8")))
             self.columns = list(reader.fieldnames or [])
             if self.columns and self.columns[0] != "epoch":
                 raise OptionError(explain("a log with the column 'epoch' first", f"'{self.filename}': {self.columns}"))
             resumed = int(self.params["initial_epoch"])
-            # A row cut off in the middle (by another program) has a None in it.
-            complete = (row for row in reader if None not in row.values())
+            # Of a row cut off in the middle (by another program) a value is None; of one too long, a key.
+            whole = (row for row in reader if None not in row and None not in row.values())
+            complete = (row for row in whole if row["epoch"].isdecimal())
             self.rows = [row for row in complete if not resumed or int(row["epoch"]) < resumed]
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:

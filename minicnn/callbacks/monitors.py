@@ -10,6 +10,7 @@ from pathlib import Path
 
 from minicnn.callbacks.base import Callback, Logs, say
 from minicnn.errors import OptionError, explain
+from minicnn.io.models import WRITERS, suffix
 from minicnn.options import flag, number
 from minicnn.shapes import Array, whole
 
@@ -115,7 +116,7 @@ class ModelCheckpoint(Monitor):
 
     ``filepath`` may contain the epoch, counted from 1, and anything in the logs:
     ``"runs/{epoch:02d}-{val_loss:.3f}.npz"``. Folders are created. As in Keras, a number to monitor that is missing
-    from the logs is a warning, and the model is saved.
+    from the logs is a warning, and the model is saved. Raises OptionError for an ending that no format has.
     """
 
     def __init__(
@@ -130,6 +131,7 @@ class ModelCheckpoint(Monitor):
         self.filepath, self.save_best_only = str(filepath), flag("save_best_only", save_best_only)
         mode = "min" if mode == "auto" and not save_best_only else mode  # else nothing is compared
         super().__init__(monitor, mode, 0.0, verbose)
+        suffix(filepath, tuple(WRITERS))  # now, and not after the first epoch
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         reason = ""
@@ -151,7 +153,7 @@ class ModelCheckpoint(Monitor):
     def _path(self, epoch: int, logs: Logs) -> Path:
         try:
             return Path(self.filepath.format(epoch=epoch + 1, **logs))
-        except (KeyError, IndexError, ValueError) as error:
+        except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
             known = ", ".join(["epoch", *logs])
             received = f"'{self.filepath}' ({error})"
             raise OptionError(explain(f"only these names in filepath: {known}", received)) from error

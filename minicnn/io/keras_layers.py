@@ -10,6 +10,7 @@ written without a line here as long as its arguments are Keras's.
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, NamedTuple
@@ -106,6 +107,8 @@ def from_keras(row: Row, name: str) -> list[Row]:
 def _known_options(class_name: str, options: dict[str, Any], name: str) -> dict[str, Any]:
     known = _arguments(class_name)
     for key, value in options.items():
+        if key.endswith(("_regularizer", "_constraint")) and value is not None:
+            warnings.warn(f"'{name}' is loaded without its {key}, which only training would notice.", stacklevel=2)
         if key in known or key in FORGOTTEN:
             continue
         if key not in NEUTRAL or not any(value == neutral for neutral in NEUTRAL[key]):
@@ -153,7 +156,9 @@ def _activation_layer(class_name: str, options: dict[str, Any]) -> tuple[str, di
 
 
 def _relu(class_name: str, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Keras's ReLU layer can leak."""
+    """Keras's ReLU layer can leak, or have a ceiling."""
+    if options.get("max_value") == 6 and not options.get("negative_slope") and not options.get("threshold"):
+        return _activation_layer(class_name, options | {"activation": "relu6"})
     return ("LeakyReLU" if options.get("negative_slope") else "ReLU"), options
 
 

@@ -205,7 +205,8 @@ def _array(archive: zipfile.ZipFile, member_name: str, header: _Header) -> Array
     with archive.open(member_name) as member:
         member.read(header.start)
         _fill(member, flat.view(np.uint8), member_name)
-    return flat.reshape(header.shape, order="F" if header.fortran_order else "C")
+    array = flat.reshape(header.shape, order="F" if header.fortran_order else "C")
+    return array if array.flags.c_contiguous else array.copy()  # loops read and write rows
 
 
 def _fill(member: IO[bytes], target: Array, member_name: str) -> None:

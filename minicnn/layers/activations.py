@@ -13,7 +13,7 @@ from minicnn.ops import activations as ops
 from minicnn.ops.curves import CURVES, curve, curve_backward
 from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.options import number
-from minicnn.shapes import Array, Shape
+from minicnn.shapes import MOST_AXES, Array, Shape, whole
 
 
 class _Activation(Layer):
@@ -102,7 +102,7 @@ class Softmax(_Activation):
 
     def __init__(self, axis: int = -1, *, name: str | None = None, trainable: bool = True) -> None:
         super().__init__(name=name, trainable=trainable)
-        self.axis = axis
+        self.axis = whole(axis, "axis", least=-MOST_AXES)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         ops.check_softmax_axis(len(input_shape) + 1, self.axis)

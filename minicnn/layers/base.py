@@ -25,9 +25,9 @@ import numpy as np
 from minicnn.constructors import Explained
 from minicnn.errors import ArgumentError, StateError, explain
 from minicnn.initializers import Initializer
-from minicnn.keras_names import answers_for_keras, snake_case
+from minicnn.keras_names import OF_LAYERS, answers_for_keras, snake_case
 from minicnn.layers import symbolic
-from minicnn.layers.checks import naming
+from minicnn.layers.checks import naming, pair
 from minicnn.layers.written import methods_of
 from minicnn.ops.conv2d.prepared import Kept
 from minicnn.ops.finishing import PLAIN, Finish
@@ -84,20 +84,7 @@ class Weight(NamedTuple):
     initializer: Initializer
 
 
-@answers_for_keras(
-    {
-        "weights": "params and state are dicts of its arrays.",
-        "get_weights": "params and state are dicts of its arrays.",
-        "set_weights": "Write to the arrays in params: layer.params['kernel'][...] = kernel.",
-        "kernel": "It stands in params: layer.params['kernel'].",
-        "bias": "It stands in params: layer.params['bias'].",
-        "trainable_weights": "params is a dict of what learns.",
-        "non_trainable_weights": "state is a dict of moving statistics.",
-        "get_config": "config() describes the layer.",
-        "input": "input_shape tells of it; model.symbols() draws the network again, to read on from any layer.",
-        "output": "model.up_to(layer.name) is the network up to here; output_shape(input_shape) tells of it.",
-    }
-)
+@answers_for_keras(OF_LAYERS)
 class Layer(Explained, ABC):
     """Base class: one small subclass per layer, and ``parameter_specs`` overridden by those that have parameters."""
 
@@ -119,7 +106,8 @@ class Layer(Explained, ABC):
         super().__init_subclass__(**keywords)
         for method in ("output_shape", "forward", "backward", "infer", "factors"):
             if method in cls.__dict__:
-                setattr(cls, method, naming(cls.__dict__[method]))
+                own = method in ("forward", "backward") and not cls.__module__.startswith("minicnn.")
+                setattr(cls, method, naming(pair(cls.__dict__[method]) if own else cls.__dict__[method]))
         if "forward" in cls.__dict__ and "infer" not in cls.__dict__:
             setattr(cls, "infer", Layer.infer)  # noqa: B010  (what it inherits may know nothing of this ``forward``)
         cls.computes = methods_of(cls)

@@ -16,8 +16,8 @@ from minicnn.ops.batch_norm import (
     batch_norm_inference,
     batch_norm_training,
     check_channels,
-    check_epsilon,
 )
+from minicnn.ops.checks import check_epsilon
 from minicnn.ops.normalising import factors_of
 from minicnn.options import flag, number
 from minicnn.shapes import Array, Shape, whole

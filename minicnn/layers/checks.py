@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from minicnn.errors import MinicnnError, OptionError, ShapeError, explain
@@ -29,6 +29,28 @@ def naming(method: Callable[..., Any]) -> Callable[..., Any]:
             raise type(error)(f"Layer '{layer.name}': {error}") from error
 
     return named
+
+
+def pair(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The same ``forward`` or ``backward`` of a layer of one's own, looked at: two things come back, and backward has a
+    gradient for each parameter. What Keras's ``call`` returns, the output alone, would be taken apart."""
+    forward = method.__name__ == "forward"
+    expected = "(y, cache)" if forward else "(dx, gradients), gradients a dict,"
+
+    @functools.wraps(method)
+    def looked_at(layer: Any, *arguments: Any, **keywords: Any) -> Any:
+        result = method(layer, *arguments, **keywords)
+        if not isinstance(result, tuple) or len(result) != 2 or not (forward or isinstance(result[1], Mapping)):
+            fix = "The cache is what backward must remember, or None." if forward else "{} without parameters."
+            received = f"{len(result)} things" if isinstance(result, tuple) else type(result).__name__
+            raise OptionError(explain(f"{expected} from {type(layer).__name__}.{method.__name__}", received, fix))
+        missing = [] if forward or not layer.trainable else [key for key in layer.params if key not in result[1]]
+        if missing:
+            fix = "Without one it would never learn; a layer with trainable=False needs none."
+            raise OptionError(explain(f"a gradient of each parameter of '{layer.name}'", f"none of {missing}", fix))
+        return result
+
+    return looked_at
 
 
 def require_rank(shape: Shape, axes: str, layer: Named, fix: str = "") -> None:

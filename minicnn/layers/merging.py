@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from minicnn.errors import ShapeError, explain
 from minicnn.layers.base import INFERENCE, Cache, Context, Layer, Params
 from minicnn.ops import merging as ops
-from minicnn.shapes import Array, Shape
+from minicnn.shapes import MOST_AXES, Array, Shape, whole
 
 Forward = Callable[[Sequence[Array]], tuple[Array, Cache]]
 Backward = Callable[[Array, Cache], list[Array]]
@@ -84,7 +84,7 @@ class Concatenate(_Merge):
 
     def __init__(self, axis: int = -1, *, name: str | None = None, trainable: bool = True) -> None:
         super().__init__(name=name, trainable=trainable)
-        self.axis = axis
+        self.axis = whole(axis, "axis", least=-MOST_AXES)
 
     def _merged(self, shapes: list[Shape]) -> Shape:
         return ops.concatenated(shapes, ops.check_concatenation(shapes, self.axis))

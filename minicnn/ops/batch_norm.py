@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minicnn.errors import ShapeError, explain
-from minicnn.ops.checks import check_batch, check_upstream
+from minicnn.ops.checks import check_batch, check_epsilon, check_upstream
 from minicnn.ops.column_sums import column_products
 from minicnn.ops.gemm import floor_of
 from minicnn.ops.jit import njit, prange
@@ -35,7 +35,6 @@ from minicnn.ops.moments import channel_moments
 from minicnn.ops.normalising import ROWS, factors_of, normalise
 from minicnn.ops.turns import turns
 from minicnn.ops.vectors import lanes, load, store
-from minicnn.options import number
 from minicnn.shapes import Array, check_array, check_same_dtype
 
 
@@ -166,8 +165,3 @@ def check_channels(channels: int, like: Array, epsilon: float, **per_channel: Ar
                 explain(f"{name} of shape ({channels},), one number per channel of x", f"shape {array.shape}")
             )
     check_epsilon(epsilon)
-
-
-def check_epsilon(epsilon: float) -> float:
-    """A number above 0, as a float. Raises OptionError."""
-    return number("epsilon", epsilon, above=0, fix="It keeps a constant channel from dividing by zero.")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.errors import DtypeError, ShapeError, explain
+from minicnn.options import number
 from minicnn.shapes import Array, Shape, check_array
 
 
@@ -30,3 +31,8 @@ def check_upstream(dy: Array, shape: Shape, dtype: Any = None) -> Array:
     if dtype is not None and dy.dtype != dtype:
         raise DtypeError(explain(f"dy of the dtype of x, {dtype}", f"dtype {dy.dtype}", f"Use dy.astype(np.{dtype})."))
     return np.ascontiguousarray(dy)
+
+
+def check_epsilon(epsilon: float) -> float:
+    """A number above 0, as a float. Raises OptionError."""
+    return number("epsilon", epsilon, above=0, fix="It keeps a constant channel from dividing by zero.")

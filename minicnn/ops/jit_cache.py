@@ -118,10 +118,11 @@ class DiskCache:
     def _remove_outdated(self, folder: Path) -> None:
         """Files of this function whose sources have changed since: nothing will ever ask for them again."""
         for path in folder.glob(f"{self._name}-*{SUFFIX}"):
-            with open(path, "rb") as file:
-                outdated = file.read(DIGEST) != self._stamp
-            if outdated:
-                remove(path)
+            with contextlib.suppress(FileNotFoundError):  # another process may have removed it meanwhile
+                with open(path, "rb") as file:
+                    outdated = file.read(DIGEST) != self._stamp
+                if outdated:
+                    remove(path)
 
 
 def _captured(value: Any) -> Any:

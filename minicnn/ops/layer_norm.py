@@ -23,7 +23,7 @@ import numpy as np
 
 from minicnn.errors import ShapeError, explain
 from minicnn.ops import layer_norm_loops as loops
-from minicnn.ops.checks import check_batch, check_upstream
+from minicnn.ops.checks import check_batch, check_epsilon, check_upstream
 from minicnn.ops.memory import empty
 from minicnn.ops.rows import as_rows, from_rows, rows_per_turn
 from minicnn.ops.unit_normalization import check_axes
@@ -60,7 +60,7 @@ def layer_norm(
     rows = as_rows(x, axes)
     y = empty(rows.shape, x.dtype)
     mean, inverse = np.empty((2, len(rows)), x.dtype)
-    loops.normalise(2 * x.nbytes, rows, _row(gamma), _row(beta), float(epsilon), y, mean, inverse)
+    loops.normalise(2 * x.nbytes, rows, _row(gamma), _row(beta), check_epsilon(epsilon), y, mean, inverse)
     groups = tuple(1 if axis in axes else size for axis, size in enumerate(x.shape))
     return from_rows(y, x.shape, axes), LayerNormCache(x, gamma, mean.reshape(groups), inverse.reshape(groups), axes)
 

@@ -67,12 +67,10 @@ def permute_backward(dy: Array, cache: PermuteCache) -> Array:
 
 def check_target(target: Sequence[int]) -> Shape:
     """Sizes of at least 1, among them at most one -1. Raises OptionError."""
-    sizes = tuple(target) if isinstance(target, (list, tuple)) else (target,)
-    known = [size for size in sizes if size != -1]
-    if len(known) < len(sizes) - 1:
+    given = tuple(target) if isinstance(target, (list, tuple, np.ndarray)) else (target,)
+    sizes = tuple(whole(size, "a size in target_shape", least=-1 if size == -1 else 1) for size in given)
+    if sizes.count(-1) > 1:
         raise OptionError(explain("at most one -1 in target_shape", repr(target)))
-    for size in known:
-        whole(size, "a size in target_shape")
     return sizes
 
 

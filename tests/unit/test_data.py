@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minicnn.data import Batches, one_hot, train_validation_split
+from minicnn.data import Batches, one_hot
 from minicnn.errors import LabelError, OptionError, ShapeError
 from minicnn.shapes import Array
+from minicnn.training_data import train_validation_split
 
 
 def epoch(batches: Batches, number: int = 0) -> tuple[Array, Any, Any]:
@@ -102,7 +103,6 @@ def test_a_class_may_have_a_weight_and_no_pictures() -> None:
     ("options", "error", "message"),
     [
         ({"y": np.zeros(3, int)}, ShapeError, "4 inputs"),
-        ({"y": np.array([0, 1, -1, 0])}, LabelError, "-1 at position 2"),
         ({"y": np.array(["a", "b", "c", "d"])}, LabelError, "numbers"),
         ({"y": np.array([0, 1, np.nan, 0])}, LabelError, "finite"),
         ({"batch_size": 0}, OptionError, "batch_size"),
@@ -111,7 +111,10 @@ def test_a_class_may_have_a_weight_and_no_pictures() -> None:
         ({"seed": -1}, OptionError, "seed"),
         ({"shuffle": "no"}, OptionError, "shuffle to be True or False"),
         ({"sample_weight": np.ones(3)}, ShapeError, "sample_weight"),
-        ({"sample_weight": np.ones((4, 1))}, ShapeError, "sample_weight"),
+        ({"sample_weight": np.ones((3, 1))}, ShapeError, "sample_weight"),
+        ({"sample_weight": ["a", "b", "c", "d"]}, ShapeError, "sample_weight"),
+        ({"sample_weight": [[1, 2], [3]] * 2}, ShapeError, "sample_weight as an array.*inhomogeneous"),
+        ({"y": [[0], [1, 2]] * 2}, ShapeError, "targets as an array.*inhomogeneous"),
         ({"sample_weight": np.array([1, np.inf, 1, 1])}, OptionError, "finite"),
         ({"sample_weight": np.array([1, -1, 1, 1])}, OptionError, "at least 0"),
         ({"class_weight": {0: 1.0}}, OptionError, "y=None"),

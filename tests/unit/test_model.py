@@ -370,7 +370,7 @@ BAD_FITS: dict[str, tuple[dict[str, Any], str]] = {
     "two weights": ({"sample_weight": np.ones(20), "class_weight": {0: 2.0}}, "sample_weight or class_weight"),
     "fewer targets": ({"y": np.zeros(19, int)}, "one target for each of the 20 inputs. Received: y of shape (19,)."),
     "a class too many": ({"y": np.full(20, 3)}, "3"),
-    "a negative class": ({"y": np.full(20, -1)}, "class indices of at least 0"),
+    "a negative class": ({"y": np.full(20, -1)}, "class indices 0 ... 2 for 3 classes. Received: -1 at position 0"),
     "names": ({"y": np.full(20, "cat")}, "targets as numbers"),
     "verbose": ({"verbose": 3}, "verbose"),
     "other width": ({"x": np.zeros((20, 5))}, "inputs (N, 4) with N >= 1 for 'sequential'. Received: shape"),

@@ -100,8 +100,37 @@ def test_a_model_without_input_shape_is_built_later() -> None:
         model.parameters["dense/kernel"],
         Sequential([Flatten(), Dense(2)], input_shape=(3, 2, 1), seed=5).parameters["dense/kernel"],
     )
-    with pytest.raises(OptionError, match=r"added before the model is built\. Received: 're_lu' after it"):
-        model.add(ReLU())
+
+
+def test_layers_are_added_to_a_built_model_as_in_keras() -> None:
+    """What was built keeps its weights; a layer that does not fit changes nothing."""
+    model = Sequential()
+    model.add(Input((3, 2, 1)))
+    for layer in (Flatten(), Dense(2), ReLU()):
+        model.add(layer)
+    assert model.output_shape == (2,)
+    kernel = model.weights["dense/kernel"]
+    before = model(x := np.ones((4, 3, 2, 1)))
+    model.add(Dense(5))
+    assert list(model.weights) == ["dense/kernel", "dense/bias", "dense_1/kernel", "dense_1/bias"]
+    assert model.weights["dense/kernel"] is kernel
+    last = model.get_layer("dense_1").params
+    np.testing.assert_allclose(model(x), before @ last["kernel"] + last["bias"], rtol=1e-6)
+    config = model.config()
+    with pytest.raises(ShapeError, match=r"\(H, W, C\) for layer"):
+        model.add(Conv2D(3, 3))
+    assert model.config() == config
+    assert model(x).shape == (4, 5)
+
+
+def test_an_input_stands_in_front_once() -> None:
+    model = Sequential([Dense(2)])
+    for thing in (Input((3,)), Dense(3)(Input((3,)))):
+        with pytest.raises(OptionError, match="layers, and one Input in front of them"):
+            model.add(thing)
+    with pytest.raises(OptionError, match=r"input_shape, or an Input in front\. Received: both"):
+        Sequential([Input((3,)), Dense(2)], input_shape=(3,))
+    assert Sequential([Input((3,)), Dense(2)]).output_shape == (2,)
 
 
 def test_a_build_that_fails_makes_nothing() -> None:

@@ -9,13 +9,14 @@ import pytest
 
 from minicnn import training
 from minicnn.callbacks import Callback
-from minicnn.data import Batches, train_validation_split
+from minicnn.data import Batches
 from minicnn.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, MaxPooling2D, ReLU
 from minicnn.layers.base import Context
 from minicnn.losses import SparseCategoricalCrossentropy
 from minicnn.optimizers import SGD, Adam
 from minicnn.sequential import Sequential
 from minicnn.shapes import Array
+from minicnn.training_data import train_validation_split
 
 LOGITS = SparseCategoricalCrossentropy(from_logits=True)
 
