@@ -52,7 +52,7 @@ ELSEWHERE = {
     "max_value": "Activation('relu6') cuts off at 6.",
     "negative_slope": "LeakyReLU(negative_slope={value}) is the layer that has one.",
     "decay": "The learning rate can follow a schedule: "
-    "learning_rate=InverseTimeDecay(0.01, decay_steps=1, decay_rate={value}), from minicnn.schedules, 0.01 being yours.",
+    "learning_rate=InverseTimeDecay(0.01, decay_steps=1, decay_rate={value}), from minicnn.schedules, with your rate.",
     "reduction": "A loss is always averaged, as Keras's 'sum_over_batch_size'; its method per_sample does not average.",
 }
 ELSEWHERE |= dict.fromkeys(

@@ -73,7 +73,8 @@ def answers_for_keras(instead: Mapping[str, str]) -> Callable[[Class], Class]:
 
 def _listed(thing: object) -> list[str]:
     """What tab completion offers: not what is not there."""
-    return [name for name in object.__dir__(thing) if not isinstance(getattr_static(thing, name, None), Elsewhere)]
+    names, own = object.__dir__(thing), vars(thing)
+    return [name for name in names if name in own or not isinstance(getattr_static(thing, name, None), Elsewhere)]
 
 
 def snake_case(name: str) -> str:

@@ -8,8 +8,8 @@
   truth. Nothing else of fastmath: the full set assumes that no NaN or inf exists, and both must survive a forward
   pass to be seen.
 - OpenMP's threads wait for their next loop awake for some 200 microseconds (``GOMP_SPINCOUNT=10000``), then asleep,
-  unless the environment says otherwise. A network alternates between our loops and the BLAS, which has threads of its
-  own: on as many cores as threads, those that stay awake keep the computing ones from running. Those that fall asleep
+  unless the environment says otherwise. Where a process also has other threads that compute (NumPy's BLAS, Keras in a
+  comparison), on as many cores, those that stay awake keep the computing ones from running. Those that fall asleep
   at once are often woken on the core that woke them, and a short loop runs on one core alone. Numbers:
   ``benchmarks/NOTES.md``. Other OpenMP libraries than GNU's only know ``OMP_WAIT_POLICY``. Both must be set before
   Numba loads the library, so here.

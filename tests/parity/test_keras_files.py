@@ -245,7 +245,7 @@ def test_what_minicnn_does_not_compute_is_refused_by_name(tmp_path: Path) -> Non
     keras = load_keras()
     layers = keras.layers
     refused = {
-        "max_value": layers.ReLU(max_value=6.0),
+        "max_value": layers.ReLU(max_value=5.0),
         "channels_first": layers.MaxPooling2D(data_format="channels_first"),
         "log_softmax": layers.Activation("log_softmax"),
         "noise_shape": layers.Dropout(0.5, noise_shape=(None, 1, 1, 2)),
@@ -258,6 +258,29 @@ def test_what_minicnn_does_not_compute_is_refused_by_name(tmp_path: Path) -> Non
             keras.Sequential([keras.Input((9, 8, 2)), layer]).save(tmp_path / f"a{ending}")
             with pytest.raises(LoadError, match=rf"a\{ending}.*{reason}"):
                 load_model(tmp_path / f"a{ending}")
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_relu_that_ends_at_six_is_relu6(ending: str, tmp_path: Path, rng: np.random.Generator) -> None:
+    keras = load_keras()
+    theirs = keras.Sequential([keras.Input((7,)), keras.layers.ReLU(max_value=6.0, name="six")])
+    theirs.save(tmp_path / f"a{ending}")
+    ours, x = load_model(tmp_path / f"a{ending}"), rng.uniform(-9, 9, (5, 7)).astype(np.float32)
+    assert ours.layers[0].config() == {"name": "six", "activation": "relu6"}
+    np.testing.assert_array_equal(ours(x), theirs.predict(x, verbose=0))
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_penalties_and_constraints_are_left_behind_with_a_word(ending: str, tmp_path: Path) -> None:
+    keras = load_keras()
+    layer = keras.layers.Conv2D(2, 3, kernel_regularizer="l2", bias_constraint="non_neg", name="c")
+    keras.Sequential([keras.Input((9, 8, 2)), layer]).save(tmp_path / f"a{ending}")
+    with pytest.warns(UserWarning, match="'c' is loaded without its") as told:
+        load_model(tmp_path / f"a{ending}")
+    assert sorted(str(warning.message).split()[5].strip(",") for warning in told) == [
+        "bias_constraint",
+        "kernel_regularizer",
+    ]
 
 
 def branching(inputs: int) -> Any:

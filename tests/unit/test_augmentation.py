@@ -195,3 +195,15 @@ def test_what_is_no_batch_of_pictures_is_refused() -> None:
             warp(pictures(), np.full((5, 2, 3), bad))
     with pytest.raises(ShapeError, match="factor"):
         adjust_contrast(pictures(), np.ones(4))
+
+
+@pytest.mark.parametrize("flip", [2, 0.5, "no", 1])
+def test_flip_is_true_or_false(flip: Any) -> None:
+    with pytest.raises(OptionError, match="flip to be True or False"):
+        Augment(flip=flip)
+
+
+def test_zoom_is_below_one() -> None:
+    assert Augment(zoom=0.995).zoom == 0.995
+    with pytest.raises(OptionError, match=r"zoom as a finite number >= 0 and < 1\. Received: 1"):
+        Augment(zoom=1)

@@ -186,9 +186,15 @@ def test_only_the_best_are_saved(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_path_with_unknown_names_says_which_exist(tmp_path: Path) -> None:
-    for pattern in ("{accuracy}.npz", "{0}.npz", "{epoch:z}.npz"):
+    for pattern in ("{accuracy}.npz", "{0}.npz", "{epoch:z}.npz", "{epoch.day}.npz", "{epoch[0]}.npz"):
         with pytest.raises(OptionError, match="epoch, val_loss"):
             train(ModelCheckpoint(tmp_path / pattern), losses(3))
+
+
+@pytest.mark.parametrize("name", ["best", "best.ckpt", "best.keras.zip", "{epoch}"])
+def test_a_checkpoint_that_no_format_can_hold_is_refused_when_it_is_made(name: str) -> None:
+    with pytest.raises(OptionError, match=r"a file name that ends in .*\.npz"):
+        ModelCheckpoint(name)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -237,9 +243,17 @@ def test_a_resumed_run_replaces_the_epochs_it_repeats(tmp_path: Path) -> None:
 def test_a_row_that_was_cut_off_is_dropped(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     train(CSVLogger(path), [{"a": 1.0, "loss": 0.5}])
-    path.write_text(path.read_text() + "1,2")
-    train(CSVLogger(path, append=True), [{"a": 3.0, "loss": 0.25}])
-    assert [row["a"] for row in rows(path)] == ["1.0", "3.0"]
+    for damage in ("1,2", "1,2,3,4", "x,2,3"):
+        whole = path.read_text()
+        path.write_text(whole + damage)
+        train(CSVLogger(path, append=True), [{"a": 3.0, "loss": 0.25}], initial_epoch=1)
+        assert [row["a"] for row in rows(path)] == ["1.0", "3.0"]
+
+
+def test_the_csv_file_has_its_folder_made_before_training(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "log.csv"
+    train(CSVLogger(path), [{"loss": 1.0}])
+    assert len(rows(path)) == 1
 
 
 def test_a_csv_file_with_other_columns_is_not_mixed_up(tmp_path: Path) -> None:

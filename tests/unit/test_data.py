@@ -188,3 +188,22 @@ def test_batches_say_what_they_hold() -> None:
     assert repr(Batches(x, batch_size=2)) == "<Batches: x (5, 4, 3) float32; batches of 2: 3>"
     weighted = Batches(x, y, batch_size=4, sample_weight=np.ones(5))
     assert repr(weighted) == "<Batches: x (5, 4, 3) float32, y (5,) int64, weight (5,) float32; batches of 4: 2>"
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_whoever_augments_in_place_changes_nobodys_pictures(shuffle: bool) -> None:
+    x = np.arange(12.0).reshape(6, 2)
+
+    def brighter(pictures: Array, rng: np.random.Generator) -> Array:
+        pictures += 100
+        return pictures
+
+    batches = Batches(x, batch_size=2, shuffle=shuffle, augment=brighter)
+    seen = [np.concatenate([part for part, _, _ in batches.epoch(epoch)]) for epoch in range(2)]
+    np.testing.assert_array_equal(x, np.arange(12.0).reshape(6, 2))
+    for epoch in seen:
+        np.testing.assert_array_equal(np.sort(epoch, axis=None), np.arange(12.0) + 100)
+
+
+def test_a_batch_has_32_samples_unless_told() -> None:
+    assert [len(Batches(np.ones(100), batch_size=size)) for size in (None, 50)] == [4, 2]

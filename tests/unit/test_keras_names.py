@@ -38,6 +38,13 @@ def test_every_name_is_missing_and_answered(thing: object, name: str) -> None:
         getattr(type(thing), name)
 
 
+@pytest.mark.parametrize(("thing", "name"), CASES, ids=[f"{type(thing).__name__}.{name}" for thing, name in CASES])
+def test_nothing_is_written_under_such_a_name(thing: object, name: str) -> None:
+    with pytest.raises(AttributeError, match=f"^'{type(thing).__name__}' object has no attribute '{name}'\\. "):
+        setattr(thing, name, 1)
+    assert name not in vars(thing)
+
+
 def test_every_kind_of_thing_has_such_names() -> None:
     assert [len(answered(thing)) > 3 for thing in things()] == [True] * 3
 

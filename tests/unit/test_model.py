@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import io
+import pickle
 import re
 import warnings
 from collections.abc import Callable
@@ -12,17 +14,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from minicnn import initializers
 from minicnn.callbacks import Callback, EarlyStopping
 from minicnn.callbacks.base import unfinished
 from minicnn.data import Batches
 from minicnn.errors import ArgumentError, DtypeError, MinicnnError, OptionError, ShapeError, StateError
-from minicnn.layers import Activation, BatchNormalization, Dense, Input, ReLU, Sigmoid, Softmax
+from minicnn.layers import Activation, BatchNormalization, Dense, Dropout, Input, Layer, ReLU, Sigmoid, Softmax, Weight
 from minicnn.losses import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
     MeanSquaredError,
     SparseCategoricalCrossentropy,
 )
+from minicnn.metrics import Accuracy
 from minicnn.ops import jit_cache
 from minicnn.optimizers import SGD, Adam
 from minicnn.saving import load_model
@@ -477,3 +481,167 @@ def test_summary_prints_a_row_per_layer() -> None:
     assert all(name in text for name in ("fc1", "norm", "re_lu", "fc2", "(N, 5)"))
     size = classifier().count_params() * classifier().dtype.itemsize
     assert f"({size / 2**10:.1f} KiB)" in text
+
+
+# -- what a dict of arrays, a list of layers and an optimiser are ------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", ["weights", "parameters", "state"])
+def test_a_dict_of_arrays_is_not_written_to(which: str) -> None:
+    model = classifier()
+    arrays: Any = getattr(model, which)
+    address, before = next(iter(arrays)), dict(arrays)
+    changes: list[Callable[[], Any]] = [
+        lambda: arrays.update({address: 1}),
+        lambda: arrays.pop(address),
+        lambda: arrays.__setitem__(address, np.zeros(3)),
+        lambda: arrays.__delitem__(address),
+        lambda: arrays.clear(),
+        lambda: arrays.setdefault("a", 1),
+        lambda: arrays.__ior__({"a": 1}),
+    ]
+    for change in changes:
+        with pytest.raises(OptionError, match=r"\[\.\.\.\] = kernel, or call set_weights\.$"):
+            change()
+    assert getattr(model, which) == before
+    for copied in (dict(arrays), copy.deepcopy(arrays), copy.copy(arrays), pickle.loads(pickle.dumps(arrays))):
+        copied[address] = 1
+        assert type(copied) is dict
+    assert (arrays | {"a": 1}).keys() == {*arrays, "a"}
+
+
+def test_the_list_of_layers_is_the_callers_own(rng: np.random.Generator) -> None:
+    model, (x, _) = classifier(), data(rng)
+    before, config = model(x), model.config()
+    model.layers.pop()
+    model.layers.append(Dense(2))
+    assert len(model.layers) == 4
+    assert model.config() == config
+    assert model(x).tobytes() == before.tobytes()
+
+
+def test_an_optimizer_that_trained_one_network_does_not_train_another(rng: np.random.Generator) -> None:
+    x, y = data(rng)
+    optimizer, model = Adam(), classifier()
+    model.compile(optimizer, LOGITS)
+    classifier().compile(optimizer, LOGITS)  # no step was made
+    model.compile(optimizer, LOGITS)
+    model.fit(x, y, verbose=0)
+    for _ in range(2):
+        with pytest.raises(OptionError, match=r"for 'sequential' alone\..*Make a new one: Adam\(\.\.\.\)\.$"):
+            classifier().compile(optimizer, LOGITS)
+    model.compile(optimizer, LOGITS, metrics=["accuracy"])  # itself, and one that shares its layers
+    longer = Sequential([*model.layers, Dense(3)], input_shape=(4,))
+    longer.compile(optimizer, LOGITS)
+    longer.fit(x, y, verbose=0)
+    twin = copy.deepcopy(model)
+    twin.compile(twin.optimizer, LOGITS)
+    del model, longer, twin
+    with pytest.raises(OptionError, match="trained another network"):
+        classifier().compile(optimizer, LOGITS)
+
+
+@pytest.mark.parametrize("names", [("accuracy", "accuracy"), ("loss",), ("a", "b", "a")])
+def test_numbers_are_reported_under_different_names(names: tuple[str, ...]) -> None:
+    with pytest.raises(OptionError, match=rf"different names, none of them 'loss'\. Received: '{names[0]}' twice"):
+        classifier().compile("sgd", LOGITS, metrics=[Accuracy(name=name) for name in names])
+
+
+# -- calls that are one ------------------------------------------------------------------------------------------------
+
+
+def test_two_calls_for_an_epoch_are_one_for_two(rng: np.random.Generator) -> None:
+    x, y = data(rng, 23)
+
+    def run(*calls: dict[str, int]) -> tuple[list[float], list[float]]:
+        model = Sequential([Dense(3), Dropout(0.5)], input_shape=(4,), seed=1)
+        model.compile("adam", LOGITS)
+        drawn: list[float] = []
+
+        def augment(pictures: Array, chance: np.random.Generator) -> Array:
+            drawn.append(float(chance.random()))
+            return pictures
+
+        for call in calls:
+            model.fit(x, y, batch_size=5, augment=augment, verbose=0, **call)
+        return drawn, [float(array.sum()) for array in model.get_weights()]
+
+    at_once = run({"epochs": 3})
+    assert len(set(at_once[0])) == 15
+    assert at_once == run({}, {}, {}) == run({"epochs": 2}, {"initial_epoch": 2, "epochs": 3})
+
+
+def test_batches_are_measured_as_they_are(rng: np.random.Generator) -> None:
+    x, y = data(rng)
+    weight = rng.random(20)
+    histories, results = [], []
+    for given in ((x, y, weight), Batches(x, y, sample_weight=weight, batch_size=7, shuffle=False)):
+        model = classifier(seed=2)
+        model.compile("sgd", LOGITS, metrics=["accuracy"])
+        histories.append(model.fit(x, y, validation_data=given, batch_size=7, epochs=2, verbose=0).history)
+        arguments = (given,) if isinstance(given, Batches) else given[:2]
+        more = {} if isinstance(given, Batches) else {"sample_weight": weight, "batch_size": 7}
+        results.append(model.evaluate(*arguments, **more))
+    assert histories[0] == histories[1]
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("more", [{"batch_size": 32}, {"shuffle": False}, {"y": np.zeros(20, int)}])
+def test_what_belongs_to_batches_is_not_given_beside_them(more: dict[str, Any], rng: np.random.Generator) -> None:
+    model = classifier()
+    model.compile("sgd", LOGITS)
+    with pytest.raises(OptionError, match=rf"Batches alone\. Received: also {next(iter(more))}\."):
+        model.fit(Batches(*data(rng)), **more)
+
+
+# -- layers of one's own -----------------------------------------------------------------------------------------------
+
+
+def own(forward: Any = lambda x: (x, None), backward: Any = lambda dy: (dy, {"g": dy.sum(0)})) -> Sequential:
+    class Own(Layer):
+        def output_shape(self, input_shape: Any) -> Any:
+            return input_shape
+
+        def parameter_specs(self, input_shape: Any) -> dict[str, Weight]:
+            return {"g": Weight(input_shape, initializers.get("ones"))}
+
+        def forward(self, x: Any, context: Any = None) -> Any:
+            return forward(x)
+
+        def backward(self, dy: Any, cache: Any, *, input_gradient: bool = True) -> Any:
+            return backward(dy)
+
+    model = Sequential([Own(name="mine"), Dense(3)], input_shape=(4,))
+    model.compile("sgd", LOGITS)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("methods", "message"),
+    [
+        (
+            {"forward": lambda x: x},
+            r"Layer 'mine': Expected \(y, cache\) from Own\.forward\. Received: ndarray\. The",
+        ),
+        ({"forward": lambda x: (x, None, 1)}, r"\(y, cache\) from Own\.forward\. Received: 3 things"),
+        ({"backward": lambda dy: dy}, r"\(dx, gradients\), .* from Own\.backward\. Received: ndarray"),
+        ({"backward": lambda dy: (dy, None)}, r"gradients a dict, from Own\.backward\."),
+        (
+            {"backward": lambda dy: (dy, {})},
+            r"gradient of each parameter of 'mine'\. Received: none of \['g'\]",
+        ),
+    ],
+)
+def test_layers_of_ones_own_are_told_what_they_forgot(methods: Any, message: str, rng: np.random.Generator) -> None:
+    own().fit(*data(rng), verbose=0)
+    with pytest.raises(OptionError, match=message):
+        own(**methods).fit(*data(rng), verbose=0)
+    if "forward" in methods:
+        with pytest.raises(OptionError, match=message):
+            own(**methods).predict(np.ones((2, 4)))
+
+
+def test_a_frozen_layer_of_ones_own_needs_no_gradients(rng: np.random.Generator) -> None:
+    model = own(backward=lambda dy: (dy, {}))
+    model.get_layer("mine").trainable = False
+    model.fit(*data(rng), verbose=0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 from minicnn.errors import LoadError, StateError
 from minicnn.io.npz import read_arrays, write_arrays
 from minicnn.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, ReLU
-from minicnn.losses import CategoricalCrossentropy, MeanSquaredError
+from minicnn.losses import CategoricalCrossentropy, MeanSquaredError, SparseCategoricalCrossentropy
 from minicnn.metrics import BinaryAccuracy
 from minicnn.network import one_or_all
 from minicnn.optimizers import SGD, Adam
@@ -204,3 +206,30 @@ def test_nor_is_training_with_classes_of_ones_own(training: dict[str, Any], kind
     again = Sequential([Dense(2)], input_shape=(3,), seed=1)
     again.load_weights(tmp_path / "own.npz")
     assert all(map(np.array_equal, model.get_weights(), again.get_weights()))
+
+
+def test_a_file_may_hold_what_is_remembered_column_by_column(tmp_path: Path, rng: np.random.Generator) -> None:
+    """Other programs write arrays so; what is remembered must move on all the same."""
+    x, y = rng.random((8, 5), np.float32), rng.integers(0, 3, 8)
+    model = Sequential([Dense(4), ReLU(), Dense(3)], input_shape=(5,), seed=0)
+    model.compile(SGD(0.1, momentum=0.9), SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(x, y, epochs=2, verbose=0)
+    model.save(tmp_path / "model.npz")
+    with zipfile.ZipFile(tmp_path / "model.npz") as archive:
+        names = archive.namelist()
+        with zipfile.ZipFile(tmp_path / "columns.npz", "w") as columns:
+            for name in names:
+                data = archive.read(name)
+                if name.endswith(".npy"):
+                    file = io.BytesIO()
+                    np.save(file, np.asfortranarray(np.load(io.BytesIO(data))))
+                    data = file.getvalue()
+                columns.writestr(name, data)
+    assert b"'fortran_order': True" in (tmp_path / "columns.npz").read_bytes()
+    again = [Sequential.load(tmp_path / name) for name in ("model.npz", "columns.npz")]
+    for one in again:
+        one.fit(x, y, epochs=5, initial_epoch=2, verbose=0)
+    for address, array in again[0].compiled.optimizer.slots.items():
+        np.testing.assert_array_equal(again[1].compiled.optimizer.slots[address], array)
+    for address, array in again[0].weights.items():
+        np.testing.assert_array_equal(again[1].weights[address], array)

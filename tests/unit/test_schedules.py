@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -83,3 +84,8 @@ def test_unknown_and_incomplete_ones() -> None:
         schedules.get({"class_name": "LinearDecay", "config": {}})
     with pytest.raises(OptionError, match="decay_steps"):
         schedules.get({"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.1}})
+
+
+def test_a_rate_that_grows_beyond_all_numbers_is_infinite() -> None:
+    assert ExponentialDecay(0.1, 1, 2.0)(1100) == math.inf
+    assert ExponentialDecay(0.0, 1, 2.0)(1100) == 0

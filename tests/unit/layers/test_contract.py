@@ -5,14 +5,18 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from minicnn.errors import ShapeError
-from minicnn.layers import INFERENCE, LAYERS, Context, Conv2D, Layer
+from minicnn.errors import OptionError, ShapeError
+from minicnn.layers import INFERENCE, LAYERS, Concatenate, Context, Conv2D, Input, Layer, Reshape, Softmax
 from minicnn.layers.windowed import OfWindow
+from minicnn.model import Model
+from minicnn.saving import load_model
+from minicnn.sequential import Sequential
 from tests.cases import CASES, Case
 
 TRAINING = Context(training=True, seed=3, step=5)
@@ -215,3 +219,24 @@ def test_a_window_is_not_changed_part_by_part(name: str) -> None:
         setattr(layer, name, 2)
     assert layer.config() == before
     assert isinstance(getattr(Conv2D, name), OfWindow)
+
+
+@pytest.mark.parametrize("ending", [".npz", ".keras", ".safetensors"])
+def test_numpys_integers_are_options_like_others(ending: str, tmp_path: Path) -> None:
+    rows = [Softmax(axis=np.int64(-1)), Reshape((np.int64(4), -1)), Reshape(np.array([4, 2]))]
+    model = Sequential(rows, input_shape=(2, 4))
+    model.save(tmp_path / f"a{ending}")
+    assert load_model(tmp_path / f"a{ending}").output_shape == (4, 2)
+    x = [Input((2, 4)), Input((2, 4))]
+    both = Model(x, Concatenate(axis=np.int32(1))(x))
+    both.save(tmp_path / f"b{ending}")
+    assert load_model(tmp_path / f"b{ending}").output_shape == (4, 4)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: Softmax(axis=1.0), lambda: Concatenate(axis="1"), lambda: Reshape((-1.0, 2)), lambda: Reshape((0,))],
+)
+def test_what_is_no_integer_is_refused_when_a_layer_is_made(make: Callable[[], Layer]) -> None:
+    with pytest.raises(OptionError, match="as an integer"):
+        make()
