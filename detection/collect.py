@@ -60,7 +60,10 @@ def find_photos(
     passed = [file for file in others if file.suffix.lower() not in NO_PICTURES]
     if passed:
         many = f"{len(passed)} files were" if len(passed) > 1 else "1 file was"
-        say(f"{many} passed over: {kinds(passed)}. Pictures of other kinds can be converted to JPEG or PNG.")
+        linked = any(file.is_symlink() for file in passed)
+        fix = "Links are not followed: copy what they lead to." if linked else ""
+        fix = f"{fix} Pictures of other kinds can be converted to JPEG or PNG.".strip()
+        say(f"{many} passed over: {kinds(passed)}. {fix}")
     return photos
 
 

@@ -97,7 +97,7 @@ def _open_camera(number: int) -> Any:
     with _quiet(cv2):
         capture = cv2.VideoCapture(number)
     if not capture.isOpened():
-        fix = "Is it plugged in, and may this program use it? Another --camera number, or --video FILE, may work."
+        fix = "Is it plugged in, and may this program use it? Another number, or a video file, may work."
         raise refuse(f"camera {number}", "a camera", "no answer", fix)
     return capture
 

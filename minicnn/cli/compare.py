@@ -50,6 +50,7 @@ def compare(
     from reference_keras.parity import compare_layers
 
     start = time.perf_counter()
+    console.require_html("--report", report)
     if report:
         console.output_folder(report.parent)
         from minicnn.report.page import compare_page, require_libraries

@@ -25,7 +25,7 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
-from minicnn.errors import MinicnnError
+from minicnn.errors import MinicnnError, OptionError, explain
 from minicnn.report.text import strict
 
 FAILED = 1  # exit code for what was refused, and for a comparison that does not hold; 2 is wrong usage, 0 only success
@@ -174,6 +174,12 @@ def output_folder(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):
         return folder
+
+
+def require_html(option: str, path: Path | None) -> None:
+    """Pages are written to files that say so: the name of something else was a slip. Raises OptionError."""
+    if path is not None and path.suffix.lower() not in (".html", ".htm"):
+        raise OptionError(explain(f"{option} with a name that ends in .html", f"'{path}'"))
 
 
 def below(photo: Path, place: Path) -> Path:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from minicnn.cli import console
+from minicnn.errors import OptionError, explain
 from minicnn.report.text import counted
 
 MATCONVNET = ".mat"  # always holds published weights, never a network of minicnn's
@@ -22,8 +23,9 @@ def convert(
         bool, typer.Option("--vgg-face", help="IN holds published weights of VGG-Face (a .mat always does).")
     ] = False,
     input: Annotated[
-        str, typer.Option(help="VGG-Face: input shape ROWSxCOLUMNSxCHANNELS; one channel for grey.")
-    ] = "224x224x3",
+        str | None,
+        typer.Option(help="VGG-Face: input shape ROWSxCOLUMNSxCHANNELS, 224x224x3 if not given; one channel for grey."),
+    ] = None,
     top: Annotated[bool, typer.Option("--top/--no-top", help="VGG-Face: with or without the dense layers.")] = True,
     allow_nan: Annotated[bool, typer.Option("--allow-nan", help="Take weights that are NaN or infinite.")] = False,
     json: console.Json = False,
@@ -38,16 +40,24 @@ def convert(
     from minicnn.io.models import READABLE, WRITERS, suffix
     from minicnn.model import Model
     from minicnn.models import load_vgg_face
+    from minicnn.recognition.run import CHECKPOINT, MODEL
     from minicnn.saving import load_model
 
     suffix(target, tuple(WRITERS))  # a name that cannot be written: say so before minutes of reading
     wants: dict[str, object] = {}
     model: Model
     if suffix(source, (*READABLE, MATCONVNET)) == MATCONVNET or vgg_face:
-        model, preprocessing = load_vgg_face(source, parse_shape(input), include_top=top)
+        model, preprocessing = load_vgg_face(source, parse_shape(input or "224x224x3"), include_top=top)
         wants = {"order": preprocessing.order, "mean": preprocessing.mean}
+    elif input or not top:
+        fix = "The file says it; the options are for published weights of VGG-Face (--vgg-face)."
+        raise OptionError(explain("a file without further options", "--input or --no-top", fix))
     else:
         model = load_model(source, allow_nan=allow_nan)
+        if source.name == CHECKPOINT and (source.parent / MODEL).exists():
+            console.note(
+                f"These are the last epoch's weights; those that the run keeps are in {source.parent / MODEL}."
+            )
     model.save(target)
     about = {"network": model.name, "layers": len(model.layers), "parameters": model.count_params()}
     if json:

@@ -43,11 +43,13 @@ def crop(
     folder = console.output_folder(outdir)
     crops: list[dict[str, Any]] = []
     problems: list[dict[str, Any]] = []
+    replaced = 0
     for searched in search_photos(photos, chosen, settings):
         if searched.problem:
             problems.append(console.problem(searched))
         for number, found in enumerate(searched.crops, start=1):
             target = console.result_path(folder, searched.photo, place, f"-{number}.png")
+            replaced += target.exists()
             write_image(target, found.crop)
             crops.append({"photo": str(searched.photo), "crop": str(target), "score": found.face.score})
     if json:
@@ -61,4 +63,6 @@ def crop(
         console.table(
             f"{counted(len(crops), 'crop')} from {counted(len(photos), 'photograph')}, in {folder}", columns, rows
         )
+    if replaced:
+        console.note(f"{counted(replaced, 'file')} of the same name {'was' if replaced == 1 else 'were'} overwritten.")
     console.report_problems(problems, len(crops))

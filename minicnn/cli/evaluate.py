@@ -66,6 +66,7 @@ def evaluate(
     for number in (rate, far):
         check_rate(number)
     require_libraries()
+    console.require_html("--report", report)
     parts = (*PARTS, "all")
     if part not in parts:
         raise OptionError(explain(f"--part as one of {', '.join(PARTS)} or all", repr(part), did_you_mean(part, parts)))

@@ -29,10 +29,12 @@ def explore(
     export: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write one self-contained page instead of serving it.")
     ] = None,
-    depth: Annotated[int, typer.Option(min=1, help="With --export: maps of each layer that the page holds.")] = 8,
+    depth: Annotated[
+        int | None, typer.Option(min=1, help="With --export: maps of each layer that the page holds; 8 if not given.")
+    ] = None,
     layers: Annotated[
-        str, typer.Option(help="With --export: only these layers (conv1,pool2 or conv*); the input is always there.")
-    ] = "*",
+        str | None, typer.Option(help="With --export: only these layers (conv1,pool2 or conv*) and what they read.")
+    ] = None,
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Without it, the first free one from 8765 on.")
     ] = None,
@@ -56,8 +58,9 @@ def explore(
 
     if photo is None and subject is not None and subject.lower().endswith(SUFFIXES):
         photo, subject = Path(subject), None
-    if export is not None and export.suffix.lower() not in (".html", ".htm"):
-        raise OptionError(explain("--export with a name that ends in .html", f"'{export}'"))
+    console.require_html("--export", export)
+    if export is None and (depth is not None or layers is not None):
+        raise OptionError(explain("--depth and --layers together with --export", "no --export"))
     with _listen(port) if export is None else nullcontext() as listening:  # first: what it refuses is said at once
         with console.working(OPENING):
             looking = steps.prepare_looking(subject or "face-cnn", weights, detector, upsample, landmarks)
@@ -69,7 +72,7 @@ def explore(
                 replay=looking.replay,
             )
         if export is not None:
-            _export(explorer, export, depth, layers)
+            _export(explorer, export, depth or 8, layers or "*")
         elif listening is not None:
             from minicnn.explorer.serving import serve
 

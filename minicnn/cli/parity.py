@@ -43,6 +43,7 @@ def parity(
     from minicnn.io.atomic import write_text
 
     start = time.perf_counter()
+    console.require_html("--report", report)
     if report:
         console.output_folder(report.parent)
         from minicnn.report.page import require_libraries

@@ -24,7 +24,9 @@ def summary(
     input: Annotated[
         str | None, typer.Option(help="Input shape ROWSxCOLUMNSxCHANNELS; without it the network's own.")
     ] = None,
-    classes: Annotated[int | None, typer.Option(min=1, help="Number of classes; without it the network's own.")] = None,
+    classes: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="Number of classes; without it the network's own.")
+    ] = None,
     top: Annotated[bool, typer.Option("--top/--no-top", help="With or without the dense layers (vgg-face).")] = True,
     json: console.Json = False,
 ) -> None:
@@ -56,14 +58,15 @@ def summary(
         shape, layers = network.input_shape, [row.to_dict() for row in rows]
         console.print_json({"model": network.name, "input_shape": shape, "layers": layers, "totals": totals})
         return
+    branches = not network.graph.is_row  # then who reads whom is what one wants to know
     columns = [
         console.Column("layer"),
-        console.Column("kind", least_width=80),
+        console.Column("kind", least_width=110 if branches else 80),
         console.Column("output"),
         console.Column("parameters", "right"),
         console.Column("multiplications", "right"),
-        console.Column("algorithm", least_width=90),
-        console.Column("connected to", least_width=110),
+        console.Column("algorithm", least_width=130 if branches else 90),
+        console.Column("connected to", least_width=0 if branches else 110),
     ]
     cells = [
         (

@@ -118,7 +118,7 @@ def train(
     if resume:
         run, network, recipe = steps.reopen(out, faces)
     else:
-        run, network, notes = steps.begin(console.output_folder(out), faces, recipe, choices)
+        run, network, notes = steps.begin(out, faces, recipe, choices)
         for note in notes:
             console.note(note)
     if faces.left_out:

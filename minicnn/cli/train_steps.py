@@ -18,6 +18,7 @@ from detection.crop import as_input, standardise
 from detection.dataset.load import PARTS, SPLIT, FaceDataset, load_dataset, read_split
 from detection.dataset.manifest import read_manifest
 from minicnn.callbacks import Callback
+from minicnn.cli.console import output_folder
 from minicnn.cli.engines import make_engine, make_trainer
 from minicnn.errors import LoadError, OptionError, explain
 from minicnn.io.atomic import write_text
@@ -129,7 +130,10 @@ def begin(out: Path, dataset: Dataset, recipe: Recipe, choices: Choices) -> tupl
             "validation_pictures": 0 if data.validation is None else len(data.validation.labels),
         },
     )
-    return Run.create(out, config), model, notes
+    for option, asked in (("--left-out", recipe.left_out), ("--people", recipe.people)):
+        if asked > len(data.people) and (option == "--left-out" or recipe.objective == "triplet"):
+            notes.append(f"{option} {asked}: there are {len(data.people)} people, so it is {len(data.people)}.")
+    return Run.create(output_folder(out), config), model, notes
 
 
 def new_network(data: Data, recipe: Recipe, choices: Choices) -> tuple[Model, list[str]]:

@@ -25,6 +25,7 @@ from minicnn.explorer.numbers import MOST_TERMS, taken_apart
 from minicnn.explorer.scene import Scene
 from minicnn.explorer.text import whole_word
 from minicnn.shapes import Array
+from minicnn.summary import summarize
 
 Answer = bytes | dict[str, Any]
 
@@ -49,7 +50,12 @@ def state(explorer: Explorer) -> Answer:
     kind = "probability" if scene.ends_in_softmax else "embedding" if subject.embeds else "score"
     return {
         "number": explorer.number,
-        "model": {"name": subject.model.name, "parameters": subject.model.count_params(), "note": subject.note},
+        "model": {
+            "name": subject.model.name,
+            "parameters": subject.model.count_params(),
+            "multiplications": sum(row.multiplications for row in summarize(subject.model)),
+            "note": subject.note,
+        },
         "photo": scene.photo.to_dict(),
         "scores": {"kind": kind, "of": scores.size, "top": named},
         "target": scene.best,

@@ -70,8 +70,8 @@ class Identifier:
     def require_gallery(self) -> Gallery:
         """The gallery. Raises StateError for a run that has none."""
         if self.gallery is None:
-            fix = "A training that was finished writes it: minicnn train --resume RUN."
-            raise StateError(explain("a run with a gallery of known faces", f"none in {GALLERY}", fix))
+            fix = "A training that was finished writes it: minicnn train DATASET --out RUN --resume."
+            raise StateError(explain("a run with a gallery of known faces", f"no {GALLERY} in it", fix))
         return self.gallery
 
     def check_input(self, x: Array) -> None:

@@ -70,8 +70,7 @@ export function showStrip(state) {
   const cards = state.layers.map((layer) => card(layer));
   strip.replaceChildren(...cards);
   roving(strip, () => [...strip.children], { choose: (item) => change({ layer: item.dataset.item, map: 0, at: null }) });
-  const total = state.layers.reduce((sum, layer) => sum + layer.multiplications, 0);
-  $("network-lead").textContent = `${count(state.model.parameters)} parameters, ${count(total)} multiplications for one picture. ${state.model.note}`;
+  $("network-lead").textContent = `${count(state.model.parameters)} parameters, ${count(state.model.multiplications)} multiplications for one picture. ${state.model.note}`;
   const draw = () => drawStrip(state);
   watch(["direction", "target", "epoch"], draw);
   watch(["layer"], () => select(strip));
