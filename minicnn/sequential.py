@@ -24,9 +24,9 @@ class Sequential(Model):
     """A network whose layers stand in a row.
 
     ``input_shape`` has no batch axis: ``(200, 200, 1)``. An ``Input`` at the head of ``layers`` says the same, as in
-    Keras. Without either, the parameters are made when the first data arrive. Initial weights follow from ``seed`` and
-    each layer's name alone. Layers that have only their default name get Keras's numbering: conv2d, conv2d_1, ... One
-    layer object may stand in several places: it then shares its weights, and its gradients add up.
+    Keras. Without either, ``fit`` and ``train_on_batch`` make the parameters for the first data. Initial weights follow
+    from ``seed`` and each layer's name alone. Layers that have only their default name get Keras's numbering: conv2d,
+    conv2d_1, ... One layer object may stand in several places: it then shares its weights, and its gradients add up.
     """
 
     def __init__(

@@ -7,12 +7,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from detection.images import read_image, write_image
 from detection.orl import load_orl
+from minicnn import __main__ as entry
 from minicnn.models import face_cnn
 from tests.unit.cli.terminal import WIDTH, refused, run
 
@@ -67,6 +69,8 @@ def test_crop_writes_one_file_per_face(photos: Path, tmp_path: Path) -> None:
     assert sorted(map(str, out.rglob("*.png"))) == sorted(c["crop"] for c in crops)
     assert len(crops) == 3
     assert all(read_image(c["crop"]).shape == (48, 48, 3) for c in crops)
+    assert "overwritten" not in result.stderr
+    assert "3 files of the same name were overwritten." in run("crop", photos, out).stderr
 
 
 @pytest.mark.parametrize(
@@ -160,6 +164,23 @@ def test_summary_fits_a_narrow_terminal() -> None:
     assert "6x6x512" in result.stdout
 
 
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_summary_says_who_reads_whom_where_ways_part(width: int) -> None:
+    shown = run("summary", "residual-cnn", width=width).stdout
+    assert "connected" in shown
+    assert max(map(len, shown.splitlines())) <= width
+    assert ("algorithm" in shown) == (width == 140)
+    assert "connected" not in run("summary", "face-cnn", width=80).stdout
+
+
+def test_a_page_has_the_name_of_a_page(photos: Path, tmp_path: Path) -> None:
+    precious = tmp_path / "precious.txt"
+    precious.write_text("precious")
+    for command in (("compare", photos), ("parity", "--only", "losses")):
+        assert "--report with a name that ends in .html" in refused(run(*command, "--report", precious))
+    assert precious.read_text() == "precious"
+
+
 def test_summary_of_a_saved_network(tmp_path: Path) -> None:
     model = face_cnn((32, 32, 1), 3)
     model.save(tmp_path / "net.npz")
@@ -235,3 +256,16 @@ def test_nothing_is_coloured_in_a_pipe() -> None:
         [sys.executable, "-m", "minicnn", "summary", "face-cnn"], capture_output=True, text=True, check=True
     )
     assert "\x1b" not in result.stdout + result.stderr
+
+
+def test_interrupted_while_it_starts_a_command_ends_with_a_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "minicnn.cli.main", SimpleNamespace(main=interrupted))
+    with pytest.raises(SystemExit) as ended:
+        entry.main()
+    assert ended.value.code == 130  # as for a shell: 128 and the signal's number
+    assert capsys.readouterr().err == "Interrupted.\n"

@@ -51,6 +51,11 @@ def test_what_is_refused(tmp_path: Path, rng: np.random.Generator) -> None:
     code, output = convert(tmp_path / "a.txt", tmp_path / "b.npz")
     assert code == 1
     assert ".mat" in output
+    for option in (("--input", "10x10x3"), ("--no-top",)):
+        code, output = convert(tmp_path / "a.npz", tmp_path / "b.npz", *option)
+        assert code == 1
+        assert "The file says it" in output
+        assert not (tmp_path / "b.npz").exists()
     write_mat(tmp_path / "tiny.mat", tiny_weights(rng))
     code, output = convert(tmp_path / "tiny.mat", tmp_path / "b.npz", "--input", "200x200x1")
     assert code == 1
@@ -59,3 +64,13 @@ def test_what_is_refused(tmp_path: Path, rng: np.random.Generator) -> None:
     assert code == 1
     assert "conv1_1" in output
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "tiny.mat"]
+
+
+def test_a_checkpoint_of_a_run_is_told_from_what_the_run_keeps(tmp_path: Path) -> None:
+    face_cnn((32, 32, 1), 3).save(tmp_path / "checkpoint.npz")
+    assert "last epoch" not in convert(tmp_path / "checkpoint.npz", tmp_path / "b.npz")[1]
+    face_cnn((32, 32, 1), 3).save(tmp_path / "model.npz")
+    code, output = convert(tmp_path / "checkpoint.npz", tmp_path / "b.npz")
+    assert code == 0
+    assert "weights of the last epoch" in output
+    assert "last epoch" not in convert(tmp_path / "model.npz", tmp_path / "b.npz")[1]

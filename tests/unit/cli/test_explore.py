@@ -15,6 +15,7 @@ from detection.orl import load_orl
 from minicnn.cli import explore_steps
 from minicnn.explorer import costs, serving
 from minicnn.roofline import Limits
+from minicnn.summary import summarize
 from tests.unit.cli.terminal import refused, run
 from tests.unit.explorer.conftest import small_network
 
@@ -82,7 +83,10 @@ def test_a_page_is_written(files: Path, tmp_path: Path, monkeypatch: pytest.Monk
     result = run("explore", files / "small.npz", files / "face.png", *options)
     assert result.exit_code == 0, result.output
     assert str(page) in result.stderr.replace("\n", "")
-    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>")
+    whole = sum(row.multiplications for row in summarize(small_network()))
+    assert f'"multiplications":{whole},' in text.replace(" ", "")  # of the network, however many layers are shown
 
 
 @pytest.mark.parametrize(
@@ -97,6 +101,8 @@ def test_a_page_is_written(files: Path, tmp_path: Path, monkeypatch: pytest.Monk
         (("small.npz", "face.png", "--weights", "vgg.mat"), "--weights with vgg-face"),
         (("small.npz", "face.png", "--export", "page.pdf"), "ends in .html"),
         (("small.npz", "face.png", "--export", "page.html", "--layers", "conv9"), "layers among"),
+        (("small.npz", "face.png", "--depth", "3"), "--depth and --layers together with --export"),
+        (("small.npz", "face.png", "--layers", "conv*"), "--depth and --layers together with --export"),
         (("small.npz", "face.png", "--detector", "eyes"), "dlib-hog"),
     ],
 )

@@ -77,6 +77,13 @@ def test_evaluate_prints_and_writes(objective: str, places: dict[str, Path], tmp
     assert not (places[objective] / "threshold.json").exists()  # only --calibrate writes into the run
 
 
+def test_evaluate_writes_no_page_over_something_else(places: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "precious.csv").write_text("precious")
+    arguments = (places["softmax"], places["friends"], "--report", tmp_path / "precious.csv")
+    assert "--report with a name that ends in .html" in refused(run("evaluate", *arguments))
+    assert (tmp_path / "precious.csv").read_text() == "precious"
+
+
 def test_evaluate_as_data(places: dict[str, Path], tmp_path: Path) -> None:
     arguments = ("--strangers", places["others"], "--report", tmp_path / "page.html", "--json", "--rate", 0.1)
     found = json.loads(run("evaluate", places["softmax"], places["friends"], *arguments).stdout)

@@ -211,6 +211,13 @@ def test_runs_that_cannot_begin_or_go_on(dataset: Path, tmp_path: Path) -> None:
     assert "the pictures that" in refused(run("train", dataset, "--out", out, "--resume"))
 
 
+def test_more_people_than_there_are(dataset: Path, tmp_path: Path) -> None:
+    result = run("train", dataset, "--out", tmp_path / "run", *QUICK, "--objective", "triplet", "--people", 20)
+    assert result.exit_code == 0, result.output
+    assert "--people 20: there are 3 people, so it is 3." in result.stderr
+    assert "there are" not in run("train", dataset, "--out", tmp_path / "other", *QUICK, "--people", 20).stderr
+
+
 @pytest.mark.parametrize(
     "options, message",
     [
@@ -230,4 +237,4 @@ def test_options_out_of_range(options: tuple[object, ...], message: str, dataset
     said = refused(run("train", dataset, "--out", tmp_path / "run", *options))
     assert message in said
     assert ("Reading the dataset" in said) == ("--freeze" in options)  # all else is known without it
-    assert not (tmp_path / "run" / "config.json").exists()
+    assert not (tmp_path / "run").exists()
