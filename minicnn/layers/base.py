@@ -107,7 +107,7 @@ class Layer(Explained, ABC):
         for method in ("output_shape", "forward", "backward", "infer", "factors"):
             if method in cls.__dict__:
                 own = method in ("forward", "backward") and not cls.__module__.startswith("minicnn.")
-                setattr(cls, method, naming(pair(cls.__dict__[method]) if own else cls.__dict__[method]))
+                setattr(cls, method, naming(pair(method, cls.__dict__[method]) if own else cls.__dict__[method]))
         if "forward" in cls.__dict__ and "infer" not in cls.__dict__:
             setattr(cls, "infer", Layer.infer)  # noqa: B010  (what it inherits may know nothing of this ``forward``)
         cls.computes = methods_of(cls)

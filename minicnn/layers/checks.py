@@ -31,10 +31,10 @@ def naming(method: Callable[..., Any]) -> Callable[..., Any]:
     return named
 
 
-def pair(method: Callable[..., Any]) -> Callable[..., Any]:
+def pair(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     """The same ``forward`` or ``backward`` of a layer of one's own, looked at: two things come back, and backward has a
     gradient for each parameter. What Keras's ``call`` returns, the output alone, would be taken apart."""
-    forward = method.__name__ == "forward"
+    forward = name == "forward"
     expected = "(y, cache)" if forward else "(dx, gradients), gradients a dict,"
 
     @functools.wraps(method)
@@ -43,11 +43,11 @@ def pair(method: Callable[..., Any]) -> Callable[..., Any]:
         if not isinstance(result, tuple) or len(result) != 2 or not (forward or isinstance(result[1], Mapping)):
             fix = "The cache is what backward must remember, or None." if forward else "{} without parameters."
             received = f"{len(result)} things" if isinstance(result, tuple) else type(result).__name__
-            raise OptionError(explain(f"{expected} from {type(layer).__name__}.{method.__name__}", received, fix))
+            raise OptionError(explain(f"{expected} from {type(layer).__name__}.{name}", received, fix))
         missing = [] if forward or not layer.trainable else [key for key in layer.params if key not in result[1]]
         if missing:
             fix = "Without one it would never learn; a layer with trainable=False needs none."
-            raise OptionError(explain(f"a gradient of each parameter of '{layer.name}'", f"none of {missing}", fix))
+            raise ShapeError(explain(f"a gradient of each parameter of '{layer.name}'", f"none of {missing}", fix))
         return result
 
     return looked_at
