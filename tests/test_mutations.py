@@ -378,8 +378,8 @@ MUTATIONS = [
     Mutation(
         "cross-entropy: the gradient of a sum instead of a mean",
         "minicnn/losses.py",
-        "MeanCache(weights / losses.size, cache,",
-        "MeanCache(weights, cache,",
+        "share = (weights / losses.size).astype(",
+        "share = weights.astype(",
         "tests/unit/test_losses.py::test_gradient_is_the_measured_slope",
     ),
     Mutation(
