@@ -38,7 +38,7 @@ ELSEWHERE = {
     "validation_freq": "Validation data are measured after each epoch.",
     "validation_batch_size": "Batches(x, y, batch_size={value}) as validation_data have a size of their own.",
     "weighted_metrics": "Metrics count every sample alike.",
-    "ignore_class": "Samples of weight 0 are ignored: sample_weight.",
+    "ignore_class": "Leave such samples out; for pixels, give them a class and weight 0 (they count in the divisor).",
     "class_weight": "Here each sample has its weight: sample_weight=[weights[label] for label in y].",
     "initial_value_threshold": "Set it when the callback is made: checkpoint.best = {value}.",
     "include_optimizer": "A .npz keeps how training went, the other formats do not.",
@@ -101,6 +101,16 @@ def explained(function: Callable[P, R]) -> Callable[P, R]:
     return called
 
 
+class ConstructorSignature:
+    """``inspect.signature`` of a class with a ``__new__`` would be that of the latter. Objects have none of this."""
+
+    def __get__(self, thing: object, owner: type) -> inspect.Signature:
+        if thing is not None:
+            raise AttributeError("__signature__")
+        _, *parameters = inspect.signature(getattr(owner, "__init__")).parameters.values()  # noqa: B009  (of whatever class)
+        return inspect.Signature(parameters)
+
+
 class Explained:
     """A base class: the constructors of all subclasses are ``explained``, and keep their signatures.
 
@@ -109,7 +119,7 @@ class Explained:
 
     #: methods that a class written for Keras has instead: what does their work here
     written_for_keras: ClassVar[Mapping[str, str]] = {}
-    __signature__ = inspect.Signature()  # of the constructor; Python would show that of ``__new__``
+    __signature__ = ConstructorSignature()
 
     def __new__(cls, *arguments: Any, **keywords: Any) -> Self:
         missing: frozenset[str] = getattr(cls, "__abstractmethods__", frozenset())
@@ -124,22 +134,19 @@ class Explained:
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
         if "__init__" in cls.__dict__:
-            own = cls.__dict__["__init__"]
-            _, *parameters = inspect.signature(own).parameters.values()
-            setattr(cls, "__init__", explained(own))  # noqa: B010  (mypy forbids the assignment)
-            setattr(cls, "__signature__", inspect.Signature(parameters))  # noqa: B010
+            setattr(cls, "__init__", explained(cls.__dict__["__init__"]))  # noqa: B010  (mypy forbids the assignment)
 
 
 def _incomplete(cls: type[Explained], missing: frozenset[str]) -> str:
     """The message of those who make an object of a class without these methods."""
     classes = cls.__mro__
-    in_order = [name for kind in classes for name in vars(kind) if name in missing]
+    in_order = list(dict.fromkeys(name for kind in classes for name in vars(kind) if name in missing))
     base = next(kind for kind in classes if in_order[0] in vars(kind))
     what = f"{'methods' if len(missing) > 1 else 'the method'} {', '.join(in_order)}"
     if cls is base:
         return explain(f"a subclass of {cls.__name__} with {what}", f"{cls.__name__} itself")
     instead = {name: fix for name, fix in cls.written_for_keras.items() if any(name in vars(kind) for kind in classes)}
-    received = f"a class with {', '.join(instead)} and without {in_order[0]}" if instead else "a class without"
+    received = f"a class with {', '.join(instead)} and without {in_order[0]}" if instead else f"none of {in_order}"
     return explain(f"{what} in {cls.__name__}, as every {base.__name__} has", received, " ".join(instead.values()))
 
 

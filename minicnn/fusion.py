@@ -94,7 +94,7 @@ class Stage(NamedTuple):
 
     def followed_by(self, layer: Layer, place: int, *, predicting: bool) -> Stage | None:
         """The stage with one layer more, or None where that one needs a pass of its own."""
-        if not (as_written(self.node.layer) and as_written(layer)):
+        if not as_written(self.node.layer, layer):
             return None
         longer = self._replace(places=(*self.places, place))
         takes_more = predicting and type(self.node.layer) is Conv2D  # what a subclass computes is not known here

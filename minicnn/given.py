@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,13 +40,13 @@ def as_numbers(x: Any) -> Array:
     array = as_array(x, "an array of numbers")
     if array.dtype.kind not in "fiub":
         fix = "Convert pictures with x.astype('float32')." if hasattr(x, "astype") else ""
-        raise DtypeError(explain("numbers", f"dtype {array.dtype}" if fix else f"{x!r:.60}", fix))
+        raise DtypeError(explain("numbers", f"dtype {array.dtype}" if fix else reprlib.repr(x), fix))
     return array
 
 
 def targets_of(y: Any, length: int | None = None) -> Array:
     """Targets as an array of finite numbers, ``length`` of them. Raises ShapeError, LabelError."""
-    targets = as_array(y, "targets as an array")
+    targets = as_array(require_array(y, "targets as an array"), "targets as an array")
     if length is not None and (targets.ndim < 1 or len(targets) != length):
         fix = "One row of y for each row of x."
         raise ShapeError(explain(f"one target for each of the {length} inputs", f"y of shape {targets.shape}", fix))
@@ -60,15 +61,16 @@ def targets_of(y: Any, length: int | None = None) -> Array:
 def weights_of(sample_weight: Any, length: int | None = None) -> Array:
     """Weights as an array of finite numbers of at least 0, with ``length`` in front. Raises ShapeError, OptionError.
 
-    (N,), as (N, 1) too; for a network that says something of each pixel, one for each: (N, H, W).
+    (N,), or (N, 1); for a network that says something of each pixel, one for each: (N, H, W).
     """
-    weight = as_array(sample_weight, "sample_weight as an array")
+    what = "sample_weight as an array"
+    weight = as_array(require_array(sample_weight, what), what)
     if weight.dtype.kind not in "biuf" or (length is not None and (weight.ndim < 1 or len(weight) != length)):
         expected = f"sample_weight with a number for each of the {'' if length is None else f'{length} '}inputs"
         raise ShapeError(explain(expected, f"shape {weight.shape}, dtype {weight.dtype}"))
     if not np.isfinite(weight).all() or (weight < 0).any():
         raise OptionError(explain("finite sample weights of at least 0", f"{weight.min()} to {weight.max()}"))
-    return weight[:, 0] if weight.ndim == 2 and weight.shape[1] == 1 else weight
+    return weight
 
 
 def weights_like(sample_weight: Any, losses: Array) -> Array:
@@ -76,7 +78,7 @@ def weights_like(sample_weight: Any, losses: Array) -> Array:
     weights = weights_of(sample_weight)
     if weights.shape == (*losses.shape, 1):
         weights = weights[..., 0]
-    if weights.shape != losses.shape:
+    elif weights.shape != losses.shape:
         fix = "There is a loss for each sample, and for each pixel where predictions have several."
         raise ShapeError(explain(f"one sample_weight per loss, shape {losses.shape}", f"shape {weights.shape}", fix))
     return weights.astype(losses.dtype)

@@ -51,8 +51,14 @@ class Elsewhere:
 
     def __set__(self, thing: Any, value: object) -> None:
         if type(thing).__module__.partition(".")[0] == __name__.partition(".")[0]:
-            self._refuse(thing, None)
+            text = f"'{self.name}' of '{type(thing).__name__}' object cannot be set. {self.instead}"
+            raise AttributeError(text, name=self.name, obj=thing)
         vars(thing)[self.name] = value  # a class of somebody's own may call something so
+
+    def __delete__(self, thing: Any) -> None:
+        if self.name not in vars(thing):
+            self._refuse(thing, None)
+        del vars(thing)[self.name]
 
     def _refuse(self, thing: Any, owner: type | None) -> NoReturn:
         kind = f"type object '{owner.__name__}'" if thing is None and owner else f"'{type(thing).__name__}' object"

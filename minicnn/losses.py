@@ -28,7 +28,7 @@ from minicnn.errors import DtypeError, ShapeError, explain
 from minicnn.given import weights_like
 from minicnn.ops import losses as ops
 from minicnn.ops import regression_losses as regression
-from minicnn.ops.targets import beside
+from minicnn.ops.targets import beside, class_indices
 from minicnn.ops.triplet import triplet_semi_hard, triplet_semi_hard_backward
 from minicnn.options import arguments_of, flag, from_identifier, number
 from minicnn.shapes import Array
@@ -94,6 +94,9 @@ class Loss(Explained, ABC):
             raise kind(explain(expected, f"{np.shape(gradient)} of {found}", fix))
         return gradient
 
+    def check_targets(self, targets: Array, output_shape: tuple[int, ...]) -> None:
+        """Refuse targets, all of a data set, that cannot be; most losses see for themselves, batch by batch."""
+
     def _given(self, targets: Any, predictions: Array) -> Any:
         """Targets as ``losses`` gets them."""
         return beside(targets, predictions)
@@ -135,6 +138,10 @@ class SparseCategoricalCrossentropy(Loss):
 
     def __init__(self, from_logits: bool = False) -> None:
         self.from_logits = flag("from_logits", from_logits)
+
+    def check_targets(self, targets: Array, output_shape: tuple[int, ...]) -> None:
+        """Raises LabelError and ShapeError, with the place of the label in the data."""
+        class_indices(targets, np.broadcast_to(np.float32(0), (len(targets), *output_shape)))
 
     def losses(self, targets: Array, predictions: Array) -> tuple[Array, ops.LossCache]:
         if self.from_logits:

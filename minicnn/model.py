@@ -12,7 +12,7 @@ outputs. For layers in a row there is ``Sequential``, which is a Model too.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet, ref
@@ -33,7 +33,7 @@ from minicnn.network import one_or_all
 from minicnn.optimizers import Optimizer
 from minicnn.shapes import Array, whole
 from minicnn.storable import Storable
-from minicnn.training_data import Data, prepare
+from minicnn.training_data import Data, in_order, prepare
 
 _trained_by: WeakKeyDictionary[Optimizer, Any] = WeakKeyDictionary()  # the network, and its layers
 
@@ -95,19 +95,25 @@ class Model(Storable):
             fix = "Train a Model that ends in one of them, on the same layers."
             raise OptionError(explain(f"one output to take the loss of, '{self.name}'", f"{self.output_shape}", fix))
         compiled = Compiled.of(optimizer, loss, metrics or ())
-        self._claim(compiled.optimizer)
+        self._refuse_anothers(compiled.optimizer)
         self._compiled = compiled
         doubts = self._compiled.doubts(self.path[-1]) if self.path else None
         if doubts:
             warnings.warn(doubts, stacklevel=3)  # behind ``explained``
 
-    def _claim(self, optimizer: Optimizer) -> None:
+    def _refuse_anothers(self, optimizer: Optimizer) -> None:
         """An optimiser that made steps remembers each weight's past, which means nothing to another network."""
-        model, layers = _trained_by.get(optimizer, (None, None))
-        if optimizer.iterations and model and model() is not self and layers.isdisjoint(self.layers):
+        model, layers = _trained_by.get(optimizer, (None, None)) if isinstance(optimizer, Hashable) else (None, None)
+        if optimizer.iterations and model and model() is not self and layers.isdisjoint(self._layers):
             fix = f"It remembers its steps there. Make a new one: {type(optimizer).__name__}(...)."
             raise OptionError(explain(f"an optimizer for '{self.name}' alone", "one that trained another network", fix))
-        _trained_by[optimizer] = ref(self), WeakSet(self.layers)
+
+    def _claim_optimizer(self) -> None:
+        """Before the first step: from now on, the optimiser is this network's."""
+        optimizer = self.compiled.optimizer
+        self._refuse_anothers(optimizer)
+        if isinstance(optimizer, Hashable):
+            _trained_by[optimizer] = ref(self), WeakSet(self._layers)
 
     @property
     def compiled(self) -> Compiled:
@@ -164,6 +170,10 @@ class Model(Storable):
             augment=augment,
         )
         self._build_from(batches.x)
+        self._claim_optimizer()
+        for part in (batches, validation):
+            if part is not None and part.y is not None:
+                self.compiled.loss.check_targets(part.y, self.output_shape)  # all of them, before the first step
         if not self.trainable:
             reason = "every layer with parameters has trainable=False" if self.parameters else "it has no parameters"
             warnings.warn(f"Nothing in '{self.name}' learns: {reason}.", stacklevel=3)
@@ -190,9 +200,9 @@ class Model(Storable):
         ``verbose``: 0 silent, others a line.
         """
         self._require_one_input()
-        batches, _ = prepare(
-            x, y, batch_size=batch_size, shuffle=isinstance(x, Batches), seed=self.seed, sample_weight=sample_weight
-        )
+        shuffle = None if isinstance(x, Batches) else False
+        batches, _ = prepare(x, y, batch_size=batch_size, shuffle=shuffle, seed=self.seed, sample_weight=sample_weight)
+        in_order(batches, None)  # not what is augmented
         with told(verbose, len(batches)) as logs:
             logs |= training.evaluate(self, batches)
         return logs
@@ -200,9 +210,10 @@ class Model(Storable):
     @explained
     def train_on_batch(self, x: Array, y: Array, sample_weight: Array | None = None) -> dict[str, float]:
         """One step of gradient descent; the loss and metrics of this batch, before the step."""
-        metrics = self.compiled.metrics  # raises before anything is built
+        metrics, y = self.compiled.metrics, targets_of(y)  # raises before anything is built
         self._build_from(x)
-        step = training.train_step(self, x, targets_of(y), sample_weight)
+        self._claim_optimizer()
+        step = training.train_step(self, x, y, sample_weight)
         return {"loss": step.loss, **training.measure(metrics, y, step.predictions)}
 
     @explained
@@ -219,7 +230,7 @@ class Model(Storable):
 
     def _build_from(self, x: Array) -> None:
         if not self.shapes:
-            self.build(tuple(np.shape(x)[1:]))
+            self.build(as_numbers(x).shape[1:])
 
     def up_to(self, *layers: str) -> Model:
         """The part of this network that computes the outputs of ``layers``, sharing its weights. Raises OptionError."""

@@ -28,7 +28,11 @@ class ByAddress(dict[str, Array]):
         fix = "Write into an array, weights['conv1/kernel'][...] = kernel, or call set_weights."
         raise OptionError(explain("the dict of a network's arrays as it is", "a change of it", fix))
 
-    __setitem__ = __delitem__ = __ior__ = update = setdefault = pop = popitem = clear = _refuse
+    def __setitem__(self, address: str, array: Array) -> None:
+        if self.get(address) is not array:  # weights[address] *= 2 puts the same array back, changed in place
+            self._refuse()
+
+    __delitem__ = __ior__ = update = setdefault = pop = popitem = clear = _refuse
 
     def __reduce__(self) -> Any:
         return dict, (dict(self),)

@@ -73,7 +73,7 @@ class Plan(NamedTuple):
 
     def unchanged(self) -> bool:
         """Whether all that the calls rely on is as it was."""
-        known = list(map(type, self.layers)) == self.classes and all(map(as_written, self.layers))
+        known = list(map(type, self.layers)) == self.classes and as_written(*self.layers)
         same = known and all(check() for check in self.checks)
         return same and self.kernels.unchanged()
 
@@ -132,7 +132,7 @@ def _walk(graph: Graph, inputs: Sequence[Array], kinds: list[Kind], plan: bool) 
     """Every output, each layer being asked; and the plan, if one is wanted."""
     stages, notes, layers = fuse(graph, predicting=True), [], graph.path
     classes = list(map(type, layers))
-    plan = plan and all(map(_is_ours, classes)) and all(map(as_written, layers))
+    plan = plan and all(map(_is_ours, classes)) and as_written(*layers)
     values: dict[int, Any] = dict(enumerate(inputs))
     for stage, over in zip(stages, read_for_the_last_time(graph, stages), strict=True):
         value, read = graph.inputs + stage.places[-1], stage.node.pick(values)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
-from minicnn.errors import OptionError, explain
+from minicnn.errors import MinicnnError, OptionError, explain
 from minicnn.graph import Graph
 from minicnn.layers import layers_from
 from minicnn.layers.base import Layer, Shapes
@@ -64,12 +64,18 @@ class Sequential(Model):
             self._input = layer.shape
             return
         reads = self.output_shape if self.shapes else self._input
-        if reads is not None and isinstance(layer, Layer):
-            layer.output_shape(reads)  # raises before anything is changed
-        self._take(layer)
-        self.graph = self.graph.followed_by(layer)
-        if reads is not None:
-            self.build(self.shapes[0] if self.shapes else reads)
+        before = self.graph, list(self._layers), dict(self._owner)
+        own = dict(vars(layer)) if isinstance(layer, Layer) else {}
+        try:
+            self._take(layer)
+            self.graph = self.graph.followed_by(layer)
+            if reads is not None:
+                self.build(self.shapes[0] if self.shapes else reads)
+        except MinicnnError:
+            self.graph, self._layers, self._owner = before
+            for name, value in own.items():
+                setattr(layer, name, value)
+            raise
 
     def build(self, input_shape: Shapes, weights: Mapping[str, Array] | None = None) -> Shapes:
         if not self.graph.nodes:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from minicnn.errors import DtypeError, OptionError, ShapeError, explain
 
 KEPT = 1024  # results that a function of shapes remembers: a layer asks for its own in each call
-MOST_AXES = 64  # NumPy has no arrays of more
+MOST_AXES = 64  # NumPy 2 has no arrays of more
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]

@@ -140,9 +140,9 @@ def _refuse_own_classes(path: str | Path, about: Mapping[str, Any]) -> None:
     it."""
     for part, (kind, known) in KNOWN.items():
         rows = about.get(part)
-        names = {row.get("class_name") for row in (rows if isinstance(rows, list) else [rows]) if isinstance(row, dict)}
+        named = [row.get("class_name") for row in (rows if isinstance(rows, list) else [rows]) if isinstance(row, dict)]
         classes = {*known, *(cls.__name__ for cls in known.values())}
-        own = sorted(name for name in names if isinstance(name, str) and name not in classes)
+        own = sorted({name for name in named if isinstance(name, str) and name not in classes})
         if own:
             fix = "If a class of that name is yours: build the network in code, then call its load_weights(path)."
             raise LoadError(

@@ -19,7 +19,7 @@ def prepare(
     y: Array | None,
     *,
     batch_size: int | None,
-    shuffle: bool,
+    shuffle: bool | None,
     seed: int,
     validation_split: float = 0.0,
     validation_data: Data | Batches | None = None,
@@ -33,13 +33,13 @@ def prepare(
     if isinstance(x, Batches):
         also = {"y": y, "batch_size": batch_size, "sample_weight": sample_weight, "class_weight": class_weight}
         given = [name for name, value in (also | {"augment": augment}).items() if value is not None]
-        given += ["validation_split"] * bool(validation_split) + ["shuffle"] * (shuffle is not True)
+        given += ["validation_split"] * bool(validation_split) + ["shuffle"] * (shuffle is False)
         if given:
             raise OptionError(explain("Batches alone", f"also {', '.join(given)}", "Give them to Batches(...)."))
         return x, None if validation_data is None else in_order(validation_data, batch_size)
     require_array(x)
     if y is None:
-        raise OptionError(explain("targets y", "None", "fit(x, y): one target for each input."))
+        raise OptionError(explain("targets y", "None", "There is one target for each input."))
     if validation_split:
         (x, y, sample_weight), last = train_validation_split(x, y, sample_weight, validation_split)
         validation_data = last[:2] if last[2] is None else (*last[:2], last[2])
@@ -47,7 +47,7 @@ def prepare(
         x,
         y,
         batch_size=batch_size,
-        shuffle=shuffle,
+        shuffle=shuffle is not False,
         seed=seed,
         sample_weight=sample_weight,
         class_weight=class_weight,
@@ -59,6 +59,9 @@ def prepare(
 def in_order(data: Data | Batches, batch_size: int | None) -> Batches:
     """(x, y) or (x, y, sample_weight) in batches to measure on: unshuffled. Of Batches, themselves."""
     if isinstance(data, Batches):
+        if data.augment is not None:
+            fix = "Measure on pictures as they are: Batches(x, y)."
+            raise OptionError(explain("Batches without augment to measure on", f"augment={data.augment!r:.60}", fix))
         return data
     if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
         received = f"{len(data)} parts" if isinstance(data, (tuple, list)) else type(data).__name__

@@ -37,7 +37,9 @@ class CSVLogger(Callback):
             resumed = int(self.params["initial_epoch"])
             # Of a row cut off in the middle (by another program) a value is None; of one too long, a key.
             whole = (row for row in reader if None not in row and None not in row.values())
-            complete = (row for row in whole if row["epoch"].isdecimal())
+            complete = list(whole)
+            if odd := [row["epoch"] for row in complete if not row["epoch"].isdecimal()]:
+                raise OptionError(explain(f"whole numbers as epochs in '{self.filename}'", f"{odd[0]!r:.60}"))
             self.rows = [row for row in complete if not resumed or int(row["epoch"]) < resumed]
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:

@@ -55,9 +55,8 @@ def convert(
     else:
         model = load_model(source, allow_nan=allow_nan)
         if source.name == CHECKPOINT and (source.parent / MODEL).exists():
-            console.note(
-                f"These are the last epoch's weights; those that the run keeps are in {source.parent / MODEL}."
-            )
+            kept = source.parent / MODEL
+            console.note(f"These are the weights of the last epoch; those that the run keeps are in {kept}.")
     model.save(target)
     about = {"network": model.name, "layers": len(model.layers), "parameters": model.count_params()}
     if json:

@@ -108,7 +108,8 @@ class Layer(Explained, ABC):
             if method in cls.__dict__:
                 own = method in ("forward", "backward") and not cls.__module__.startswith("minicnn.")
                 setattr(cls, method, naming(pair(method, cls.__dict__[method]) if own else cls.__dict__[method]))
-        if "forward" in cls.__dict__ and "infer" not in cls.__dict__:
+        places = {name: next(i for i, c in enumerate(cls.__mro__) if name in vars(c)) for name in ("forward", "infer")}
+        if places["forward"] < places["infer"]:
             setattr(cls, "infer", Layer.infer)  # noqa: B010  (what it inherits may know nothing of this ``forward``)
         cls.computes = methods_of(cls)
 

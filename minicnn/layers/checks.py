@@ -40,9 +40,9 @@ def pair(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def looked_at(layer: Any, *arguments: Any, **keywords: Any) -> Any:
         result = method(layer, *arguments, **keywords)
-        if not isinstance(result, tuple) or len(result) != 2 or not (forward or isinstance(result[1], Mapping)):
+        if not isinstance(result, (tuple, list)) or len(result) != 2 or not (forward or isinstance(result[1], Mapping)):
             fix = "The cache is what backward must remember, or None." if forward else "{} without parameters."
-            received = f"{len(result)} things" if isinstance(result, tuple) else type(result).__name__
+            received = f"{len(result)} things" if isinstance(result, (tuple, list)) else type(result).__name__
             raise OptionError(explain(f"{expected} from {type(layer).__name__}.{name}", received, fix))
         missing = [] if forward or not layer.trainable else [key for key in layer.params if key not in result[1]]
         if missing:

@@ -23,4 +23,6 @@ class OfWindow:
     def __set__(self, layer: Any, value: object) -> None:
         kind = type(layer).__name__
         fix = f"Make another layer, {kind}(**{{**layer.config(), '{self.name}': {value!r}}}), and the network anew."
-        raise AttributeError(explain(f"{self.name} when a {kind} is made", f"'{layer.name}' that exists", fix))
+        raise AttributeError(
+            explain(f"{self.name} when a {kind} is made", f"'{getattr(layer, 'name', kind)}' that exists", fix)
+        )

@@ -16,7 +16,9 @@ def methods_of(kind: Any) -> tuple[Any, ...]:
     return kind.forward, kind.infer, kind.backward
 
 
-def as_written(layer: Any) -> bool:
-    """Whether a layer's methods are those of its class, and these as the class was written with."""
-    kind = type(layer)
-    return vars(layer).keys().isdisjoint(COMPUTE) and bool(methods_of(kind) == kind.computes)
+def as_written(*layers: Any) -> bool:
+    """Whether layers' methods are those of their classes, and these as the classes were written with."""
+    if not all(vars(layer).keys().isdisjoint(COMPUTE) for layer in layers):
+        return False
+    kinds: set[Any] = set(map(type, layers))
+    return all(methods_of(kind) == kind.computes for kind in kinds)

@@ -223,7 +223,7 @@ def test_each_layer_is_fed_with_what_the_layers_before_it_made() -> None:
 
 def exchange(model: Sequential, place: int, layer: Layer) -> None:
     nodes = list(model.graph.nodes)
-    nodes[place], model.layers[place] = Node(layer, (place,)), layer
+    nodes[place], model._layers[place] = Node(layer, (place,)), layer
     model.graph = Graph(model.graph.inputs, tuple(nodes), model.graph.outputs)
 
 

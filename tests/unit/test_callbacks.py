@@ -243,11 +243,19 @@ def test_a_resumed_run_replaces_the_epochs_it_repeats(tmp_path: Path) -> None:
 def test_a_row_that_was_cut_off_is_dropped(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     train(CSVLogger(path), [{"a": 1.0, "loss": 0.5}])
-    for damage in ("1,2", "1,2,3,4", "x,2,3"):
+    for damage in ("1,2", "1,2,3,4"):
         whole = path.read_text()
         path.write_text(whole + damage)
         train(CSVLogger(path, append=True), [{"a": 3.0, "loss": 0.25}], initial_epoch=1)
         assert [row["a"] for row in rows(path)] == ["1.0", "3.0"]
+
+
+def test_a_csv_file_with_other_epochs_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("epoch,loss\n0.0,1\n")
+    with pytest.raises(OptionError, match=r"whole numbers as epochs in .*log\.csv'\. Received: '0\.0'"):
+        train(CSVLogger(path, append=True), [{"loss": 0.25}], initial_epoch=1)
+    assert path.read_text() == "epoch,loss\n0.0,1\n"
 
 
 def test_the_csv_file_has_its_folder_made_before_training(tmp_path: Path) -> None:
@@ -427,6 +435,11 @@ def test_the_learning_rate_is_what_a_function_says(capsys: pytest.CaptureFixture
 def test_a_function_that_gives_no_rate_is_refused(rate: Any) -> None:
     with pytest.raises(OptionError, match=r"what schedule gives for epoch 0 as a finite number >= 0"):
         train(LearningRateScheduler(lambda epoch, _: rate), [{}])
+
+
+def test_a_schedule_of_minicnns_is_such_a_function() -> None:
+    model = train(LearningRateScheduler(CosineDecay(0.5, 10)), [{}] * 3)
+    assert model.optimizer.learning_rate == CosineDecay(0.5, 10)(2)
 
 
 def test_an_error_inside_the_function_is_left_alone() -> None:

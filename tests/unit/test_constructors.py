@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -35,6 +36,17 @@ def test_the_families_of_constructors_are_all_there() -> None:
 def test_signatures_are_those_that_were_written() -> None:
     assert list(inspect.signature(layers.Dense).parameters)[:2] == ["units", "use_bias"]
     assert list(inspect.signature(layers.ReLU).parameters) == ["name", "trainable"]
+
+
+def test_signatures_are_of_classes_not_of_what_is_called() -> None:
+    assert str(inspect.signature(schedules.CosineDecay(0.1, 10))) == "(step: 'float') -> 'float'"
+
+    @dataclass(repr=False)
+    class Kept(callbacks.Callback):
+        every: int = 3
+
+    assert list(inspect.signature(Kept).parameters) == ["every"]
+    assert repr(Kept(5)) == "Kept(every=5)"
 
 
 @pytest.mark.parametrize(
@@ -134,7 +146,7 @@ class Counting(metrics.Metric):
             OfKeras,
             r"Expected methods losses, dpredictions in OfKeras, as every Loss .* with call and without losses\. ",
         ),
-        (Half, r"Expected the method backward in Half, as every Layer has\. Received: a class without\.$"),
+        (Half, r"Expected the method backward in Half, as every Layer has\. Received: none of \['backward'\]\.$"),
         (lambda: Counting("n"), r"method values in Counting, .* with update_state and without values\. Here values"),
         (losses.Loss, r"Expected a subclass of Loss with methods losses, dpredictions\. Received: Loss itself\.$"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,11 @@ def test_what_is_no_array_is_not_read(thing: Any) -> None:
     for use in (dense().fit, dense().evaluate):
         with pytest.raises(OptionError, match=rf"inputs as an array .* Received: {type(thing).__name__}\."):
             use(thing, np.zeros(4, int))
+    for kind in (dense().fit, dense().train_on_batch, dense().evaluate, dense().test_on_batch):
+        with pytest.raises(OptionError, match=r"targets"):
+            kind(np.ones((4, 3)), thing)
+        with pytest.raises(OptionError, match=r"sample_weight as an array") if thing is not None else nullcontext():
+            kind(np.ones((4, 3)), np.zeros(4, int), sample_weight=thing)
     with pytest.raises((DtypeError, ShapeError)):
         dense().predict(thing)
 
@@ -113,7 +119,9 @@ def test_weights_that_cannot_be(weights: Any, error: type[Exception], message: s
 
 
 def test_weights_have_a_number_for_each_loss() -> None:
-    np.testing.assert_array_equal(weights_of([[1], [2]]), [1, 2])
+    column = np.ones((2, 1))
+    assert weights_of(column).shape == weights_like(column, np.zeros((2, 1))).shape == (2, 1)
+    assert weights_like(column, np.zeros(2)).shape == (2,)
     losses = np.zeros((2, 3), np.float32)
     for shape in ((2, 3), (2, 3, 1)):
         found = weights_like(np.ones(shape), losses)

@@ -40,8 +40,10 @@ def test_every_name_is_missing_and_answered(thing: object, name: str) -> None:
 
 @pytest.mark.parametrize(("thing", "name"), CASES, ids=[f"{type(thing).__name__}.{name}" for thing, name in CASES])
 def test_nothing_is_written_under_such_a_name(thing: object, name: str) -> None:
-    with pytest.raises(AttributeError, match=f"^'{type(thing).__name__}' object has no attribute '{name}'\\. "):
+    with pytest.raises(AttributeError, match=f"^'{name}' of '{type(thing).__name__}' object cannot be set\\. "):
         setattr(thing, name, 1)
+    with pytest.raises(AttributeError, match=f"no attribute '{name}'"):
+        delattr(thing, name)
     assert name not in vars(thing)
 
 
@@ -73,4 +75,7 @@ def test_a_layer_of_ones_own_may_have_such_attributes() -> None:
     own = Own()
     own.bias = 3
     assert (own.kernel, own.bias) == ("mine", 3)
+    del own.bias
+    assert not hasattr(own, "bias")
+    own.bias = 3
     assert {"kernel", "bias"} <= set(dir(own))

@@ -18,7 +18,7 @@ from minicnn import initializers
 from minicnn.callbacks import Callback, EarlyStopping
 from minicnn.callbacks.base import unfinished
 from minicnn.data import Batches
-from minicnn.errors import ArgumentError, DtypeError, MinicnnError, OptionError, ShapeError, StateError
+from minicnn.errors import ArgumentError, DtypeError, LabelError, MinicnnError, OptionError, ShapeError, StateError
 from minicnn.layers import Activation, BatchNormalization, Dense, Dropout, Input, Layer, ReLU, Sigmoid, Softmax, Weight
 from minicnn.losses import (
     BinaryCrossentropy,
@@ -504,6 +504,9 @@ def test_a_dict_of_arrays_is_not_written_to(which: str) -> None:
         with pytest.raises(OptionError, match=r"\[\.\.\.\] = kernel, or call set_weights\.$"):
             change()
     assert getattr(model, which) == before
+    doubled = 2 * arrays[address]
+    arrays[address] *= 2
+    np.testing.assert_array_equal(getattr(model, which)[address], doubled)
     for copied in (dict(arrays), copy.deepcopy(arrays), copy.copy(arrays), pickle.loads(pickle.dumps(arrays))):
         copied[address] = 1
         assert type(copied) is dict
@@ -524,9 +527,13 @@ def test_an_optimizer_that_trained_one_network_does_not_train_another(rng: np.ra
     x, y = data(rng)
     optimizer, model = Adam(), classifier()
     model.compile(optimizer, LOGITS)
-    classifier().compile(optimizer, LOGITS)  # no step was made
-    model.compile(optimizer, LOGITS)
+    other = classifier()
+    other.compile(optimizer, LOGITS)  # no step was made
     model.fit(x, y, verbose=0)
+    for use in (other.fit, other.train_on_batch):
+        with pytest.raises(OptionError, match="trained another network"):
+            use(x, y)
+    model.compile(optimizer, LOGITS)
     for _ in range(2):
         with pytest.raises(OptionError, match=r"for 'sequential' alone\..*Make a new one: Adam\(\.\.\.\)\.$"):
             classifier().compile(optimizer, LOGITS)
@@ -534,9 +541,7 @@ def test_an_optimizer_that_trained_one_network_does_not_train_another(rng: np.ra
     longer = Sequential([*model.layers, Dense(3)], input_shape=(4,))
     longer.compile(optimizer, LOGITS)
     longer.fit(x, y, verbose=0)
-    twin = copy.deepcopy(model)
-    twin.compile(twin.optimizer, LOGITS)
-    del model, longer, twin
+    del model, longer
     with pytest.raises(OptionError, match="trained another network"):
         classifier().compile(optimizer, LOGITS)
 
@@ -545,6 +550,31 @@ def test_an_optimizer_that_trained_one_network_does_not_train_another(rng: np.ra
 def test_numbers_are_reported_under_different_names(names: tuple[str, ...]) -> None:
     with pytest.raises(OptionError, match=rf"different names, none of them 'loss'\. Received: '{names[0]}' twice"):
         classifier().compile("sgd", LOGITS, metrics=[Accuracy(name=name) for name in names])
+
+
+def test_labels_that_cannot_be_are_found_before_the_first_step(rng: np.random.Generator) -> None:
+    """With their place in the data, also in those to validate on; nothing was learned then."""
+    x, y = data(rng)
+    wrong = y.copy()
+    wrong[17] = 3
+    model = classifier()
+    model.compile("sgd", LOGITS)
+    before = model.get_weights()
+    for given in ({"y": wrong}, {"y": y, "validation_data": (x, wrong)}):
+        with pytest.raises(LabelError, match=r"3 at position 17, 1 wrong in all"):
+            model.fit(x, batch_size=2, verbose=0, **given)
+    assert all(map(np.array_equal, before, model.get_weights()))
+
+
+def test_pictures_are_measured_as_they_are(rng: np.random.Generator) -> None:
+    x, y = data(rng)
+    distorted = Batches(x, y, augment=lambda pictures, chance: pictures + 1)
+    model = classifier()
+    model.compile("sgd", LOGITS)
+    model.fit(distorted, verbose=0)
+    for use in (lambda: model.evaluate(distorted), lambda: model.fit(x, y, validation_data=distorted, verbose=0)):
+        with pytest.raises(OptionError, match=r"Batches without augment to measure on\."):
+            use()
 
 
 # -- calls that are one ------------------------------------------------------------------------------------------------

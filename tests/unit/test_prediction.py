@@ -386,6 +386,19 @@ def test_whoever_exchanges_a_forward_pass_is_asked(name: str, way: str, monkeypa
     assert [model(x).tobytes() for _ in range(4)] == [before.tobytes()] * 4
 
 
+def test_a_forward_pass_that_is_mixed_in_is_asked() -> None:
+    class Loud:
+        def forward(self, x: Array, context: Context = INFERENCE) -> Any:
+            return 10 * x, None
+
+    class Pool(Loud, MaxPooling2D):  # type: ignore[misc]
+        pass
+
+    model, x = Sequential([Pool(1)], input_shape=SHAPE), pictures(3)
+    for _ in range(4):
+        np.testing.assert_array_equal(model(x), 10 * x)
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", ["conv", "norm", "pool"])
 def test_whoever_exchanges_predictions_alone_is_asked(name: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:

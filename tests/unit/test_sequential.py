@@ -120,7 +120,20 @@ def test_layers_are_added_to_a_built_model_as_in_keras() -> None:
     with pytest.raises(ShapeError, match=r"\(H, W, C\) for layer"):
         model.add(Conv2D(3, 3))
     assert model.config() == config
+    built = Dense(3, name="built")
+    Sequential([built], input_shape=(7,))
+    for layer, error in (
+        (built, ShapeError),
+        (Sequential([Dense(2, name="d")], input_shape=(5,), dtype="float64").layers[0], DtypeError),
+        (Dense(4, name="dense_1"), OptionError),
+    ):
+        name = layer.name
+        with pytest.raises(error):
+            model.add(layer)
+        assert (model.config(), layer.name, len(model.layers)) == (config, name, 4)
     assert model(x).shape == (4, 5)
+    model.add(Dense(2))
+    assert model(x).shape == (4, 2)
 
 
 def test_an_input_stands_in_front_once() -> None:
