@@ -10,9 +10,7 @@ from minicnn.initializers import Initializer
 from minicnn.layers.base import Layer, Params, Weight
 from minicnn.layers.checks import require_named_padding
 from minicnn.layers.windowed import OfWindow
-from minicnn.ops.conv2d import (
-    ALGORITHMS,
-)
+from minicnn.ops.conv2d import ALGORITHMS
 from minicnn.options import flag
 from minicnn.shapes import Array, IntOrPair, Window
 

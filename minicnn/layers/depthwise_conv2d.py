@@ -9,10 +9,7 @@ from minicnn.initializers import Initializer
 from minicnn.layers.base import INFERENCE, Context, Params, Weight
 from minicnn.layers.checks import require_rank
 from minicnn.layers.convolution import Convolution, require_equal_strides
-from minicnn.ops.conv2d import (
-    Conv2DCache,
-    resolve,
-)
+from minicnn.ops.conv2d import Conv2DCache, resolve
 from minicnn.ops.depthwise_conv2d import convolve_depthwise, depthwise_conv2d_backward
 from minicnn.shapes import Array, IntOrPair, Shape, whole
 
