@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pytest
@@ -553,6 +554,35 @@ def test_several_threads_with_several_shapes() -> None:
 
     with ThreadPoolExecutor(len(batches)) as pool:
         assert all(pool.map(work, range(len(batches))))
+
+
+def test_what_is_found_changes_under_a_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Going through a dict that another thread writes to is an error, but only now and then."""
+    asked_for: list[str] = []
+
+    class Guarded(WeakKeyDictionary[Any, Any]):
+        def __setitem__(self, key: Any, value: Any) -> None:
+            self.guarded("set")
+            super().__setitem__(key, value)
+
+        def pop(self, key: Any, *default: Any) -> Any:
+            self.guarded("pop")
+            return super().pop(key, *default)
+
+        def items(self) -> Any:
+            self.guarded("items")
+            return super().items()
+
+        def guarded(self, what: str) -> None:
+            assert prediction._changing.locked()
+            asked_for.append(what)
+
+    monkeypatch.setattr(prediction, "_found", Guarded())
+    model, other = network(), network()
+    for one in (model, other):
+        planned(one)
+    model.forward(pictures(3), Context(training=True))
+    assert {*asked_for} == {"set", "pop", "items"}
 
 
 def test_kernels_together_are_looked_at_as_closely_as_one() -> None:
