@@ -61,7 +61,7 @@ def find_photos(
     if passed:
         many = f"{len(passed)} files were" if len(passed) > 1 else "1 file was"
         linked = any(file.is_symlink() for file in passed)
-        fix = "Links are not followed: copy what they lead to." if linked else ""
+        fix = "A link that leads out of the folder is not followed: copy what it leads to." if linked else ""
         fix = f"{fix} Pictures of other kinds can be converted to JPEG or PNG.".strip()
         say(f"{many} passed over: {kinds(passed)}. {fix}")
     return photos

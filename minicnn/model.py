@@ -197,12 +197,13 @@ class Model(Storable):
     ) -> dict[str, float]:
         """Mean loss and metrics on data the network is not trained on: ``{"loss": ..., "accuracy": ...}``.
 
-        ``verbose``: 0 silent, others a line.
+        ``x`` (N, ...) with targets ``y`` in batches of ``batch_size``, or 32; or ready-made ``Batches``, which do not
+        augment. ``verbose``: 0 silent, others a line. Raises OptionError, ShapeError, LabelError.
         """
         self._require_one_input()
         shuffle = None if isinstance(x, Batches) else False
         batches, _ = prepare(x, y, batch_size=batch_size, shuffle=shuffle, seed=self.seed, sample_weight=sample_weight)
-        in_order(batches, None)  # not what is augmented
+        in_order(batches, None)  # raises for Batches that augment: what is measured are the pictures as they are
         with told(verbose, len(batches)) as logs:
             logs |= training.evaluate(self, batches)
         return logs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -115,7 +116,22 @@ def test_files_of_other_kinds_are_passed_over_but_not_in_silence(command: tuple[
     assert result.exit_code == 0
     assert " ".join(result.stderr.split()).count(others) == 1
     assert json.loads(result.stdout)
+    assert "link" not in result.stderr
     assert "passed over" not in run("detect", tmp_path / "a.png").stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="symbolic links as POSIX has them")
+def test_links_that_are_passed_over_are_said_to_be_links(tmp_path: Path) -> None:
+    large = load_orl().images[0].repeat(2, axis=0).repeat(2, axis=1)
+    folder = tmp_path / "photos"
+    write_image(tmp_path / "outside.png", large)
+    folder.mkdir()
+    write_image(folder / "a.png", large)
+    (folder / "within.png").symlink_to(folder / "a.png")
+    assert "passed over" not in run("detect", folder).stderr
+    (folder / "b.png").symlink_to(tmp_path / "outside.png")
+    said = " ".join(run("detect", folder).stderr.split())
+    assert "1 file was passed over: 1 linked .png. A link that leads out of the folder is not followed: copy" in said
 
 
 def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:

@@ -135,6 +135,9 @@ def test_layer_norms_that_are_refused() -> None:
         LayerNormalization(axis=(1, -1))
     with pytest.raises(OptionError, match="epsilon"):
         LayerNormalization(epsilon=0)
+    for epsilon in (0.0, -1.0, "x"):  # of a constant row it would make infinity, and say nothing
+        with pytest.raises(OptionError, match="epsilon as a finite number > 0"):
+            layer_norm(np.ones((2, 3)), np.ones(3), np.zeros(3), epsilon=epsilon)  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="axes among 1 or -1"):
         LayerNormalization(axis=2).output_shape((4,))
     with pytest.raises(OptionError, match="axes among"):
