@@ -76,16 +76,11 @@ class Stage(NamedTuple):
         layer, finish = self.node.layer, self._finish()
         if not _computed_by_its_class(layer, "ready", ("forward", "infer")) or finish.halve != (self.pool is not None):
             return None
-        found, norm, pool = layer.ready(x, finish), self.norm, self.pool
-        if found is None or (norm is None and pool is None):
+        found, norm = layer.ready(x, finish), self.norm
+        if found is None or norm is None:
             return found
-        own = found.unchanged
-
-        def unchanged() -> bool:
-            same = norm is None or norm.factors() is finish.factors
-            return same and (pool is None or pool.window == HALVING) and (own is None or own())
-
-        return found._replace(unchanged=unchanged)
+        numbers = *norm.params.values(), *norm.state.values()  # the factors come from these
+        return found._replace(numbers=numbers) if all(array.flags.c_contiguous for array in numbers) else None
 
     def _finish(self) -> Finish:
         """What is done with the results of ``node`` while they are written."""

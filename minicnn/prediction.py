@@ -23,18 +23,23 @@ than the widest place of the network.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
+import numba
 import numpy as np
 
 from minicnn.fusion import Stage, fuse, read_for_the_last_time
 from minicnn.graph import Graph
-from minicnn.layers.base import Layer, Ready
-from minicnn.layers.written import as_written
+from minicnn.layers.base import Ready
+from minicnn.layers.snapshot import Snapshot
+from minicnn.ops.calls import Call, Into, Run
 from minicnn.ops.conv2d.prepared import Watch
+from minicnn.ops.memory import empty
 from minicnn.shapes import Array
+
+MOST_KEPT = 4 * 2**20  # bytes of memory that a plan has for values between its steps
 
 
 class Kind(NamedTuple):
@@ -51,42 +56,63 @@ class Kind(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One stage: the call, which value it makes, and which ones are over then."""
+    """One stage: the call, which value it makes, and which ones are over then.
+
+    ``into``: where the value lies in each prediction. ``run`` computes it, if what it is made of lies still too.
+    """
 
     stage: Stage
-    call: Callable[[Any], Array]
+    call: Call
     value: int
     over: Sequence[int]
-    makes: Kind | None  # of a call that is not ready, and might make something else this time
+    makes: Kind | None = None  # of a call that is not ready, and might make something else this time
+    into: Array | None = None
+    run: Run | None = None
 
 
 class Plan(NamedTuple):
-    """How to predict for inputs of these kinds. ``layers`` are of these ``classes``, all of them minicnn's: what
-    somebody's own does, to other layers too, is not known here."""
+    """How to predict for inputs of these kinds, while the layers are as they were.
+
+    Small values between steps lie in memory of the plan (``fixed``), for the thread that made it and as many cores as
+    it had then.
+    """
 
     kinds: list[Kind]
     steps: list[Step]
-    layers: list[Layer]
-    classes: list[type[Layer]]
-    checks: list[Callable[[], bool]]
-    kernels: Watch
+    layers: Snapshot
+    watch: Watch
+    fixed: dict[int, Array]
+    place: tuple[int, int]
 
     def unchanged(self) -> bool:
         """Whether all that the calls rely on is as it was."""
-        known = list(map(type, self.layers)) == self.classes and as_written(*self.layers)
-        same = known and all(check() for check in self.checks)
-        return same and self.kernels.unchanged()
+        return self.layers.holds() and self.watch.unchanged()
 
     def run(self, inputs: Sequence[Array], outputs: Sequence[int]) -> list[Array] | None:
         """Every output; None when some step made something of another kind than before."""
-        values: dict[int, Any] = dict(enumerate(inputs))
-        for stage, call, value, over, makes in self.steps:
-            y = values[value] = call(stage.node.pick(values))
-            if makes is not None and Kind.of(y) != makes:
-                return None
+        here = self.place == _place()
+        values: dict[int, Any] = dict(self.fixed) if here else {}
+        values.update(enumerate(inputs))
+        for stage, call, value, over, makes, into, run in self.steps:
+            if here and run is not None:
+                run()
+                continue
+            x = stage.node.pick(values)
+            if here and into is not None and isinstance(call, Into):
+                call.bind(x, into)()
+            else:
+                y = values[value] = call(x)
+                if makes is not None and Kind.of(y) != makes:
+                    return None
+            del x
             for read in over:
                 del values[read]
         return [values[value] for value in outputs]
+
+
+def _place() -> tuple[int, int]:
+    """The thread, and how many cores its loops use."""
+    return threading.get_ident(), numba.get_num_threads()
 
 
 def _is_ours(kind: type) -> bool:
@@ -124,31 +150,33 @@ def forget(graph: Graph) -> None:
     with _changing:
         _found.pop(graph, None)
         for other, plan in list(_found.items()):
-            if isinstance(plan, Plan) and not layers.isdisjoint(plan.layers):
+            if isinstance(plan, Plan) and not layers.isdisjoint(plan.layers.layers):
                 _found.pop(other, None)
 
 
 def _walk(graph: Graph, inputs: Sequence[Array], kinds: list[Kind], plan: bool) -> tuple[list[Array], Plan | None]:
     """Every output, each layer being asked; and the plan, if one is wanted."""
     stages, notes, layers = fuse(graph, predicting=True), [], graph.path
-    classes = list(map(type, layers))
-    plan = plan and all(map(_is_ours, classes)) and as_written(*layers)
+    snapshot = Snapshot.of(layers) if plan and all(map(_is_ours, map(type, layers))) else None
     values: dict[int, Any] = dict(enumerate(inputs))
     for stage, over in zip(stages, read_for_the_last_time(graph, stages), strict=True):
         value, read = graph.inputs + stage.places[-1], stage.node.pick(values)
         values[value] = stage.infer(read)
-        if plan:
+        if snapshot:
             notes.append(_note(stage, read, value, over, values[value]))
         del read  # no name must keep alive what the dict lets go of
         for source in over:
             del values[source]
     outputs = [values[value] for value in graph.outputs]
-    if not plan:
+    if not snapshot:
         return outputs, None
-    steps, known = [step for step, _ in notes], [ready for _, ready in notes if ready is not None]
-    checks = [ready.unchanged for ready in known if ready.unchanged is not None]
-    kernels = Watch.over([ready.kernel for ready in known if ready.kernel is not None])
-    return outputs, Plan(kinds, steps, layers, classes, checks, kernels)
+    known = [ready for _, ready in notes if ready is not None]
+    watch = Watch.over(
+        [ready.kernel for ready in known if ready.kernel is not None],
+        [array for ready in known for array in ready.numbers],
+    )
+    steps, fixed = _bound(notes, graph.outputs)
+    return outputs, Plan(kinds, steps, snapshot, watch, fixed, _place())
 
 
 def _note(stage: Stage, read: Any, value: int, over: Sequence[int], y: Any) -> tuple[Step, Ready | None]:
@@ -156,4 +184,33 @@ def _note(stage: Stage, read: Any, value: int, over: Sequence[int], y: Any) -> t
     ready = stage.ready(read) if type(read) is np.ndarray and read.flags.c_contiguous else None
     if ready is None:
         return Step(stage, stage.infer, value, over, Kind.of(y)), None
-    return Step(stage, ready.call, value, over, None), ready
+    return Step(stage, ready.call, value, over), ready
+
+
+def _bound(notes: Sequence[tuple[Step, Ready | None]], outputs: Sequence[int]) -> tuple[list[Step], dict[int, Array]]:
+    """The steps, with memory for small values that nobody sees outside, and calls bound to it; and that memory.
+
+    What a view is an output of is seen; so may be what a layer reads that is not ready: who knows what it returns.
+    """
+    seen = set(outputs)
+    for step, ready in reversed(notes):
+        if ready is None or (ready.is_view and step.value in seen):
+            seen.update(step.stage.node.sources)
+    steps: list[Step] = []
+    fixed: dict[int, Array] = {}
+    left = MOST_KEPT
+    for step, ready in notes:
+        x = fixed.get(step.stage.node.sources[0])
+        if ready is not None and ready.is_view and x is not None:
+            fixed[step.value] = step.call(x)
+            step = step._replace(run=_nothing)
+        elif isinstance(step.call, Into) and step.value not in seen and step.call.nbytes <= left:
+            into = fixed[step.value] = empty(step.call.shape, step.call.dtype)
+            left -= into.nbytes
+            step = step._replace(into=into, run=None if x is None else step.call.bind(x, into))
+        steps.append(step)
+    return steps, fixed
+
+
+def _nothing() -> None:
+    """What is left to do for a view of memory that stays where it is."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -29,6 +29,7 @@ from minicnn.keras_names import OF_LAYERS, answers_for_keras, snake_case
 from minicnn.layers import symbolic
 from minicnn.layers.checks import naming, pair
 from minicnn.layers.written import methods_of
+from minicnn.ops.calls import Call
 from minicnn.ops.conv2d.prepared import Kept
 from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.options import flag, label
@@ -68,13 +69,15 @@ INFERENCE = Context()
 class Ready(NamedTuple):
     """A prediction of one layer, for inputs of one shape and dtype that are C-contiguous, as its results are.
 
-    It holds for as long as ``unchanged`` says so: whether the layer still has the options and arrays that the call was
-    made for. None: nothing could change. And as long as nobody has written to the ``kernel``, if it was prepared.
+    It holds for as long as the layer has the same options and arrays (``snapshot.py``), and nobody has written to the
+    ``kernel``, if it was prepared, nor to the ``numbers`` from which others were computed. What a call that ``is_view``
+    returns lies where x lies.
     """
 
-    call: Callable[[Any], Array]
-    unchanged: Callable[[], bool] | None = None
+    call: Call
     kernel: Kept | None = None
+    numbers: tuple[Array, ...] = ()
+    is_view: bool = False
 
 
 class Weight(NamedTuple):

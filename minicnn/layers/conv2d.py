@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 from minicnn import initializers
@@ -17,7 +16,6 @@ from minicnn.ops.conv2d import (
     check_groups,
     conv2d_backward,
     convolve,
-    kind,
     ready,
     resolve,
 )
@@ -104,14 +102,8 @@ class Conv2D(Convolution):
         return ready(x, *self._given(), finish, self._prepared).call(x)
 
     def ready(self, x: Array, finish: Finish = PLAIN) -> Ready | None:
-        then = self._given()
-        bias = then[1]
-        kept, bias_kind = ready(x, *then, finish, self._prepared), kind(bias)
-
-        def unchanged() -> bool:
-            return all(map(operator.is_, self._given(), then)) and kind(bias) == bias_kind
-
-        return None if kept.words is None else Ready(kept.call, unchanged, kept)
+        kept = ready(x, *self._given(), finish, self._prepared)
+        return None if kept.words is None else Ready(kept.call, kept)
 
     def _given(self) -> tuple[Array, Array | None, Window, int, str]:
         """What a prediction follows from, beside x."""

@@ -33,7 +33,7 @@ class Dropout(Layer):
         return dropout(x, self.rate, context.rng(self.name))
 
     def ready(self, x: Array, finish: Finish = PLAIN) -> Ready:
-        return Ready(lambda x: x)
+        return Ready(lambda x: x, is_view=True)
 
     def backward(
         self, dy: Array, cache: DropoutCache | None, *, input_gradient: bool = True

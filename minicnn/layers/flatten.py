@@ -21,7 +21,7 @@ class Flatten(Layer):
 
     def ready(self, x: Array, finish: Finish = PLAIN) -> Ready:
         shape = len(x), math.prod(x.shape[1:])
-        return Ready(lambda x: x.reshape(shape))
+        return Ready(lambda x: x.reshape(shape), is_view=True)
 
     def backward(self, dy: Array, cache: FlattenCache, *, input_gradient: bool = True) -> tuple[Array | None, Params]:
         return flatten_backward(dy, cache) if input_gradient else None, {}

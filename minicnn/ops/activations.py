@@ -17,18 +17,20 @@ Hinton 2010 (ReLU), Maas et al. 2013 (leaky ReLU), Clevert et al. 2016 (ELU).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numba import config
 
 from minicnn.errors import OptionError, explain
 from minicnn.ops import activation_loops as loops
 from minicnn.ops import softmax_loops
+from minicnn.ops.calls import Into, Run
 from minicnn.ops.checks import check_batch, check_upstream
 from minicnn.ops.memory import empty
 from minicnn.ops.rows import as_rows, from_rows
 from minicnn.options import number
-from minicnn.shapes import Array
+from minicnn.shapes import Array, Shape
 
 
 class ActivationCache(NamedTuple):
@@ -165,16 +167,21 @@ def softmax(x: Array, axis: int = -1) -> tuple[Array, SoftmaxCache]:
     x = check_batch(x, least=2)
     check_softmax_axis(x.ndim, axis)
     axes = (axis % x.ndim,)
-    y = from_rows(softmax_rows(as_rows(x, axes)), x.shape, axes)
+    rows = as_rows(x, axes)
+    y = from_rows(softmax_of(rows.shape, rows.dtype)(rows), x.shape, axes)
     return y, SoftmaxCache(y, axis)
 
 
-def softmax_rows(x: Array) -> Array:
-    """The same along the rows of a C-contiguous (M, K), without asking whether it is one."""
-    y = empty(x.shape, x.dtype)
-    with np.errstate(invalid="ignore", over="ignore"):  # inf - inf is NaN, -3e38 - 3e38 is -inf: both are right
-        softmax_loops.softmax(2 * x.nbytes, x, y)
-    return y
+def softmax_of(shape: Shape, dtype: Any) -> Into:
+    """The same along the rows of C-contiguous (M, K) of this shape, without asking whether they are."""
+
+    def bind(x: Array, y: Array) -> Run:
+        loop = softmax_loops.softmax.bound(2 * x.nbytes, x, y)
+        if not config.DISABLE_JIT:
+            return loop
+        return np.errstate(invalid="ignore", over="ignore")(loop)  # inf - inf is NaN, -3e38 - 3e38 is -inf: both right
+
+    return Into(shape, dtype, bind)
 
 
 def softmax_backward(dy: Array, cache: SoftmaxCache) -> Array:

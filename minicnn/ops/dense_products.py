@@ -21,8 +21,12 @@ With more than ``FEW`` samples, multiplying takes longer than reading: ``dense_b
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
+from minicnn.ops.calls import Into, Run
 from minicnn.ops.dense_blocks import product
 from minicnn.ops.dense_loops import FEW, SAMPLES, add_in_place
 from minicnn.ops.gemm import TERMS, floor_of
@@ -30,7 +34,7 @@ from minicnn.ops.jit import njit, prange
 from minicnn.ops.micro_kernel import ROWS, panel_width
 from minicnn.ops.turns import turns
 from minicnn.ops.vectors import add_up, lanes, load, splat
-from minicnn.shapes import Array
+from minicnn.shapes import Array, Pair
 
 GROUPS = 16  # of kernel rows, at most, among which the cores choose
 SHORT_TERMS = 128  # of a sum that are added up at once
@@ -44,12 +48,27 @@ def forward(x: Array, kernel: Array, bias: Array | None, relu: bool) -> Array:
     U = kernel.shape[1]
     if N > FEW:
         return product(x, kernel, min(TERMS, max(SHORT_TERMS, -(-I // GROUPS))), bias, relu=relu)
-    partial = np.empty((min(GROUPS, -(-I // SHORT_TERMS)), N, U), x.dtype)
-    addend = np.zeros(U, x.dtype) if bias is None else np.ascontiguousarray(bias)
-    y = np.empty((N, U), x.dtype)
-    _forward(kernel.nbytes * -(-N // ROWS), x, kernel, panel_width(x.dtype), partial)
-    _gather(partial.nbytes, partial, addend, y, floor_of(relu, x.dtype))
-    return y
+    return for_few((N, I), U, x.dtype, lambda: (kernel, bias), relu)(x)
+
+
+def for_few(x_shape: Pair, U: int, dtype: Any, weights: Callable[[], tuple[Array, Array | None]], relu: bool) -> Into:
+    """``forward`` for at most FEW samples (N, I); ``weights`` is asked for kernel and bias each time."""
+    N, I = x_shape  # noqa: E741
+    width, floor = panel_width(dtype), floor_of(relu, dtype)
+
+    def bind(x: Array, y: Array) -> Run:
+        partial = np.empty((min(GROUPS, -(-I // SHORT_TERMS)), N, U), dtype)
+        read = I * U * partial.itemsize * -(-N // ROWS)
+        add, gather = _forward.for_work(read), _gather.for_work(partial.nbytes)
+
+        def run() -> None:
+            kernel, bias = weights()
+            add(x, kernel, width, partial)
+            gather(partial, np.zeros(U, dtype) if bias is None else np.ascontiguousarray(bias), y, floor)
+
+        return run
+
+    return Into((N, U), dtype, bind)
 
 
 @turns

@@ -78,7 +78,7 @@ def _pooled(x: Array, window: Window, winners: Array | None) -> Array:
     top_left = check_pooling(x.shape, window)
     y = empty(_output_shape(x, window), x.dtype)
     if _is_halving(window, x.shape, y.shape):
-        _halve(x.nbytes, x, y, winners)
+        halve(x.nbytes, x, y, winners)
     else:
         _forward(x.nbytes, x, window.size, window.strides, top_left, y, winners)
     return y
@@ -92,7 +92,7 @@ def _is_halving(window: Window, x_shape: Shape, y_shape: Shape) -> bool:
 
 
 @inline
-def _stays(best: Any, value: Any) -> Any:
+def remains(best: Any, value: Any) -> Any:
     """Where the best so far remains the best: a NaN stays the first one, and no number replaces its equal."""
     return (value <= best) | (best != best)
 
@@ -126,7 +126,7 @@ def _forward_row(
             for kh in range(first_kh, end_kh):
                 for kw in range(first_kw, end_kw):
                     value = load(x, ((n * H + h0 + kh) * W + w0 + kw) * C + c, left)
-                    stays = _stays(best, value)
+                    stays = remains(best, value)
                     best = select(stays, best, value)
                     if winners is not None:
                         winner = select(stays, winner, splat(winners.dtype.type(kh * KW + kw), best))
@@ -136,7 +136,7 @@ def _forward_row(
 
 
 @turns
-def _halve(x: Array, y: Array, winners: Array | None) -> None:
+def halve(x: Array, y: Array, winners: Array | None) -> None:
     """``_forward`` for 2x2 windows side by side: no window to cut at an edge, no loop over its taps."""
     N, OH, _, _ = y.shape
     for row in prange(N * OH):
@@ -163,11 +163,11 @@ def halve_window(x: Array, at: int, row: int, C: int, y: Array, to: int, winners
             load(x, at + row + c, left),
             load(x, at + row + C + c, left),
         )
-        stays1 = _stays(best, value1)
+        stays1 = remains(best, value1)
         best = select(stays1, best, value1)
-        stays2 = _stays(best, value2)
+        stays2 = remains(best, value2)
         best = select(stays2, best, value2)
-        stays3 = _stays(best, value3)
+        stays3 = remains(best, value3)
         best = select(stays3, best, value3)
         store(y, to + c, best, left)
         if winners is not None:

@@ -12,9 +12,12 @@ arithmetic is the same, and so are the bits.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from minicnn.ops.jit import njit, prange
+from minicnn.ops.jit import inline, njit, prange
+from minicnn.ops.max_pooling import remains
 from minicnn.ops.turns import turns
 from minicnn.ops.vectors import lanes, load, select, splat, store
 from minicnn.shapes import Array
@@ -61,5 +64,28 @@ def normalise_rows(
             mean, scale, shift = load(factors, c, left), load(factors, C + c, left), load(factors, 2 * C + c, left)
             least = splat(floor, mean)
             for row in range(together, min(end, together + 4)):
-                value = (load(x, row * C + c, left) - mean) * scale + shift
-                store(y, row * C + c, select(value <= least, least, value), left)  # NaN is not below, and stays
+                store(y, row * C + c, _normalised(load(x, row * C + c, left), mean, scale, shift, least), left)
+
+
+@njit
+def normalise_and_halve(x: Array, at: int, row: int, C: int, factors: Array, floor: float, y: Array, to: int) -> None:
+    """The largest of 2x2 pixels with C channels, after normalising: the first begins ``at``, the one below it a ``row``
+    further on. Each number is read once, and what is between the two steps is not written."""
+    for c in range(0, C, lanes(x)):
+        left = C - c
+        mean, scale, shift = load(factors, c, left), load(factors, C + c, left), load(factors, 2 * C + c, left)
+        least = splat(floor, mean)
+        best = _normalised(load(x, at + c, left), mean, scale, shift, least)
+        value1 = _normalised(load(x, at + C + c, left), mean, scale, shift, least)
+        value2 = _normalised(load(x, at + row + c, left), mean, scale, shift, least)
+        value3 = _normalised(load(x, at + row + C + c, left), mean, scale, shift, least)
+        best = select(remains(best, value1), best, value1)
+        best = select(remains(best, value2), best, value2)
+        best = select(remains(best, value3), best, value3)
+        store(y, to + c, best, left)
+
+
+@inline
+def _normalised(value: Any, mean: Any, scale: Any, shift: Any, least: Any) -> Any:
+    value = (value - mean) * scale + shift
+    return select(value <= least, least, value)  # NaN is not below, and stays

@@ -8,10 +8,12 @@ same code in the same order: so are the bits.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numba
 
+from minicnn.ops.calls import Run
 from minicnn.ops.jit import njit, njit_parallel
 
 BLOCK = 1 << 14  # numbers per turn of a loop over all numbers of an array, which fit a core's own cache
@@ -26,5 +28,12 @@ class turns:  # noqa: N801  (a decorator)
         self._alone = njit(function)
 
     def __call__(self, work: int, *arguments: Any) -> None:
-        shared = work >= WORTH_SHARING and numba.get_num_threads() > 1
-        (self._together if shared else self._alone)(*arguments)
+        self.for_work(work)(*arguments)
+
+    def bound(self, work: int, *arguments: Any) -> Run:
+        """This loop for these arguments: see ``ops/calls.py``."""
+        return partial(self.for_work(work), *arguments)
+
+    def for_work(self, work: int) -> Callable[..., None]:
+        """The loop as it is run for so much work."""
+        return self._together if work >= WORTH_SHARING and numba.get_num_threads() > 1 else self._alone

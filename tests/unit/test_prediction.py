@@ -7,11 +7,12 @@ import functools
 import gc
 import pickle
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from minicnn import passes, prediction
 from minicnn.errors import MinicnnError, ShapeError
 from minicnn.layers import (
+    Activation,
     Add,
     AveragePooling2D,
     BatchNormalization,
@@ -35,6 +37,7 @@ from minicnn.layers import (
 )
 from minicnn.layers.base import INFERENCE, Context
 from minicnn.model import Model
+from minicnn.ops.calls import Into, Run
 from minicnn.ops.conv2d.prepared import Watch
 from minicnn.passes import every_value
 from minicnn.prediction import Plan, Step
@@ -110,15 +113,117 @@ def test_a_plan_is_followed() -> None:
     plan = planned(model)
     called = []
 
+    def noted(name: str, function: Any) -> Any:
+        return lambda *x: called.append(name) or function(*x)  # type: ignore[func-returns-value]
+
     def noting(step: Step) -> Step:
-        name = step.stage.node.layer.name
-        return step._replace(call=lambda x: called.append(name) or step.call(x))  # type: ignore[func-returns-value]
+        name, call, run = step.stage.node.layer.name, step.call, step.run
+        if step.into is not None:
+            assert isinstance(call, Into)
+            call = Into(call.shape, call.dtype, noted(f"{name} into the plan's memory", call.bind))
+        else:
+            call = noted(name, call)
+        return step._replace(call=call, run=run and noted(f"{name} again", run))
 
     plan.steps[:] = map(noting, plan.steps)
-    model(pictures(1))
-    assert called == ["conv", "direct", "flatten", "drop", "hidden", "dense", "softmax"]
+    for _ in range(2):
+        model(pictures(1))
+        again = ["direct", "flatten", "drop", "hidden", "dense"]
+        assert called == ["conv into the plan's memory", *(f"{name} again" for name in again), "softmax"]
+        called.clear()
     assert all(step.makes is None for step in plan.steps)
     assert prediction._found[model.graph] is plan
+
+
+SQUARE = Input((6, 6, 4))
+HALF = Conv2D(4, 3, padding="same")(SQUARE)
+NETWORKS: dict[str, Callable[[], Model]] = {
+    "of every ready layer": lambda: network(),
+    "that ends in a view": lambda: Sequential(
+        [Conv2D(8, 3), ReLU(), Conv2D(4, 3), Flatten(), Dropout(0.5)], input_shape=SHAPE
+    ),
+    "of views alone": lambda: Sequential([Flatten(), Dropout(0.5)], input_shape=SHAPE),
+    "that begins with one": lambda: Sequential([Dropout(0.5), Flatten(), Dense(5), Dense(4)], input_shape=SHAPE),
+    "whose last layer is not ready and returns what it reads": lambda: Sequential(
+        [Conv2D(8, 3), Conv2D(8, 3), Activation("linear")], input_shape=SHAPE
+    ),
+    "with such a layer within": lambda: Sequential(
+        [Conv2D(8, 3), Activation("linear"), Flatten(), Dense(4)], input_shape=SHAPE
+    ),
+    "with a pooling that reads its own memory": lambda: Sequential(
+        [Conv2D(8, 3, algorithm="direct"), MaxPooling2D(), Conv2D(8, 3, algorithm="im2col"), Flatten(), Dense(4)],
+        input_shape=SHAPE,
+    ),
+    "all of whose values come out": lambda: Model(SQUARE, [HALF, Flatten()(HALF), Conv2D(2, 3)(HALF)]),
+    "with branches": lambda: Model(SQUARE, Add()([HALF, ReLU()(Conv2D(4, 3, padding="same")(HALF))])),
+    "that uses a layer twice": lambda: Sequential(
+        [same := Conv2D(4, 3, padding="same"), same, ReLU(), same], input_shape=SHAPE
+    ),
+}
+
+
+def answers_of(model: Model, x: Array) -> list[Array]:
+    y = model(x)
+    return y if isinstance(y, list) else [y]
+
+
+@pytest.mark.parametrize("kept", [prediction.MOST_KEPT, 3000, 0])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_prediction_writes_to_what_came_out_of_another(
+    name: str, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prediction, "MOST_KEPT", kept)
+    model = NETWORKS[name]()
+    given = [pictures(seed, shape=model.shapes[0]) for seed in range(6)]
+    copies = [x.copy() for x in given]
+    found = [answers_of(model, x) for x in given]
+    plan = prediction._found[model.graph]
+    assert isinstance(plan, Plan)
+    assert sum(array.nbytes for array in {array.ctypes.data: array for array in plan.fixed.values()}.values()) <= kept
+    for x, copied, ys in zip(given, copies, found, strict=True):
+        np.testing.assert_array_equal(x, copied)
+        assert [y.tobytes() for y in ys] == [y.tobytes() for y in _asked(model, x)]
+        assert not any(np.shares_memory(y, array) for y in ys for array in plan.fixed.values())
+
+
+def _asked(model: Model, x: Array) -> list[Array]:
+    return prediction._walk(model.graph, model.as_inputs(x), [], plan=False)[0]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_plan_made_for_other_cores_is_followed_step_by_step(threads: int, threads_again: int) -> None:
+    """What was divided among two cores must not be run by one, and the other way round; the bits are the same."""
+    model, x = NETWORKS["of every ready layer"](), pictures(4)
+    expected = asked(model, x).tobytes()
+    numba.set_num_threads(3 - threads)
+    plan = planned(model)
+    ran: list[Run] = []
+    plan.steps[:] = [step._replace(run=step.run and _noted(step.run, ran)) for step in plan.steps]
+    numba.set_num_threads(threads)
+    assert model(x).tobytes() == expected
+    assert not ran
+    numba.set_num_threads(3 - threads)
+    assert model(x).tobytes() == expected
+    assert len(ran) == 5
+    assert prediction._found[model.graph] is plan
+
+
+def _noted(run: Run, ran: list[Run]) -> Run:
+    def noted() -> None:
+        ran.append(run)
+        run()
+
+    return noted
+
+
+@pytest.fixture
+def threads_again() -> Iterator[int]:
+    """As many as before, after the test."""
+    before = numba.get_num_threads()
+    if numba.config.NUMBA_NUM_THREADS < 2:
+        pytest.skip("one thread")
+    yield before
+    numba.set_num_threads(before)
 
 
 def test_the_same_layer_and_branches() -> None:
@@ -175,9 +280,11 @@ def without(key: str, where: str) -> Callable[[Sequential], None]:
     return change
 
 
-def answers(model: Sequential) -> None:
+def answers(
+    model: Sequential, of: Sequence[Any] = (("direct", "infer"), ("hidden", "forward"), ("drop", "infer"))
+) -> None:
     """Somebody puts a pass of his own into a layer."""
-    for name, method in (("direct", "infer"), ("hidden", "forward"), ("drop", "infer")):
+    for name, method in of:
         layer: Any = model.get_layer(name)
         before = getattr(layer, method)
         own = lambda x, *a, before=before, **k: _plus_one(before(x, *a, **k))  # noqa: E731
@@ -216,6 +323,8 @@ CHANGES: dict[str, Callable[[Sequential], None]] = {
     "a bias in float64": exchanged("bias", "dense", lambda old: old.astype(float)),
     "a dense kernel turned in place": turned,
     "a kernel that is not contiguous": exchanged("kernel", "dense", lambda old: np.asfortranarray(old + 1)),
+    "a gamma that is not contiguous": exchanged("gamma", "norm", lambda old: np.repeat(old + 1, 2)[::2]),
+    "a gamma in float64": exchanged("gamma", "norm", lambda old: old.astype(float)),
     "a bias that is not contiguous": exchanged("bias", "conv", lambda old: np.repeat(old + 1, 2)[::2]),
     "another algorithm": with_attribute("conv", algorithm="loops"),
     "an algorithm that does not exist": with_attribute("conv", algorithm="fastest"),
@@ -226,6 +335,7 @@ CHANGES: dict[str, Callable[[Sequential], None]] = {
     "another pooling": with_attribute("pool", window=Window.of(2, 1)),
     "another axis": with_attribute("softmax", axis=0),
     "methods of somebody's own": answers,
+    "a method of somebody's own in the last layer": lambda model: answers(model, [("softmax", "infer")]),
     "a bias of another shape": lambda model: setattr(model.get_layer("conv").params["bias"], "shape", (4, 4)),
     "a dense bias of another shape": lambda model: setattr(model.get_layer("dense").params["bias"], "shape", (2, 2)),
     "a kernel of another shape, in place": lambda model: setattr(
@@ -593,12 +703,12 @@ def test_kernels_together_are_looked_at_as_closely_as_one() -> None:
         model(pictures(shape=(5, 5, 3)))
     plan = prediction._found[model.graph]
     assert isinstance(plan, Plan)
-    watch = plan.kernels
-    assert [one.arrays[0].shape[3] for one in watch.kept] == [3, 7, 32, 1]  # type: ignore[union-attr]
+    watch = plan.watch
+    assert [one.arrays[0].shape[3] for one in watch.held[0]] == [3, 7, 32, 1]  # type: ignore[union-attr]
     assert watch.unchanged()
-    for one in watch.kept:
+    for one in watch.held[0]:
         kernel: Any = one.arrays[0]
-        assert one.fingerprint[2] in watch.sums
+        assert one.fingerprint[2] in watch.sums.tobytes()
         for place in (0, kernel.size // 2, kernel.size - 1):  # the last is no whole word where numbers are odd
             before = kernel.reshape(-1)[place]
             kernel.reshape(-1)[place] = -before
@@ -606,3 +716,32 @@ def test_kernels_together_are_looked_at_as_closely_as_one() -> None:
             kernel.reshape(-1)[place] = before
             assert watch.unchanged()
     assert Watch.over([]).unchanged()
+
+
+def test_every_byte_of_small_arrays_is_looked_at() -> None:
+    arrays = [np.arange(size, dtype=dtype) for size, dtype in ((1, "f4"), (3, "f4"), (17, "f8"), (40, "f4"))] * 9
+    watch = Watch.over([], arrays)
+    for array in {id(array): array for array in arrays}.values():
+        each = array.view(np.uint8)
+        for place in range(each.size):
+            assert watch.unchanged()
+            each[place] ^= 16
+            assert not watch.unchanged()
+            each[place] ^= 16
+    assert watch.unchanged()
+
+
+def test_several_threads_with_one_shape() -> None:
+    """One of them made the plan, with its own memory; the others must not write there."""
+    model = network()
+    planned(model)
+    batches = [pictures(seed) for seed in range(4)]
+    expected = [asked(model, x).tobytes() for x in batches]
+    with ThreadPoolExecutor(3) as pool:
+        others = [pool.submit(_all_the_same, model, batches[k], expected[k]) for k in (1, 2, 3)]
+        assert _all_the_same(model, batches[0], expected[0])
+        assert all(other.result() for other in others)
+
+
+def _all_the_same(model: Model, x: Array, expected: bytes) -> bool:
+    return all(model(x).tobytes() == expected for _ in range(200))

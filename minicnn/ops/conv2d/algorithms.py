@@ -18,8 +18,8 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from minicnn.errors import OptionError, explain
+from minicnn.ops.calls import Call
 from minicnn.ops.conv2d import direct, im2col, loops, measured, winograd
-from minicnn.ops.conv2d.prepared import Call
 from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.shapes import KEPT, Array, Shape, Window
 

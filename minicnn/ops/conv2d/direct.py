@@ -25,13 +25,13 @@ import numba
 import numpy as np
 
 from minicnn.ops import gemm
+from minicnn.ops.calls import Call, Into, Run
 from minicnn.ops.conv2d.direct_dx import input_gradient
 from minicnn.ops.conv2d.direct_gradient import window_products
 from minicnn.ops.conv2d.direct_rows import pad_picture
-from minicnn.ops.conv2d.direct_windows import POINTWISE_TERMS, correlate, is_pointwise, pack_filters, runs_of
-from minicnn.ops.conv2d.prepared import Call
+from minicnn.ops.conv2d.direct_windows import POINTWISE_TERMS, correlation, is_pointwise, pack_filters, runs_of
 from minicnn.ops.finishing import PLAIN, Finish
-from minicnn.ops.max_pooling import HALVING, max_pool2d_inference
+from minicnn.ops.max_pooling import HALVING, halve
 from minicnn.ops.memory import empty, scratch
 from minicnn.ops.micro_kernel import ROWS, panel_width
 from minicnn.shapes import Array, Pads, Shape, Window
@@ -84,11 +84,25 @@ def ready(
         terms = POINTWISE_TERMS
     floor = gemm.floor_of(finish.relu, kernel.dtype)
 
-    def call(x: Array) -> Array:
-        y = correlate(x, panels, kernel.shape, start, window, groups, floor, terms, finish.factors)
-        return max_pool2d_inference(y, HALVING) if finish.halve else y
+    call = correlation(x_shape, panels, kernel.shape, start, window, groups, floor, terms, finish.factors)
+    return _halved(call) if finish.halve else call
 
-    return call
+
+def _halved(call: Into) -> Into:
+    """The largest of every 2x2 of what ``call`` makes."""
+    N, OH, OW, F = call.shape
+
+    def bind(x: Array, y: Array) -> Run:
+        whole = empty(call.shape, call.dtype)
+        first, then = call.bind(x, whole), halve.bound(whole.nbytes, whole, y, None)
+
+        def run() -> None:
+            first()
+            then()
+
+        return run
+
+    return Into((N, *HALVING.output_size(OH, OW), F), call.dtype, bind)
 
 
 def kernel_gradient(dy: Array, x: Array, kernel_shape: Shape, window: Window, groups: int) -> Array:

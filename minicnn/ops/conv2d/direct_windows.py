@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 import functools
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from minicnn.ops import gemm
+from minicnn.ops.calls import Into, Run
 from minicnn.ops.conv2d.direct_rows import correlate_rows
-from minicnn.ops.memory import empty
 from minicnn.ops.normalising import no_factors
 from minicnn.shapes import KEPT, Array, Pads, Pair, Shape, Window
 
@@ -64,13 +65,31 @@ def correlate(
 
     The bias is added, the result normalised if there are ``factors``, and what is below ``floor`` is cut off.
     """
-    y = empty((len(x), *window.output_size(*x.shape[1:3]), kernel_shape[3]), x.dtype)
-    walk = _walk(x.shape[1:], kernel_shape, window, groups, terms)
-    factors = no_factors(x.dtype) if factors is None else factors
-    inputs, outputs = np.ascontiguousarray(x).reshape(-1, *walk.inputs), y.reshape(-1, *walk.outputs)
-    what = walk.segments, walk.per_sum, walk.steps, walk.out
-    correlate_rows(inputs, walk.pads, panels, *what, bias, floor, factors, outputs)
-    return y
+    return correlation(x.shape, panels, kernel_shape, bias, window, groups, floor, terms, factors)(x)
+
+
+def correlation(
+    x_shape: Shape,
+    panels: Array,
+    kernel_shape: Shape,
+    bias: Array,
+    window: Window,
+    groups: int,
+    floor: float,
+    terms: int,
+    factors: Array | None,
+) -> Into:
+    """``correlate`` for inputs of this shape."""
+    shape = x_shape[0], *window.output_size(*x_shape[1:3]), kernel_shape[3]
+    walk = _walk(x_shape[1:], kernel_shape, window, groups, terms)
+    factors = no_factors(panels.dtype) if factors is None else factors
+    what = walk.pads, panels, walk.segments, walk.per_sum, walk.steps, walk.out, bias, floor, factors
+
+    def bind(x: Array, y: Array) -> Run:
+        inputs, outputs = np.ascontiguousarray(x).reshape(-1, *walk.inputs), y.reshape(-1, *walk.outputs)
+        return partial(correlate_rows, inputs, *what, outputs)
+
+    return Into(shape, panels.dtype, bind)
 
 
 class _Walk(NamedTuple):

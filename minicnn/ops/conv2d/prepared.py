@@ -13,12 +13,13 @@ was, of all that the tests make, orderly ones and random ones.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from minicnn.ops.addresses import words_at
+from minicnn.ops.addresses import bytes_at, words_at
+from minicnn.ops.calls import Call
 from minicnn.ops.jit import njit, prange
 from minicnn.ops.turns import turns
 from minicnn.ops.vectors import lanes, load, splat, store
@@ -27,6 +28,7 @@ from minicnn.shapes import Array, Shape
 PARTS = 16  # pieces whose sums are computed side by side
 SUMS = 3  # of each
 MOST_LANES = 8  # words in the widest vector
+_NOTHING = bytes(PARTS)  # found by ``Watch``
 MIXED = 29  # places by which a word's upper bits are moved into its lower ones
 
 
@@ -43,21 +45,37 @@ def _sums(words: Array, sums: Array) -> None:
     tells these apart: it depends on every value on the way, and not linearly.
     """
     for part in prange(PARTS):
-        _sum_part(words, part, sums)
+        _sum_part(words, part, sums[part])
 
 
 @turns
-def _sums_of_all(table: Array, sums: Array) -> None:
-    """The same for several arrays: ``table`` (arrays, 2) holds where the words of each are, and how many; ``sums``
-    (arrays, PARTS, 3, 8). Every core takes its parts of each of them."""
+def _look_at(table: Array, sums: Array, pairs: Array, found: Array) -> None:
+    """The same for several arrays, compared with what it was: ``table`` (arrays, 2) holds where the words of each are,
+    and how many; ``sums`` (arrays, PARTS, 3, 8). Every core takes its parts of each array. ``found`` (PARTS,) becomes 1
+    where a sum is another one, or a byte of one of the ``pairs``: see ``Watch``."""
     for part in prange(PARTS):
+        own = np.zeros(SUMS * MOST_LANES, np.uint64)
+        different = False
         for k in range(len(table)):
-            _sum_part(words_at(table[k, 0], table[k, 1]), part, sums[k])
+            _sum_part(words_at(table[k, 0], table[k, 1]), part, own)
+            different |= _differ(own, sums[k, part].reshape(-1))
+        for k in range(part, len(pairs), PARTS):
+            different |= _differ(bytes_at(pairs[k, 0], pairs[k, 2]), bytes_at(pairs[k, 1], pairs[k, 2]))
+        found[part] = different
+
+
+@njit
+def _differ(a: Array, b: Array) -> bool:
+    """Of at least one whole number each."""
+    bits = a[0] ^ b[0]
+    for i in range(1, len(a)):
+        bits |= a[i] ^ b[i]
+    return bool(bits != 0)
 
 
 @njit
 def _sum_part(words: Array, part: int, sums: Array) -> None:
-    """sums[part] (3, 8) of ``_sums``: a, b and c of one of PARTS pieces of the words."""
+    """``sums`` (3, 8), those of ``_sums`` for this part: a, b and c of one of PARTS pieces of the words."""
     n, pieces = lanes(words), (words.size + lanes(words) - 1) // lanes(words)
     begin, end = pieces * part // PARTS, pieces * (part + 1) // PARTS
     a = load(words, 0, 0)
@@ -69,9 +87,9 @@ def _sum_part(words: Array, part: int, sums: Array) -> None:
         a = a + (word ^ (word >> splat(np.uint64(MIXED), word)))
         b = b + a
         c = c + (b >> half) * (b & lower)
-    store(sums, SUMS * part * MOST_LANES, a, n)
-    store(sums, (SUMS * part + 1) * MOST_LANES, b, n)
-    store(sums, (SUMS * part + 2) * MOST_LANES, c, n)
+    store(sums, 0, a, n)
+    store(sums, MOST_LANES, b, n)
+    store(sums, 2 * MOST_LANES, c, n)
 
 
 def fingerprint(array: Array) -> tuple[Any, ...]:
@@ -90,9 +108,6 @@ def _sums_of(words: Array, rest: Array) -> tuple[bytes, bytes]:
     sums = np.zeros((PARTS, SUMS, MOST_LANES), np.uint64)
     _sums(words.nbytes, words, sums)
     return sums.tobytes(), rest.tobytes()
-
-
-Call = Callable[[Array], Array]
 
 
 class _Kernel(NamedTuple):
@@ -126,34 +141,39 @@ class Kept(NamedTuple):
 
 
 class Watch(NamedTuple):
-    """Kernels that are looked at in one go: what each was kept for, where their words are, and their sums.
+    """Arrays that are looked at in one go: by their sums, where the words of each kernel are; small ones number by
+    number, ``pairs`` (arrays, 3) of theirs and their copy's address, and how many bytes.
 
     A call for each of them would cost as much as looking at a small one.
     """
 
-    kept: list[Kept]
+    held: tuple[list[Kept], list[Array]]  # what the tables point to
     table: Array
-    sums: bytes
+    work: int
+    sums: Array
+    pairs: Array
 
     @classmethod
-    def over(cls, kept: list[Kept]) -> Self:
-        """For calls that can be kept: each has ``words``."""
-        words = [one.words[0] for one in kept if one.words is not None]
-        table = [(array.ctypes.data, array.size) for array in words]
-        return cls(kept, np.array(table, np.int64).reshape(-1, 2), b"".join(one.fingerprint[2] for one in kept))
+    def over(cls, kept: Sequence[Kept], small: Sequence[Array] = ()) -> Self:
+        """For calls that can be kept: each has ``words``. ``small`` arrays, C-contiguous, are copied."""
+        words = [one.words for one in kept if one.words is not None]
+        table = [(array.ctypes.data, array.size) for array, _ in words]
+        looked_at = [*(rest for _, rest in words if rest.size), *small]
+        copies = [array.copy() for array in looked_at]
+        pairs = [(a.ctypes.data, b.ctypes.data, a.nbytes) for a, b in zip(looked_at, copies, strict=True)]
+        return cls(
+            (list(kept), [*looked_at, *copies]),
+            np.array(table, np.int64).reshape(-1, 2),
+            sum(array.nbytes for array, _ in words),
+            np.frombuffer(b"".join(one.fingerprint[2] for one in kept), np.uint64).reshape(-1, PARTS, SUMS, MOST_LANES),
+            np.array(pairs, np.int64).reshape(-1, 3),
+        )
 
     def unchanged(self) -> bool:
-        """``Kept.unchanged`` for all of them."""
-        if not all(one.same_kind() for one in self.kept):
-            return False
-        sums = np.zeros((len(self.table), PARTS, SUMS, MOST_LANES), np.uint64)
-        _sums_of_all(int(self.table[:, 1].sum()) * 8, self.table, sums)
-        return sums.tobytes() == self.sums and all(map(_same_rest, self.kept))
-
-
-def _same_rest(one: Kept) -> bool:
-    """Whether the numbers behind the kernel's last word are the same."""
-    return one.words is not None and one.words[1].tobytes() == one.fingerprint[3]
+        """Whether nobody has written to them. They must lie where they did: ``layers/snapshot.py`` asks that."""
+        found = np.empty(PARTS, np.bool_)
+        _look_at(self.work, self.table, self.sums, self.pairs, found)
+        return found.tobytes() == _NOTHING
 
 
 class Prepared:

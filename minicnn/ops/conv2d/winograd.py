@@ -62,12 +62,14 @@ and 3-D Winograd for Convolutional Neural Networks".
 
 from __future__ import annotations
 
+from functools import partial
+
 import numba
 import numpy as np
 
+from minicnn.ops.calls import Call, Into, Run
 from minicnn.ops.conv2d import winograd_blocks as blocks
 from minicnn.ops.conv2d import winograd_plan as plan
-from minicnn.ops.conv2d.prepared import Call
 from minicnn.ops.conv2d.winograd_gradient import sums_over_tiles
 from minicnn.ops.conv2d.winograd_kernels import kernel_gradients, kernel_panels
 from minicnn.ops.conv2d.winograd_tiles import Grid, Last
@@ -165,30 +167,32 @@ class Winograd:
         factors = no_factors(dtype) if finish.factors is None else finish.factors
         last = start, factors, floor_of(finish.relu, dtype), finish.halve, _no_gate(dtype)
 
-        def call(x: Array) -> Array:
-            y = empty(y_shape, dtype)
-            self._convolve(self.form, np.ascontiguousarray(x), panels, last, y, grid)
-            return y
+        def bind(x: Array, y: Array) -> Run:
+            return self._bound(self.form, np.ascontiguousarray(x), panels, last, y, grid)
 
-        return call
+        return Into(y_shape, dtype, bind)
 
-    def _convolve(self, form: int, x: Array, panels: Array, last: Last, y: Array, grid: Grid) -> None:
+    def _bound(self, form: int, x: Array, panels: Array, last: Last, y: Array, grid: Grid) -> Run:
         points, channels, total = self.Q * self.Q, x.shape[3], len(y) * grid[0] * grid[1]
         sizes = points, total, channels, y.shape[3], x.dtype, panels.nbytes
         turns = plan.turns(*sizes, numba.get_num_threads(), plan.LIMITS)
         width = turns.width
         if turns.workers:
             tiles, products = scratch("tiles", turns.tiles, x.dtype), scratch("products", turns.products, x.dtype)
-            blocks.in_cache(form, x, panels, last, y, grid, self.used, tiles, products, turns.at_once, width)
-            return
+            at_once = turns.at_once
+            return partial(blocks.in_cache, form, x, panels, last, y, grid, self.used, tiles, products, at_once, width)
         limit = min(MOST_BYTES, max(BLOCK_BYTES, panels.nbytes))
         size = len(self.used) * (channels + width) * x.itemsize
-        for first, count in plan.in_blocks(total, size, limit, ROWS):
-            tiles = plan.planes("tiles", (points,), count * channels, x.dtype)
-            products = plan.planes("products", (points,), count * width, x.dtype)
-            blocks.all_input_tiles(form, x, first, count, grid, tiles)
-            blocks.all_products(form, self.used, tiles, panels, products, width, count)
-            blocks.all_output_tiles(form, products, width, last, y, first, count, grid)
+
+        def run() -> None:
+            for first, count in plan.in_blocks(total, size, limit, ROWS):
+                tiles = plan.planes("tiles", (points,), count * channels, x.dtype)
+                products = plan.planes("products", (points,), count * width, x.dtype)
+                blocks.all_input_tiles(form, x, first, count, grid, tiles)
+                blocks.all_products(form, self.used, tiles, panels, products, width, count)
+                blocks.all_output_tiles(form, products, width, last, y, first, count, grid)
+
+        return run
 
     def input_gradient(
         self, dy: Array, kernel: Array, x_shape: Shape, window: Window, groups: int, gate: Array | None = None
@@ -204,7 +208,7 @@ class Winograd:
         grid = plan.grid_of(self.gradient_form, (x_shape[1], x_shape[2]), inputs, outputs)
         gate = _no_gate(dy.dtype) if gate is None else np.ascontiguousarray(gate)
         last = np.zeros(x_shape[3], dy.dtype), no_factors(dy.dtype), floor_of(False, dy.dtype), False, gate
-        self._convolve(self.gradient_form, np.ascontiguousarray(dy), panels, last, dx, grid)
+        self._bound(self.gradient_form, np.ascontiguousarray(dy), panels, last, dx, grid)()
         return dx
 
     def kernel_gradient(self, dy: Array, x: Array, kernel_shape: Shape, window: Window, groups: int) -> Array:

@@ -34,7 +34,7 @@ from minicnn.ops.conv2d.winograd_transforms import (
 from minicnn.ops.copying import clear, copy, copy_past_cache, passes_cache
 from minicnn.ops.jit import njit
 from minicnn.ops.max_pooling import halve_window
-from minicnn.ops.normalising import normalise_rows
+from minicnn.ops.normalising import normalise_and_halve, normalise_rows
 from minicnn.ops.simd import offset, pointer
 from minicnn.shapes import Array
 
@@ -171,13 +171,13 @@ def halve_tile(
 ) -> None:
     """The largest of every 2x2 of the m x m pixels in ``square``, from (row, column) of y on; m is even."""
     _, OH, OW, F = y.shape
-    if factors.shape[1] > 0:
-        pixels = square[: m * m * F].reshape(m * m, F)
-        normalise_rows(pixels, factors, floor, pixels, 0, m * m, 0, F)
     for i in range(min(m // 2, OH - row)):
         for j in range(min(m // 2, OW - column)):
-            to = ((picture * OH + row + i) * OW + column + j) * F
-            halve_window(square, 2 * (i * m + j) * F, m * F, F, y, to, None)
+            at, to = 2 * (i * m + j) * F, ((picture * OH + row + i) * OW + column + j) * F
+            if factors.shape[1] > 0:
+                normalise_and_halve(square, at, m * F, F, factors, floor, y, to)
+            else:
+                halve_window(square, at, m * F, F, y, to, None)
 
 
 @njit

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minicnn.ops.normalising import add_to_channels, factors_of, normalise, normalise_rows
+from minicnn.ops.max_pooling import HALVING, max_pool2d_inference
+from minicnn.ops.normalising import add_to_channels, factors_of, normalise, normalise_and_halve, normalise_rows
 from minicnn.shapes import Array
 
 
@@ -53,3 +54,23 @@ def test_a_number_for_each_channel_is_added_and_nothing_else_happens(dtype: Any,
     expected = x + shift
     add_to_channels(x, shift)
     np.testing.assert_array_equal(x, expected)
+
+
+@pytest.mark.parametrize("channels", [1, 7, 8, 21])
+@pytest.mark.parametrize("floor", [0.0, -np.inf])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_halving_on_the_way_is_halving_afterwards(
+    dtype: Any, floor: float, channels: int, rng: np.random.Generator
+) -> None:
+    """Bit for bit, with NaN in each place of a window, and infinity."""
+    factors = rng.standard_normal((3, channels)).astype(dtype)
+    for value in (0.5, np.nan, np.inf, -np.inf):
+        for place in range(4):
+            x = rng.standard_normal((1, 2, 2, channels)).astype(dtype)
+            x.reshape(4, channels)[place, -1] = value
+            y, least = np.full(channels + 1, 7, dtype), dtype(floor)
+            normalise_and_halve(x.reshape(-1), 0, 2 * channels, channels, factors, least, y, 0)
+            then = np.empty_like(x)
+            normalise(0, x.reshape(4, channels), factors, least, then.reshape(4, channels))
+            assert y[:-1].tobytes() == max_pool2d_inference(then, HALVING).tobytes()
+            assert y[-1] == 7
