@@ -73,14 +73,15 @@ class Stage(NamedTuple):
 
     def ready(self, x: Tensors) -> Ready | None:
         """``infer`` as a call that does nothing twice, see ``Layer.ready``, or None."""
-        layer, finish = self.node.layer, self._finish()
+        layer, norm = self.node.layer, self.norm
+        numbers = () if norm is None else tuple((a, a.copy()) for a in (*norm.params.values(), *norm.state.values()))
+        finish = self._finish()  # the factors come from these numbers: whoever writes to them now, changed the copies
         if not _computed_by_its_class(layer, "ready", ("forward", "infer")) or finish.halve != (self.pool is not None):
             return None
-        found, norm = layer.ready(x, finish), self.norm
-        if found is None or norm is None:
-            return found
-        numbers = *norm.params.values(), *norm.state.values()  # the factors come from these
-        return found._replace(numbers=numbers) if all(array.flags.c_contiguous for array in numbers) else None
+        if not all(array.flags.c_contiguous for array, _ in numbers):
+            return None
+        found = layer.ready(x, finish)
+        return found and found._replace(numbers=numbers)
 
     def _finish(self) -> Finish:
         """What is done with the results of ``node`` while they are written."""

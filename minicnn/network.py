@@ -161,7 +161,14 @@ class Network(NamedLayers):
         return list(x)
 
     def _as_input(self, x: Any, shape: Shape) -> Array:
-        if type(x) is np.ndarray and x.dtype == self.dtype and x.shape[1:] == shape and x.size and x.flags.c_contiguous:
+        if (
+            type(x) is np.ndarray
+            and x.dtype == self.dtype
+            and x.shape[1:] == shape
+            and x.ndim
+            and x.size
+            and x.flags.c_contiguous
+        ):
             return x  # all that follows would find nothing to do; for one small picture, finding that out takes a while
         x = as_numbers(x)
         if x.shape[1:] != shape or x.ndim < 1 or len(x) == 0:

@@ -3,12 +3,16 @@
 Of the time that a prediction of a small network takes, a third may go by between its loops: layer after layer is asked
 whether its arrays fit, by code that the loop before has pushed out of the nearest caches (``benchmarks/NOTES.md``). All
 that was asked in the last prediction has the same answer in the next one, as long as inputs have the same shape and
-nobody has changed the network. So the second of two predictions alike leaves a *plan* behind: a
-call for every stage, ready to run (``Layer.ready``), and what must not have changed. The third asks that first, all of
-it in a row, and then does nothing but compute:
+nobody has changed the network. So the second of two predictions alike leaves a *plan* behind: a call for every stage,
+ready to run (``Layer.ready``), and what must not have changed (``layers/snapshot.py``). The third asks that first, all
+of it in a row, and then does nothing but compute:
 
     plan.unchanged()           the same arrays? the same bits in those that were prepared? the same options?
     y = call5(call4(call3(call2(call1(x)))))
+
+Small values between two stages have places of their own in memory that the plan keeps. The stages between them are then
+bound down to the last argument (``ops/calls.py``): of most layers, one compiled call is left. That memory is for one
+prediction at a time, in the thread that made the plan; whoever comes in between computes step by step.
 
 The numbers are the same, bit for bit. Networks are open: arrays, options and windows may be exchanged or written to at
 any time, by anybody; then the layers are asked again, and complain if they must. A layer without ``ready`` is asked
@@ -17,7 +21,7 @@ own has no plan: these may do what they like, to other layers too. Training lets
 changes everything.
 
 Values are numbered as in ``graph.py``. Each is let go of after its last reader, so that inference needs no more memory
-than the widest place of the network.
+than the widest place of the network; but for what a plan keeps, at most ``MOST_KEPT``.
 """
 
 from __future__ import annotations
@@ -34,12 +38,13 @@ from minicnn.fusion import Stage, fuse, read_for_the_last_time
 from minicnn.graph import Graph
 from minicnn.layers.base import Ready
 from minicnn.layers.snapshot import Snapshot
+from minicnn.ops.apart import keep_apart
 from minicnn.ops.calls import Call, Into, Run
 from minicnn.ops.conv2d.prepared import Watch
 from minicnn.ops.memory import empty
 from minicnn.shapes import Array
 
-MOST_KEPT = 4 * 2**20  # bytes of memory that a plan has for values between its steps
+MOST_KEPT = 4 * 2**20  # bytes of memory that a plan has for values between its steps, and for what is within a step
 
 
 class Kind(NamedTuple):
@@ -83,6 +88,7 @@ class Plan(NamedTuple):
     watch: Watch
     fixed: dict[int, Array]
     place: tuple[int, int]
+    busy: Any  # a lock, held while a prediction uses that memory
 
     def unchanged(self) -> bool:
         """Whether all that the calls rely on is as it was."""
@@ -90,7 +96,14 @@ class Plan(NamedTuple):
 
     def run(self, inputs: Sequence[Array], outputs: Sequence[int]) -> list[Array] | None:
         """Every output; None when some step made something of another kind than before."""
-        here = self.place == _place()
+        here = self.place == _place() and self.busy.acquire(blocking=False)  # whoever interrupted us has to go around
+        try:
+            return self._run(inputs, outputs, here)
+        finally:
+            if here:
+                self.busy.release()
+
+    def _run(self, inputs: Sequence[Array], outputs: Sequence[int], here: bool) -> list[Array] | None:
         values: dict[int, Any] = dict(self.fixed) if here else {}
         values.update(enumerate(inputs))
         for stage, call, value, over, makes, into, run in self.steps:
@@ -126,6 +139,7 @@ _changing = threading.Lock()  # of what is found: one thread may train a network
 
 def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     """Every output, for inputs that the network has looked at."""
+    keep_apart()
     kinds, held = [Kind.of(x) for x in inputs], _found.get(graph)
     if isinstance(held, Plan):
         alike = held.kinds == kinds
@@ -173,10 +187,10 @@ def _walk(graph: Graph, inputs: Sequence[Array], kinds: list[Kind], plan: bool) 
     known = [ready for _, ready in notes if ready is not None]
     watch = Watch.over(
         [ready.kernel for ready in known if ready.kernel is not None],
-        [array for ready in known for array in ready.numbers],
+        [both for ready in known for both in ready.numbers],
     )
     steps, fixed = _bound(notes, graph.outputs)
-    return outputs, Plan(kinds, steps, snapshot, watch, fixed, _place())
+    return outputs, Plan(kinds, steps, snapshot, watch, fixed, _place(), threading.Lock())
 
 
 def _note(stage: Stage, read: Any, value: int, over: Sequence[int], y: Any) -> tuple[Step, Ready | None]:
@@ -204,9 +218,9 @@ def _bound(notes: Sequence[tuple[Step, Ready | None]], outputs: Sequence[int]) -
         if ready is not None and ready.is_view and x is not None:
             fixed[step.value] = step.call(x)
             step = step._replace(run=_nothing)
-        elif isinstance(step.call, Into) and step.value not in seen and step.call.nbytes <= left:
+        elif isinstance(step.call, Into) and step.value not in seen and step.call.nbytes + step.call.keeps <= left:
             into = fixed[step.value] = empty(step.call.shape, step.call.dtype)
-            left -= into.nbytes
+            left -= into.nbytes + step.call.keeps
             step = step._replace(into=into, run=None if x is None else step.call.bind(x, into))
         steps.append(step)
     return steps, fixed

@@ -24,6 +24,7 @@ from minicnn.errors import OptionError, explain
 from minicnn.layers.base import Context, Gradients, Params, Tensors
 from minicnn.losses import Loss
 from minicnn.metrics import Mean, Metric
+from minicnn.ops.apart import keep_apart
 from minicnn.shapes import Array
 
 if TYPE_CHECKING:  # a type for readers and checkers only: model.py stands above this file
@@ -60,6 +61,7 @@ def train_step(model: Model, x: Array, y: Array, sample_weight: Array | None = N
 
     The largest gradients come back as factors (``ops/gradients.py``): only the optimiser multiplies them out.
     """
+    keep_apart()
     optimizer, loss = model.compiled.optimizer, model.compiled.loss
     context = Context(training=True, seed=model.seed, step=optimizer.iterations, factored=True)
     step = backpropagate(model, loss, x, y, sample_weight, context)

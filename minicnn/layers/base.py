@@ -70,13 +70,13 @@ class Ready(NamedTuple):
     """A prediction of one layer, for inputs of one shape and dtype that are C-contiguous, as its results are.
 
     It holds for as long as the layer has the same options and arrays (``snapshot.py``), and nobody has written to the
-    ``kernel``, if it was prepared, nor to the ``numbers`` from which others were computed. What a call that ``is_view``
-    returns lies where x lies.
+    ``kernel``, if it was prepared, nor to the ``numbers`` from which others were computed, given with a copy that is
+    older than these. What a call that ``is_view`` returns lies where x lies; any other neither keeps x nor returns it.
     """
 
     call: Call
     kernel: Kept | None = None
-    numbers: tuple[Array, ...] = ()
+    numbers: tuple[tuple[Array, Array], ...] = ()
     is_view: bool = False
 
 
@@ -191,7 +191,8 @@ class Layer(Explained, ABC):
 
     def ready(self, x: Tensors, finish: Finish = PLAIN) -> Ready | None:
         """``infer`` for inputs like this one, which it took, with everything done that need not be done again; None
-        where that is nothing. See ``minicnn.prediction``."""
+        where that is nothing. What it computes may follow from nothing but x, the layer's attributes and its arrays.
+        See ``minicnn.prediction``."""
         return None
 
     # -- what a layer is ---------------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ class Into:
     shape: Shape
     dtype: Any
     bind: Callable[[Array, Array], Run]
+    keeps: int = 0  # bytes that what is bound has beside x and y
 
     @property
     def nbytes(self) -> int:

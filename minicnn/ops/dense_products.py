@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.errors import ShapeError, explain
 from minicnn.ops.calls import Into, Run
 from minicnn.ops.dense_blocks import product
 from minicnn.ops.dense_loops import FEW, SAMPLES, add_in_place
@@ -55,20 +56,25 @@ def for_few(x_shape: Pair, U: int, dtype: Any, weights: Callable[[], tuple[Array
     """``forward`` for at most FEW samples (N, I); ``weights`` is asked for kernel and bias each time."""
     N, I = x_shape  # noqa: E741
     width, floor = panel_width(dtype), floor_of(relu, dtype)
+    groups, bytes_each = min(GROUPS, -(-I // SHORT_TERMS)), np.dtype(dtype).itemsize
 
     def bind(x: Array, y: Array) -> Run:
-        partial = np.empty((min(GROUPS, -(-I // SHORT_TERMS)), N, U), dtype)
-        read = I * U * partial.itemsize * -(-N // ROWS)
+        partial = np.empty((groups, N, U), dtype)
+        read = I * U * bytes_each * -(-N // ROWS)
         add, gather = _forward.for_work(read), _gather.for_work(partial.nbytes)
 
         def run() -> None:
             kernel, bias = weights()
+            if kernel.shape != (I, U) or (bias is not None and bias.shape != (U,)):
+                received = f"{kernel.shape}, {None if bias is None else bias.shape}"
+                fix = "They were exchanged by another thread, in the middle of a prediction."
+                raise ShapeError(explain(f"kernel and bias of shape {(I, U)}, {(U,)}", received, fix))
             add(x, kernel, width, partial)
             gather(partial, np.zeros(U, dtype) if bias is None else np.ascontiguousarray(bias), y, floor)
 
         return run
 
-    return Into((N, U), dtype, bind)
+    return Into((N, U), dtype, bind, groups * N * U * bytes_each)
 
 
 @turns

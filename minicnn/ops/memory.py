@@ -130,7 +130,8 @@ MOST_VIEWS = 64  # arrays of one buffer: a network's layers ask for the same one
 
 
 def scratch(purpose: str, shape: Shape, dtype: Any) -> Array:
-    """An array of unknown content, valid until the same thread asks for the same ``purpose`` again."""
+    """An array of unknown content, valid until the same thread asks for the same ``purpose`` again; for a loop that
+    runs again and again (``ops/calls.py``), each time as long as it runs."""
     buffer: tuple[Array, dict[Any, Array]] = getattr(_buffers, purpose, (_NO_BYTES, {}))
     held, views = buffer
     known = views.get((shape, dtype))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import copy
 import functools
 import gc
+import itertools
 import pickle
+import re
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -34,9 +37,11 @@ from minicnn.layers import (
     MaxPooling2D,
     ReLU,
     Softmax,
+    pooling,
 )
 from minicnn.layers.base import INFERENCE, Context
 from minicnn.model import Model
+from minicnn.ops.average_pooling import average_pool2d
 from minicnn.ops.calls import Into, Run
 from minicnn.ops.conv2d.prepared import Watch
 from minicnn.passes import every_value
@@ -155,6 +160,10 @@ NETWORKS: dict[str, Callable[[], Model]] = {
         input_shape=SHAPE,
     ),
     "all of whose values come out": lambda: Model(SQUARE, [HALF, Flatten()(HALF), Conv2D(2, 3)(HALF)]),
+    "with such a pooling on its way": lambda: Sequential(
+        [Conv2D(8, 3, padding="same"), Conv2D(6, 3, algorithm="direct"), MaxPooling2D(), Flatten(), Dense(4)],
+        input_shape=SHAPE,
+    ),
     "with branches": lambda: Model(SQUARE, Add()([HALF, ReLU()(Conv2D(4, 3, padding="same")(HALF))])),
     "that uses a layer twice": lambda: Sequential(
         [same := Conv2D(4, 3, padding="same"), same, ReLU(), same], input_shape=SHAPE
@@ -179,7 +188,9 @@ def test_no_prediction_writes_to_what_came_out_of_another(
     found = [answers_of(model, x) for x in given]
     plan = prediction._found[model.graph]
     assert isinstance(plan, Plan)
-    assert sum(array.nbytes for array in {array.ctypes.data: array for array in plan.fixed.values()}.values()) <= kept
+    within = sum(step.call.keeps for step in plan.steps if step.into is not None and isinstance(step.call, Into))
+    between = {array.ctypes.data: array.nbytes for array in plan.fixed.values()}
+    assert sum(between.values()) + within <= kept
     for x, copied, ys in zip(given, copies, found, strict=True):
         np.testing.assert_array_equal(x, copied)
         assert [y.tobytes() for y in ys] == [y.tobytes() for y in _asked(model, x)]
@@ -206,6 +217,79 @@ def test_a_plan_made_for_other_cores_is_followed_step_by_step(threads: int, thre
     assert model(x).tobytes() == expected
     assert len(ran) == 5
     assert prediction._found[model.graph] is plan
+
+
+def test_a_plan_is_followed_step_by_step_by_a_thread_that_did_not_make_it() -> None:
+    model, x = NETWORKS["of every ready layer"](), pictures(4)
+    expected = asked(model, x).tobytes()
+    plan = planned(model)
+    ran: list[Run] = []
+    plan.steps[:] = [step._replace(run=step.run and _noted(step.run, ran)) for step in plan.steps]
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(model, x).result().tobytes() == expected
+    assert not ran
+    assert prediction._found[model.graph] is plan
+    assert model(x).tobytes() == expected
+    assert len(ran) == 5
+
+
+def test_a_prediction_within_a_prediction_has_other_memory() -> None:
+    """As from a signal's handler, which may come between any two lines."""
+    model, x, other = NETWORKS["of every ready layer"](), pictures(4), pictures(5)
+    expected, others = asked(model, x).tobytes(), asked(model, other).tobytes()
+    plan = planned(model)
+    within: list[bytes] = []
+
+    def interrupted(step: Step) -> Step:
+        def run() -> None:
+            assert step.run is not None
+            step.run()
+            within.append(model(other).tobytes())
+
+        return step._replace(run=step.run and run)
+
+    plan.steps[:] = map(interrupted, plan.steps)
+    assert model(x).tobytes() == expected
+    assert within == [others] * 5
+    assert prediction._found[model.graph] is plan
+    assert not plan.busy.locked()
+
+
+@pytest.mark.parametrize("where", ["norm", "hidden"])
+def test_a_network_whose_arrays_are_in_no_dict_is_asked(where: str) -> None:
+    model, x = network(), pictures(4)
+    expected = model(x).tobytes()
+    planned(model)
+    layer = model.get_layer(where)
+    layer.params = MappingProxyType(layer.params)  # type: ignore[assignment]
+    assert [model(x).tobytes() for _ in range(4)] == [expected] * 4
+    assert not isinstance(prediction._found[model.graph], Plan)
+
+
+def test_what_is_written_while_a_plan_is_made_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By another thread, after the factors of a normalisation were computed, or just before."""
+    for moment in ("before", "after"):
+        model, x = network(), pictures(4)
+        model(x)
+        norm: Any = model.get_layer("norm")
+        right, calls = BatchNormalization.factors, itertools.count(1)
+
+        def factors(self: Any, moment: str = moment, right: Any = right, calls: Any = calls) -> Array:
+            now = next(calls) == 2  # the first is for this prediction, the second for the plan
+            if now and moment == "before":
+                self.params["gamma"][...] += 1
+            found: Array = right(self)
+            if now and moment == "after":
+                self.params["gamma"][...] += 1
+            return found
+
+        with monkeypatch.context() as patched:
+            patched.setattr(BatchNormalization, "factors", factors)
+            model(x)
+        assert isinstance(prediction._found[model.graph], Plan)
+        for _ in range(3):
+            assert model(x).tobytes() == asked(model, x).tobytes()
+        assert norm.params["gamma"][0] > 1
 
 
 def _noted(run: Run, ran: list[Run]) -> Run:
@@ -291,6 +375,35 @@ def answers(
         setattr(layer, method, own)
 
 
+def renamed(model: Sequential) -> None:
+    params = model.get_layer("conv").params
+    params["spare"] = params.pop("bias")  # the same dict, with the same arrays in the same order
+
+
+def renamed_in_a_dense_layer(model: Sequential) -> None:
+    params = model.get_layer("hidden").params
+    params["spare"] = params.pop("bias")
+
+
+def exchanged_names(model: Sequential) -> None:
+    params = model.get_layer("norm").params
+    gamma, beta = params["gamma"], params["beta"]
+    params.clear()
+    params.update(beta=gamma, gamma=beta)
+
+
+def called_by_another_name(model: Sequential) -> None:
+    """An attribute that did nothing becomes a method, in the place where it was."""
+    drop: Any = model.get_layer("drop")
+    vars(drop)["infer"] = vars(drop).pop("aside")
+
+
+def with_something_aside() -> Sequential:
+    model = network()
+    vars(model.get_layer("drop"))["aside"] = lambda x: x + 1
+    return model
+
+
 def _plus_one(result: Any) -> Any:
     return (result[0] + 1, *result[1:]) if isinstance(result, tuple) else result + 1
 
@@ -335,8 +448,14 @@ CHANGES: dict[str, Callable[[Sequential], None]] = {
     "another pooling": with_attribute("pool", window=Window.of(2, 1)),
     "another axis": with_attribute("softmax", axis=0),
     "methods of somebody's own": answers,
+    "a bias under another name": renamed,
+    "a bias of a dense layer under another name": renamed_in_a_dense_layer,
+    "gamma and beta under each other's name": exchanged_names,
+    "a method that was there under another name": called_by_another_name,
     "a method of somebody's own in the last layer": lambda model: answers(model, [("softmax", "infer")]),
     "a bias of another shape": lambda model: setattr(model.get_layer("conv").params["bias"], "shape", (4, 4)),
+    "a dense bias that is no array": exchanged("bias", "dense", lambda old: (old + 1).tolist()),
+    "a dense kernel of another class": exchanged("kernel", "dense", lambda old: (old + 1).view(np.matrix)),
     "a dense bias of another shape": lambda model: setattr(model.get_layer("dense").params["bias"], "shape", (2, 2)),
     "a kernel of another shape, in place": lambda model: setattr(
         model.get_layer("conv").params["kernel"], "shape", (9, 1, 4, 16)
@@ -346,7 +465,7 @@ CHANGES: dict[str, Callable[[Sequential], None]] = {
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_every_change_is_seen(name: str) -> None:
-    model, x = network(), pictures(7)
+    model, x = with_something_aside(), pictures(7)
     before = outcome(lambda: model(x))
     planned(model)
     assert outcome(lambda: model(x)) == before
@@ -382,6 +501,27 @@ def test_what_a_layer_made_before_may_be_of_another_kind() -> None:
         model(x)
     pool.window = Window.of(1, 2)
     assert model(x).tobytes() == asked(model, x).tobytes()
+
+
+@pytest.mark.parametrize("how", [lambda y: y.astype(float), lambda y: y[:, :2]])
+def test_a_function_that_is_exchanged_may_make_another_kind(
+    how: Callable[[Array], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that layers call: they themselves are as they were."""
+    model = Sequential(
+        [AveragePooling2D(2), Conv2D(8, 3, padding="same", name="conv"), Flatten(), Dense(3)], input_shape=(6, 6, 2)
+    )
+    x = pictures(shape=(6, 6, 2))
+    before = model(x).tobytes()
+    planned(model)
+    right = average_pool2d
+    monkeypatch.setattr(pooling, "average_pool2d", lambda x, window: (how(right(x, window)[0]), None))
+    with pytest.raises((MinicnnError, AttributeError)) as expected:
+        asked(model, x)
+    with pytest.raises(expected.type, match=re.escape(str(expected.value))):
+        model(x)
+    monkeypatch.undo()
+    assert model(x).tobytes() == before
 
 
 class Own(Layer):
@@ -611,6 +751,32 @@ def test_a_dense_kernel_that_was_exchanged_is_let_go_of_at_once() -> None:
     assert old() is None
 
 
+def test_a_dense_kernel_whose_dict_was_exchanged_is_let_go_of_at_once() -> None:
+    model = network()
+    planned(model)
+    dense = model.get_layer("hidden")
+    old = weakref.ref(dense.params["kernel"])
+    dense.params = {key: array + 1 for key, array in dense.params.items()}
+    gc.collect()
+    assert old() is None
+    x = pictures(4)
+    assert model(x).tobytes() == asked(model, x).tobytes()
+
+
+def test_a_dense_kernel_that_no_longer_fits_what_was_bound_is_refused() -> None:
+    """By another thread, after it was asked whether anything had changed."""
+    model = network()
+    plan = planned(model)
+    dense = model.get_layer("hidden")
+    right = dict(dense.params)
+    for wrong in ({"kernel": np.ones((6, 9), np.float32)}, {"bias": np.ones(3, np.float32)}):
+        dense.params.update(wrong)
+        with pytest.raises(ShapeError, match="another thread"):
+            plan.run([pictures(4)], model.graph.outputs)
+        dense.params.update(right)
+    assert not plan.busy.locked()
+
+
 def test_old_kernels_are_let_go_of_before_there_are_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     model = network()
     planned(model)
@@ -720,7 +886,7 @@ def test_kernels_together_are_looked_at_as_closely_as_one() -> None:
 
 def test_every_byte_of_small_arrays_is_looked_at() -> None:
     arrays = [np.arange(size, dtype=dtype) for size, dtype in ((1, "f4"), (3, "f4"), (17, "f8"), (40, "f4"))] * 9
-    watch = Watch.over([], arrays)
+    watch = Watch.over([], [(array, array.copy()) for array in [*arrays, np.empty(0, np.float32)]])
     for array in {id(array): array for array in arrays}.values():
         each = array.view(np.uint8)
         for place in range(each.size):

@@ -29,7 +29,6 @@ __all__ = [
     "conv2d",
     "conv2d_backward",
     "convolve",
-    "kind",
     "ready",
     "require_size",
     "resolve",

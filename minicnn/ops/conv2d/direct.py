@@ -102,7 +102,7 @@ def _halved(call: Into) -> Into:
 
         return run
 
-    return Into((N, *HALVING.output_size(OH, OW), F), call.dtype, bind)
+    return Into((N, *HALVING.output_size(OH, OW), F), call.dtype, bind, call.nbytes)
 
 
 def kernel_gradient(dy: Array, x: Array, kernel_shape: Shape, window: Window, groups: int) -> Array:

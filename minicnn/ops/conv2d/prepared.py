@@ -15,6 +15,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Self
+from weakref import ref
 
 import numpy as np
 
@@ -147,22 +148,22 @@ class Watch(NamedTuple):
     A call for each of them would cost as much as looking at a small one.
     """
 
-    held: tuple[list[Kept], list[Array]]  # what the tables point to
+    held: tuple[list[Kept], list[Any]]  # what the tables point to; weak references, so that NumPy resizes none of it
     table: Array
     work: int
     sums: Array
     pairs: Array
 
     @classmethod
-    def over(cls, kept: Sequence[Kept], small: Sequence[Array] = ()) -> Self:
-        """For calls that can be kept: each has ``words``. ``small`` arrays, C-contiguous, are copied."""
+    def over(cls, kept: Sequence[Kept], small: Sequence[tuple[Array, Array]] = ()) -> Self:
+        """For calls that can be kept: each has ``words``. ``small`` arrays, C-contiguous, each with its copy."""
         words = [one.words for one in kept if one.words is not None]
         table = [(array.ctypes.data, array.size) for array, _ in words]
-        looked_at = [*(rest for _, rest in words if rest.size), *small]
-        copies = [array.copy() for array in looked_at]
-        pairs = [(a.ctypes.data, b.ctypes.data, a.nbytes) for a, b in zip(looked_at, copies, strict=True)]
+        rests = [(one.words[1], np.frombuffer(one.fingerprint[3], np.uint8)) for one in kept if one.words is not None]
+        both = [(now, then) for now, then in (*rests, *small) if now.size]
+        pairs = [(now.ctypes.data, then.ctypes.data, now.nbytes) for now, then in both]
         return cls(
-            (list(kept), [*looked_at, *copies]),
+            (list(kept), [both, [ref(now) for now, _ in both]]),
             np.array(table, np.int64).reshape(-1, 2),
             sum(array.nbytes for array, _ in words),
             np.frombuffer(b"".join(one.fingerprint[2] for one in kept), np.uint64).reshape(-1, PARTS, SUMS, MOST_LANES),
