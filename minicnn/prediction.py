@@ -44,7 +44,7 @@ from minicnn.ops.conv2d.prepared import Watch
 from minicnn.ops.memory import empty
 from minicnn.shapes import Array
 
-MOST_KEPT = 4 * 2**20  # bytes of memory that a plan has for values between its steps, and for what is within a step
+MOST_KEPT = 4 * 2**20  # bytes of memory that a plan has for values between its steps, and for results within a step
 
 
 class Kind(NamedTuple):
@@ -89,6 +89,7 @@ class Plan(NamedTuple):
     fixed: dict[int, Array]
     place: tuple[int, int]
     busy: Any  # a lock, held while a prediction uses that memory
+    elsewhere: list[tuple[int, int]]  # where the last prediction came from, if not from that place
 
     def unchanged(self) -> bool:
         """Whether all that the calls rely on is as it was."""
@@ -96,12 +97,18 @@ class Plan(NamedTuple):
 
     def run(self, inputs: Sequence[Array], outputs: Sequence[int]) -> list[Array] | None:
         """Every output; None when some step made something of another kind than before."""
-        here = self.place == _place() and self.busy.acquire(blocking=False)  # whoever interrupted us has to go around
+        place = _place()
+        here = self.place == place and self.busy.acquire(blocking=False)  # whoever interrupted us has to go around
+        self.elsewhere[:] = [] if self.place == place else [*self.elsewhere[-1:], place]
         try:
             return self._run(inputs, outputs, here)
         finally:
             if here:
                 self.busy.release()
+
+    def has_moved(self) -> bool:
+        """Whether the last two predictions came from one other place: a plan made there would be of more use."""
+        return len(self.elsewhere) == 2 and self.elsewhere[0] == self.elsewhere[1]
 
     def _run(self, inputs: Sequence[Array], outputs: Sequence[int], here: bool) -> list[Array] | None:
         values: dict[int, Any] = dict(self.fixed) if here else {}
@@ -146,6 +153,9 @@ def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
         if alike and held.unchanged():
             outputs = held.run(inputs, graph.outputs)
             if outputs is not None:
+                if held.has_moved():
+                    with _changing:
+                        _found[graph] = kinds
                 return outputs
     else:
         alike = held == kinds
@@ -190,7 +200,7 @@ def _walk(graph: Graph, inputs: Sequence[Array], kinds: list[Kind], plan: bool) 
         [both for ready in known for both in ready.numbers],
     )
     steps, fixed = _bound(notes, graph.outputs)
-    return outputs, Plan(kinds, steps, snapshot, watch, fixed, _place(), threading.Lock())
+    return outputs, Plan(kinds, steps, snapshot, watch, fixed, _place(), threading.Lock(), [])
 
 
 def _note(stage: Stage, read: Any, value: int, over: Sequence[int], y: Any) -> tuple[Step, Ready | None]:

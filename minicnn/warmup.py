@@ -21,6 +21,7 @@ from minicnn.layers.base import Shapes, Tensors
 from minicnn.model import Model
 from minicnn.models import face_cnn, residual_cnn, vgg_face
 from minicnn.ops import jit_cache
+from minicnn.ops.apart import BETWEEN
 from minicnn.ops.conv2d import ALGORITHMS
 from minicnn.sequential import Sequential
 from minicnn.shapes import Array, Shape, Window
@@ -53,6 +54,7 @@ def steps(dtype: str = "float32") -> list[Step]:
         Step("residual_cnn, prediction", lambda: _predict(residual_cnn(dtype=dtype), dtype)),
         Step("residual_cnn, training", lambda: _train(residual_cnn(dtype=dtype), dtype)),
         Step("vgg_face, prediction", lambda: _predict(_vgg_face(dtype), dtype, pictures=(1,))),
+        Step("a small network, prediction", lambda: _predict(_small(dtype), dtype)),
         Step("vgg_face, training", lambda: _train(_vgg_face(dtype), dtype, pictures=1)),
     )
     kinds = sorted({type(layer).__name__ for layer, _ in _layers()})
@@ -87,6 +89,12 @@ def _vgg_face(dtype: str) -> Model:
     return vgg_face(include_top=False, dtype=dtype)
 
 
+def _small(dtype: str) -> Model:
+    """So small that one core alone asks whether anything has changed."""
+    rows = [layers.Conv2D(4, 3), layers.BatchNormalization(), layers.Flatten(), Dense(2), layers.Softmax()]
+    return Sequential(rows, input_shape=(5, 5, 2), dtype=dtype)
+
+
 def _pictures(shape: Shape, dtype: str) -> Array:
     return np.random.default_rng(0).random(shape).astype(dtype)
 
@@ -97,6 +105,8 @@ def _predict(model: Model, dtype: str, pictures: tuple[int, ...] = PICTURES) -> 
         model(x)
         x.flags.writeable = False  # as arrays of other libraries often are: another type to Numba
         model(x)
+        time.sleep(BETWEEN)
+        model(x)  # the first one with a plan, which asks whether anything has changed, and where threads are
 
 
 def _train(model: Model, dtype: str, pictures: int = max(PICTURES)) -> None:

@@ -128,8 +128,8 @@ MUTATIONS = [
     Mutation(
         "a plan is followed although a dense layer got another kind of array",
         "minicnn/layers/snapshot.py",
-        "            all(type(array) is np.ndarray for array in of_dense)\n            and list",
-        "            list",
+        "            and all(type(array) is np.ndarray for array in of_dense)\n",
+        "",
         PLANS + "[a dense bias that is no array]",
     ),
     Mutation(
@@ -142,7 +142,7 @@ MUTATIONS = [
     Mutation(
         "a plan is followed although an array lies in another way",
         "minicnn/layers/snapshot.py",
-        "            and list(map(_how_it_lies, (*self.arrays, *of_dense))) == self.lie\n",
+        "            and list(map(how_it_lies, (*self.arrays, *of_dense))) == self.lie\n",
         "",
         "tests/unit/test_prediction.py::test_arrays_that_are_read_in_another_order_in_place_are_seen",
     ),
@@ -191,8 +191,8 @@ MUTATIONS = [
     Mutation(
         "a prediction within a prediction uses the same memory",
         "minicnn/prediction.py",
-        "_place() and self.busy.acquire(blocking=False)",
-        "_place()",
+        "self.place == place and self.busy.acquire(blocking=False)",
+        "self.place == place",
         "tests/unit/test_prediction.py::test_a_prediction_within_a_prediction_has_other_memory",
     ),
     Mutation(
@@ -203,10 +203,45 @@ MUTATIONS = [
         "tests/unit/test_prediction.py::test_what_is_written_while_a_plan_is_made_is_not_passed_over",
     ),
     Mutation(
+        "threads that share a core: the calling one is bound",
+        "minicnn/ops/apart.py",
+        "        if thread == caller:\n            continue\n",
+        "",
+        "tests/unit/ops/test_apart.py::test_only_who_shares_a_core_without_need_is_bound",
+    ),
+    Mutation(
+        "threads that share a core: two are sent to one core",
+        "minicnn/ops/apart.py",
+        "                    cores.add(min(free))  # the next one gets another\n",
+        "",
+        "tests/unit/ops/test_apart.py::test_only_who_shares_a_core_without_need_is_bound",
+    ),
+    Mutation(
+        "threads that share a core: sent to where others are",
+        "minicnn/ops/apart.py",
+        "free = before - cores",
+        "free = before - {core}",
+        "tests/unit/ops/test_apart.py::test_only_who_shares_a_core_without_need_is_bound",
+    ),
+    Mutation(
+        "a plan stays where nobody predicts any more",
+        "minicnn/prediction.py",
+        "if held.has_moved():",
+        "if False:",
+        "tests/unit/test_prediction.py::test_a_plan_is_made_anew_where_it_is_needed",
+    ),
+    Mutation(
+        "a plan is followed although an array of a dense layer has another name",
+        "minicnn/layers/snapshot.py",
+        "_keys_of(params) == self.dense_keys",
+        "True",
+        PLANS + "[a bias of a dense layer under another name]",
+    ),
+    Mutation(
         "a plan is run by a thread that did not make it",
         "minicnn/prediction.py",
-        "here = self.place == _place() and",
-        "here = self.place[1] == _place()[1] and",
+        "here = self.place == place and",
+        "here = self.place[1] == place[1] and",
         "tests/unit/test_prediction.py::test_a_plan_is_followed_step_by_step_by_a_thread_that_did_not_make_it",
     ),
     convolution(

@@ -10,6 +10,7 @@ from minicnn import initializers
 from minicnn.errors import ShapeError, explain
 from minicnn.initializers import Initializer
 from minicnn.layers.base import INFERENCE, Context, Gradients, Layer, Ready, Weight
+from minicnn.ops.calls import how_it_lies
 from minicnn.ops.dense import DenseCache, dense, dense_backward
 from minicnn.ops.dense_loops import FEW
 from minicnn.ops.dense_products import for_few, forward
@@ -60,8 +61,15 @@ class Dense(Layer):
         if x.ndim != 2 or not all(map(_lies_as_it_is, self._given())):
             return None
 
+        lie = list(map(how_it_lies, self._given()))
+
         def weights() -> tuple[Array, Array | None]:  # asked each time, so that an old kernel may go
-            return self.params["kernel"], self.params.get("bias")
+            given = self._given()
+            now = list(map(how_it_lies, given))
+            if now != lie:
+                fix = "Another thread exchanged them in the middle of a prediction."
+                raise ShapeError(explain(f"kernel and bias that lie in memory as before, {lie}", f"{now}", fix))
+            return given[0], given[1] if len(given) > 1 else None
 
         if len(x) > FEW:
             return Ready(lambda x: forward(x, *weights(), finish.relu))

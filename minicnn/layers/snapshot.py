@@ -17,9 +17,9 @@ import numpy as np
 from minicnn.layers.base import Layer
 from minicnn.layers.dense import Dense
 from minicnn.layers.written import COMPUTE, as_written
+from minicnn.ops.calls import how_it_lies
 from minicnn.shapes import Array
 
-_how_it_lies = operator.attrgetter("shape", "strides", "dtype")
 _methods = operator.attrgetter(*COMPUTE)
 
 
@@ -42,6 +42,7 @@ class Snapshot(NamedTuple):
     arrays: list[Array]
     dense: list[Layer]
     dense_attributes: list[Any]  # names too; without ``params``
+    dense_keys: list[str]
     lie: list[Any]  # how arrays lie in memory, those of dense layers last
 
     @classmethod
@@ -56,7 +57,8 @@ class Snapshot(NamedTuple):
         distinct = list({type(layer) for layer in each})
         others, dense = ([layer for layer in each if (type(layer) is Dense) == dense] for dense in (False, True))
         dicts = [arrays for layer in others for arrays in (layer.params, layer.state)]
-        arrays, of_dense = _values_of(dicts), _values_of(layer.params for layer in dense)
+        params = [layer.params for layer in dense]
+        arrays, of_dense = _values_of(dicts), _values_of(params)
         return cls(
             layers=each,
             classes=list(map(type, each)),
@@ -70,7 +72,8 @@ class Snapshot(NamedTuple):
             arrays=arrays,
             dense=dense,
             dense_attributes=_of_dense(dense),
-            lie=list(map(_how_it_lies, (*arrays, *of_dense))),
+            dense_keys=_keys_of(params),
+            lie=list(map(how_it_lies, (*arrays, *of_dense))),
         )
 
     def holds(self) -> bool:
@@ -92,8 +95,9 @@ class Snapshot(NamedTuple):
             return False
         of_dense = _values_of(params)
         return (
-            all(type(array) is np.ndarray for array in of_dense)
-            and list(map(_how_it_lies, (*self.arrays, *of_dense))) == self.lie
+            _keys_of(params) == self.dense_keys
+            and all(type(array) is np.ndarray for array in of_dense)
+            and list(map(how_it_lies, (*self.arrays, *of_dense))) == self.lie
         )
 
 
@@ -108,7 +112,7 @@ def _keys_of(dicts: Iterable[dict[str, Any]]) -> list[str]:
 
 def _of_dense(layers: Iterable[Layer]) -> list[Any]:
     """Names and values of what dense layers have beside their ``params``."""
-    return [each for layer in layers for item in vars(layer).items() if item[0] != "params" for each in item]
+    return [each for layer in layers for item in list(vars(layer).items()) if item[0] != "params" for each in item]
 
 
 def _same(now: list[Any], then: list[Any]) -> bool:

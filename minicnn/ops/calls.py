@@ -13,6 +13,7 @@ same each time. So it is done in two parts:
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,8 @@ import numpy as np
 
 from minicnn.ops.memory import empty
 from minicnn.shapes import Array, Shape
+
+how_it_lies = operator.attrgetter("__class__", "shape", "strides", "dtype")  # an array, in memory
 
 Run = Callable[[], object]
 Call = Callable[[Array], Array]

@@ -26,7 +26,6 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.errors import ShapeError, explain
 from minicnn.ops.calls import Into, Run
 from minicnn.ops.dense_blocks import product
 from minicnn.ops.dense_loops import FEW, SAMPLES, add_in_place
@@ -53,7 +52,7 @@ def forward(x: Array, kernel: Array, bias: Array | None, relu: bool) -> Array:
 
 
 def for_few(x_shape: Pair, U: int, dtype: Any, weights: Callable[[], tuple[Array, Array | None]], relu: bool) -> Into:
-    """``forward`` for at most FEW samples (N, I); ``weights`` is asked for kernel and bias each time."""
+    """``forward`` for at most FEW samples (N, I). ``weights``: kernel and bias, asked each time; they lie as before."""
     N, I = x_shape  # noqa: E741
     width, floor = panel_width(dtype), floor_of(relu, dtype)
     groups, bytes_each = min(GROUPS, -(-I // SHORT_TERMS)), np.dtype(dtype).itemsize
@@ -65,10 +64,6 @@ def for_few(x_shape: Pair, U: int, dtype: Any, weights: Callable[[], tuple[Array
 
         def run() -> None:
             kernel, bias = weights()
-            if kernel.shape != (I, U) or (bias is not None and bias.shape != (U,)):
-                received = f"{kernel.shape}, {None if bias is None else bias.shape}"
-                fix = "They were exchanged by another thread, in the middle of a prediction."
-                raise ShapeError(explain(f"kernel and bias of shape {(I, U)}, {(U,)}", received, fix))
             add(x, kernel, width, partial)
             gather(partial, np.zeros(U, dtype) if bias is None else np.ascontiguousarray(bias), y, floor)
 

@@ -234,7 +234,7 @@ def test_a_plan_is_followed_step_by_step_by_a_thread_that_did_not_make_it() -> N
 
 
 def test_a_prediction_within_a_prediction_has_other_memory() -> None:
-    """As from a signal's handler, which may come between any two lines."""
+    """As from a signal's handler that comes between two steps."""
     model, x, other = NETWORKS["of every ready layer"](), pictures(4), pictures(5)
     expected, others = asked(model, x).tobytes(), asked(model, other).tobytes()
     plan = planned(model)
@@ -766,15 +766,46 @@ def test_a_dense_kernel_whose_dict_was_exchanged_is_let_go_of_at_once() -> None:
 def test_a_dense_kernel_that_no_longer_fits_what_was_bound_is_refused() -> None:
     """By another thread, after it was asked whether anything had changed."""
     model = network()
-    plan = planned(model)
     dense = model.get_layer("hidden")
     right = dict(dense.params)
-    for wrong in ({"kernel": np.ones((6, 9), np.float32)}, {"bias": np.ones(3, np.float32)}):
-        dense.params.update(wrong)
-        with pytest.raises(ShapeError, match="another thread"):
-            plan.run([pictures(4)], model.graph.outputs)
-        dense.params.update(right)
-    assert not plan.busy.locked()
+    kernel, bias = right["kernel"], right["bias"]
+    for count in (2, 33):  # samples: few of them, and many, take other ways through the layer
+        x = pictures(4, count)
+        for _ in range(2):
+            model(x)
+        plan = prediction._found[model.graph]
+        assert isinstance(plan, Plan)
+        for wrong in (
+            {"kernel": np.ones((6, 9), np.float32)},
+            {"kernel": np.asfortranarray(kernel)},
+            {"kernel": kernel.astype(float)},
+            {"kernel": np.broadcast_to(kernel[:1], kernel.shape)},
+            {"bias": bias[:3].copy()},
+            {"bias": np.repeat(bias, 2)[::2]},
+        ):
+            dense.params.update(wrong)
+            with pytest.raises(ShapeError, match="Another thread"):
+                plan.run([x], model.graph.outputs)
+            dense.params.update(right)
+        assert not plan.busy.locked()
+
+
+def test_a_plan_is_made_anew_where_it_is_needed() -> None:
+    """A network that was tried in one thread, and then works in another one."""
+    model, x = network(), pictures(4)
+    expected = asked(model, x).tobytes()
+    first = planned(model)
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(4):
+            assert pool.submit(model, x).result().tobytes() == expected
+        moved = prediction._found[model.graph]
+        assert isinstance(moved, Plan)
+        assert moved is not first
+        assert moved.place == pool.submit(prediction._place).result()
+        model(x)  # now and then from here
+        assert pool.submit(model, x).result().tobytes() == expected
+        assert prediction._found[model.graph] is moved
+    assert model(x).tobytes() == expected
 
 
 def test_old_kernels_are_let_go_of_before_there_are_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:

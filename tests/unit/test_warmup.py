@@ -17,9 +17,30 @@ from minicnn.layers import Layer
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder)}
     command = [sys.executable, "-m", "minicnn", "warmup", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
+    return subprocess.run(command, env=environment(folder), capture_output=True, text=True, timeout=900, check=False)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return {**os.environ, "NUMBA_CACHE_DIR": str(folder)}
+
+
+#: The third prediction is the first with a plan, which asks whether anything has changed.
+PREDICTING = """
+import numpy, time
+from minicnn import layers, prediction
+from minicnn.models import face_cnn
+from minicnn.ops import jit_cache
+from minicnn.sequential import Sequential
+
+rows = [layers.Conv2D(4, 3), layers.BatchNormalization(), layers.Flatten(), layers.Dense(2), layers.Softmax()]
+for model in (face_cnn(), Sequential(rows, input_shape=(5, 5, 2))):
+    for _ in range(4):
+        model(numpy.ones((1, *model.shapes[0]), "f4"))
+        time.sleep(0.003)
+    assert isinstance(prediction._found[model.graph], prediction.Plan)
+print(jit_cache.counts["compiled"], "compiled")
+"""
 
 
 def test_every_layer_is_warmed() -> None:
@@ -46,6 +67,11 @@ def test_what_was_warmed_is_found(tmp_path: Path) -> None:
     assert all(step["missing"] is None and step["compiled"] == 0 for step in said["steps"])
     assert sum(step["loaded"] for step in said["steps"]) > 0
     assert said["jit_cache"]["functions"] == len(list(tmp_path.rglob("*.jit")))
+
+    predicted = subprocess.run(
+        [sys.executable, "-c", PREDICTING], env=environment(tmp_path), capture_output=True, text=True
+    )
+    assert (predicted.returncode, predicted.stdout) == (0, "0 compiled\n"), predicted.stderr
 
     assert run(tmp_path, "--clear").stdout.startswith(f"{said['jit_cache']['functions']} files removed")
     assert not list(tmp_path.rglob("*.jit"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -26,27 +27,51 @@ REAL = pytest.mark.skipif(
 @pytest.mark.parametrize(
     "places, allowed, bound",
     [
-        ([[1, 0], [2, 1]], {0, 1}, {}),
-        ([[1, 0], [2, 0]], {0, 1}, {2: {1}}),
-        ([[2, 0], [1, 0]], {0, 1}, {2: {1}}),
-        ([[1, 3], [2, 3]], {0, 1, 2, 3}, {2: {0, 1, 2}}),
-        ([[1, 0], [2, 1], [3, 1]], {0, 1, 2}, {3: {2}}),
-        ([[3, 1], [2, 1], [1, 0]], {0, 1, 2}, {2: {2}}),
-        ([[1, 0], [2, 0], [3, 0]], {0, 1, 2}, {2: {1, 2}, 3: {2}}),
-        ([[1, 0], [2, 0]], {0}, {}),  # no other core
-        ([[1, 0], [2, 1], [3, 1], [4, 0]], {0, 1}, {}),  # more threads than cores
+        ({1: 0, 2: 1}, {0, 1}, {}),
+        ({1: 0, 2: 0}, {0, 1}, {2: {1}}),
+        ({2: 0, 1: 0}, {0, 1}, {2: {1}}),
+        ({1: 3, 2: 3}, {0, 1, 2, 3}, {2: {0, 1, 2}}),
+        ({1: 0, 2: 1, 3: 1}, {0, 1, 2}, {3: {2}}),
+        ({3: 1, 2: 1, 1: 0}, {0, 1, 2}, {2: {2}}),
+        ({1: 0, 2: 0, 3: 0}, {0, 1, 2}, {2: {1, 2}, 3: {2}}),
+        ({1: 0, 2: 0}, {0}, {}),  # no other core
+        ({1: 0, 2: 1, 3: 1, 4: 0}, {0, 1}, {}),  # more threads than cores
     ],
 )
 def test_only_who_shares_a_core_without_need_is_bound(
-    places: list[list[int]], allowed: set[int], bound: dict[int, set[int]], monkeypatch: pytest.MonkeyPatch
+    places: dict[int, int], allowed: set[int], bound: dict[int, set[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found: dict[int, set[int]] = {}
     monkeypatch.setattr(os, "sched_getaffinity", lambda thread: set(allowed), raising=False)
-    monkeypatch.setattr(
-        os, "sched_setaffinity", lambda thread, cores: found.update({thread: set(cores)}), raising=False
-    )
-    apart.separate(places, caller=1)
+    monkeypatch.setattr(os, "sched_setaffinity", lambda thread, cores: found.update({thread: cores}), raising=False)
+    assert apart.separate(places, 1, {}) == dict.fromkeys(bound, allowed)
     assert found == bound
+
+
+def test_who_is_bound_may_be_bound_to_another_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: dict[int, set[int]] = {}
+    monkeypatch.setattr(os, "sched_getaffinity", lambda thread: {1}, raising=False)
+    monkeypatch.setattr(os, "sched_setaffinity", lambda thread, cores: found.update({thread: cores}), raising=False)
+    assert apart.separate({1: 1, 2: 1}, 1, {2: {0, 1}}) == {2: {0, 1}}
+    assert found == {2: {0}}
+
+
+def test_after_some_time_cores_are_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: dict[int, set[int]] = {}
+
+    def bind(thread: int, cores: set[int]) -> None:
+        if thread == 3:
+            raise ProcessLookupError
+        found[thread] = cores
+
+    monkeypatch.setattr(os, "sched_setaffinity", bind, raising=False)
+    bound = {2: (10.0, {0, 1}), 3: (10.0, {0, 1}), 4: (10.4, {0, 1})}
+    monkeypatch.setattr(apart, "_own", SimpleNamespace(bound=bound))
+    apart._let_go(10.0 + apart.BOUND)
+    assert not found
+    apart._let_go(10.1 + apart.BOUND)
+    assert found == {2: {0, 1}}
+    assert bound.keys() == {4}
 
 
 def test_a_system_that_refuses_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +80,25 @@ def test_a_system_that_refuses_is_left_alone(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(os, "sched_getaffinity", lambda thread: {0, 1}, raising=False)
     monkeypatch.setattr(os, "sched_setaffinity", refuse, raising=False)
-    apart.separate([[1, 0], [2, 0]], caller=1)
+    assert apart.separate({1: 0, 2: 0}, 1, {}) == {}
+
+
+@pytest.fixture
+def fresh() -> Iterator[None]:
+    """What was found out about this process is found out again."""
+    apart.can_be_told.cache_clear()
+    yield
+    apart.can_be_told.cache_clear()
+
+
+@pytest.mark.usefixtures("fresh")
+@pytest.mark.parametrize("missing", [None, *apart.FUNCTIONS])
+def test_a_c_library_without_these_functions_is_not_asked(missing: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled code that calls what is not there ends the process."""
+    for name in apart.BINDING:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(apart, "address_of_symbol", lambda name: None if name == missing else 1)
+    assert apart.can_be_told() == (missing is None and sys.platform == "linux" and not numba.config.DISABLE_JIT)
 
 
 @pytest.fixture
@@ -63,10 +106,16 @@ def worker() -> Iterator[int]:
     """The thread that shares this one's loops; it may use all cores before and after."""
     before = numba.get_num_threads()
     numba.set_num_threads(2)
-    (worker,) = (thread for thread in places() if thread != threading.get_native_id())
-    yield worker
-    os.sched_setaffinity(worker, os.sched_getaffinity(0))
-    numba.set_num_threads(before)
+    try:
+        threads = places()
+        if numba.threading_layer() != "omp":
+            pytest.skip("not OpenMP's threads")
+        (worker,) = threads.keys() - {threading.get_native_id()}
+        yield worker
+        os.sched_setaffinity(worker, os.sched_getaffinity(0))
+        apart._own.bound = {}
+    finally:
+        numba.set_num_threads(before)
 
 
 def places() -> dict[int, int]:
@@ -84,7 +133,6 @@ def test_threads_say_who_and_where_they_are(worker: int) -> None:
         assert places()[worker] == core
 
 
-@REAL
 @pytest.mark.skipif(len(getattr(os, "sched_getaffinity", lambda _: [])(0)) < 2, reason="there is one core")
 def test_two_on_one_core_are_separated(worker: int) -> None:
     """The calling thread may move whenever it likes, so it takes some attempts to put both on one core."""
@@ -92,7 +140,7 @@ def test_two_on_one_core_are_separated(worker: int) -> None:
     for _ in range(200):
         core = places()[threading.get_native_id()]
         os.sched_setaffinity(worker, {core})
-        apart._own.looked = 0.0
+        apart._own.looked, apart._own.bound = 0.0, {worker: (time.perf_counter(), allowed)}
         apart.keep_apart()
         if os.sched_getaffinity(worker) == allowed - {core}:
             break
@@ -101,30 +149,61 @@ def test_two_on_one_core_are_separated(worker: int) -> None:
     assert os.sched_getaffinity(0) == allowed
 
 
-@REAL
-def test_nobody_looks_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    looks: list[float] = []
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When threads were asked, of one that may be; it looks the next time."""
+    found: list[float] = []
+    monkeypatch.setattr(apart, "_own", SimpleNamespace(looked=0.0, bound={}))
+    monkeypatch.setattr(apart, "can_be_told", lambda: True)
+    monkeypatch.setattr(apart, "_has_divided", lambda: True)
+    monkeypatch.setattr(numba, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(apart, "_places", lambda places: found.append(time.perf_counter()))
+    monkeypatch.setattr(apart, "separate", lambda *arguments: {})
+    return found
+
+
+def test_nobody_looks_all_the_time(looks: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(apart, "_own", SimpleNamespace())
-    monkeypatch.setattr(apart, "_places", lambda found: looks.append(now[0]))
-    monkeypatch.setattr(apart, "separate", lambda places, caller: None)
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     for _ in range(1000):
         apart.keep_apart()
-        assert looks or now[0] < 100 + 2 * apart.BETWEEN
         now[0] += apart.BETWEEN / 4
     assert looks[0] > 100
     assert 240 <= len(looks) <= 260
 
 
-@REAL
-def test_one_thread_shares_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apart, "_own", SimpleNamespace(looked=0.0))
-    monkeypatch.setattr(numba, "get_num_threads", lambda: 1)
-    monkeypatch.setattr(apart, "_places", lambda found: pytest.fail("nobody to ask"))
+@pytest.mark.parametrize("name, answer", [("can_be_told", False), ("_has_divided", False), ("get_num_threads", 1)])
+def test_where_there_is_nothing_to_separate_nobody_looks(
+    name: str, answer: Any, looks: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numba if name == "get_num_threads" else apart, name, lambda: answer)
     apart.keep_apart()
+    assert not looks
+    monkeypatch.undo()
 
 
+def test_somebody_looks(looks: list[float]) -> None:
+    apart.keep_apart()
+    assert len(looks) == 1
+
+
+@pytest.mark.parametrize("layer", ["omp", "tbb", "workqueue", None])
+def test_only_openmp_is_asked_and_not_by_a_child(layer: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop that is divided in a process that was forked from one with OpenMP's threads ends it."""
+
+    def threading_layer() -> str:
+        if layer is None:
+            raise ValueError("none yet")
+        return layer
+
+    monkeypatch.setattr(numba, "threading_layer", threading_layer)
+    assert apart._has_divided() == (layer == "omp")
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    assert not apart._has_divided()
+
+
+@pytest.mark.usefixtures("fresh")
 @pytest.mark.parametrize("name", apart.BINDING)
 def test_whoever_binds_threads_is_left_to_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "true")
