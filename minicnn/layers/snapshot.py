@@ -8,23 +8,27 @@ of that has happened. What the arrays' numbers are is not asked here: ``ops/conv
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from minicnn.initializers import Initializer
 from minicnn.layers.base import Layer
 from minicnn.layers.dense import Dense
 from minicnn.layers.written import COMPUTE, as_written
 from minicnn.ops.calls import how_it_lies
 from minicnn.shapes import Array
 
+NO_OPTIONS = {"params", "state", "name", "has_default_name", "trainable"}  # of a prediction, and initializers
+
 _methods = operator.attrgetter(*COMPUTE)
+_dicts = operator.attrgetter("params", "state")
 
 
 class Snapshot(NamedTuple):
-    """Layers, their classes, and everything they have.
+    """Layers, their classes, and what their predictions follow from.
 
     Dense layers look for their arrays in each prediction. So others may take their place, if they lie in the same way;
     and the old ones are not kept alive by this: a dense kernel can be most of what a machine's memory holds.
@@ -34,87 +38,80 @@ class Snapshot(NamedTuple):
     classes: list[type[Layer]]
     distinct: list[type[Layer]]  # each class once,
     methods: list[Any]  # and how it computes
-    others: list[Layer]  # than dense ones: their attributes, among which are the dicts of arrays
-    names: list[str]
-    attributes: list[Any]
-    dicts: list[dict[str, Array]]
+    sizes: list[int]  # how many attributes each layer has
+    readers: list[Callable[[Any], Any]]  # of each layer's options,
+    options: list[Any]  # and these, of all layers
+    holders: list[Layer]  # of arrays, dense layers last
     keys: list[str]
-    arrays: list[Array]
-    dense: list[Layer]
-    dense_attributes: list[Any]  # names too; without ``params``
-    dense_keys: list[str]
-    lie: list[Any]  # how arrays lie in memory, those of dense layers last
+    arrays: list[Array]  # but for those of dense layers
+    lie: list[Any]  # how arrays lie in memory
 
     @classmethod
     def of(cls, layers: Sequence[Layer]) -> Self | None:
         """None if somebody's own methods compute, or what should be an array, or a dict of them, is none."""
         each = list(dict.fromkeys(layers))
-        held = [arrays for layer in each for arrays in (layer.params, layer.state)]
-        if not as_written(*each) or not all(type(arrays) is dict for arrays in held):
+        holders = sorted((layer for layer in each if layer.params or layer.state), key=_is_dense)
+        dicts = _dicts_of(holders)
+        if not as_written(*each) or not {*map(type, dicts)} <= {dict}:
             return None
-        if not all(type(array) is np.ndarray for array in _values_of(held)):
+        arrays = _values_of(dicts)
+        if not all(type(array) is np.ndarray for array in arrays):
             return None
-        distinct = list({type(layer) for layer in each})
-        others, dense = ([layer for layer in each if (type(layer) is Dense) == dense] for dense in (False, True))
-        dicts = [arrays for layer in others for arrays in (layer.params, layer.state)]
-        params = [layer.params for layer in dense]
-        arrays, of_dense = _values_of(dicts), _values_of(params)
+        distinct, readers = list({type(layer) for layer in each}), list(map(_reader, each))
         return cls(
             layers=each,
             classes=list(map(type, each)),
             distinct=distinct,
             methods=list(map(_methods, distinct)),
-            others=others,
-            names=_keys_of(map(vars, others)),
-            attributes=_values_of(map(vars, others)),
-            dicts=dicts,
-            keys=_keys_of(dicts),
-            arrays=arrays,
-            dense=dense,
-            dense_attributes=_of_dense(dense),
-            dense_keys=_keys_of(params),
-            lie=list(map(how_it_lies, (*arrays, *of_dense))),
+            sizes=list(map(len, map(vars, each))),
+            readers=readers,
+            options=_read(readers, each),
+            holders=holders,
+            keys=[*chain.from_iterable(dicts)],
+            arrays=_values_of(_dicts_of([layer for layer in holders if not _is_dense(layer)])),
+            lie=list(map(how_it_lies, arrays)),
         )
 
     def holds(self) -> bool:
         """Whether all of it is as it was, and no method was exchanged."""
-        return (
-            list(map(type, self.layers)) == self.classes
-            and list(map(_methods, self.distinct)) == self.methods
-            and _same(_values_of(map(vars, self.others)), self.attributes)
-            and _keys_of(map(vars, self.others)) == self.names
-            and _same(_values_of(self.dicts), self.arrays)
-            and _keys_of(self.dicts) == self.keys
-            and self._dense_holds()
-        )
-
-    def _dense_holds(self) -> bool:
-        """The same of dense layers; and how all arrays lie."""
-        params = [layer.params for layer in self.dense]
-        if not _same(_of_dense(self.dense), self.dense_attributes) or not all(type(held) is dict for held in params):
+        try:
+            return self._holds()
+        except (KeyError, AttributeError):  # an attribute that is gone, an array that is none
             return False
-        of_dense = _values_of(params)
+
+    def _holds(self) -> bool:
+        layers, dicts = self.layers, _dicts_of(self.holders)
+        options = _read(self.readers, layers)
         return (
-            _keys_of(params) == self.dense_keys
-            and all(type(array) is np.ndarray for array in of_dense)
-            and list(map(how_it_lies, (*self.arrays, *of_dense))) == self.lie
+            list(map(type, layers)) == self.classes
+            and list(map(_methods, self.distinct)) == self.methods
+            and list(map(len, map(vars, layers))) == self.sizes
+            and all(map(operator.is_, options, self.options))  # one that is equal may be True, and not 1
+            and {*map(type, dicts)} <= {dict}
+            and [*chain.from_iterable(dicts)] == self.keys
+            and all(map(operator.is_, arrays := _values_of(dicts), self.arrays))
+            and list(map(how_it_lies, arrays)) == self.lie
         )
 
 
-def _values_of(dicts: Iterable[dict[str, Any]]) -> list[Any]:
+def _is_dense(layer: Layer) -> bool:
+    return type(layer) is Dense
+
+
+def _reader(layer: Layer) -> Callable[[Any], Any]:
+    """What takes a layer's options out of its attributes."""
+    names = [n for n, v in vars(layer).items() if n not in NO_OPTIONS and not isinstance(v, Initializer)]
+    return operator.itemgetter(*names, names[0])  # two at least: of one, it would not make a tuple
+
+
+def _read(readers: Sequence[Callable[[Any], Any]], layers: Sequence[Layer]) -> list[Any]:
+    return [*chain.from_iterable(map(operator.call, readers, map(vars, layers)))]
+
+
+def _dicts_of(layers: Sequence[Layer]) -> list[dict[str, Array]]:
+    return [*chain.from_iterable(map(_dicts, layers))]
+
+
+def _values_of(dicts: Sequence[dict[str, Array]]) -> list[Array]:
     """All values, in the order in which they stand there."""
     return [*chain.from_iterable(map(dict.values, dicts))]
-
-
-def _keys_of(dicts: Iterable[dict[str, Any]]) -> list[str]:
-    return [*chain.from_iterable(dicts)]
-
-
-def _of_dense(layers: Iterable[Layer]) -> list[Any]:
-    """Names and values of what dense layers have beside their ``params``."""
-    return [each for layer in layers for item in list(vars(layer).items()) if item[0] != "params" for each in item]
-
-
-def _same(now: list[Any], then: list[Any]) -> bool:
-    """Whether these are the same objects. An equal one may be of another type: 1 and True."""
-    return len(now) == len(then) and all(map(operator.is_, now, then))

@@ -32,7 +32,7 @@ from numba.core import types
 from minicnn.ops.jit import njit_parallel, prange
 from minicnn.shapes import Array
 
-BETWEEN = 0.002  # seconds from one look to the next: a look takes some microseconds
+BETWEEN = 0.01  # seconds from one look to the next: a look takes 5 to 40 microseconds
 BOUND = 0.5  # seconds for which a thread is bound: then the system may have it again
 BINDING = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")
 FUNCTIONS = ("gettid", "sched_getcpu")  # of the C library; glibc has the first one since 2.30

@@ -37,7 +37,7 @@ rows = [layers.Conv2D(4, 3), layers.BatchNormalization(), layers.Flatten(), laye
 for model in (face_cnn(), Sequential(rows, input_shape=(5, 5, 2))):
     for _ in range(4):
         model(numpy.ones((1, *model.shapes[0]), "f4"))
-        time.sleep(0.003)
+        time.sleep(0.011)
     assert isinstance(prediction._found[model.graph], prediction.Plan)
 print(jit_cache.counts["compiled"], "compiled")
 """

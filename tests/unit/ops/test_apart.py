@@ -168,7 +168,7 @@ def test_nobody_looks_all_the_time(looks: list[float], monkeypatch: pytest.Monke
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     for _ in range(1000):
         apart.keep_apart()
-        now[0] += apart.BETWEEN / 4
+        now[0] += apart.BETWEEN / 3.9
     assert looks[0] > 100
     assert 240 <= len(looks) <= 260
 
