@@ -28,7 +28,7 @@ from minicnn.ops.conv2d.direct_rows import correlate_rows
 from minicnn.ops.conv2d.direct_windows import (
     POINTWISE_TERMS,
     Segments,
-    correlate,
+    correlation,
     is_pointwise,
     pack_filters,
     pack_turned,
@@ -55,7 +55,8 @@ def _input_gradient(dy: Array, kernel: Array, x_shape: Shape, window: Window, gr
     if is_pointwise(window, window.pads(*x_shape[1:3])):
         nothing, floor = np.zeros(x_shape[3], dy.dtype), gemm.floor_of(False, dy.dtype)
         shape = (1, 1, kernel.shape[3] // groups, x_shape[3])
-        return correlate(dy, pack_turned(kernel[0, 0], groups), shape, nothing, window, groups, floor, POINTWISE_TERMS)
+        panels = pack_turned(kernel[0, 0], groups)
+        return correlation(dy.shape, panels, shape, nothing, window, groups, floor, POINTWISE_TERMS)(dy)
     if groups == 1 and window.dilation == (1, 1) and _fewer_vectors(kernel.shape, window.strides, dy.dtype):
         dx = together(dy, kernel, x_shape, window)
         spoiled = np.isnan(dx).any(axis=(1, 2, 3))
@@ -88,9 +89,8 @@ def together(dy: Array, kernel: Array, x_shape: Shape, window: Window) -> Array:
     dy = np.ascontiguousarray(dy[:, :rows, :columns])  # an output beyond saw nothing but padding
     pads = ((taps_h - 1, rows - dy.shape[1]), (taps_w - 1, columns - dy.shape[2]))
     nothing, floor = np.zeros(own.shape[3], dy.dtype), gemm.floor_of(False, dy.dtype)
-    found = correlate(
-        dy, pack_filters(own, 1), own.shape, nothing, Window(own.shape[:2], padding=pads), 1, floor, TERMS
-    )
+    panels, phases = pack_filters(own, 1), Window(own.shape[:2], padding=pads)
+    found = correlation(dy.shape, panels, own.shape, nothing, phases, 1, floor, TERMS)(dy)
     # (N, Q, Q, s, s, C) -> (N, Q*s, Q*s, C), without the padding
     pixels = found.reshape(len(dy), rows, columns, stride_h, stride_w, channels).transpose(0, 1, 3, 2, 4, 5)
     pixels = pixels.reshape(len(dy), rows * stride_h, columns * stride_w, channels)

@@ -1,7 +1,7 @@
 """A convolution as the register kernel sees it: panels of filters, and windows read where they lie.
 
 ``pack_filters`` makes the right side of the product, ``segments_of`` says where the numbers of a window are, and
-``correlate`` goes through the rows of outputs with both (``direct_rows.py``).
+``correlation`` goes through the rows of outputs with both (``direct_rows.py``).
 """
 
 from __future__ import annotations
@@ -50,24 +50,6 @@ def _stacked(parts: list[Array]) -> Array:
     return parts[0][None] if len(parts) == 1 else np.stack(parts)
 
 
-def correlate(
-    x: Array,
-    panels: Array,
-    kernel_shape: Shape,
-    bias: Array,
-    window: Window,
-    groups: int,
-    floor: float,
-    terms: int,
-    factors: Array | None = None,
-) -> Array:
-    """(N, H, W, C) -> (N, OH, OW, F) with the kernel in ``panels``; sums of at most ``terms`` products at once.
-
-    The bias is added, the result normalised if there are ``factors``, and what is below ``floor`` is cut off.
-    """
-    return correlation(x.shape, panels, kernel_shape, bias, window, groups, floor, terms, factors)(x)
-
-
 def correlation(
     x_shape: Shape,
     panels: Array,
@@ -77,9 +59,13 @@ def correlation(
     groups: int,
     floor: float,
     terms: int,
-    factors: Array | None,
+    factors: Array | None = None,
 ) -> Into:
-    """``correlate`` for inputs of this shape."""
+    """(N, H, W, C) -> (N, OH, OW, F) with the kernel in ``panels``, for inputs of this shape; sums of at most ``terms``
+    products at once.
+
+    The bias is added, the result normalised if there are ``factors``, and what is below ``floor`` is cut off.
+    """
     shape = x_shape[0], *window.output_size(*x_shape[1:3]), kernel_shape[3]
     walk = _walk(x_shape[1:], kernel_shape, window, groups, terms)
     factors = no_factors(panels.dtype) if factors is None else factors
