@@ -89,7 +89,7 @@ class Plan(NamedTuple):
     fixed: dict[int, Array]
     place: tuple[int, int]
     busy: Any  # a lock, held while a prediction uses that memory
-    elsewhere: list[tuple[int, int]]  # where the last prediction came from, if not from that place
+    elsewhere: list[tuple[int, int]]  # places of the last two predictions, if they were made at others
 
     def unchanged(self) -> bool:
         """Whether all that the calls rely on is as it was."""
@@ -131,7 +131,7 @@ class Plan(NamedTuple):
 
 
 def _place() -> tuple[int, int]:
-    """The thread, and how many cores its loops use."""
+    """Where a prediction is made: the thread, and how many cores its loops use. What was bound is for both."""
     return threading.get_ident(), numba.get_num_threads()
 
 

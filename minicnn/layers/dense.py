@@ -60,7 +60,6 @@ class Dense(Layer):
     def ready(self, x: Array, finish: Finish = PLAIN) -> Ready | None:
         if x.ndim != 2 or not all(map(_lies_as_it_is, self._given())):
             return None
-
         lie = list(map(how_it_lies, self._given()))
 
         def weights() -> tuple[Array, Array | None]:  # asked each time, so that an old kernel may go

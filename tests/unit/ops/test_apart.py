@@ -109,7 +109,7 @@ def worker() -> Iterator[int]:
     try:
         threads = places()
         if numba.threading_layer() != "omp":
-            pytest.skip("not OpenMP's threads")
+            pytest.skip("Numba divides loops without OpenMP here, and only OpenMP's threads are asked")
         (worker,) = threads.keys() - {threading.get_native_id()}
         yield worker
         os.sched_setaffinity(worker, os.sched_getaffinity(0))
