@@ -75,7 +75,7 @@ class Stage(NamedTuple):
         """``infer`` as a call that does nothing twice, see ``Layer.ready``, or None."""
         layer, norm = self.node.layer, self.norm
         numbers = () if norm is None else tuple((a, a.copy()) for a in (*norm.params.values(), *norm.state.values()))
-        finish = self._finish()  # the factors come from these numbers: whoever writes to them now, changed the copies
+        finish = self._finish()  # after the copies: what is written in between is a change, and not passed over
         if not _computed_by_its_class(layer, "ready", ("forward", "infer")) or finish.halve != (self.pool is not None):
             return None
         if not all(array.flags.c_contiguous for array, _ in numbers):

@@ -198,8 +198,8 @@ MUTATIONS = [
     Mutation(
         "numbers are copied after something was computed from them",
         "minicnn/fusion.py",
-        "        finish = self._finish()  # the factors come",
-        "        finish, numbers = self._finish(), tuple((a, a.copy()) for a, _ in numbers)  # the factors come",
+        "        finish = self._finish()  # after the copies",
+        "        finish, numbers = self._finish(), tuple((a, a.copy()) for a, _ in numbers)  # before the copies",
         "tests/unit/test_prediction.py::test_what_is_written_while_a_plan_is_made_is_not_passed_over",
     ),
     Mutation(
@@ -236,6 +236,13 @@ MUTATIONS = [
         "            and [*chain.from_iterable(dicts)] == self.keys\n",
         "",
         PLANS + "[a bias of a dense layer under another name]",
+    ),
+    Mutation(
+        "a plan is followed although an array is in another dict",
+        "minicnn/layers/snapshot.py",
+        "            and list(map(len, dicts)) == self.lengths\n",
+        "",
+        PLANS + "[a bias in another dict]",
     ),
     Mutation(
         "a plan is run by a thread that did not make it",

@@ -42,6 +42,7 @@ class Snapshot(NamedTuple):
     readers: list[Callable[[Any], Any]]  # of each layer's options,
     options: list[Any]  # and these, of all layers
     holders: list[Layer]  # of arrays, dense layers last
+    lengths: list[int]  # of their dicts: what learns, and what is watched
     keys: list[str]
     arrays: list[Array]  # but for those of dense layers
     lie: list[Any]  # how arrays lie in memory
@@ -67,6 +68,7 @@ class Snapshot(NamedTuple):
             readers=readers,
             options=_read(readers, each),
             holders=holders,
+            lengths=list(map(len, dicts)),
             keys=[*chain.from_iterable(dicts)],
             arrays=_values_of(_dicts_of([layer for layer in holders if not _is_dense(layer)])),
             lie=list(map(how_it_lies, arrays)),
@@ -88,6 +90,7 @@ class Snapshot(NamedTuple):
             and list(map(len, map(vars, layers))) == self.sizes
             and all(map(operator.is_, options, self.options))  # one that is equal may be True, and not 1
             and {*map(type, dicts)} <= {dict}
+            and list(map(len, dicts)) == self.lengths
             and [*chain.from_iterable(dicts)] == self.keys
             and all(map(operator.is_, arrays := _values_of(dicts), self.arrays))
             and list(map(how_it_lies, arrays)) == self.lie

@@ -1,4 +1,4 @@
-"""Threads that share a core while another one is idle: noticed, and separated.
+"""Threads of one loop that share a core although there are others: noticed, and separated.
 
 Who is woken, and where, is the operating system's business, and mostly it knows best. In a virtual machine it can be
 wrong for long: a core that sleeps looks to Linux as if the host had taken it away (KVM tells both in the same way), so
@@ -8,9 +8,10 @@ looks unevenly shared, and it stays so for tenths of a second: one face in face_
 (``benchmarks/NOTES.md``, "How OpenMP's threads wait").
 
 So now and then, between two loops, each thread says which core it is on. If two say the same, and there are cores on
-which none of them is, the one that is not the caller may use only those for half a second. The calling thread is never
-bound: threads that are made later would inherit it. Nothing is done where the environment says how OpenMP's threads are
-bound, nor outside of Linux, nor before a loop was divided among threads, nor in a process that was forked.
+which none of them is, the one that is not the caller may use only those, until a look half a second later or more. The
+calling thread is never bound: threads that are made later would inherit it. Nothing is done where the environment says
+how OpenMP's threads are bound, nor outside of Linux, nor before a loop was divided among threads, nor in a process that
+was forked.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from minicnn.ops.jit import njit_parallel, prange
 from minicnn.shapes import Array
 
 BETWEEN = 0.01  # seconds from one look to the next: a look takes 5 to 40 microseconds
-BOUND = 0.5  # seconds for which a thread is bound: then the system may have it again
+BOUND = 0.5  # seconds for which a thread is bound, at least: then the system may have it again
 BINDING = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")
 FUNCTIONS = ("gettid", "sched_getcpu")  # of the C library; glibc has the first one since 2.30
 
@@ -51,7 +52,7 @@ def can_be_told() -> bool:
 
 
 def _has_divided() -> bool:
-    """Whether this process, and not one that it was forked from, has threads of GNU's OpenMP or another one's."""
+    """Whether loops are divided by OpenMP, and were so in this process, not just in one that it was forked from."""
     try:
         return numba.threading_layer() == "omp" and os.getpid() == _process
     except ValueError:  # none yet

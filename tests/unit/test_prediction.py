@@ -385,6 +385,11 @@ def renamed_in_a_dense_layer(model: Sequential) -> None:
     params["spare"] = params.pop("bias")
 
 
+def moved_to_the_state(model: Sequential) -> None:
+    conv = model.get_layer("conv")
+    conv.state["bias"] = conv.params.pop("bias")  # it comes where it was, one dict after the other
+
+
 def exchanged_names(model: Sequential) -> None:
     params = model.get_layer("norm").params
     gamma, beta = params["gamma"], params["beta"]
@@ -449,6 +454,7 @@ CHANGES: dict[str, Callable[[Sequential], None]] = {
     "another axis": with_attribute("softmax", axis=0),
     "methods of somebody's own": answers,
     "a bias under another name": renamed,
+    "a bias in another dict": moved_to_the_state,
     "a bias of a dense layer under another name": renamed_in_a_dense_layer,
     "gamma and beta under each other's name": exchanged_names,
     "a method that was there under another name": called_by_another_name,

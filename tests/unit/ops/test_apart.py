@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import threading
 import time
@@ -101,6 +102,19 @@ def test_a_c_library_without_these_functions_is_not_asked(missing: str | None, m
     assert apart.can_be_told() == (missing is None and sys.platform == "linux" and not numba.config.DISABLE_JIT)
 
 
+@pytest.mark.usefixtures("fresh")
+@pytest.mark.skipif(
+    sys.platform != "linux" or numba.config.DISABLE_JIT or platform.libc_ver()[0] != "glibc",
+    reason="only Linux's C library can say where compiled code runs; of others than glibc it is not known here",
+)
+def test_glibc_since_2_30_can_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise all that is skipped below would be skipped everywhere."""
+    for name in apart.BINDING:
+        monkeypatch.delenv(name, raising=False)
+    version = tuple(map(int, platform.libc_ver()[1].split(".")[:2]))
+    assert apart.can_be_told() == (version >= (2, 30))
+
+
 @pytest.fixture
 def worker() -> Iterator[int]:
     """The thread that shares this one's loops; it may use all cores before and after."""
@@ -133,6 +147,7 @@ def test_threads_say_who_and_where_they_are(worker: int) -> None:
         assert places()[worker] == core
 
 
+@REAL
 @pytest.mark.skipif(len(getattr(os, "sched_getaffinity", lambda _: [])(0)) < 2, reason="there is one core")
 def test_two_on_one_core_are_separated(worker: int) -> None:
     """The calling thread may move whenever it likes, so it takes some attempts to put both on one core."""
