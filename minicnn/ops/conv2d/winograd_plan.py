@@ -27,7 +27,8 @@ class Limits(NamedTuple):
     many channels that is few, and register tiles of few rows are slow: then up to ``most_bytes``, for ``enough_tiles``.
     With fewer than ``least_tiles`` even so, or more than ``kernel_bytes`` of transformed kernels, the other way is the
     faster one; it is so from ``few_kernel_bytes`` on where a core has fewer tiles than a register tile has rows. A core
-    takes part for ``own_tiles`` or more: with fewer it would do little else than read the transformed kernels.
+    takes part for ``own_tiles`` or more: with fewer it would do little else than read the transformed kernels. Of
+    ``MANY`` turns, each takes a ``multiple`` of so many tiles: 13 are three register tiles of AVX2, 12 are two.
     """
 
     cache_bytes: int
@@ -37,14 +38,17 @@ class Limits(NamedTuple):
     kernel_bytes: int
     few_kernel_bytes: int = 5_500_000
     own_tiles: int = 4
+    multiple: int = 1
 
 
 # Measured where a core's cache has 1 MB, as with most processors that have AVX-512, and where it has 512 KB.
 LIMITS = (
     Limits(600_000, 1_800_000, 20, 10, 24_000_000)
     if VECTOR_BYTES == 64
-    else Limits(1_000_000, 1_000_000, 10, 10, 5_500_000)
+    else Limits(1_000_000, 1_000_000, 10, 10, 5_500_000, multiple=ROWS)
 )
+MANY = 8  # turns, of which the last may be a small one
+WORTH = 100  # for whole register tiles, the busiest core may have one tile more in so many of all
 
 
 def planes(purpose: str, before: Shape, numbers: int, dtype: np.dtype) -> Array:
@@ -139,4 +143,15 @@ def turns_of(
         return 0, 0
     workers = min(threads, -(-total // limits.own_tiles))
     turns = max(1, round(total / (workers * fitting)))
-    return -(-total // (workers * turns)), workers  # as many in every turn
+    even = -(-total // (workers * turns))  # as many in every turn
+    whole = round(even / limits.multiple) * limits.multiple
+    if turns < MANY or whole == 0:
+        return even, workers
+    waiting = _most_of_a_core(total, whole, workers) - _most_of_a_core(total, even, workers)
+    return (whole if waiting * WORTH <= total else even), workers
+
+
+def _most_of_a_core(total: int, at_once: int, workers: int) -> int:
+    """Tiles of the core that has most of them, the first one, when all take turns."""
+    rounds, left = divmod(total, at_once * workers)
+    return rounds * at_once + min(left, at_once)

@@ -63,6 +63,20 @@ def test_turns_cover_all_tiles(total: int, threads: int) -> None:
     assert at_once * workers * rounds >= total > at_once * workers * (rounds - 1)
 
 
+@pytest.mark.parametrize(
+    "total, expected",
+    [
+        (2888, 12),  # 13 in 112 turns of each core, or 12 in 121: both have 1444 or 1445 tiles for the busier core
+        (240, 12),  # as they came
+        (204, 13),  # eight turns: with 12, one core would have 108 tiles instead of 104
+        (26, 13),  # one turn
+    ],
+)
+def test_many_turns_take_whole_register_tiles_if_no_core_waits_for_it(total: int, expected: int) -> None:
+    avx2 = Limits(1_000_000, 1_000_000, 10, 10, 5_500_000, multiple=6)
+    assert turns_of(81, total, 128, 128, 4, 5_308_416, 2, avx2) == (expected, 2)
+
+
 @pytest.mark.parametrize("halve, size, down", [(False, (25, 13), (5, 3)), (True, (12, 6), (4, 2))])
 def test_halved_outputs_without_a_partner_need_no_tile(
     halve: bool, size: tuple[int, int], down: tuple[int, int]
