@@ -97,10 +97,10 @@ class Plan(NamedTuple):
 
     def run(self, inputs: Sequence[Array], outputs: Sequence[int]) -> list[Array] | None:
         """Every output; None when some step made something of another kind than before."""
-        place = _place()
-        here = self.place == place and self.busy.acquire(blocking=False)  # whoever interrupted us has to go around
-        self.elsewhere[:] = [] if self.place == place else [*self.elsewhere[-1:], place]
+        place, here = _place(), False
         try:
+            here = self.place == place and self.busy.acquire(blocking=False)  # whoever interrupted us has to go around
+            self.elsewhere[:] = [] if self.place == place else [*self.elsewhere[-1:], place]
             return self._run(inputs, outputs, here)
         finally:
             if here:
@@ -141,7 +141,8 @@ def _is_ours(kind: type) -> bool:
 
 
 _found: WeakKeyDictionary[Graph, Plan | list[Kind]] = WeakKeyDictionary()  # a plan, or the kinds of the last inputs
-_changing = threading.Lock()  # of what is found: one thread may train a network while another predicts with another one
+_changing = threading.RLock()  # of what is found: one thread may train a network while another predicts with another
+# one; and what interrupts a thread, a signal's handler, may predict too
 
 
 def infer(graph: Graph, inputs: Sequence[Array]) -> list[Array]:

@@ -1,7 +1,7 @@
 """Where large arrays come from: memory that was used before.
 
     y = empty(shape, dtype)                 like np.empty; its memory is used again when the last view of it is gone
-    t = scratch("tiles", shape, dtype)      for intermediate results that do not outlive the call
+    t = scratch("tiles", shape, dtype)      for intermediate results within one compiled loop: some megabytes
 
 New memory is slow memory. The operating system hands it out in pages, each cleared on first touch, and takes large
 arrays back as soon as they are freed; the next layer then pays for the same pages again. One layer's output of
@@ -9,8 +9,8 @@ VGG-Face, 103 MB at batch 8, costs 10 ms that way, as much as computing it. So m
 to the next array of about that size. A network asks for the same sizes in the same order, step after step, so after the
 first step no memory is new. It is a plan that nobody has to write down.
 
-What is kept is bounded: never more is held, used and unused together, than was in use at the worst moment (and a tenth
-more, and a page for each block). All of it starts at a multiple of 64 bytes, so that no vector lies across two lines of
+What is kept of freed arrays is bounded: never more is held, used and unused together, than was in use at the worst
+moment (and a tenth more, and a page for each block). All of it starts at a multiple of 64 bytes, so that no vector lies across two lines of
 the cache, and no two blocks in a row start at the same place of a page. Large arrays from the operating system do, and
 a loop that reads one and writes the other at the same place can take twice as long (``benchmarks/NOTES.md``).
 """
@@ -131,7 +131,8 @@ MOST_VIEWS = 64  # arrays of one buffer: a network's layers ask for the same one
 
 def scratch(purpose: str, shape: Shape, dtype: Any) -> Array:
     """An array of unknown content, valid until the same thread asks for the same ``purpose`` again; for a loop that
-    runs again and again (``ops/calls.py``), each time as long as it runs."""
+    runs again and again (``ops/calls.py``), each time as long as it runs. No longer: between two loops a signal's
+    handler may ask for it. The thread keeps as much as it once needed."""
     buffer: tuple[Array, dict[Any, Array]] = getattr(_buffers, purpose, (_NO_BYTES, {}))
     held, views = buffer
     known = views.get((shape, dtype))

@@ -11,7 +11,7 @@ lie, and the matrix, KH*KW times as large as the picture, is never built:
 All three passes are this one product. dx is a convolution of dy with the turned kernel (``direct_dx.py``); dkernel is a
 product of the windows' transpose with dy, summed over positions.
 
-Cost: as many multiplications as the definition; memory for some padded rows, for dkernel a padded picture. When it
+Cost: as many multiplications as the definition; memory for some padded rows, for dkernel the padded pictures. When it
 wins: most strides, large kernels, 1x1 kernels, few channels: everything that Winograd does not take. Limits: with
 groups of few channels or filters vectors stay partly empty; depthwise layers have an operation of their own.
 Paper: Georganas et al. 2018, "Anatomy of High-Performance Deep Learning Convolutions on SIMD Architectures".
@@ -32,7 +32,7 @@ from minicnn.ops.conv2d.direct_rows import pad_picture
 from minicnn.ops.conv2d.direct_windows import POINTWISE_TERMS, correlation, is_pointwise, pack_filters, runs_of
 from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.ops.max_pooling import HALVING, halve
-from minicnn.ops.memory import empty, scratch
+from minicnn.ops.memory import empty
 from minicnn.ops.micro_kernel import ROWS, panel_width
 from minicnn.shapes import Array, Pads, Shape, Window
 
@@ -117,7 +117,7 @@ def kernel_gradient(dy: Array, x: Array, kernel_shape: Shape, window: Window, gr
     at, rows = runs_of(width, all_channels, kernel_shape, window, groups)
     taps = (np.arange(groups)[:, None] * kernel_shape[2] + at).reshape(-1)  # group by group
     # float64: sums of many short sums
-    total = scratch("kernel_sums", (len(taps) * -(-rows // ROWS), -(-own // panel), ROWS, panel), np.dtype(np.float64))
+    total = empty((len(taps) * -(-rows // ROWS), -(-own // panel), ROWS, panel), np.dtype(np.float64))
     dkernel = empty((len(taps) // groups * rows, groups, own), dy.dtype)
     sizes = np.array([out_w, window.strides[1] * all_channels, rows], np.intp)
     upstream = np.ascontiguousarray(dy).reshape(-1, filters)  # (N, OH, OW, F) -> (N*OH*OW, F)
@@ -130,6 +130,6 @@ def _padded(x: Array, pads: Pads | tuple[tuple[int, int], ...]) -> Array:
     if not np.any(pads):
         return x
     (top, bottom), (left, right) = pads
-    picture = scratch("padded", (len(x), x.shape[1] + top + bottom, x.shape[2] + left + right, x.shape[3]), x.dtype)
+    picture = empty((len(x), x.shape[1] + top + bottom, x.shape[2] + left + right, x.shape[3]), x.dtype)
     pad_picture(x, top, left, picture)
     return picture

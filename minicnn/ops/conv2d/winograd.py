@@ -183,11 +183,12 @@ class Winograd:
             return partial(blocks.in_cache, form, x, panels, last, y, grid, self.used, tiles, products, at_once, width)
         limit = min(MOST_BYTES, max(BLOCK_BYTES, panels.nbytes))
         size = len(self.used) * (channels + width) * x.itemsize
+        tiles_in_blocks = list(plan.in_blocks(total, size, limit, ROWS))
+        most = max((count for _, count in tiles_in_blocks), default=0)
 
         def run() -> None:
-            for first, count in plan.in_blocks(total, size, limit, ROWS):
-                tiles = plan.planes("tiles", (points,), count * channels, x.dtype)
-                products = plan.planes("products", (points,), count * width, x.dtype)
+            tiles, products = (plan.planes(points, most * row, x.dtype) for row in (channels, width))
+            for first, count in tiles_in_blocks:
                 blocks.all_input_tiles(form, x, first, count, grid, tiles)
                 blocks.all_products(form, self.used, tiles, panels, products, width, count)
                 blocks.all_output_tiles(form, products, width, last, y, first, count, grid)

@@ -32,21 +32,21 @@ def sums_over_tiles(form: int, used: Array, sum_tiles: int, x: Array, dy: Array,
     """dU as (Q*Q, plane), a plane being P panels (C, W) and some bytes more; float64 if there are many tiles.
 
     ``used``: the planes that are products; the others are left as they are. ``sum_tiles`` are added up at once, such
-    sums up to GROUP_TILES, and these in float64. Columns that fill up the last panel may hold anything. Scratch memory:
-    valid until the next call.
+    sums up to GROUP_TILES, and these in float64. Columns that fill up the last panel may hold anything.
     """
     points, channels, filters, panel = PRODUCTS[form] ** 2, x.shape[3], dy.shape[3], panel_width(x.dtype)
     width = -(-filters // panel) * panel
-    sums = plan.planes("kernel_sums", (points,), channels * width, x.dtype)
+    sums = plan.planes(points, channels * width, x.dtype)
     total, size = len(dy) * grid[0] * grid[1], (channels + width) * x.itemsize
     several = total > GROUP_TILES
-    totals = plan.planes("kernel_totals", (points,), channels * width, np.dtype(np.float64)) if several else sums
+    totals = plan.planes(points, channels * width, np.dtype(np.float64)) if several else sums
     own = points * channels * plan.whole_vectors(filters, x.dtype) * x.itemsize  # bytes of the sums that are used
     limit = min(MOST_BYTES, max(BLOCK_BYTES, own), GROUP_TILES * len(used) * size)
+    tiles_in_blocks = list(plan.in_blocks(total, len(used) * size, limit, sum_tiles))
+    most = max((count for _, count in tiles_in_blocks), default=0)
+    tiles, upstream = (plan.planes(points, most * row, x.dtype) for row in (channels, width))
     held = 0  # tiles in the sums
-    for first, count in plan.in_blocks(total, len(used) * size, limit, sum_tiles):
-        tiles = plan.planes("tiles", (points,), count * channels, x.dtype)
-        upstream = plan.planes("products", (points,), count * width, x.dtype)
+    for first, count in tiles_in_blocks:
         blocks.all_input_tiles(form, x, first, count, grid, tiles)
         all_upstream_tiles(form, dy, first, count, grid, upstream, panel)
         add_products(used, tiles, upstream, channels, filters, panel, sums, count, sum_tiles, held == 0)

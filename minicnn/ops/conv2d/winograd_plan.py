@@ -1,4 +1,4 @@
-"""Where Winograd's tiles lie, how they are walked through, and the scratch memory for them: what follows from shapes.
+"""Where Winograd's tiles lie, how they are walked through, and the memory for them: what follows from shapes.
 
 The loops that do it are in ``winograd_blocks.py``, which says what the two ways are.
 """
@@ -14,7 +14,7 @@ import numpy as np
 from minicnn.ops.conv2d.winograd_tiles import Grid
 from minicnn.ops.conv2d.winograd_transforms import OUTPUTS
 from minicnn.ops.finishing import Finish
-from minicnn.ops.memory import scratch
+from minicnn.ops.memory import empty
 from minicnn.ops.micro_kernel import ROWS
 from minicnn.ops.simd import LINE_BYTES, VECTOR_BYTES
 from minicnn.shapes import KEPT, Array, Pair, Shape, Window
@@ -51,12 +51,14 @@ MANY = 8  # turns, of which the last may be a small one
 WORTH = 100  # for whole register tiles, the busiest core may have one tile more in so many of all
 
 
-def planes(purpose: str, before: Shape, numbers: int, dtype: np.dtype) -> Array:
-    """Scratch memory (*before, plane), for planes of so many numbers: an odd number of the cache's lines apart.
+def planes(points: int, numbers: int, dtype: np.dtype) -> Array:
+    """Memory (points, plane), for planes of so many numbers: an odd number of the cache's lines apart.
 
     The same place in every plane then falls on a different line. A power of two apart, all would be on the same one.
+    It is lent, not scratch memory: between one compiled loop and the next, Python may run a signal's handler, and that
+    may come to another layer.
     """
-    return scratch(purpose, (*before, spaced(numbers, dtype.itemsize)), dtype)
+    return empty((points, spaced(numbers, dtype.itemsize)), dtype)
 
 
 def spaced(numbers: int, itemsize: int) -> int:
