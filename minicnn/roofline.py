@@ -60,7 +60,7 @@ def peak(threads: int, cores: list[int]) -> float:
 def bandwidth(threads: int, cores: list[int], numbers: int = ARRAY) -> float:
     """GB/s: the better of finding the largest number (reads alone) and of adding two arrays (two read, one written).
 
-    ``numbers`` is the size of each of the three arrays. They must not fit the caches.
+    ``numbers`` is the size of each of the three arrays. Together they must not fit the caches.
     """
     a, b, c = (np.ones(numbers, np.float32) for _ in range(3))
     pieces = [slice(i * numbers // threads, (i + 1) * numbers // threads) for i in range(threads)]
@@ -69,10 +69,11 @@ def bandwidth(threads: int, cores: list[int], numbers: int = ARRAY) -> float:
         np.add(a[pieces[index]], b[pieces[index]], out=c[pieces[index]])
 
     def largest(index: int) -> None:
-        np.max(a[pieces[index]])
+        for array in (a, b, c):
+            np.max(array[pieces[index]])
 
     adding = 3 * a.nbytes / _best(lambda: _on_all(threads, cores, add))
-    reading = a.nbytes / _best(lambda: _on_all(threads, cores, largest))
+    reading = 3 * a.nbytes / _best(lambda: _on_all(threads, cores, largest))
     return max(adding, reading) / 1e9
 
 
@@ -87,18 +88,25 @@ def _best(call: Callable[[], None], repeats: int = REPEATS) -> float:
 
 
 def _on_all(threads: int, cores: list[int], work: Callable[[int], object]) -> None:
-    """One thread per core, bound to it; NumPy and ctypes let go of Python's lock while they compute."""
+    """One thread per core, bound to it; NumPy and ctypes let go of Python's lock while they compute. Raises what the
+    first of them raised that could not: a time without its work would be a wonderful limit."""
+    failed: list[BaseException] = []
 
     def run(index: int) -> None:
-        if hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(0, {cores[index % len(cores)]})
-        work(index)
+        try:
+            if hasattr(os, "sched_setaffinity"):
+                os.sched_setaffinity(0, {cores[index % len(cores)]})
+            work(index)
+        except BaseException as error:
+            failed.append(error)
 
     running = [threading.Thread(target=run, args=(index,)) for index in range(threads)]
     for thread in running:
         thread.start()
     for thread in running:
         thread.join()
+    if failed:
+        raise failed[0]
 
 
 def _compiled_loop(width: int) -> tuple[Callable[[int], float], object]:

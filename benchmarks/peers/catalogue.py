@@ -17,13 +17,15 @@ MINICNN = "minicnn"
 
 @dataclass(frozen=True)
 class Entry:
-    """``packages``: distributions that must be there. ``install``: what to type when they are not."""
+    """``packages``: distributions that must be there. ``install``: what to type when they are not. ``copies``: of all
+    weights that it holds at once, where several of its ways learn."""
 
     name: str
     title: str
     packages: tuple[str, ...]
     directions: tuple[str, ...]
     install: str = "pip install -c constraints.txt -e '.[peers]'"
+    copies: int = 1
 
     @property
     def module(self) -> str:
@@ -47,8 +49,9 @@ PEERS = {
             ("keras", "tensorflow"),
             (*_LAYERS_AND_NETWORKS, FIT),
             "pip install -c constraints.txt -e '.[keras]'",
+            copies=2,
         ),
-        Entry("torch", "PyTorch", ("torch",), _LAYERS_AND_NETWORKS, "pip install torch==2.13.0  (the CPU build)"),
+        Entry("torch", "PyTorch", ("torch",), _LAYERS_AND_NETWORKS, "pip install torch==2.13.0  # CPU build", copies=2),
         Entry("onnxruntime", "ONNX Runtime", ("onnxruntime", "onnx"), (FORWARD,), "pip install onnxruntime onnx"),
         Entry("openvino", "OpenVINO", ("openvino", "onnx"), (FORWARD,), "pip install openvino onnx"),
         Entry("ncnn", "ncnn", ("ncnn",), (FORWARD,), "pip install ncnn"),
@@ -60,7 +63,7 @@ PEERS = {
 
 def choose(names: Iterable[str] | None = None) -> tuple[list[Entry], list[Entry]]:
     """(peers that are there, peers that are missing), minicnn always first. Raises OptionError for an unknown name."""
-    wanted = list(PEERS) if names is None else [MINICNN, *(name for name in names if name != MINICNN)]
+    wanted = list(PEERS) if names is None else list(dict.fromkeys([MINICNN, *names]))
     unknown = [name for name in wanted if name not in PEERS]
     if unknown:
         raise OptionError(explain(f"peers among {', '.join(PEERS)}", ", ".join(map(repr, unknown))))

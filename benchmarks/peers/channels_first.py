@@ -7,8 +7,8 @@ once, before any clock starts, as a converter would do it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,7 @@ class Step:
     groups: int = 1
     options: Mapping[str, Any] = field(default_factory=dict)  # the layer's ``config``
     flattened: tuple[int, ...] = ()  # Dense: the (H, W, C) in front of the Flatten before it
+    relu: bool = False  # whether results are cut off at 0
 
 
 def steps(work: Work, weights: Arrays, others: Collection[str] = ()) -> Iterator[Step]:
@@ -79,6 +80,32 @@ def steps(work: Work, weights: Arrays, others: Collection[str] = ()) -> Iterator
             if key in own:
                 own[key] = turned(layout, own[key], common.get("flattened", ()))
         yield Step(kind, name, weights=own, **common)
+
+
+def fused(found: Iterable[Step]) -> list[Step]:
+    """The same computation in fewer steps, for inference: a BatchNormalization right behind a convolution or a dense
+    layer becomes part of its kernel and bias, and a ReLU behind either is its ``relu``."""
+    done: list[Step] = []
+    for step in found:
+        before = done[-1] if done and done[-1].kind in (*CONVOLUTIONS, "Dense") and not done[-1].relu else None
+        if before is not None and step.kind == "ReLU":
+            done[-1] = replace(before, relu=True)
+        elif before is not None and step.kind == "BatchNormalization":
+            done[-1] = replace(before, weights=_normalised(before.weights, step))
+        else:
+            done.append(step)
+    return done
+
+
+def _normalised(weights: Arrays, step: Step) -> Arrays:
+    """Kernel (F, ...) and bias of a layer that does the normalisation ``step`` behind it too, rounded once."""
+    own = {key: array.astype(np.float64) for key, array in step.weights.items()}
+    factor = own.get("gamma", 1.0) / np.sqrt(own["moving_variance"] + step.options["epsilon"])
+    kernel, bias = weights["kernel"], weights.get("bias", 0.0)
+    return {
+        "kernel": (kernel * factor.reshape(-1, *[1] * (kernel.ndim - 1))).astype(np.float32),
+        "bias": ((bias - own["moving_mean"]) * factor + own.get("beta", 0.0)).astype(np.float32),
+    }
 
 
 def _kernels(kind: str) -> dict[str, str]:

@@ -7,10 +7,11 @@ are several works the worst ratio counts. Memory counts the other way round: our
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.peers.cases import SINGLE_3X3, SINGLE_OTHERS, all_works
+from benchmarks.peers.catalogue import MINICNN, PEERS
 from benchmarks.peers.statistics import Result, Spread
 from benchmarks.peers.work import Work
 
@@ -22,7 +23,8 @@ START_UP, MEMORY_FORWARD, MEMORY_TRAINING = "start-up", "memory-forward", "memor
 
 @dataclass(frozen=True)
 class Claim:
-    """``against``: the peers whose fastest way counts, none for all. ``less``: the ratio is ours / theirs."""
+    """``against``: the peers whose fastest way counts, none for all. ``less``: the ratio is ours / theirs. ``of``: how
+    many works it promises something of, where ``works`` are only some of them."""
 
     name: str
     text: str
@@ -31,6 +33,14 @@ class Claim:
     bar: float
     aim: float
     less: bool = False
+    of: int = 0
+
+    def narrowed(self, works: tuple[str, ...]) -> Claim:
+        """What it promises of some of its works; the words say so."""
+        if works == self.works:
+            return self
+        whole = len(self.works)
+        return replace(self, works=works, of=whole, text=f"{self.text}; {len(works)} of {whole} works")
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,8 @@ class Verdict:
         return {
             "name": self.claim.name,
             "text": self.claim.text,
+            "works": len(self.claim.works),
+            "of": self.claim.of or len(self.claim.works),
             "bar": self.claim.bar,
             "aim": self.claim.aim,
             "less": self.claim.less,
@@ -137,8 +149,10 @@ def verdict(claim: Claim, results: Mapping[str, Result]) -> Verdict:
 
 
 def _left_out(result: Result, against: tuple[str, ...]) -> str:
-    """Opponents without a single way that could be compared: a ratio may look better because they are not in it."""
-    peers = {row.peer for row in result.rows if row.peer != "minicnn" and (not against or row.peer in against)}
+    """Opponents without a single way that could be compared, not asked ones and those that are not installed among
+    them: a ratio may look better because they are not in it."""
+    able = {name for name, entry in PEERS.items() if result.direction in entry.directions} | {*against}
+    peers = {*able, *(row.peer for row in result.rows)} & ({*against} or {*PEERS}) - {MINICNN}
     absent = sorted(peers - {row.peer for row in result.rows if row.ok and row.rounds})
     return f"; WITHOUT {', '.join(absent)}" if absent else ""
 

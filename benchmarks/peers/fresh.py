@@ -155,6 +155,7 @@ def keras_network(what: str) -> Callable[[Any], Any]:
     import tensorflow
 
     rows = json.loads(os.environ["BENCH_ROWS"])
+    keras.config.set_floatx("float32")  # whatever the user's keras.json says
     layers = [getattr(keras.layers, kind)(name=name, **options) for kind, name, options in rows["rows"]]
     model = keras.Sequential([keras.Input(rows["input_shape"]), *layers])
     if what == START:

@@ -27,7 +27,8 @@ class Peer(Protocol):
     def __init__(self, threads: int) -> None: ...
 
     def describe(self) -> dict[str, Any]:
-        """Settings that matter to somebody who reads the numbers; "threads" is what the library itself says."""
+        """Settings that matter to somebody who reads the numbers; "threads" is what the library itself says,
+        or what it was told, where it says nothing."""
         ...
 
     def ways(self, work: Work) -> tuple[str, ...]:

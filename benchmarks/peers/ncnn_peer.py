@@ -1,6 +1,8 @@
 """ncnn in float32, Winograd on: the model written by hand, since its text format is as simple as a table.
 
-ncnn computes one picture at a time (its arrays have no batch axis here), so a batch is a loop; that is how it is used.
+Written as its tool ``ncnnoptimize`` leaves a model for inference: what follows a convolution is part of it, a
+normalisation in its numbers, a ReLU as its activation. ncnn computes one picture at a time (its arrays have no batch
+axis here), so a batch is a loop; that is how it is used. Memory is used again, as in ncnn's own benchmark.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.channels_first import CONVOLUTIONS, Step, steps, to_channels_first, to_channels_last
+from benchmarks.peers.channels_first import CONVOLUTIONS, Step, fused, steps, to_channels_first, to_channels_last
 from benchmarks.peers.interface import Timed
 from benchmarks.peers.work import Data, Work
 
@@ -27,11 +29,12 @@ class Peer:
 
         ncnn.set_omp_num_threads(threads)
         self._library, self._threads = ncnn, threads
+        self._memory = ncnn.UnlockedPoolAllocator(), ncnn.PoolAllocator()  # as in ncnn's benchmark
 
     def describe(self) -> dict[str, Any]:
         options = self._library.Net().opt  # get_omp_num_threads answers 1 outside a parallel loop, as OpenMP says
         options.num_threads = self._threads
-        return {"threads": options.num_threads, "lower_precisions": "off", "winograd": "on"}
+        return {"threads": options.num_threads, "lower_precisions": "off", "winograd": "on", "memory": "pooled"}
 
     def ways(self, work: Work) -> tuple[str, ...]:
         return ("extractor",)
@@ -41,9 +44,10 @@ class Peer:
         net.opt.num_threads = self._threads
         net.opt.use_vulkan_compute = False
         net.opt.use_winograd_convolution = True
+        net.opt.blob_allocator, net.opt.workspace_allocator = self._memory
         for name in LOWER_PRECISIONS:
             setattr(net.opt, f"use_{name}", False)
-        translated = list(steps(work, data.weights))
+        translated = fused(steps(work, data.weights))
         with tempfile.TemporaryDirectory() as folder:
             text, binary = Path(folder) / "net.param", Path(folder) / "net.bin"
             text.write_text(_param(translated))
@@ -55,7 +59,7 @@ class Peer:
                 raise RuntimeError(f"ncnn did not take the model of {work.name}")
         pictures = [self._library.Mat(picture).clone() for picture in to_channels_first(data.x)]
 
-        def call() -> list[Any]:
+        def call(_memory: Any = self._memory) -> list[Any]:  # ncnn does not keep it alive, and results lie there
             found = []
             for picture in pictures:
                 extractor = net.create_extractor()
@@ -90,7 +94,7 @@ def _layer(step: Step) -> tuple[str, dict[int, Any]]:
     if step.kind in CONVOLUTIONS:
         kernel = step.weights["kernel"]
         settings = {0: len(kernel), 1: columns, 11: rows, 3: across, 13: down, 4: left, 14: top, 15: right, 16: bottom}
-        settings |= {5: int("bias" in step.weights), 6: kernel.size}
+        settings |= {5: int("bias" in step.weights), 6: kernel.size, 9: int(step.relu)}
         if step.groups == 1:
             return "Convolution", settings
         return "ConvolutionDepthWise", settings | {7: step.groups}
@@ -100,7 +104,7 @@ def _layer(step: Step) -> tuple[str, dict[int, Any]]:
         return "Pooling", window
     if step.kind == "Dense":
         kernel = step.weights["kernel"]
-        return "InnerProduct", {0: len(kernel), 1: int("bias" in step.weights), 2: kernel.size}
+        return "InnerProduct", {0: len(kernel), 1: int("bias" in step.weights), 2: kernel.size, 9: int(step.relu)}
     if step.kind == "BatchNormalization":
         return "BatchNorm", {0: step.input_shape[-1], 1: step.options["epsilon"]}
     return {"ReLU": ("ReLU", {}), "Flatten": ("Flatten", {}), "Softmax": ("Softmax", {0: 0, 1: 1})}[step.kind]

@@ -26,6 +26,16 @@ def points(run: Run) -> list[Point]:
     return found
 
 
+def labels(names: list[str]) -> list[str]:
+    """The names without the run ("-forward-b8") that all of them have.
+
+    >>> labels(["fc6-forward-b8", "fc7-forward-b8"]), labels(["fc6-forward-b8", "fc6-step-b8"])
+    (['fc6', 'fc7'], ['fc6-forward-b8', 'fc6-step-b8'])
+    """
+    runs = {name.partition("-")[2] for name in names}
+    return [name.partition("-")[0] for name in names] if len(runs) == 1 else names
+
+
 def roofline_plot(run: Run, limits: Limits, suffix: str) -> bytes:
     """The picture in the format of ``suffix`` (".svg", ".png", ".pdf"). Needs Matplotlib (extra 'report')."""
     from matplotlib.figure import Figure
@@ -48,8 +58,8 @@ def roofline_plot(run: Run, limits: Limits, suffix: str) -> bytes:
         own = [p for p in found if p[4] == peer]
         label = f"{peer}, where it is the fastest peer"
         axes.scatter([p[1] for p in own], [p[3] for p in own], marker="x", label=label, zorder=2)  # type: ignore[misc]
-    for name, x, ours, _, _ in found:
-        axes.annotate(name.split("-")[0], (x, ours), textcoords="offset points", xytext=(5, 4), fontsize=7)
+    for label, (_, x, ours, _, _) in zip(labels([point[0] for point in found]), found, strict=True):
+        axes.annotate(label, (x, ours), textcoords="offset points", xytext=(5, 4), fontsize=7)
     axes.set(xscale="log", yscale="log", xlabel="flops of the direct algorithm per byte moved at least")
     axes.set_ylabel("GFLOP/s of the direct algorithm")
     axes.set_title("Above the roof: Winograd needs fewer multiplications than are counted")

@@ -22,9 +22,18 @@ from benchmarks.threads import variables
 
 ROOT = Path(__file__).resolve().parents[2]
 START_LIMIT = 180.0  # seconds; importing TensorFlow takes twelve on a cold disk
-# Each framework waits as it likes; the command `minicnn` has set this one for itself. And bytecode is kept, as it is of
-# installed packages: else the sources of what runs from a checkout would be compiled in every process, and only those.
-NOT_INHERITED = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "PYTHONDONTWRITEBYTECODE")
+# Each framework waits and computes as it likes: the command `minicnn` has set OMP_WAIT_POLICY for itself, a shell may
+# have the others from elsewhere. And bytecode is kept, as it is of installed packages: else the sources of what runs
+# from a checkout would be compiled in every process, and only those.
+NOT_INHERITED = (
+    *("OMP_WAIT_POLICY", "OMP_PROC_BIND", "OMP_PLACES", "OMP_DYNAMIC", "GOMP_SPINCOUNT", "GOMP_CPU_AFFINITY"),
+    *("KMP_BLOCKTIME", "KMP_AFFINITY", "TF_ENABLE_ONEDNN_OPTS", "TF_XLA_FLAGS", "KERAS_BACKEND", "KERAS_HOME"),
+    "PYTHONDONTWRITEBYTECODE",
+)
+SETTINGS = (
+    *("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "NUMBA_", "TF_", "XLA_", "ONEDNN_", "DNNL_", "KERAS_", "MINICNN_"),
+    *("MALLOC_", "GLIBC_", "LD_PRELOAD"),
+)  # how names of variables begin that may change a speed
 
 
 class WorkerError(RuntimeError):
@@ -147,3 +156,8 @@ def environment(threads: int) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if key not in NOT_INHERITED}
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     return kept | variables(threads) | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def settings(threads: int) -> dict[str, str]:
+    """The variables a worker inherits that may change how fast it is."""
+    return {key: value for key, value in sorted(environment(threads).items()) if key.startswith(SETTINGS)}

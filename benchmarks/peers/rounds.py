@@ -1,13 +1,14 @@
 """One work through every peer: prepared, judged, and timed in turn.
 
-A round gives each way of each peer one turn; who begins changes from round to round. A turn of a short call consists
-of one call that does not count (the caches belong to somebody else) and several that do; their median is the round's
-number.
+A round gives each way of each peer one turn, in an order that is drawn anew for each round: whoever follows the one
+with the largest arrays finds the least in the caches. Where calls are short, a turn begins with some that do not count
+(the caches belong to somebody else), for everybody or for nobody; the median of those that do is the round's number.
 """
 
 from __future__ import annotations
 
 import contextlib
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,8 +40,10 @@ class Pace:
 
 
 QUICK = Pace(rounds=5, least=3, seconds=10.0, turn=0.05)
-SHORT = 0.2  # a call shorter than this needs a warm one in front
-MOST_CALLS = 50
+SHORT = 0.2  # seconds: where the fastest way's call is shorter, all of them get warm ones in front,
+WARM = 0.01  # for so many seconds, but at least one
+MOST_CALLS = 2000  # in a turn
+SEED = 0  # of the order in each round
 
 
 class Team:
@@ -103,13 +106,12 @@ def measure(
         files = team.files(work)
         say(f"{work.name}: the referee computes")
         truth = _truth(team, work, files, result.referee, pace)
-        algorithms: dict[str, str] = {}
         for entry in entries:
             say(f"{work.name}: {entry.title} prepares")
             described = _prepare(team, entry, work, files, truth, result, pace, ways.get(entry.name))
             if entry.name == MINICNN:
-                algorithms = described.get("algorithms", {})
-        judge(work, result.rows, algorithms)
+                result.algorithms = described.get("algorithms", {})
+        judge(work, result.rows, result.algorithms)
         _time(team, work, result, pace, say)
     finally:
         team.clear()
@@ -159,8 +161,8 @@ def _prepare(
             row.errors = errors(work, _load(found["file"]), truth)
             if (used := answer["described"]["threads"]) != team.threads:
                 row.refuse("failed", f"it says it uses {used} threads, not {team.threads}")
-    team.described[entry.name] = answer["described"]
     described: dict[str, Any] = answer["described"]
+    team.described[entry.name] = {key: value for key, value in described.items() if key != "algorithms"}  # a work's own
     return described
 
 
@@ -179,20 +181,20 @@ def _load(path: str) -> dict[str, Any]:
 def _time(team: Team, work: Work, result: Result, pace: Pace, say: Say) -> None:
     """Rounds in turn. A worker that dies takes its rows with it; the others go on."""
     by_name = {entry.name: entry for entry in team.entries}
-    start = time.monotonic()
+    start, order = time.monotonic(), random.Random(SEED)
     for number in range(pace.rounds):
         rows = [row for row in result.rows if row.ok]
         if not rows or (number >= pace.least and time.monotonic() - start > pace.seconds):
             break
         say(f"{work.name}: round {number + 1} of at most {pace.rounds}")
-        first = number % len(rows)
-        for row in [*rows[first:], *rows[:first]]:
+        short = min(row.guess for row in rows) < SHORT
+        for row in order.sample(rows, len(rows)):
             if not row.ok:
                 continue
-            calls = min(MOST_CALLS, max(1, round(pace.turn / max(row.guess, 1e-9))))
+            calls, warm = _calls(pace.turn, row.guess), _calls(WARM, row.guess) if short else 0
             try:
                 answer = team.worker(by_name[row.peer]).ask(
-                    pace.answer_limit, "time", way=row.way, calls=calls, warm=int(row.guess < SHORT)
+                    pace.answer_limit, "time", way=row.way, calls=calls, warm=warm
                 )
             except WorkerError as error:
                 for other in result.rows:
@@ -202,6 +204,11 @@ def _time(team: Team, work: Work, result: Result, pace: Pace, say: Say) -> None:
             row.rounds.append(spread(answer["seconds"]).median)
     if work.direction in (TRAINING, FIT):
         _require_finite(team, result)
+
+
+def _calls(seconds: float, guess: float) -> int:
+    """How many calls fill so many seconds, if one takes about ``guess``."""
+    return min(MOST_CALLS, max(1, round(seconds / max(guess, 1e-9))))
 
 
 def _require_finite(team: Team, result: Result) -> None:

@@ -84,11 +84,13 @@ class Row:
 
 
 class Result:
-    """All rows of one work. ``unit`` is "s"; peak memory is compared in "bytes"."""
+    """All rows of one work. ``unit`` is "s"; peak memory is compared in "bytes". ``algorithms``: of minicnn's
+    convolutions, by the layer's name."""
 
     def __init__(self, name: str, direction: str, flops: float = 0.0, unit: str = "s", referee: str = "") -> None:
         self.name, self.direction, self.flops, self.unit, self.referee = name, direction, flops, unit, referee
         self.rows: list[Row] = []
+        self.algorithms: dict[str, str] = {}
 
     def ours(self) -> Row | None:
         """minicnn's row, when it is right and was timed."""
@@ -117,5 +119,6 @@ class Result:
             "flops": self.flops,
             "unit": self.unit,
             "referee": self.referee,
+            "algorithms": self.algorithms,
             "rows": rows,
         }

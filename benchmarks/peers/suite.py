@@ -5,7 +5,8 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,12 @@ from benchmarks.peers.claims import (
     verdict,
     works_of,
 )
+from benchmarks.peers.process import settings
+from benchmarks.peers.room import GIGABYTE, memory_available, memory_needed
 from benchmarks.peers.rounds import Pace, Team, measure
-from benchmarks.peers.statistics import Result
+from benchmarks.peers.statistics import Result, Row
 from benchmarks.peers.work import FORWARD, Work
-from minicnn import environment
+from minicnn import __version__, environment
 from minicnn.errors import OptionError, explain
 from minicnn.roofline import Limits, limits
 
@@ -33,7 +36,6 @@ SCHEMA = 1
 SUITES = ("must-show", "networks", "layers", "roofline", "all")
 FRESH = (START_UP, MEMORY_FORWARD, MEMORY_TRAINING)
 MEMORY_PEERS = (MINICNN, "keras")
-GIGABYTE = 2.0**30
 
 
 @dataclass
@@ -62,12 +64,22 @@ class Run:
     works: dict[str, Work] = field(default_factory=dict)
     interrupted: bool = False
     algorithms: list[algorithms.Algorithm] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    begun: str = field(default_factory=lambda: datetime.now().astimezone().isoformat(timespec="seconds"))
+
+    def sound(self) -> bool:
+        """Whether minicnn has a right number for everything that was asked, and every claim is met."""
+        asked = all(result.ours() is not None for result in self.results.values())
+        able = not self.algorithms or any(one.seconds for one in self.algorithms)
+        return asked and able and all(verdict.met for verdict in self.verdicts)
 
     def to_json(self) -> dict[str, Any]:
         """One strict document; ``benchmarks/README.md`` says what its fields mean."""
         packages = {package: environment.version_of(package) for e in self.entries for package in e.packages}
         return {
             "schema": SCHEMA,
+            "minicnn": __version__,
+            "begun": self.begun,
             "command": self.command,
             "machine": environment.machine(),
             "simd": environment.simd(),
@@ -78,10 +90,20 @@ class Run:
             "missing": {e.name: {"packages": e.absent, "install": e.install} for e in self.missing},
             "interrupted": self.interrupted,
             "limits": self.limits.to_json() if self.limits else None,
-            "cases": [result.to_json() for result in self.results.values()],
+            "environment": settings(self.threads),
+            "cases": [result.to_json() | self._roof(name) for name, result in self.results.items()],
             "algorithms": [one.to_json() for one in self.algorithms],
+            "reasons": self.reasons,
             "claims": [v.to_json() for v in self.verdicts],
         }
+
+    def _roof(self, name: str) -> dict[str, Any]:
+        """Of a single layer: flops per byte, and the GFLOP/s that a direct algorithm can reach at that, if known."""
+        work = self.works.get(name)
+        if work is None or len(work.rows) != 1:
+            return {}
+        intensity = work.intensity()
+        return {"intensity": intensity, "attainable_gflops": self.limits and self.limits.attainable(intensity)}
 
 
 def plan(suite: str, only: Sequence[str] = (), layer: Sequence[Work] = ()) -> Plan:
@@ -94,14 +116,14 @@ def plan(suite: str, only: Sequence[str] = (), layer: Sequence[Work] = ()) -> Pl
     if suite not in SUITES:
         raise OptionError(explain(f"a suite among {', '.join(SUITES)}", repr(suite)))
     if suite == "roofline":
-        return Plan(works=roofline_works(), roofline=True)
-    if suite == "must-show":
+        found = Plan([work for work in roofline_works() if _kept(work.name, only)], roofline=True)
+    elif suite == "must-show":
         claims = []
         for claim in CLAIMS.values():
             whole = not only or _kept(claim.name, only)
             kept = claim.works if whole else tuple(work for work in claim.works if _kept(work, only))
             if kept:
-                claims.append(replace(claim, works=kept))
+                claims.append(claim.narrowed(kept))
         works = list(works_of(claims).values())
         wanted = {name for claim in claims for name in claim.works}
         found = Plan(works, [name for name in FRESH if name in wanted], claims)
@@ -140,8 +162,8 @@ def cores_to_use(threads: int | None) -> list[int]:
     return allowed[:threads]
 
 
-def compare_algorithms(work: Work, run: Run, pace: Pace, say: Callable[[str], None]) -> list[str]:
-    """minicnn's algorithms for one layer, into ``run.algorithms``; returns why the winner wins, in words."""
+def compare_algorithms(work: Work, run: Run, pace: Pace, say: Callable[[str], None]) -> None:
+    """minicnn's algorithms for one layer, into ``run.algorithms``, and why the winner wins, in words."""
     from minicnn.models.table import build
     from minicnn.summary import summarize
 
@@ -151,12 +173,11 @@ def compare_algorithms(work: Work, run: Run, pace: Pace, say: Callable[[str], No
         Team(entries, run.threads, run.cores, Path(folder)) as team,
     ):
         run.algorithms = algorithms.compare(team, work, pace, say)
-    return algorithms.why(run.algorithms, summarize(build(work.architecture()))[0].algorithm)
+        run.described = team.described
+    run.reasons = algorithms.why(run.algorithms, summarize(build(work.architecture()))[0].algorithm)
 
 
-def carry_out(
-    plan: Plan, run: Run, pace: Pace, say: Callable[[str], None], shown: Callable[[Result, Work | None], None]
-) -> None:
+def carry_out(plan: Plan, run: Run, pace: Pace, say: Callable[[str], None], shown: Callable[[Result], None]) -> None:
     """Fill ``run``. ``shown`` is called with each result as it comes. After Ctrl-C what was found until then stays."""
     run.works = {work.name: work for work in plan.works}
     try:
@@ -169,7 +190,7 @@ def carry_out(
                 for work in plan.works:
                     result = _measure(team, work, pace, say)
                     run.results[work.name] = result
-                    shown(result, work)
+                    shown(result)
             peers = [peer for peer in MEMORY_PEERS if peer in [entry.name for entry in run.entries]]
             for name in plan.fresh:
                 if name == START_UP:
@@ -178,7 +199,7 @@ def carry_out(
                     direction = fresh.FORWARD if name == MEMORY_FORWARD else fresh.TRAINING
                     result = fresh.peak_memory(peers, direction, run.threads, run.cores, say)
                 run.results[name] = result
-                shown(result, None)
+                shown(result)
     except KeyboardInterrupt:
         run.interrupted = True
     run.verdicts = [verdict(claim, run.results) for claim in plan.claims]
@@ -187,51 +208,23 @@ def carry_out(
 def _measure(team: Team, work: Work, pace: Pace, say: Callable[[str], None]) -> Result:
     available, needed = memory_available(), memory_needed(work, team.entries)
     if available is not None and needed > available:
-        from benchmarks.peers.statistics import Row
-
-        result = Result(work.name, work.direction, work.flops())
-        row = Row(MINICNN, "-")
-        row.refuse(
-            "skipped",
-            f"all peers together need about {needed / GIGABYTE:.0f} GiB, {available / GIGABYTE:.0f} are free; "
-            "fewer --peers need less",
-        )
-        result.rows.append(row)
-        return result
+        together = f"all peers together need about {needed / GIGABYTE:.0f} GiB, {available / GIGABYTE:.0f} are free"
+        return _without_numbers(work, "skipped", f"{together}; fewer --peers need less")
     start = time.monotonic()
-    result = measure(team, work, pace, say)
+    try:
+        result = measure(team, work, pace, say)
+    except OSError as error:  # a full disk: what was found before must not be lost with it
+        return _without_numbers(work, "failed", f"{error.strerror or error}: {error.filename or team.folder}")
     say(f"{work.name}: done in {time.monotonic() - start:.0f} s")
     return result
 
 
-def memory_needed(work: Work, entries: Sequence[Entry]) -> float:
-    """Bytes, roughly: each way of each peer keeps its weights; a step all activations too, and gradients of both."""
-    if work.direction == "matmul":
-        return 0.0
-    sizes = work.layers()
-    weights = 4.0 * sum(size.weights for size in sizes)
-    activations = 4.0 * work.batch * sum(float(_product(size.output_shape)) for size in sizes)
-    learning = work.direction != FORWARD
-    each = 3 * weights + 2 * activations if learning else 2.5 * weights + 0.3 * activations
-    peers = [entry for entry in entries if work.direction in entry.directions]
-    return each * len(peers)
-
-
-def memory_available() -> float | None:
-    """Bytes that could be used without swapping, where the system says so."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return None
-    return next((1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), None)
+def _without_numbers(work: Work, status: str, reason: str) -> Result:
+    result, row = Result(work.name, work.direction, work.flops()), Row(MINICNN, "-")
+    row.refuse(status, reason)
+    result.rows.append(row)
+    return result
 
 
 def _kept(name: str, only: Sequence[str]) -> bool:
     return not only or any(part in name for part in only)
-
-
-def _product(shape: Sequence[int]) -> int:
-    product = 1
-    for size in shape:
-        product *= size
-    return product

@@ -13,6 +13,8 @@ from benchmarks.peers.suite import Run
 from minicnn import __version__
 
 REASON = 120  # characters; all of it is in the JSON
+ALGORITHM_COLUMNS = ("Algorithm", "Time", "Mult.", "GFLOP/s", "Scratch", "Error (limit)")
+LIMIT = "Limit: what the rule in docs/architecture.md allows, whatever Keras's error is."
 STATUS = {"aim": "aim met", "bar": "bar met", "missed": "MISSED", "no number": "no number"}
 
 
@@ -93,6 +95,9 @@ def header(run: Run) -> list[str]:
         f"{run.threads} threads in every pool, all processes bound to cores {', '.join(map(str, run.cores))}; float32",
         versions,
     ]
+    if run.limits:
+        peak, bandwidth = run.limits.peak_gflops, run.limits.bandwidth_gbytes
+        lines.append(f"measured limits: {peak:.0f} GFLOP/s, {bandwidth:.1f} GB/s")
     lines += [f"not installed: {entry.title}; {entry.install}" for entry in run.missing]
     return lines
 
@@ -100,9 +105,8 @@ def header(run: Run) -> list[str]:
 def markdown(run: Run) -> str:
     """The page: machine, command, claims, and a table per work."""
     lines = ["# Results", "", "```", run.command, "```", "", *(f"- {line}" for line in header(run)), ""]
-    if run.limits:
-        peak, bandwidth = run.limits.peak_gflops, run.limits.bandwidth_gbytes
-        lines += [f"Measured limits: {peak:.0f} GFLOP/s, {bandwidth:.1f} GB/s.", ""]
+    if run.algorithms:
+        lines += [*_grid(ALGORITHM_COLUMNS, algorithm_rows(run.algorithms)), LIMIT, "", *run.reasons, ""]
     if run.verdicts:
         lines += ["## What was promised", "", "Medians of ratios within a round, with their quartiles.", ""]
         lines += _grid(("work: against", "ratio", "bar", "aim", "verdict: what decided"), claim_rows(run.verdicts))
@@ -110,10 +114,19 @@ def markdown(run: Run) -> str:
         lines += ["## Every work", "", "Ratio: their time by minicnn's; above 1, minicnn is faster.", ""]
     for result in run.results.values():
         referee = f" (errors against {result.referee})" if result.referee else ""
-        lines += [f"### {result.name}", "", f"{result.direction}{referee}", ""]
+        lines += [f"### {result.name}", "", f"{result.direction}{referee}{roof(run, result)}", ""]
         columns = ("peer", "median", "ratio [quartiles]", "GFLOP/s (direct)", "error")
         lines += _grid(columns, case_rows(result))
     return "\n".join(lines).rstrip() + "\n"
+
+
+def roof(run: Run, result: Result) -> str:
+    """What stands beside a layer's name where the limits are known: how far a direct algorithm could go."""
+    work = run.works.get(result.name)
+    if run.limits is None or work is None or len(work.rows) != 1:
+        return ""
+    x = work.intensity()
+    return f"; {x:.3g} flops per byte: a direct algorithm reaches {run.limits.attainable(x):.0f} GFLOP/s at most"
 
 
 def _grid(columns: tuple[str, ...], rows: list[Any]) -> list[str]:

@@ -73,8 +73,10 @@ class Work:
         return per_picture * self.batch * (1 if self.direction == FORWARD else 3)
 
     def intensity(self) -> float:
-        """Flops per byte that must at least be moved: see ``minicnn.roofline``."""
-        return self.flops() / sum(size.bytes(self.batch) for size in self.layers())
+        """Flops per byte that must at least be moved: see ``minicnn.roofline``. What learns reads x, weights and dy and
+        writes y, dx and dweights: twice as many bytes, for three times the flops."""
+        moved = sum(size.bytes(self.batch) for size in self.layers())
+        return self.flops() / (moved if self.direction == FORWARD else 2 * moved)
 
     def layers(self) -> list[LayerSize]:
         """The size of every layer, found without allocating its weights."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def bench(
+    context: typer.Context,
     suite: Annotated[
         str, typer.Argument(metavar="SUITE", help="must-show, networks, layers, roofline, or all of them.")
     ] = "must-show",
@@ -57,6 +58,7 @@ def bench(
     from benchmarks.peers.rounds import QUICK, Pace
     from benchmarks.peers.work import BACKWARD, FORWARD
 
+    _require_meaning(context, layer, algorithms, peers)
     works = []
     if layer:
         shape = _sizes(input)
@@ -82,27 +84,23 @@ def bench(
     pace = QUICK if quick else Pace()
     pace = pace if seconds is None else replace(pace, seconds=seconds)
 
-    if algorithms:
-        with console.steps() as say:
-            reasons = suites.compare_algorithms(works[0], run, pace, say)
-        if json:
-            console.print_json(run.to_json())
-        else:
-            _show_algorithms(run, works[0].name, reasons)
-        _write(run, markdown, None)
-        return
     for entry in missing:
         console.note(f"{entry.title} is not installed ({', '.join(entry.absent)}): {entry.install}")
-    with console.steps() as say:
-        suites.carry_out(plan, run, pace, say, (lambda result, work: None) if json else _show)
+    with console.steps(still=True) as say:  # what moves on the screen would take time from what is measured
+        if algorithms:
+            suites.compare_algorithms(works[0], run, pace, say)
+        else:
+            suites.carry_out(plan, run, pace, say, lambda result: None if json else _show(run, result))
     if json:
         console.print_json(run.to_json())
+    elif algorithms:
+        _show_algorithms(run, works[0].name)
     else:
         _show_verdicts(run)
     _write(run, markdown, plot)
     if run.interrupted:
         console.fail("Interrupted. What was measured until then is printed; no process was left behind.")
-    if any(not verdict.met for verdict in run.verdicts):
+    if not run.sound():
         raise typer.Exit(console.FAILED)
 
 
@@ -119,6 +117,27 @@ def _require_harness() -> None:
         )
 
 
+OF_A_LAYER = ("input", "filters", "kernel", "strides", "padding", "batch")  # options that say nothing without one
+
+
+def _require_meaning(context: typer.Context, layer: str, algorithms: bool, peers: str) -> None:
+    """An option that would be passed over is a misunderstanding, and an hour of measuring something else."""
+
+    def given(name: str) -> bool:
+        source = context.get_parameter_source(name)
+        return source is not None and source.name == "COMMANDLINE"
+
+    alone = [name for name in OF_A_LAYER if given(name)]
+    if alone and not layer:
+        raise OptionError(explain("--layer beside what says how it is", ", ".join(f"--{name}" for name in alone)))
+    if layer and (given("suite") or given("only")):
+        raise OptionError(explain("a SUITE, and --only of it, or one --layer", f"both, with --layer {layer}"))
+    if algorithms and (given("peers") or given("plot")):
+        raise OptionError(explain("--algorithms without --peers and --plot: it is about minicnn alone", "both"))
+    if given("peers") and not peers.strip(" ,"):
+        raise OptionError(explain("--peers with names, such as keras,torch", repr(peers)))
+
+
 def _sizes(text: str) -> tuple[int, ...]:
     parts = text.replace("x", ",").split(",") if text else []  # none: the layer says what it wants
     if not all(part.strip().isdecimal() for part in parts):
@@ -131,8 +150,10 @@ def _require_writable(markdown: Path | None, plot: Path | None) -> None:
     for file in (markdown, plot):
         if file is not None:
             console.output_folder(file.parent)
+            if file.is_dir():
+                raise OptionError(explain("a file to write", f"the folder '{file}'"))
     if plot is not None:
-        if plot.suffix not in (".svg", ".png", ".pdf"):
+        if plot.suffix.lower() not in (".svg", ".png", ".pdf"):
             raise OptionError(explain("--plot with a file ending in .svg, .png or .pdf", str(plot)))
         if importlib.util.find_spec("matplotlib") is None:
             from minicnn.errors import missing
@@ -140,8 +161,8 @@ def _require_writable(markdown: Path | None, plot: Path | None) -> None:
             raise missing("matplotlib", "report", "Drawing the roofline")
 
 
-def _show(result: Any, work: Any) -> None:
-    from benchmarks.peers.tables import case_rows
+def _show(run: Run, result: Any) -> None:
+    from benchmarks.peers.tables import case_rows, roof
 
     columns = [
         console.Column("Peer"),
@@ -150,17 +171,15 @@ def _show(result: Any, work: Any) -> None:
         console.Column("GFLOP/s", "right", least_width=72),
         console.Column("Error"),
     ]
-    console.table(f"\n{result.name}: {result.direction}", columns, case_rows(result))
+    console.table(f"\n{result.name}: {result.direction}{roof(run, result)}", columns, case_rows(result))
 
 
-def _show_algorithms(run: Run, name: str, reasons: list[str]) -> None:
-    from benchmarks.peers.tables import algorithm_rows, header
+def _show_algorithms(run: Run, name: str) -> None:
+    from benchmarks.peers.tables import ALGORITHM_COLUMNS, LIMIT, algorithm_rows, header
 
-    titles = (("Algorithm", "left"), ("Time", "right"), ("Mult.", "right"), ("GFLOP/s", "right"), ("Scratch", "right"))
-    columns = [*(console.Column(*title) for title in titles), console.Column("Error (limit)")]
+    columns = [console.Column(title, "left" if i in (0, 5) else "right") for i, title in enumerate(ALGORITHM_COLUMNS)]
     console.table(name, columns, algorithm_rows(run.algorithms))
-    limit = "Limit: what the rule in docs/architecture.md allows, whatever Keras's error is."
-    console.show("\n".join([limit, "", *reasons, "", *header(run)]))
+    console.show("\n".join([LIMIT, "", *run.reasons, "", *header(run)]))
 
 
 def _show_verdicts(run: Run) -> None:
@@ -193,6 +212,6 @@ def _write(run: Run, markdown: Path | None, plot: Path | None) -> None:
     if plot is not None and run.limits is not None:
         from benchmarks.peers.plot import roofline_plot
 
-        picture = roofline_plot(run, run.limits, plot.suffix)
+        picture = roofline_plot(run, run.limits, plot.suffix.lower())
         with atomic_write(plot) as file:
             file.write(picture)

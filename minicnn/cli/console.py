@@ -21,6 +21,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
@@ -235,10 +236,16 @@ def working(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def steps() -> Iterator[Callable[[str], None]]:
-    """``say(what)`` shows on stderr what is going on: one line that changes, or lines where there is no terminal."""
+def steps(*, still: bool = False) -> Iterator[Callable[[str], None]]:
+    """``say(what)`` shows on stderr what is going on: one line that changes, or lines where there is no terminal.
+
+    ``still``: nothing is drawn but when something is said, where every moment of the processor is counted.
+    """
     console = err()
-    if console.is_terminal:
+    if console.is_terminal and still:
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+            yield lambda what: live.update(Text(what), refresh=True)
+    elif console.is_terminal:
         with console.status("") as status:
             yield lambda what: status.update(Text(what))
     else:

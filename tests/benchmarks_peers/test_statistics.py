@@ -45,7 +45,7 @@ def test_the_fastest_peer_is_the_one_with_the_least_median() -> None:
 def test_wrong_rows_are_never_compared() -> None:
     found = result("a", minicnn=[1.0], keras=[3.0], torch=[0.1])
     found.rows[2].refuse("WRONG", "y is off")
-    assert verdict(claim(), {"a": found}).opponent == "keras way; WITHOUT torch"
+    assert verdict(claim(), {"a": found}).opponent == "keras way; WITHOUT mnn, ncnn, onnxruntime, openvino, torch"
     found.rows[0].refuse("WRONG", "dx is off")
     judged = verdict(claim(), {"a": found})
     assert (judged.status, judged.met) == ("no number", False)
@@ -87,7 +87,9 @@ def test_a_page_shows_ratio_bar_aim_and_verdict() -> None:
     run.verdicts = [verdict(claim(), run.results)]
     page = markdown(run)
     assert "minicnn bench" in page
-    assert "2.50 [2.50, 2.50] | >= 2 | 3 | bar met: a (keras way; WITHOUT torch)" in page
+    assert (
+        "2.50 [2.50, 2.50] | >= 2 | 3 | bar met: a (keras way; WITHOUT mnn, ncnn, onnxruntime, openvino, torch)" in page
+    )
     assert "failed: it \\| broke" in page
     assert "not installed: ncnn; pip install ncnn" in page
     assert [row[0] for row in case_rows(found)] == ["minicnn way", "keras way", "torch way"]

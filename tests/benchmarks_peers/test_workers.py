@@ -20,9 +20,10 @@ from benchmarks.peers.catalogue import Entry
 from benchmarks.peers.channels_first import EVERY_PEER, steps, to_channels_first, to_channels_last, turned_back
 from benchmarks.peers.interface import Timed
 from benchmarks.peers.process import Worker, WorkerError, environment
+from benchmarks.peers.room import memory_needed
 from benchmarks.peers.rounds import Pace, Team, measure
 from benchmarks.peers.statistics import Result, Row
-from benchmarks.peers.suite import Run, memory_needed, plan
+from benchmarks.peers.suite import Run, plan
 from benchmarks.peers.torch_layers import OTHERS
 from benchmarks.peers.work import BACKWARD, MATMUL, Work, make_data
 from benchmarks.peers.worker import Desk
@@ -291,7 +292,7 @@ def test_missing_peers_are_named_with_the_command_that_installs_them(monkeypatch
     monkeypatch.setattr(catalogue, "version_of", lambda name: None if name == "torch" else "1.0")
     there, missing = catalogue.choose(["torch", "keras"])
     assert [entry.name for entry in there] == ["minicnn", "keras"]
-    assert [entry.install for entry in missing] == ["pip install torch==2.13.0  (the CPU build)"]
+    assert [entry.install for entry in missing] == ["pip install torch==2.13.0  # CPU build"]
     with pytest.raises(OptionError, match="peers among"):
         catalogue.choose(["nobody"])
 
