@@ -79,7 +79,8 @@ class Conv2D(Convolution):
 
     def forward(self, x: Array, context: Context = INFERENCE, *, relu: bool = False) -> tuple[Array, Conv2DCache]:
         """``relu`` cuts off at 0 in the same pass: see ``minicnn.fusion``."""
-        if context.training:
+        learns = context.training and self.trainable  # the next step changes the kernel; a frozen one stays prepared
+        if learns:
             self._prepared.clear()
         self.require_built()
         return convolve(
@@ -90,7 +91,7 @@ class Conv2D(Convolution):
             groups=self.groups,
             algorithm=self.algorithm,
             finish=Finish(relu=relu),
-            prepared=None if context.training else self._prepared,
+            prepared=None if learns else self._prepared,
         )
 
     def infer(self, x: Array, finish: Finish = PLAIN) -> Array:

@@ -10,9 +10,10 @@ to the next array of about that size. A network asks for the same sizes in the s
 first step no memory is new. It is a plan that nobody has to write down.
 
 What is kept of freed arrays is bounded: never more is held, used and unused together, than was in use at the worst
-moment (and a tenth more, and a page for each block). All of it starts at a multiple of 64 bytes, so that no vector lies across two lines of
-the cache, and no two blocks in a row start at the same place of a page. Large arrays from the operating system do, and
-a loop that reads one and writes the other at the same place can take twice as long (``benchmarks/NOTES.md``).
+moment (and a tenth more, and a page for each block). All of it starts at a multiple of 64 bytes, so that no vector lies
+across two lines of the cache, and no two blocks in a row start at the same place of a page. Large arrays from the
+operating system do, and a loop that reads one and writes the other at the same place can take twice as long
+(``benchmarks/NOTES.md``).
 """
 
 from __future__ import annotations

@@ -417,6 +417,30 @@ def test_a_layer_keeps_calls_its_copies_do_not_and_training_lets_go_of_them() ->
         assert layer._prepared._ready is None
 
 
+@pytest.mark.parametrize("algorithm", ["direct", "winograd_2x2"])
+def test_a_frozen_kernel_stays_prepared_while_others_are_trained(
+    algorithm: str, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    layer = Conv2D(8, 3, padding="same", algorithm=algorithm)
+    layer.build((6, 6, 4), rng)
+    x = rng.standard_normal((2, 6, 6, 4), np.float32)
+    chosen, prepared = ALGORITHMS[algorithm], []
+    real = chosen.prepare
+    monkeypatch.setattr(chosen, "prepare", lambda *given: [prepared.append(None), real(*given)][1])
+    expected = layer.forward(x, Context(training=True))[0].tobytes()
+    learning = len(prepared)
+    layer.trainable = False
+    for _ in range(3):
+        y, cache = layer.forward(x, Context(training=True))
+        assert y.tobytes() == expected
+        dx, gradients = layer.backward(y, cache)
+        assert dx is not None
+        assert not gradients
+    assert len(prepared) == learning + 1
+    layer.params["kernel"][0, 0, 0, 0] += 1  # by somebody's hand
+    assert layer.forward(x, Context(training=True))[0].tobytes() != expected
+
+
 class Doubled(Conv2D):
     """A layer of somebody else's, which computes something else."""
 
