@@ -120,6 +120,7 @@ def train_epoch(model: Model, batches: Batches, epoch: int, callbacks: Sequence[
         loss.update(step.loss, np.array([len(x)]))  # a small last batch must not weigh too much
         for metric in metrics:
             metric.update(y, step.predictions)
+        del step  # its gradients are as large as the network: the next step must not find them in memory
         _tell(callbacks, "on_train_batch_end", index, _logs(loss, metrics))
         if callbacks and model.stop_training:
             break

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from minicnn.data import Augmentation, Batches
 from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.given import as_array, require_array, targets_of, weights_of
-from minicnn.options import number
+from minicnn.options import flag, number
 from minicnn.shapes import Array
 
 Data = tuple[Array, Array] | tuple[Array, Array, Array]  # x, y and perhaps what each sample counts
@@ -30,10 +30,11 @@ def prepare(
     """What ``fit`` was given as (batches to train on, batches to validate on). Contradictions are an OptionError."""
     if validation_split and validation_data is not None:
         raise OptionError(explain("validation_split or validation_data", "both", "Leave one of them out."))
+    shuffle = shuffle is None or flag("shuffle", shuffle)
     if isinstance(x, Batches):
         also = {"y": y, "batch_size": batch_size, "sample_weight": sample_weight, "class_weight": class_weight}
         given = [name for name, value in (also | {"augment": augment}).items() if value is not None]
-        given += ["validation_split"] * bool(validation_split) + ["shuffle"] * (shuffle is False)
+        given += ["validation_split"] * bool(validation_split) + ["shuffle"] * (not shuffle)
         if given:
             raise OptionError(explain("Batches alone", f"also {', '.join(given)}", "Give them to Batches(...)."))
         return x, None if validation_data is None else in_order(validation_data, batch_size)
@@ -47,7 +48,7 @@ def prepare(
         x,
         y,
         batch_size=batch_size,
-        shuffle=shuffle is not False,
+        shuffle=shuffle,
         seed=seed,
         sample_weight=sample_weight,
         class_weight=class_weight,

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -25,15 +25,15 @@ from minicnn import schedules
 from minicnn.constructors import Explained
 from minicnn.errors import DtypeError, OptionError, ShapeError, StateError, explain
 from minicnn.keras_names import answers_for_keras
-from minicnn.ops.gradients import BLOCK, OuterProducts, block_rows
+from minicnn.ops.gradients import OuterProducts
 from minicnn.optimizers import loops
+from minicnn.optimizers.clipping import Gradient, parts, scales
 from minicnn.options import arguments_of, number
 from minicnn.schedules import LearningRateSchedule
 from minicnn.shapes import Array
 
 Rate = float | LearningRateSchedule | Mapping[str, Any]
 Slots = dict[str, Array]
-Gradient = Array | OuterProducts
 
 
 @answers_for_keras(
@@ -95,7 +95,8 @@ class Optimizer(Explained, ABC):
     def apply(self, parameters: Mapping[str, Array], gradients: Mapping[str, Gradient]) -> None:
         """One step downhill, in place. Parameters without a gradient (frozen ones) stay as they are.
 
-        Raises ShapeError and DtypeError for gradients that do not fit their parameters; nothing was changed then.
+        Raises ShapeError and DtypeError for gradients that do not fit their parameters, and StateError for parameters
+        that cannot be written to; nothing was changed then.
         """
         for address, g in gradients.items():
             self._check(address, g, parameters)
@@ -104,11 +105,11 @@ class Optimizer(Explained, ABC):
             for name, value in self.slot_values().items():
                 if f"{name}/{address}" not in self.slots:
                     self.slots[f"{name}/{address}"] = np.full_like(parameters[address], value, order="C")
-        scales = self._scales(gradients)
+        factors = scales(gradients, self.clipnorm, self.global_clipnorm)
         for address, g in gradients.items():
             p = parameters[address]
             own = np.ascontiguousarray(p)  # p itself, nearly always
-            self._step(own, g, {name: self.slots[f"{name}/{address}"] for name in names}, scales.get(address, 1.0))
+            self._step(own, g, {name: self.slots[f"{name}/{address}"] for name in names}, factors.get(address, 1.0))
             if own is not p:
                 p[...] = own
         self.iterations += 1
@@ -121,7 +122,7 @@ class Optimizer(Explained, ABC):
             limit = math.inf if self.clipvalue is None else self.clipvalue
             return loops.step(p, g, formula, scale, limit, (self.weight_decay or 0.0) * learning_rate)
         flat = p.reshape(-1)
-        for start, part in _parts(g):
+        for start, part in parts(g):
             piece = slice(start, start + part.size)
             p_part, slot_parts = flat[piece], {name: slot.reshape(-1)[piece] for name, slot in slots.items()}
             if scale != 1:
@@ -134,10 +135,13 @@ class Optimizer(Explained, ABC):
         return None
 
     def _check(self, address: str, g: Gradient, parameters: Mapping[str, Array]) -> None:
-        """A gradient must fit its parameter, and so must the slots that are there already."""
+        """A gradient must fit its parameter, which can be changed, and so must the slots that are there already."""
         if address not in parameters:
             raise ShapeError(explain(f"gradients of known parameters ({', '.join(parameters)})", repr(address)))
         p = parameters[address]
+        if not p.flags.writeable:  # NumPy's view of another library's array, or of a file
+            fix = "Put a copy in its place: array.copy()."
+            raise StateError(explain(f"an array that can be written to as '{address}'", "a read-only one", fix))
         if not isinstance(g, np.ndarray | OuterProducts) or g.dtype != p.dtype:
             received = getattr(g, "dtype", type(g).__name__)
             raise DtypeError(explain(f"an array of dtype {p.dtype} for the gradient of '{address}'", received))
@@ -153,16 +157,6 @@ class Optimizer(Explained, ABC):
                         "One optimizer belongs to one model: make a new one.",
                     )
                 )
-
-    def _scales(self, gradients: Mapping[str, Gradient]) -> dict[str, float]:
-        """What to multiply each gradient with so that its length is at most clipnorm. NaN where a length is NaN."""
-        if self.clipnorm is not None:
-            return {address: _shrink(math.sqrt(_square(g)), self.clipnorm) for address, g in gradients.items()}
-        if self.global_clipnorm is not None:
-            length = math.sqrt(sum(_square(g) for g in gradients.values()))
-            scale = _shrink(length, self.global_clipnorm) if math.isfinite(length) else math.nan
-            return dict.fromkeys(gradients, scale)
-        return {}
 
     # -- its numbers, and its memory -----------------------------------------------------------------------------------
 
@@ -190,44 +184,52 @@ class Optimizer(Explained, ABC):
         return {"learning_rate": rate} | {key: v for key, v in arguments_of(self).items() if key != "learning_rate"}
 
     def state(self) -> dict[str, Array]:
-        """What training needs to go on where it stopped: "iterations" and every slot. The arrays themselves."""
-        return {"iterations": np.array(self.iterations), **self.slots}
+        """What training needs to go on where it stopped: "iterations" and every slot. The arrays themselves.
+
+        "optimizer" says who wrote it, by kind and slots: what Adam and RMSprop remember has the same names.
+        """
+        return {"iterations": np.array(self.iterations), "optimizer": np.array(self._signature()), **self.slots}
 
     def load_state(self, state: Mapping[str, Array]) -> None:
-        """Take over what ``state`` returned. Raises StateError, and changes nothing, when another kind wrote it."""
-        names = tuple(f"{name}/" for name in self.slot_values())
-        foreign = [key for key in state if key != "iterations" and not key.startswith(names)]
-        if foreign:
-            raise StateError(
-                explain(f"slots of {type(self).__name__}: {', '.join(names) or 'none'}", ", ".join(foreign))
-            )
+        """Take over what ``state`` returned. Raises StateError, and changes nothing, when another kind wrote it, or one
+        with other slots, or when slots are missing. AdamW's is Adam's: both remember the same."""
         iterations = np.asarray(state.get("iterations", -1))
         if iterations.shape != () or iterations.dtype.kind not in "iu" or iterations < 0:
             raise StateError(explain("'iterations', one integer >= 0", repr(state.get("iterations"))))
+        slots = {key: value for key, value in state.items() if key not in ("iterations", "optimizer")}
+        self._check_state(state, slots, int(iterations))
         self.iterations = int(iterations)
-        self.slots = {key: np.array(value, order="C") for key, value in state.items() if key != "iterations"}
+        self.slots = {key: np.array(value, order="C") for key, value in slots.items()}
+
+    def _signature(self) -> list[str]:
+        """The class directly below Optimizer in this one's line, then the names of the slots."""
+        line = type(self).__mro__
+        return [line[line.index(Optimizer) - 1].__name__, *sorted(self.slot_values())]
+
+    def _check_state(self, state: Mapping[str, Array], slots: Mapping[str, Array], iterations: int) -> None:
+        """The state must be of this kind, and have all slots of every parameter it has any of."""
+        own = self._signature()
+        names = own[1:]
+        expected = f"the state of {_spelled(*own)}"
+        fix = "Load it into an optimizer of the class and the options that wrote it."
+        if "optimizer" in state:
+            writer = np.ravel(state["optimizer"]).tolist()
+            if writer != own:
+                raise StateError(explain(expected, f"one of {_spelled(*writer):.200}", fix))
+        elif names and iterations and not slots:  # older states do not say who wrote them
+            raise StateError(explain(expected, f"one of {iterations} steps without any slots", fix))
+        known = {key[len(name) + 1 :] for key in slots for name in names if key.startswith(f"{name}/")}
+        needed = {f"{name}/{address}" for name in names for address in known}
+        missing, foreign = sorted(needed - slots.keys()), sorted(slots.keys() - needed)
+        if missing or foreign:
+            wrong = {"without": missing, "with": foreign}
+            received = " and ".join(f"{how} {', '.join(keys):.200}" for how, keys in wrong.items() if keys)
+            raise StateError(explain(expected, f"one {received}", fix))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.config().items())})"
 
 
-def _parts(g: Gradient) -> Iterator[tuple[int, Array]]:
-    """The gradient as flat pieces of about BLOCK numbers, each with the position of its first."""
-    if isinstance(g, OuterProducts):
-        rows, width = block_rows(g.shape), g.shape[1]
-        for row in range(0, g.shape[0], rows):
-            yield row * width, g.rows(row, min(g.shape[0], row + rows)).reshape(-1)
-        return
-    flat = g.reshape(-1)
-    for start in range(0, flat.size, BLOCK):
-        yield start, flat[start : start + BLOCK]
-
-
-def _square(g: Gradient) -> float:
-    """The sum of squares, added up in float64 piece by piece."""
-    return sum(float(np.vdot(part, part)) for _, part in _parts(g))
-
-
-def _shrink(length: float, limit: float) -> float:
-    """The factor that brings a vector of this length down to ``limit``, 1 for shorter ones. NaN stays NaN."""
-    return float(limit / np.maximum(length, limit))
+def _spelled(kind: object = "nobody", *names: object) -> str:
+    """What ``_signature`` returns, for people."""
+    return f"{kind} with {', '.join(map(str, names)) or 'no slots'}"

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numba
@@ -14,9 +18,11 @@ from hypothesis import strategies as st
 from minicnn import optimizers
 from minicnn.errors import DtypeError, OptionError, ShapeError, StateError
 from minicnn.ops.gradients import BLOCK, OuterProducts
-from minicnn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, loops
+from minicnn.ops.turns import BLOCK as TERMS
+from minicnn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, clipping, loops
 from minicnn.schedules import CosineDecay, PiecewiseConstantDecay
 from minicnn.shapes import Array
+from tests.threads import same_bits_on_one_thread
 
 ALL: list[Optimizer] = [
     SGD(),
@@ -227,6 +233,51 @@ def test_clipping(first: list[float], second: list[float], limit: float) -> None
         np.testing.assert_allclose(step, gradients[name] * (limit / length if length > limit else 1), rtol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [0, 1, 7, TERMS - 1, TERMS + 1, 20 * TERMS + 5])
+def test_squares_are_added_up_in_float64(size: int, dtype: Any, rng: np.random.Generator) -> None:
+    g = rng.standard_normal(size).astype(dtype)
+    exact = math.fsum(value * value for value in g.tolist())  # of a float32, in float64: without rounding
+    # some 5 units less, mostly: a square ends with the bits 001, which are rounded down more often than up
+    assert abs(clipping.square(g) - exact) <= 24 * math.ulp(exact)
+    columns = np.asfortranarray(rng.standard_normal((3, 5)).astype(dtype))
+    assert clipping.square(columns) == pytest.approx(float((columns.astype(float) ** 2).sum()), rel=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_bits_of_a_length_do_not_depend_on_the_number_of_threads(dtype: Any, rng: np.random.Generator) -> None:
+    written = rng.standard_normal(1_000_003).astype(dtype)
+    factors = OuterProducts(rng.standard_normal((3, 700)).astype(dtype), rng.standard_normal((3, 211)).astype(dtype))
+    same_bits_on_one_thread(lambda: [np.array([clipping.square(g) for g in (written, factors)])])
+
+
+def test_the_bits_of_a_length_do_not_depend_on_a_blas() -> None:
+    """How OpenBLAS adds up the squares of 65536 float64 depends on its threads, whose number is read when it loads."""
+    program = (
+        "import numpy as np; from minicnn.optimizers import clipping; rng = np.random.default_rng(3);"
+        "print([clipping.square(rng.standard_normal(65536)).hex() for _ in range(20)])"
+    )
+    environments = [os.environ | dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), n) for n in ("1", "2")]
+    one, two = (subprocess.check_output([sys.executable, "-c", program], env=env) for env in environments)
+    assert one == two
+
+
+@pytest.mark.parametrize("way", ["clipnorm", "global_clipnorm"])
+def test_a_float32_whose_square_is_none_is_clipped(way: str) -> None:
+    """1e25 squared is beyond float32, and was taken for an infinite length."""
+    parameters = {"p": np.zeros(2, np.float32)}
+    SGD(1.0, **{way: 5.0}).apply(parameters, {"p": np.array([3e25, 4e25], np.float32)})
+    np.testing.assert_allclose(parameters["p"], [-3, -4], rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("at", [0, 5, TERMS, 2 * TERMS + 2])
+def test_a_length_shows_what_is_not_finite(value: float, at: int) -> None:
+    g = np.ones(2 * TERMS + 3, np.float32)
+    g[at] = value
+    np.testing.assert_equal(clipping.square(g), value)
+
+
 def test_weight_decay_comes_before_the_step_and_is_not_clipped() -> None:
     parameters = {"p": np.array([10.0])}
     SGD(0.1, weight_decay=0.5, clipnorm=1.0).apply(parameters, {"p": np.array([100.0])})
@@ -291,6 +342,101 @@ def test_state_of_another_optimizer() -> None:
             optimizer.load_state(state)
         assert optimizer.slots == {}
         assert optimizer.iterations == 0
+
+
+def stepped(optimizer: Optimizer, steps: int = 1) -> dict[str, Array]:
+    for _ in range(steps):
+        optimizer.apply({"p": np.zeros(2), "q": np.zeros(3)}, {"p": np.ones(2), "q": np.ones(3)})
+    return optimizer.state()
+
+
+@pytest.mark.parametrize(
+    ("reader", "writer", "message"),
+    [
+        (Adam(), SGD(momentum=0.9), "state of Adam with momentum, velocity. Received: one of SGD with momentum. Load"),
+        (Adam(), SGD(), "one of SGD with no slots"),
+        (Adam(), RMSprop(momentum=0.9), "one of RMSprop with momentum, velocity"),  # the same names
+        (Adam(), Adam(amsgrad=True), "one of Adam with momentum, velocity, velocity_hat"),
+        (Adam(amsgrad=True), Adam(), "velocity_hat. Received: one of Adam with momentum, velocity. "),
+        (RMSprop(momentum=0.5, centered=True), RMSprop(momentum=0.5), "one of RMSprop with momentum, velocity"),
+        (SGD(momentum=0.9), SGD(), "one of SGD with no slots"),
+        (SGD(), SGD(momentum=0.9), "SGD with no slots. Received: one of SGD with momentum"),
+    ],
+)
+def test_state_that_lacks_what_this_optimizer_remembers(reader: Optimizer, writer: Optimizer, message: str) -> None:
+    state, reader = stepped(fresh(writer), 2), fresh(reader)
+    with pytest.raises(StateError, match=message):
+        reader.load_state(state)
+    assert reader.slots == {}
+    assert reader.iterations == 0
+
+
+def test_state_kept_before_it_said_who_wrote_it() -> None:
+    old = {key: value for key, value in stepped(Adam()).items() if key != "optimizer"}
+    optimizer = Adam()
+    optimizer.load_state(old)
+    assert optimizer.state().keys() == {*old, "optimizer"}
+    without = {key: value for key, value in old.items() if key != "velocity/q"}
+    for state, message in [
+        (without, "one without velocity/q. "),
+        ({**old, "accumulator/r": np.ones(1)}, "one with accumulator/r. "),
+        ({**without, "accumulator/r": np.ones(1)}, "one without velocity/q and with accumulator/r. "),
+        ({"iterations": np.array(3)}, "one of 3 steps without any slots"),
+    ]:
+        with pytest.raises(StateError, match=message):
+            Adam().load_state(state)
+
+
+class Slow(SGD):
+    """A subclass that remembers what its base does."""
+
+
+@pytest.mark.parametrize(
+    ("reader", "writer"),
+    [
+        (Adam(), AdamW()),  # the same slots, with the same meaning
+        (AdamW(), Adam()),
+        (Slow(momentum=0.5), SGD(momentum=0.9, nesterov=True)),
+        (SGD(momentum=0.9), Slow(momentum=0.5)),
+    ],
+)
+def test_state_of_a_relative(reader: Optimizer, writer: Optimizer) -> None:
+    state = stepped(writer)
+    reader.load_state(state)
+    assert reader.slots.keys() == writer.slots.keys()
+
+
+@pytest.mark.parametrize("optimizer", ALL, ids=repr)
+def test_state_without_slots_for_all_or_any(optimizer: Optimizer) -> None:
+    """Before the first step there are none; frozen layers have none, even in a network that is frozen altogether."""
+    parameters = {"p": np.zeros(2), "frozen": np.zeros(2)}
+    writer = fresh(optimizer)
+    for steps, gradients in enumerate([{}, {}, {"p": np.ones(2)}]):
+        reader = fresh(optimizer)
+        reader.load_state(writer.state())
+        assert reader.iterations == steps
+        assert reader.slots.keys() == writer.slots.keys()
+        writer.apply(parameters, gradients)
+
+
+@pytest.mark.parametrize("writer", [np.array([]), np.array(7), np.array(["Adam"]), np.array([b"Adam", b"p"])])
+def test_state_of_nobody_known(writer: Array) -> None:
+    with pytest.raises(StateError, match="state of Adam with momentum, velocity"):
+        Adam().load_state({**stepped(Adam()), "optimizer": writer})
+
+
+def test_parameters_that_cannot_be_written_to_change_nothing() -> None:
+    parameters = {"dense/bias": np.ones(2), "dense/kernel": np.ones((2, 2)), "frozen/bias": np.ones(2)}
+    gradients = {"dense/bias": np.ones(2), "dense/kernel": np.ones((2, 2))}
+    parameters["dense/kernel"].flags.writeable = parameters["frozen/bias"].flags.writeable = False
+    optimizer = Adam()
+    with pytest.raises(StateError, match=r"written to as 'dense/kernel'.*read-only.*array.copy\(\)"):
+        optimizer.apply(parameters, gradients)
+    np.testing.assert_array_equal(parameters["dense/bias"], 1)
+    assert optimizer.slots == {}
+    parameters["dense/kernel"] = parameters["dense/kernel"].copy()
+    optimizer.apply(parameters, gradients)  # the frozen one has no gradient and may be as it is
+    assert optimizer.iterations == 1
 
 
 def test_gradients_that_do_not_fit_change_nothing() -> None:

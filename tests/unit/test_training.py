@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from minicnn import training
 from minicnn.callbacks import Callback
 from minicnn.data import Batches
+from minicnn.errors import OptionError, StateError
 from minicnn.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, MaxPooling2D, ReLU
 from minicnn.layers.base import Context
 from minicnn.losses import SparseCategoricalCrossentropy
@@ -104,6 +106,33 @@ def test_a_step_of_sgd_by_hand() -> None:
         assert np.array_equal(statistic, expected.next_state[address])
         assert not np.array_equal(statistic, before[address])
     assert model.optimizer.iterations == 1
+
+
+def test_the_gradients_of_a_step_are_gone_when_the_next_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    backpropagate, before, alive = training.backpropagate, list[weakref.ref[Any]](), list[int]()
+
+    def watched(*arguments: Any) -> training.Backprop:
+        alive.append(sum(gradient() is not None for gradient in before))
+        step = backpropagate(*arguments)
+        before[:] = map(weakref.ref, step.gradients.values())
+        return step
+
+    monkeypatch.setattr(training, "backpropagate", watched)
+    model, (x, y) = network(), stripes(6)
+    model.fit(x, y, batch_size=2, epochs=2, verbose=0)
+    assert len(before) == len(model.parameters)
+    assert alive == [0] * 6
+
+
+def test_weights_that_cannot_be_written_to_are_told_before_a_step() -> None:
+    model, (x, y) = network(), stripes(6)
+    model.fit(x, y, verbose=0)
+    dense = model.layers[-1]
+    dense.params["kernel"] = np.frombuffer(dense.params["kernel"].tobytes(), np.float32).reshape(-1, 3)
+    before = copied(model.weights)
+    with pytest.raises(StateError, match=rf"'{dense.name}/kernel'.*array.copy\(\)"):
+        model.fit(x, y, verbose=0)
+    assert identical(model.weights, before)
 
 
 def test_frozen_layers_stay_as_they_are() -> None:
@@ -235,6 +264,27 @@ def test_batches_of_ones_own_are_taken_as_they_are() -> None:
     ready.fit(Batches(x, y, batch_size=10, seed=7), epochs=2, verbose=0)
     usual.fit(x, y, batch_size=10, epochs=2, verbose=0)
     assert identical(ready.weights, usual.weights)
+
+
+@pytest.mark.parametrize("shuffle", [0, 1, "no", "batch", np.array([True])])
+def test_a_shuffle_that_is_neither_true_nor_false(shuffle: Any) -> None:
+    """Keras takes 0 for False. Here it is refused, and never taken for True, nor ignored beside Batches."""
+    x, y = stripes(5)
+    for given in ({"x": x, "y": y}, {"x": Batches(x, y)}):
+        with pytest.raises(OptionError, match="shuffle to be True or False"):
+            network().fit(**given, shuffle=shuffle, verbose=0)
+
+
+def test_shuffle_may_be_numpys() -> None:
+    x, y = stripes(5)
+    for own, other in [(np.False_, False), (np.True_, True), (None, True)]:
+        one, two = network(), network()
+        one.fit(x, y, batch_size=2, shuffle=own, verbose=0)  # type: ignore[arg-type]
+        two.fit(x, y, batch_size=2, shuffle=other, verbose=0)
+        assert identical(one.weights, two.weights)
+    with pytest.raises(OptionError, match="also shuffle"):
+        network().fit(Batches(x, y), shuffle=np.False_, verbose=0)  # type: ignore[arg-type]
+    network().fit(Batches(x, y), shuffle=None, verbose=0)  # type: ignore[arg-type]
 
 
 def test_augmentation_changes_training_and_not_validation() -> None:
