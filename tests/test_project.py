@@ -17,6 +17,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import minicnn.ops
 from minicnn.gradcheck import check_layer_gradient
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -163,6 +164,11 @@ def test_every_module_says_what_it_is_for(folder: str) -> None:
 def test_every_module_can_be_read_in_one_sitting(folder: str) -> None:
     lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in modules(folder)}
     assert not {str(path.relative_to(ROOT)): length for path, length in lengths.items() if length > 300}
+
+
+def test_the_reading_list_of_the_operations_names_every_module() -> None:
+    listed = re.findall(r"[\w/]+", minicnn.ops.__doc__ or "")
+    assert {path.stem for path in (ROOT / "minicnn" / "ops").glob("[!_]*.py")} - set(listed) == set()
 
 
 EXAMPLES = [path for path in modules(*PACKAGES) if ">>> " in path.read_text(encoding="utf-8")]

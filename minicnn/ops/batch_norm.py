@@ -85,27 +85,28 @@ def batch_norm_inference(
 def batch_norm_backward(
     dy: Array, cache: BatchNormCache, *, input_gradient: bool = True, parameter_gradients: bool = True
 ) -> tuple[Array | None, Array | None, Array | None]:
-    """(N, ..., C) -> (dx, dgamma, dbeta). What is switched off comes back as None. Two passes over x and dy.
+    """(N, ..., C) -> (dx, dgamma, dbeta). What is switched off comes back as None.
 
-    Raises ShapeError and DtypeError when ``dy`` is not shaped like y.
+    Two passes over x and dy; of inference, dx alone is one over dy. Raises ShapeError and DtypeError when ``dy`` is
+    not shaped like y.
     """
     x, gamma, mean, variance, epsilon, batch_statistics = cache
     dy = check_upstream(dy, x.shape, x.dtype)
     M = x.size // x.shape[-1]
-    centre = mean.astype(np.float64)
     inverse = 1 / np.sqrt(variance.astype(np.float64) + epsilon)
-    dbeta, products = column_products(dy, x, centre)
-    dgamma = products * inverse
+    scale = (gamma * inverse).astype(x.dtype)
     dx = None
-    if input_gradient:
-        scale = (gamma * inverse).astype(x.dtype)
+    if input_gradient and not batch_statistics:
+        zero = np.zeros_like(scale)
+        dx = _normalise(dy, np.stack([zero, scale, zero]), relu=False)
+    if not (batch_statistics or parameter_gradients):
+        return dx, None, None  # x has no part in it, and is not read
+    dbeta, products = column_products(dy, x, mean.astype(np.float64))
+    dgamma = products * inverse
+    if input_gradient and batch_statistics:
+        offset, slope = (dbeta / M).astype(x.dtype), (inverse * dgamma / M).astype(x.dtype)
         dx = empty(x.shape, x.dtype)
-        if batch_statistics:
-            offset, slope = (dbeta / M).astype(x.dtype), (inverse * dgamma / M).astype(x.dtype)
-            _input_gradient(3 * x.nbytes, _rows(dy), _rows(x), scale, offset, mean, slope, _rows(dx))
-        else:
-            zero = np.zeros_like(scale)
-            normalise(2 * x.nbytes, _rows(dy), np.stack([zero, scale, zero]), floor_of(False, x.dtype), _rows(dx))
+        _input_gradient(3 * x.nbytes, _rows(dy), _rows(x), scale, offset, mean, slope, _rows(dx))
     if not parameter_gradients:
         return dx, None, None
     return dx, dgamma.astype(x.dtype), dbeta.astype(x.dtype)

@@ -8,7 +8,7 @@ import numpy as np
 
 from minicnn.errors import DtypeError, ShapeError, explain
 from minicnn.options import number
-from minicnn.shapes import Array, Shape, check_array
+from minicnn.shapes import Array, Shape, check_array, check_same_dtype
 
 
 def check_pictures(x: Array) -> Array:
@@ -21,6 +21,18 @@ def check_batch(x: Array, name: str = "x", *, least: int = 1) -> Array:
     """``x`` with at least ``least`` axes, the first one the batch. Raises ShapeError, DtypeError."""
     check_array(x, name, max(least, np.ndim(x)), "(N, ...)" if least == 1 else "(N, ..., C)")
     return np.ascontiguousarray(x)
+
+
+def check_bias(
+    bias: Array | None, shape: Shape, kernel: Array, axes: str = "(F,)", each: str = "one per filter"
+) -> None:
+    """None, or an array of that ``shape`` and the dtype of ``kernel``. ``axes`` and ``each`` are for the message."""
+    if bias is None:
+        return
+    check_array(bias, "bias", 1, axes)
+    check_same_dtype(bias, kernel, "bias", "kernel")
+    if bias.shape != shape:
+        raise ShapeError(explain(f"bias of shape {shape}, {each}", f"shape {bias.shape}"))
 
 
 def check_upstream(dy: Array, shape: Shape, dtype: Any = None) -> Array:

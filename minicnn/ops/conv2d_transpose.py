@@ -25,6 +25,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from minicnn.errors import OptionError, ShapeError, explain
+from minicnn.ops.checks import check_bias
 from minicnn.ops.conv2d import ALGORITHMS, MEASURED, bias_gradient, resolve
 from minicnn.ops.normalising import add_to_channels
 from minicnn.shapes import Array, IntOrPair, Pair, Shape, Window, check_array, check_same_dtype, pair
@@ -61,11 +62,7 @@ def conv2d_transpose(
     check_same_dtype(x, kernel, "x", "kernel")
     if kernel.shape[3] != x.shape[3]:
         raise ShapeError(explain(f"x with {kernel.shape[3]} channels (kernel {kernel.shape})", f"x of shape {x.shape}"))
-    if bias is not None:
-        check_array(bias, "bias", 1, "(F,)")
-        check_same_dtype(bias, kernel, "bias", "kernel")
-        if bias.shape != kernel.shape[2:3]:
-            raise ShapeError(explain(f"bias of shape {kernel.shape[2:3]}, one per filter", f"shape {bias.shape}"))
+    check_bias(bias, kernel.shape[2:3], kernel)
     window = Window.of(kernel.shape[:2], strides, padding, dilation_rate)
     y_shape = (
         len(x),

@@ -20,7 +20,7 @@ import numpy as np
 from minicnn.errors import ShapeError, explain
 from minicnn.ops import dense_products as products
 from minicnn.ops.activations import ActivationCache, relu_backward
-from minicnn.ops.checks import check_batch, check_upstream
+from minicnn.ops.checks import check_batch, check_bias, check_upstream
 from minicnn.ops.column_sums import column_sums
 from minicnn.ops.gradients import OuterProducts
 from minicnn.shapes import Array, check_array, check_same_dtype
@@ -55,11 +55,7 @@ def dense(
     if x.shape[-1] != inputs:
         fix = "Put a Flatten layer in front." if x.ndim > 2 else ""
         raise ShapeError(explain(f"x with {inputs} numbers in its last axis", f"shape {x.shape}", fix))
-    if bias is not None:
-        check_array(bias, "bias", 1, "(U,)")
-        check_same_dtype(bias, kernel, "bias", "kernel")
-        if bias.shape != (units,):
-            raise ShapeError(explain(f"bias of shape ({units},), one number per unit", f"shape {bias.shape}"))
+    check_bias(bias, (units,), kernel, "(U,)", "one number per unit")
     kernel = np.ascontiguousarray(kernel)
     y = products.forward(x.reshape(-1, inputs), kernel, bias, relu)  # (N, ..., I) -> (N*..., I) -> (N*..., U)
     y = y.reshape(*x.shape[:-1], units)

@@ -103,7 +103,7 @@ def _gather(partial: Array, bias: Array, y: Array, floor: float) -> None:
             for group in range(1, groups):
                 total += partial[group, n, u]
             total += bias[u]
-            y[n, u] = floor if total < floor else total
+            y[n, u] = floor if total <= floor else total  # -0.0 becomes 0.0
 
 
 def input_gradient(dy: Array, kernel: Array) -> Array:

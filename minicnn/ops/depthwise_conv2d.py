@@ -19,6 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from minicnn.errors import ShapeError, explain
+from minicnn.ops.checks import check_bias
 from minicnn.ops.column_sums import column_sums
 from minicnn.ops.conv2d import Conv2DCache, conv2d_backward, convolve, require_size
 from minicnn.ops.depthwise_gradient import kernel_gradient
@@ -63,11 +64,7 @@ def convolve_depthwise(
     if algorithm != "auto":
         return convolve(x, grouped, bias, window, groups=channels, algorithm=algorithm)
     check_same_dtype(x, kernel, "x", "kernel")
-    if bias is not None:
-        check_array(bias, "bias", 1, "(C*depth_multiplier,)")
-        check_same_dtype(bias, kernel, "bias", "kernel")
-        if bias.shape != grouped.shape[3:]:
-            raise ShapeError(explain(f"bias of shape {grouped.shape[3:]}, one per filter", f"shape {bias.shape}"))
+    check_bias(bias, grouped.shape[3:], kernel, "(C*depth_multiplier,)")
     window.output_size(*x.shape[1:3])  # raises when the window does not fit
     y = forward(_repeated(x, multiplier), grouped[:, :, 0], bias, window)
     return y, Conv2DCache(x, grouped, window, channels, bias is not None, OWN)

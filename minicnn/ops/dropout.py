@@ -17,12 +17,10 @@ import numpy as np
 from minicnn.ops.checks import check_batch, check_upstream
 from minicnn.ops.jit import prange
 from minicnn.ops.memory import empty
-from minicnn.ops.turns import turns
+from minicnn.ops.turns import BLOCK, turns
 from minicnn.ops.vectors import lanes, load, load_like, select, splat, store
 from minicnn.options import number
 from minicnn.shapes import Array
-
-BLOCK = 1 << 14  # numbers per turn of a loop
 
 
 class DropoutCache(NamedTuple):
@@ -36,7 +34,8 @@ def dropout(x: Array, rate: float, rng: np.random.Generator) -> tuple[Array, Dro
     """(N, ...) -> (N, ...), each number dropped with probability ``rate``, and the cache for ``dropout_backward``.
 
     The draws are float32 in any case, so a float64 run from the same seed drops the same numbers. Dropped is 0, even
-    where x is NaN. Raises OptionError for a rate outside [0, 1], ShapeError, DtypeError.
+    where x is NaN. Cost: one thread draws the mask, which takes longest; then one pass over x, on all cores. Raises
+    OptionError for a rate outside [0, 1], ShapeError, DtypeError.
     """
     x = check_batch(x)
     rate = check_rate(rate)
@@ -45,7 +44,10 @@ def dropout(x: Array, rate: float, rng: np.random.Generator) -> tuple[Array, Dro
 
 
 def dropout_backward(dy: Array, cache: DropoutCache) -> Array:
-    """The gradient takes the paths that were open. Raises ShapeError when ``dy`` is not shaped like y."""
+    """The gradient takes the paths that were open. One pass over dy.
+
+    Raises ShapeError when ``dy`` is not shaped like y.
+    """
     keep, rate = cache
     dy = check_upstream(dy, keep.shape)
     return _scaled(dy, keep, rate)

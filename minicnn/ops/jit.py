@@ -13,8 +13,10 @@
   at once are often woken on the core that woke them, and a short loop runs on one core alone. Numbers:
   ``benchmarks/NOTES.md``. Other OpenMP libraries than GNU's only know ``OMP_WAIT_POLICY``. Both must be set before
   Numba loads the library, so here.
-- Loops are divided over outputs, never over the terms of a sum. Each number is then added up in one fixed order, and
-  the bits of a result do not depend on how many threads computed it.
+- Loops are divided over outputs. Where there are few of those and long sums (dense layers of few samples, sums over
+  pixels), the terms are divided too: into blocks, whose number depends on the shapes alone and whose sums are added in
+  order. So each number is added up in one fixed order, and the bits of a result do not depend on how many threads
+  computed it.
 
 Compiled functions are private and trust their arguments; the public function above each one has checked them.
 """

@@ -17,6 +17,7 @@ Source: Ba, Kiros and Hinton 2016.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -43,7 +44,7 @@ class LayerNormCache(NamedTuple):
 
 
 def layer_norm(
-    x: Array, gamma: Array, beta: Array, axes: int | tuple[int, ...] = -1, epsilon: float = 1e-3
+    x: Array, gamma: Array, beta: Array, axes: int | Sequence[int] = -1, epsilon: float = 1e-3
 ) -> tuple[Array, LayerNormCache]:
     """(N, ...) -> (N, ...), normalised along ``axes``, and the cache. gamma and beta have just these axes of x.
 

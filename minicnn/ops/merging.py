@@ -54,7 +54,8 @@ def add(arrays: Sequence[Array], *, relu: bool = False) -> tuple[Array, AddCache
     """The sum of one array or more, (N, ...) each, and the cache.
 
     ``relu`` cuts the result off at 0, for two arrays of one shape while it is written; ``add_backward`` then expects
-    the gradient that ``relu_backward`` returned. Raises ShapeError, DtypeError.
+    the gradient that ``relu_backward`` returned. Cost: one pass over two arrays of one shape, on all cores; other
+    arrays take one for each after the first, by NumPy. Raises ShapeError, DtypeError.
     """
     arrays, y_shape = _checked(arrays)
     cache = AddCache(tuple(a.shape for a in arrays), y_shape)
@@ -68,13 +69,17 @@ def add(arrays: Sequence[Array], *, relu: bool = False) -> tuple[Array, AddCache
 
 
 def add_backward(dy: Array, cache: AddCache) -> list[Array]:
-    """A gradient for each summand; for those of the shape of y it is ``dy`` itself."""
+    """A gradient for each summand; for those of the shape of y it is ``dy`` itself, and costs nothing. The others take
+    a sum over dy each. Raises ShapeError when ``dy`` is not shaped like y.
+    """
     dy = check_upstream(dy, cache.y_shape)
     return [_sum_to(dy, shape) for shape in cache.shapes]
 
 
 def multiply(arrays: Sequence[Array]) -> tuple[Array, MultiplyCache]:
-    """The product of one array or more, (N, ...) each, number by number, and the cache. Raises as ``add`` does."""
+    """The product of one array or more, (N, ...) each, number by number, and the cache. Costs as much as ``add``, and
+    raises as it does.
+    """
     arrays, y_shape = _checked(arrays)
     cache = MultiplyCache(tuple(arrays), y_shape)
     if not _is_pair(cache):
@@ -85,7 +90,11 @@ def multiply(arrays: Sequence[Array]) -> tuple[Array, MultiplyCache]:
 
 
 def multiply_backward(dy: Array, cache: MultiplyCache) -> list[Array]:
-    """A gradient for each factor. The others are multiplied, not divided out of y: a factor may be 0."""
+    """A gradient for each factor. The others are multiplied, not divided out of y: a factor may be 0.
+
+    Cost: one pass for two arrays of one shape; K in any other case take K * (K - 1) products. Raises ShapeError and
+    DtypeError when ``dy`` is not shaped like y.
+    """
     dy = check_upstream(dy, cache.y_shape, cache.arrays[0].dtype)
     if _is_pair(cache):
         a, b = cache.arrays
@@ -105,7 +114,7 @@ def multiply_backward(dy: Array, cache: MultiplyCache) -> list[Array]:
 def concatenate(arrays: Sequence[Array], axis: int = -1) -> tuple[Array, ConcatenateCache]:
     """One or more arrays one behind the other along ``axis``, the batch being axis 0; in all other axes they agree.
 
-    Raises ShapeError, DtypeError, OptionError.
+    Cost: every number is read and written once. Raises ShapeError, DtypeError, OptionError.
     """
     _check_all(arrays)
     axis = check_concatenation([a.shape for a in arrays], axis)
@@ -119,7 +128,10 @@ def concatenate(arrays: Sequence[Array], axis: int = -1) -> tuple[Array, Concate
 
 
 def concatenate_backward(dy: Array, cache: ConcatenateCache) -> list[Array]:
-    """The parts of ``dy``, each where its array lies in y."""
+    """The parts of ``dy``, each where its array lies in y, copied: one pass.
+
+    Raises ShapeError when ``dy`` is not shaped like y.
+    """
     dy = check_upstream(dy, concatenated(cache.shapes, cache.axis))
     gradients, rows, at = [empty(shape, dy.dtype) for shape in cache.shapes], _as_rows(dy, cache.axis), 0
     for a, b in _by_two(gradients, cache.axis):

@@ -29,7 +29,8 @@ class ZeroPad2DCache(NamedTuple):
 def zero_pad2d(x: Array, padding: Pads) -> tuple[Array, ZeroPad2DCache]:
     """(N, H, W, C) -> (N, top + H + bottom, left + W + right, C) and the cache for ``zero_pad2d_backward``.
 
-    ``padding`` is ((top, bottom), (left, right)). Raises OptionError, ShapeError, DtypeError.
+    ``padding`` is ((top, bottom), (left, right)). Cost: x is read and y written, once each.
+    Raises OptionError, ShapeError, DtypeError.
     """
     x = check_pictures(x)
     (top, bottom), (left, right) = check_pads(padding)
@@ -40,7 +41,10 @@ def zero_pad2d(x: Array, padding: Pads) -> tuple[Array, ZeroPad2DCache]:
 
 
 def zero_pad2d_backward(dy: Array, cache: ZeroPad2DCache) -> Array:
-    """The part of dy that lies over the picture. Raises ShapeError when ``dy`` is not shaped like y."""
+    """The part of dy that lies over the picture, copied: one pass.
+
+    Raises ShapeError when ``dy`` is not shaped like y.
+    """
     (N, H, W, C), ((top, bottom), (left, right)) = cache
     dy = check_upstream(dy, (N, top + H + bottom, left + W + right, C))
     dx = empty((N, H, W, C), dy.dtype)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from minicnn.errors import ShapeError, explain
 from minicnn.ops.conv2d import Conv2DCache, conv2d, conv2d_backward
 from minicnn.ops.depthwise_conv2d import depthwise_conv2d, depthwise_conv2d_backward
-from minicnn.shapes import Array, Window, check_array
+from minicnn.shapes import Array, Window, check_array, check_same_dtype
 
 
 class SeparableConv2DCache(NamedTuple):
@@ -47,9 +47,14 @@ def separable_conv2d(
 
     ``algorithm`` is for the depthwise half. Raises ShapeError, DtypeError, OptionError.
     """
+    check_array(depthwise_kernel, "depthwise_kernel", 4, "(KH, KW, C, M)")
     check_array(pointwise_kernel, "pointwise_kernel", 4, "(1, 1, C*M, F)")
-    if pointwise_kernel.shape[:2] != (1, 1):
-        raise ShapeError(explain("pointwise_kernel of shape (1, 1, C*M, F)", f"shape {pointwise_kernel.shape}"))
+    check_same_dtype(pointwise_kernel, depthwise_kernel, "pointwise_kernel", "depthwise_kernel")
+    between = depthwise_kernel.shape[2] * depthwise_kernel.shape[3]
+    if pointwise_kernel.shape[:3] != (1, 1, between):
+        expected = f"pointwise_kernel of shape (1, 1, {between}, F), for depthwise_kernel {depthwise_kernel.shape}"
+        fix = "Its third axis has C*M places, one for each channel of what the depthwise half returns."
+        raise ShapeError(explain(expected, f"shape {pointwise_kernel.shape}", fix))
     window = Window.of(depthwise_kernel.shape[:2], strides, padding, dilation_rate)
     z, _ = _depthwise(x, depthwise_kernel, window, algorithm)
     y, pointwise = conv2d(z, pointwise_kernel, bias, relu=relu)

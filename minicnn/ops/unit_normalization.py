@@ -15,6 +15,7 @@ copy. Source: Schroff, Kalenichenko and Philbin 2015 use it for faces.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ from minicnn.ops.memory import empty
 from minicnn.ops.rows import as_rows, from_rows, rows_per_turn
 from minicnn.ops.turns import turns
 from minicnn.ops.vectors import add_up, lanes, load, splat, store, widen
-from minicnn.shapes import Array
+from minicnn.shapes import Array, whole
 
 EPSILON = 1e-12  # Keras's constant in UnitNormalization
 
@@ -39,7 +40,7 @@ class UnitNormalizationCache(NamedTuple):
     axes: tuple[int, ...]
 
 
-def unit_normalization(x: Array, axes: int | tuple[int, ...] = -1) -> tuple[Array, UnitNormalizationCache]:
+def unit_normalization(x: Array, axes: int | Sequence[int] = -1) -> tuple[Array, UnitNormalizationCache]:
     """(N, ...) -> (N, ...), of length 1 along ``axes``, and the cache. Raises ShapeError, DtypeError, OptionError."""
     x = check_batch(x)
     axes = tuple(sorted(check_axes(axes, x.ndim)))
@@ -102,15 +103,16 @@ def _sum_of_products(a: Array, b: Array, at: int) -> Any:
     return add_up(total)
 
 
-def check_axes(axes: int | tuple[int, ...], rank: int) -> tuple[int, ...]:
+def check_axes(axes: int | Sequence[int], rank: int) -> tuple[int, ...]:
     """One axis or several of an array with ``rank`` axes, counted from 0. The batch, axis 0, is none of them: pictures
     do not know each other. Raises OptionError.
     """
-    several = axes if isinstance(axes, tuple) else (axes,)
-    if not several or not all(-rank < axis < rank and axis for axis in several):
-        choices = f"1 to {rank - 1}, or -1 to {1 - rank}" if rank > 2 else "1 or -1"
+    several = axes if isinstance(axes, (list, tuple)) else (axes,)
+    choices = f"1 to {rank - 1}, or -1 to {1 - rank}" if rank > 2 else "1 or -1"
+    found = [whole(axis, "an axis", least=1 - rank, fix=f"Choose axes among {choices}.") for axis in several]
+    if not found or not all(axis and axis < rank for axis in found):
         raise OptionError(explain(f"axes among {choices}, for inputs with {rank} axes", repr(axes)))
-    counted = tuple(axis % rank for axis in several)
+    counted = tuple(axis % rank for axis in found)
     if len(set(counted)) != len(counted):
         raise OptionError(explain("every axis once", repr(axes)))
     return counted

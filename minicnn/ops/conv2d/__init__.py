@@ -13,6 +13,7 @@ import functools
 from typing import Any, NamedTuple
 
 from minicnn.errors import OptionError, ShapeError, explain
+from minicnn.ops.checks import check_bias
 from minicnn.ops.column_sums import column_sums
 from minicnn.ops.conv2d.algorithms import ALGORITHMS, MEASURED, choose, resolve
 from minicnn.ops.conv2d.prepared import Kept, Prepared
@@ -141,11 +142,7 @@ def _check(
     if not isinstance(algorithm, str):  # what is looked up below could not even be looked for
         raise OptionError(explain("algorithm by its name, such as 'auto'", repr(algorithm)))
     name = _check_shapes(x.shape, kernel.shape, window, whole(groups, "groups"), algorithm, finish.halve)
-    if bias is not None:
-        check_array(bias, "bias", 1, "(F,)")
-        check_same_dtype(bias, kernel, "bias", "kernel")
-        if bias.shape != kernel.shape[3:]:
-            raise ShapeError(explain(f"bias of shape {kernel.shape[3:]}, one per filter", f"shape {bias.shape}"))
+    check_bias(bias, kernel.shape[3:], kernel)
     finish.check(kernel)
     return resolve(MEASURED, kernel.shape, window, groups, (x.shape, x.dtype)) if name == MEASURED else name
 

@@ -87,11 +87,7 @@ def window_products(
                         add_to(total, ((first + i) * P + p) * ROWS * W, sums, own)
                 first += some
         for turn in range(begin, end):
-            g, tap, r, own = part_of(turn, per_group, parts, rows, height)
-            for p in range(P):
-                for i in range(own):
-                    for c in range(min(W, filters - p * W)):
-                        dkernel[tap * rows + r + i, g, p * W + c] = total[turn, p, i, c]
+            write_tile(total, turn, part_of(turn, per_group, parts, rows, height), rows, dkernel)
 
 
 @njit
@@ -102,6 +98,16 @@ def part_of(turn: int, per_group: int, parts: int, rows: int, height: int) -> tu
     """
     r = turn % parts * height
     return turn // (per_group * parts), turn // parts % per_group, r, min(height, rows - r)
+
+
+@njit
+def write_tile(total: Array, turn: int, part: tuple[int, int, int, int], rows: int, dkernel: Array) -> None:
+    """The sums of tile ``turn``, which is that ``part``, put where they belong in dkernel."""
+    (g, tap, r, own), (_, P, _, W) = part, total.shape
+    for p in range(P):
+        for i in range(own):
+            for c in range(min(W, dkernel.shape[2] - p * W)):
+                dkernel[tap * rows + r + i, g, p * W + c] = total[turn, p, i, c]
 
 
 @njit

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minicnn.ops.copying import clear, copy
@@ -70,9 +72,8 @@ def correlate_rows(
     filters, channels = F // groups, C // groups
     rows_at_once = min(out[0], (POSITIONS + out[1] - 1) // out[1])
     turns = (out[0] + rows_at_once - 1) // rows_at_once
-    segments, nothing = len(table), y.dtype.type(-np.inf)
     normalised = factors.shape[1] > 0
-    least, flat = nothing if normalised else y.dtype.type(floor), y.reshape(-1, F)
+    least, flat = y.dtype.type(-np.inf if normalised else floor), y.reshape(-1, F)
     shares = min(P, (FEWEST_TURNS + N * turns - 1) // (N * turns))  # of the panels; no matter how many cores there are
     for piece in prange(N * turns * shares):
         turn, share = piece // shares, piece % shares
@@ -87,34 +88,61 @@ def correlate_rows(
         else:
             buffer = x.reshape(-1)
             source = pointer(x, (n * XH + first * sh) * XW * C)
-        own = np.empty((segments, 3), np.intp)
+        own = np.empty((len(table), 3), np.intp)
         for g in range(groups):
-            for s in range(segments):
+            for s in range(len(table)):
                 own[s, 0], own[s, 1], own[s, 2] = table[s, 0] + g * channels, table[s, 1] * W, table[s, 2]
             for p in range(P * share // shares, P * (share + 1) // shares):
-                f = g * filters + p * W
-                for s in range(0, segments, per_sum):  # outside: its part of the panel stays in the nearest cache
-                    for i in range(first, end):
-                        to = pointer(y, ((n * H + h0 + i * dh) * width + w0) * F + f)
-                        tiles_or_edges(
-                            out[1],
-                            min(W, filters - p * W),
-                            offset(source, (i - first) * sh * PW * C),
-                            sw * C,
-                            1,
-                            pointer(panels, (g * P + p) * K * W),
-                            pointer(own, 3 * s),
-                            min(per_sum, segments - s),
-                            pointer(bias, f) if s == 0 else to,
-                            0 if s == 0 else dw * F,
-                            to,
-                            dw * F,
-                            least if s + per_sum >= segments else nothing,
-                            spare,
-                        )
+                f, panel = g * filters + p * W, pointer(panels, (g * P + p) * K * W)
+                to, size = pointer(y, ((n * H + h0 + first * dh) * width + w0) * F + f), (end - first, out[1])
+                read, written = (sh * PW * C, sw * C), (dh * width * F, dw * F)
+                some = min(W, filters - p * W)
+                meet_panel(size, some, source, read, panel, own, per_sum, pointer(bias, f), to, written, least, spare)
             if normalised:  # while these results are in the cache
                 begin, stop = g * filters + P * share // shares * W, g * filters + P * (share + 1) // shares * W
                 for i in range(first, end):
                     at = (n * H + h0 + i) * width + w0
                     normalise_rows(flat, factors, floor, flat, at, at + out[1], begin, min(stop, (g + 1) * filters))
         keep_alive(buffer)
+
+
+@njit
+def meet_panel(
+    size: Pair,
+    filters: int,
+    source: Any,
+    read: Pair,
+    panel: Any,
+    segments: Array,
+    per_sum: int,
+    bias: Any,
+    to: Any,
+    written: Pair,
+    least: float,
+    spare: Array,
+) -> None:
+    """Some rows of outputs, ``size``, of one panel's ``filters``, cut off at ``least``.
+
+    ``source`` and ``to`` point at the first window and the first result; ``read`` and ``written`` say how far the next
+    row is from there, and the next one in a row.
+    """
+    for s in range(0, len(segments), per_sum):  # outside: its part of the panel stays in the nearest cache
+        last = s + per_sum >= len(segments)
+        for i in range(size[0]):
+            here = offset(to, i * written[0])
+            tiles_or_edges(
+                size[1],
+                filters,
+                offset(source, i * read[0]),
+                read[1],
+                1,
+                panel,
+                pointer(segments, 3 * s),
+                min(per_sum, len(segments) - s),
+                bias if s == 0 else here,
+                0 if s == 0 else written[1],
+                here,
+                written[1],
+                least if last else spare.dtype.type(-np.inf),
+                spare,
+            )

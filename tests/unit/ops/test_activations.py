@@ -279,6 +279,47 @@ def test_relu_in_place_is_relu(shape: tuple[int, ...], dtype: type, rng: np.rand
     np.testing.assert_array_equal(x, expected)
 
 
+def _density(x: float) -> float:
+    return math.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+
+
+def _share(x: float) -> float:
+    return math.erfc(-x / math.sqrt(2)) / 2  # of the normal distribution, below x
+
+
+def _mish(x: float) -> tuple[float, float]:
+    t = math.tanh(math.log1p(math.exp(x)))
+    return x * t, t + x * _sigmoid(x) * (1 - t * t)
+
+
+# name -> the function and its slope for one float
+FORMULAS: dict[str, Callable[[float], tuple[float, float]]] = {
+    "silu": lambda x: (x * _sigmoid(x), _sigmoid(x) * (1 + x * _sigmoid(-x))),
+    "swish": lambda x: (x * _sigmoid(x), _sigmoid(x) * (1 + x * _sigmoid(-x))),
+    "gelu": lambda x: (x * _share(x), _share(x) + x * _density(x)),
+    "softplus": lambda x: (math.log1p(math.exp(x)), _sigmoid(x)),
+    "mish": _mish,
+    "softsign": lambda x: (x / (1 + abs(x)), 1 / (1 + abs(x)) ** 2),
+    "selu": lambda x: (SCALE * x, SCALE) if x > 0 else (SCALE * ALPHA * math.expm1(x), SCALE * ALPHA * math.exp(x)),
+    "exponential": lambda x: (math.exp(x), math.exp(x)),
+    "relu6": lambda x: (min(max(x, 0.0), 6.0), float(0 < x < 6)),
+    "hard_sigmoid": lambda x: (min(max(x + 3, 0.0), 6.0) / 6, (-3 < x < 3) / 6),
+}
+SCALE, ALPHA = 1.0507009873554804934, 1.6732632423543772848  # of SELU, as its paper gives them
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_curves_are_their_formulas(name: str, rng: np.random.Generator) -> None:
+    """Values and slopes, at random numbers of several sizes and on both sides of every corner."""
+    corners = [place + side for place in (-3.0, 0.0, 3.0, 6.0) for side in (-1e-3, 1e-3)]
+    x = np.concatenate([rng.standard_normal(200), rng.uniform(-30, 30, 200), corners])[None]
+    dy = rng.standard_normal(x.shape)
+    y, cache = curve(x, name)
+    value, slope = np.vectorize(FORMULAS[name], otypes=[float, float])(x)
+    np.testing.assert_allclose(y, value, rtol=1e-14, atol=1e-15)
+    np.testing.assert_allclose(curve_backward(dy, cache), dy * slope, rtol=1e-13, atol=1e-15)
+
+
 @pytest.mark.parametrize("name", CURVES)
 def test_curves_at_the_ends_of_the_line(name: str) -> None:
     """No warning, no NaN out of finite numbers but where one is due, and NaN stays NaN."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numba
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from minicnn.errors import DtypeError, OptionError, ShapeError
 from minicnn.initializers import Constant
 from minicnn.layers import BatchNormalization, Context
+from minicnn.ops import batch_norm
 from minicnn.ops.batch_norm import batch_norm_backward, batch_norm_inference, batch_norm_training
 from minicnn.ops.column_sums import BLOCK
 from minicnn.shapes import Array
@@ -115,6 +117,23 @@ def test_inference_uses_the_given_statistics(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(dx, dy * gamma / np.sqrt(variance + 1e-3), rtol=1e-12)
     np.testing.assert_allclose(dgamma, (dy * xhat).sum(axis=0), rtol=1e-11)
     np.testing.assert_allclose(dbeta, dy.sum(axis=0), rtol=1e-12)
+
+
+def test_a_frozen_layer_does_not_read_x_backward(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With given statistics, dx is made of dy alone, and has the same bits whatever else is asked for."""
+    x, dy = rng.standard_normal((2, 2, 9, 8, 5)).astype(np.float32)
+    gamma, beta, mean, variance = rng.uniform(0.5, 1.5, (4, 5)).astype(np.float32)
+    _, cache = batch_norm_inference(x, gamma, beta, mean, variance)
+    expected, _, _ = batch_norm_backward(dy, cache)
+
+    def never(*_: Any) -> Any:
+        pytest.fail("x was read")
+
+    monkeypatch.setattr(batch_norm, "column_products", never)
+    dx, dgamma, dbeta = batch_norm_backward(dy, cache, parameter_gradients=False)
+    np.testing.assert_array_equal(dx, expected)
+    assert (dgamma, dbeta) == (None, None)
+    assert batch_norm_backward(dy, cache, input_gradient=False, parameter_gradients=False) == (None, None, None)
 
 
 def test_nan_stays_in_its_channel() -> None:

@@ -54,6 +54,20 @@ def test_only_what_is_asked_for_is_computed() -> None:
     assert dx is not None
 
 
+@pytest.mark.parametrize("N", [1, 32, 33])
+def test_relu_leaves_no_negative_zeros(N: int) -> None:
+    """As in ``conv2d/test_direct.py``: a product too small for the dtype becomes -0.0, and a bias of -0.0 leaves it."""
+    tiny = np.finfo(np.float32).tiny
+    x, kernel, bias = np.full((N, 1), tiny), np.full((1, 3), -tiny), np.full(3, -0.0, np.float32)
+    y, _ = dense(x, kernel, bias, relu=True)
+    assert (y == 0).all()
+    assert not np.signbit(y).any()
+    x[-1] = np.nan
+    y, _ = dense(x, kernel, bias, relu=True)
+    assert np.isnan(y[-1]).all()
+    assert not np.isnan(y[:-1]).any()
+
+
 # One sample and many, fewer and more than a tile has rows; edges of panels, vectors, groups and chunks; one unit.
 SHAPES = [
     (1, 4, 1),

@@ -126,9 +126,13 @@ def test_who_wins_a_window(picture: list[list[float]], maximum: float, winner: t
 
 def test_max_pooling_does_not_see_its_padding() -> None:
     """Zeros would win over negative numbers."""
-    x = -np.arange(1, 10, dtype=np.float32).reshape(1, 3, 3, 1)
-    y, _ = max_pool2d(x, Window.of(3, 2, ((2, 1), (2, 1))))
-    np.testing.assert_array_equal(y.ravel(), [-1, -1, -1, -1][: y.size])
+    x = np.arange(-9, 0, dtype=np.float32).reshape(1, 3, 3, 1)
+    y, _ = max_pool2d(
+        x, Window.of(3, 2, ((2, 1), (2, 1)))
+    )  # windows over the first pixel, row and column, and over all
+    np.testing.assert_array_equal(y[0, :, :, 0], [[-9, -7], [-3, -1]])
+    y, _ = max_pool2d(x, Window.of(3, 2, "same"))  # each window hangs over one corner
+    np.testing.assert_array_equal(y[0, :, :, 0], [[-5, -4], [-2, -1]])
 
 
 def test_average_pooling_does_not_count_its_padding() -> None:

@@ -10,6 +10,7 @@ import pytest
 from minicnn.errors import MinicnnError, OptionError, ShapeError
 from minicnn.gradcheck import check_layer_gradient
 from minicnn.layers import UnitNormalization
+from minicnn.ops.layer_norm import layer_norm
 from minicnn.ops.unit_normalization import unit_normalization, unit_normalization_backward
 from minicnn.shapes import Array
 from tests.threads import same_bits_on_one_thread
@@ -97,6 +98,23 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(rng: np.random.Generato
 def test_axes_that_are_none(axis: Any) -> None:
     with pytest.raises(OptionError):
         UnitNormalization(axis).output_shape((4,))
+
+
+@pytest.mark.parametrize("axes", ["1", "last", 1.5, None, True, [1, True], [1, 2.0], ["1"], [], [1, -3], 0, 4, -4, {1}])
+def test_the_operations_refuse_axes_that_are_none(axes: Any) -> None:
+    x = np.ones((2, 3, 4, 5))
+    with pytest.raises(OptionError, match=r"(an axis as an integer|axes among 1 to 3|every axis once).*Received"):
+        unit_normalization(x, axes)
+    with pytest.raises(OptionError, match="Received"):
+        layer_norm(x, np.ones(5), np.zeros(5), axes=axes)
+
+
+def test_axes_in_a_list_are_those_in_a_tuple(rng: np.random.Generator) -> None:
+    x, gamma, beta = rng.standard_normal((2, 3, 4)), rng.standard_normal((3, 4)), rng.standard_normal((3, 4))
+    np.testing.assert_array_equal(unit_normalization(x, [1, 2])[0], unit_normalization(x, (1, 2))[0])
+    y, cache = layer_norm(x, gamma, beta, axes=[1, np.int64(-1)])
+    np.testing.assert_array_equal(y, layer_norm(x, gamma, beta, axes=(1, 2))[0])
+    assert cache.axes == (1, 2)
 
 
 def test_upstream_of_another_shape(rng: np.random.Generator) -> None:
