@@ -2,6 +2,7 @@
 
     y = empty(shape, dtype)                 like np.empty; its memory is used again when the last view of it is gone
     t = scratch("tiles", shape, dtype)      for intermediate results within one compiled loop: some megabytes
+    with workspace("tiles", shape, dtype) as t:             for those between several loops
 
 New memory is slow memory. The operating system hands it out in pages, each cleared on first touch, and takes large
 arrays back as soon as they are freed; the next layer then pays for the same pages again. One layer's output of
@@ -21,6 +22,8 @@ from __future__ import annotations
 import itertools
 import math
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -146,3 +149,22 @@ def scratch(purpose: str, shape: Shape, dtype: Any) -> Array:
     views[shape, dtype] = found
     setattr(_buffers, purpose, (held, views))
     return found
+
+
+_workspaces = threading.local()  # of each purpose, the bytes that nobody works in just now
+
+
+@contextmanager
+def workspace(purpose: str, shape: Shape, dtype: Any) -> Iterator[Array]:
+    """An array of unknown content for this block alone: between two of its loops a signal's handler may come to a block
+    for the same purpose, and is given another array. The thread keeps as much as it once needed, for the next time:
+    from the pool, a network's largest arrays would drive each other out."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    held: Array = _workspaces.__dict__.pop(purpose, _NO_BYTES)
+    if held.size < size:
+        held = Block(size).bytes
+    try:
+        yield held[:size].view(dtype).reshape(shape)
+    finally:
+        if getattr(_workspaces, purpose, _NO_BYTES).size < held.size:  # else whoever came between needed more
+            setattr(_workspaces, purpose, held)

@@ -20,6 +20,8 @@ Paper: Georganas et al. 2018, "Anatomy of High-Performance Deep Learning Convolu
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numba
 import numpy as np
@@ -32,7 +34,7 @@ from minicnn.ops.conv2d.direct_rows import pad_picture
 from minicnn.ops.conv2d.direct_windows import POINTWISE_TERMS, correlation, is_pointwise, pack_filters, runs_of
 from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.ops.max_pooling import HALVING, halve
-from minicnn.ops.memory import empty
+from minicnn.ops.memory import empty, workspace
 from minicnn.ops.micro_kernel import ROWS, panel_width
 from minicnn.shapes import Array, Pads, Shape, Window
 
@@ -107,29 +109,33 @@ def _halved(call: Into) -> Into:
 
 def kernel_gradient(dy: Array, x: Array, kernel_shape: Shape, window: Window, groups: int) -> Array:
     """(N, OH, OW, F), (N, H, W, C) -> (KH, KW, C/groups, F)"""
-    filters = kernel_shape[3]
-    picture = _padded(np.ascontiguousarray(x), window.pads(*x.shape[1:3]))
-    count, height, width, all_channels = picture.shape
+    filters, pads = kernel_shape[3], window.pads(*x.shape[1:3])
     out_h, out_w = dy.shape[1:3]
     own, panel = filters // groups, panel_width(dy.dtype)
-    n, oh = np.divmod(np.arange(count * out_h), out_h)
-    starts = (n * height + oh * window.strides[0]) * width * all_channels
-    at, rows = runs_of(width, all_channels, kernel_shape, window, groups)
-    taps = (np.arange(groups)[:, None] * kernel_shape[2] + at).reshape(-1)  # group by group
-    # float64: sums of many short sums
-    total = empty((len(taps) * -(-rows // ROWS), -(-own // panel), ROWS, panel), np.dtype(np.float64))
-    dkernel = empty((len(taps) // groups * rows, groups, own), dy.dtype)
-    sizes = np.array([out_w, window.strides[1] * all_channels, rows], np.intp)
+    n, oh = np.divmod(np.arange(len(x) * out_h), out_h)
     upstream = np.ascontiguousarray(dy).reshape(-1, filters)  # (N, OH, OW, F) -> (N*OH*OW, F)
-    window_products(numba.get_num_threads(), picture, upstream, starts.astype(np.intp), sizes, taps, total, dkernel)
+    with _padded(np.ascontiguousarray(x), pads) as picture:
+        height, width, all_channels = picture.shape[1:]
+        starts = (n * height + oh * window.strides[0]) * width * all_channels
+        at, rows = runs_of(width, all_channels, kernel_shape, window, groups)
+        taps = (np.arange(groups)[:, None] * kernel_shape[2] + at).reshape(-1)  # group by group
+        dkernel = empty((len(taps) // groups * rows, groups, own), dy.dtype)
+        sizes = np.array([out_w, window.strides[1] * all_channels, rows], np.intp)
+        sums = len(taps) * -(-rows // ROWS), -(-own // panel), ROWS, panel
+        with workspace("kernel_sums", sums, np.dtype(np.float64)) as total:  # float64: sums of many short sums
+            cores = numba.get_num_threads()
+            window_products(cores, picture, upstream, starts.astype(np.intp), sizes, taps, total, dkernel)
     return dkernel.reshape(kernel_shape)  # (KH*KW*C, G, F/G) -> (KH, KW, C, F)
 
 
-def _padded(x: Array, pads: Pads | tuple[tuple[int, int], ...]) -> Array:
+@contextmanager
+def _padded(x: Array, pads: Pads | tuple[tuple[int, int], ...]) -> Iterator[Array]:
     """(N, H, W, C) with zeros around; x itself where there is nothing to add."""
     if not np.any(pads):
-        return x
+        yield x
+        return
     (top, bottom), (left, right) = pads
-    picture = empty((len(x), x.shape[1] + top + bottom, x.shape[2] + left + right, x.shape[3]), x.dtype)
-    pad_picture(x, top, left, picture)
-    return picture
+    shape = len(x), x.shape[1] + top + bottom, x.shape[2] + left + right, x.shape[3]
+    with workspace("padded", shape, x.dtype) as picture:
+        pad_picture(x, top, left, picture)
+        yield picture

@@ -187,11 +187,14 @@ class Winograd:
         most = max((count for _, count in tiles_in_blocks), default=0)
 
         def run() -> None:
-            tiles, products = (plan.planes(points, most * row, x.dtype) for row in (channels, width))
-            for first, count in tiles_in_blocks:
-                blocks.all_input_tiles(form, x, first, count, grid, tiles)
-                blocks.all_products(form, self.used, tiles, panels, products, width, count)
-                blocks.all_output_tiles(form, products, width, last, y, first, count, grid)
+            with (
+                plan.planes("tiles", points, most * channels, x.dtype) as tiles,
+                plan.planes("products", points, most * width, x.dtype) as products,
+            ):
+                for first, count in tiles_in_blocks:
+                    blocks.all_input_tiles(form, x, first, count, grid, tiles)
+                    blocks.all_products(form, self.used, tiles, panels, products, width, count)
+                    blocks.all_output_tiles(form, products, width, last, y, first, count, grid)
 
         return run
 
@@ -216,9 +219,9 @@ class Winograd:
         """(N, OH, OW, F), (N, H, W, C) -> (r, r, C, F)"""
         x, dy = np.ascontiguousarray(x), np.ascontiguousarray(dy)
         _, grid = plan.cover(self.form, *x.shape[1:3], window, False)
-        totals = sums_over_tiles(self.form, self.used, self.sum_tiles, x, dy, grid)
         dkernel = empty(kernel_shape, x.dtype)
-        kernel_gradients(self.form, totals, panel_width(x.dtype), dkernel)
+        with sums_over_tiles(self.form, self.used, self.sum_tiles, x, dy, grid) as totals:
+            kernel_gradients(self.form, totals, panel_width(x.dtype), dkernel)
         return dkernel
 
 

@@ -9,6 +9,9 @@ by side. In a matrix (C, F) they would often lie a power of two apart, and compe
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 
 from minicnn.ops.conv2d import winograd_blocks as blocks
@@ -28,33 +31,38 @@ PIECE = 4096  # sums per turn of a loop
 GROUP_TILES = 2048  # whose sums are then added to those of others in float64
 
 
-def sums_over_tiles(form: int, used: Array, sum_tiles: int, x: Array, dy: Array, grid: Grid) -> Array:
+@contextmanager
+def sums_over_tiles(form: int, used: Array, sum_tiles: int, x: Array, dy: Array, grid: Grid) -> Iterator[Array]:
     """dU as (Q*Q, plane), a plane being P panels (C, W) and some bytes more; float64 if there are many tiles.
 
     ``used``: the planes that are products; the others are left as they are. ``sum_tiles`` are added up at once, such
-    sums up to GROUP_TILES, and these in float64. Columns that fill up the last panel may hold anything.
+    sums up to GROUP_TILES, and these in float64. Columns that fill up the last panel may hold anything. A context: the
+    memory is used again after it.
     """
     points, channels, filters, panel = PRODUCTS[form] ** 2, x.shape[3], dy.shape[3], panel_width(x.dtype)
     width = -(-filters // panel) * panel
-    sums = plan.planes(points, channels * width, x.dtype)
     total, size = len(dy) * grid[0] * grid[1], (channels + width) * x.itemsize
-    several = total > GROUP_TILES
-    totals = plan.planes(points, channels * width, np.dtype(np.float64)) if several else sums
+    several, numbers = total > GROUP_TILES, channels * width
     own = points * channels * plan.whole_vectors(filters, x.dtype) * x.itemsize  # bytes of the sums that are used
     limit = min(MOST_BYTES, max(BLOCK_BYTES, own), GROUP_TILES * len(used) * size)
     tiles_in_blocks = list(plan.in_blocks(total, len(used) * size, limit, sum_tiles))
     most = max((count for _, count in tiles_in_blocks), default=0)
-    tiles, upstream = (plan.planes(points, most * row, x.dtype) for row in (channels, width))
-    held = 0  # tiles in the sums
-    for first, count in tiles_in_blocks:
-        blocks.all_input_tiles(form, x, first, count, grid, tiles)
-        all_upstream_tiles(form, dy, first, count, grid, upstream, panel)
-        add_products(used, tiles, upstream, channels, filters, panel, sums, count, sum_tiles, held == 0)
-        held, end = held + count, first + count
-        if several and (held >= GROUP_TILES or end == total):
-            add_sums(used, sums, totals, held == end)
-            held = 0
-    return totals
+    with (
+        plan.planes("kernel_sums", points, numbers, x.dtype) as sums,
+        plan.planes("kernel_totals", points, numbers if several else 0, np.dtype(np.float64)) as totals,
+        plan.planes("tiles", points, most * channels, x.dtype) as tiles,
+        plan.planes("products", points, most * width, x.dtype) as upstream,
+    ):
+        held = 0  # tiles in the sums
+        for first, count in tiles_in_blocks:
+            blocks.all_input_tiles(form, x, first, count, grid, tiles)
+            all_upstream_tiles(form, dy, first, count, grid, upstream, panel)
+            add_products(used, tiles, upstream, channels, filters, panel, sums, count, sum_tiles, held == 0)
+            held, end = held + count, first + count
+            if several and (held >= GROUP_TILES or end == total):
+                add_sums(used, sums, totals, held == end)
+                held = 0
+        yield totals if several else sums
 
 
 @njit_parallel

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from minicnn.ops.conv2d.winograd_tiles import Grid
 from minicnn.ops.conv2d.winograd_transforms import OUTPUTS
 from minicnn.ops.finishing import Finish
-from minicnn.ops.memory import empty
+from minicnn.ops.memory import workspace
 from minicnn.ops.micro_kernel import ROWS
 from minicnn.ops.simd import LINE_BYTES, VECTOR_BYTES
 from minicnn.shapes import KEPT, Array, Pair, Shape, Window
@@ -51,14 +52,12 @@ MANY = 8  # turns, of which the last may be a small one
 WORTH = 100  # for whole register tiles, the busiest core may have one tile more in so many of all
 
 
-def planes(points: int, numbers: int, dtype: np.dtype) -> Array:
-    """Memory (points, plane), for planes of so many numbers: an odd number of the cache's lines apart.
+def planes(purpose: str, points: int, numbers: int, dtype: np.dtype) -> AbstractContextManager[Array]:
+    """A workspace (points, plane), for planes of so many numbers: an odd number of the cache's lines apart.
 
     The same place in every plane then falls on a different line. A power of two apart, all would be on the same one.
-    It is lent, not scratch memory: between one compiled loop and the next, Python may run a signal's handler, and that
-    may come to another layer.
     """
-    return empty((points, spaced(numbers, dtype.itemsize)), dtype)
+    return workspace(purpose, (points, spaced(numbers, dtype.itemsize)), dtype)
 
 
 def spaced(numbers: int, itemsize: int) -> int:

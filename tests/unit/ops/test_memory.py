@@ -13,7 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minicnn.ops import memory
-from minicnn.ops.memory import ALIGNMENT, LARGEST_MISFIT, MOST_VIEWS, PAGE, SLACK, SMALL, Block, Pool, empty, scratch
+from minicnn.ops.memory import (
+    ALIGNMENT,
+    LARGEST_MISFIT,
+    MOST_VIEWS,
+    PAGE,
+    SLACK,
+    SMALL,
+    Block,
+    Pool,
+    empty,
+    scratch,
+    workspace,
+)
 from minicnn.shapes import Array
 
 
@@ -313,3 +325,52 @@ def test_every_thread_has_scratch_of_its_own() -> None:
 
     with ThreadPoolExecutor(2) as threads:
         assert list(threads.map(work, [1, 2])) == [True, True]
+
+
+# -- workspaces --------------------------------------------------------------------------------------------------------
+
+
+def test_a_workspace_is_the_same_memory_each_time() -> None:
+    with workspace("test one after another", (10, 30), np.float32) as one:
+        place = address(one)
+        assert place % ALIGNMENT == 0
+    with workspace("test one after another", (5, 7), np.float64) as smaller:
+        assert (smaller.shape, smaller.dtype, address(smaller)) == ((5, 7), np.float64, place)
+    with workspace("test one after another", (10, 30), np.float32) as again:
+        assert address(again) == place
+
+
+def test_a_workspace_within_another_has_other_memory_and_the_larger_one_is_kept() -> None:
+    for outer, inner in ((300, 200), (200, 300)):
+        with workspace(f"test nested {outer}", (outer,), np.float32) as one:
+            one[:] = 1
+            with workspace(f"test nested {outer}", (inner,), np.float32) as two:
+                assert not np.shares_memory(one, two)
+                two[:] = 2
+                places = {outer: address(one), inner: address(two)}
+            assert (one == 1).all()
+        with workspace(f"test nested {outer}", (10,), np.float32) as kept:
+            assert address(kept) == places[300]
+
+
+def test_a_workspace_is_given_back_after_an_error() -> None:
+    def fail() -> None:
+        with workspace("test error", (100,), np.float32) as one:
+            places.append(address(one))
+            raise ValueError("oh")
+
+    places: list[int] = []
+    with pytest.raises(ValueError, match="oh"):
+        fail()
+    with workspace("test error", (100,), np.float32) as again:
+        assert [address(again)] == places
+
+
+def test_every_thread_has_a_workspace_of_its_own() -> None:
+    with workspace("test threads", (1000,), np.float32) as one, ThreadPoolExecutor(1) as pool:
+
+        def other() -> bool:
+            with workspace("test threads", (1000,), np.float32) as array:
+                return np.shares_memory(array, one)
+
+        assert not pool.submit(other).result()
