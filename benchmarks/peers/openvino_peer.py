@@ -9,8 +9,6 @@ from benchmarks.peers.interface import Timed
 from benchmarks.peers.onnx_model import onnx_model
 from benchmarks.peers.work import Data, Work
 
-PINNED = "pinned"  # each thread on a core of its own, where otherwise the system moves them among the process's cores
-
 
 class Peer:
     """One inference request, latency mode; RuntimeError when the compiled model says it is not float32."""
@@ -25,7 +23,7 @@ class Peer:
         return {"threads": self._threads, **self._said}
 
     def ways(self, work: Work) -> tuple[str, ...]:
-        return "latency", PINNED
+        return ("latency",)
 
     def build(self, work: Work, data: Data, way: str) -> Timed:
         core = self._library.Core()
@@ -35,7 +33,7 @@ class Peer:
             "INFERENCE_NUM_THREADS": self._threads,
             "NUM_STREAMS": 1,
             "PERFORMANCE_HINT": "LATENCY",
-            "ENABLE_CPU_PINNING": way == PINNED,
+            "ENABLE_CPU_PINNING": False,  # the process is bound to its cores; pinned threads were no faster (NOTES.md)
         }
         compiled = core.compile_model(model, "CPU", settings)
         precision = str(compiled.get_property("INFERENCE_PRECISION_HINT"))
