@@ -174,7 +174,8 @@ def forget(graph: Graph) -> None:
     layers = set(graph.path)
     with _changing:
         _found.pop(graph, None)
-        for other, plan in list(_found.items()):
+        for other in filter(None, (reference() for reference in _found.keyrefs())):  # what comes between may add some
+            plan = _found.get(other)
             if isinstance(plan, Plan) and not layers.isdisjoint(plan.layers.layers):
                 _found.pop(other, None)
 

@@ -137,6 +137,13 @@ def layer_work(
     return work
 
 
+def means_nothing_to(kind: str) -> set[str]:
+    """Which of ``filters``, ``kernel``, ``strides`` and ``padding`` a layer of ``LAYERS`` does not have."""
+    names = set(LAYERS[kind][1])
+    known = {"filters": {"filters", "units"}, "kernel": {"kernel_size", "pool_size"}, "strides": {"strides", "size"}}
+    return {option for option, own in (known | {"padding": {"padding"}}).items() if names.isdisjoint(own)}
+
+
 def _details(options: Mapping[str, Any]) -> list[str]:
     """Parts of a layer's name: 3x3s2, 64."""
     window = options.get("kernel_size") or options.get("pool_size")

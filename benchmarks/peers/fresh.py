@@ -155,7 +155,8 @@ def keras_network(what: str) -> Callable[[Any], Any]:
     import tensorflow
 
     rows = json.loads(os.environ["BENCH_ROWS"])
-    keras.config.set_floatx("float32")  # whatever the user's keras.json says
+    keras.config.set_floatx("float32")  # whatever the user's keras.json says, here and in the next line
+    keras.config.set_image_data_format("channels_last")
     layers = [getattr(keras.layers, kind)(name=name, **options) for kind, name, options in rows["rows"]]
     model = keras.Sequential([keras.Input(rows["input_shape"]), *layers])
     if what == START:

@@ -29,7 +29,6 @@ class Peer:
 
         ncnn.set_omp_num_threads(threads)
         self._library, self._threads = ncnn, threads
-        self._memory = ncnn.UnlockedPoolAllocator(), ncnn.PoolAllocator()  # as in ncnn's benchmark
 
     def describe(self) -> dict[str, Any]:
         options = self._library.Net().opt  # get_omp_num_threads answers 1 outside a parallel loop, as OpenMP says
@@ -44,7 +43,9 @@ class Peer:
         net.opt.num_threads = self._threads
         net.opt.use_vulkan_compute = False
         net.opt.use_winograd_convolution = True
-        net.opt.blob_allocator, net.opt.workspace_allocator = self._memory
+        # as in ncnn's own benchmark; of this work alone, and alive as long as what lies there, which ncnn leaves to us
+        memory = self._library.UnlockedPoolAllocator(), self._library.PoolAllocator()
+        net.opt.blob_allocator, net.opt.workspace_allocator = memory
         for name in LOWER_PRECISIONS:
             setattr(net.opt, f"use_{name}", False)
         translated = fused(steps(work, data.weights))
@@ -59,7 +60,8 @@ class Peer:
                 raise RuntimeError(f"ncnn did not take the model of {work.name}")
         pictures = [self._library.Mat(picture).clone() for picture in to_channels_first(data.x)]
 
-        def call(_memory: Any = self._memory) -> list[Any]:  # ncnn does not keep it alive, and results lie there
+        def call() -> list[Any]:
+            assert memory, "held as long as this function is"
             found = []
             for picture in pictures:
                 extractor = net.create_extractor()

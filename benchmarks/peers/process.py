@@ -25,14 +25,10 @@ START_LIMIT = 180.0  # seconds; importing TensorFlow takes twelve on a cold disk
 # Each framework waits and computes as it likes: the command `minicnn` has set OMP_WAIT_POLICY for itself, a shell may
 # have the others from elsewhere. And bytecode is kept, as it is of installed packages: else the sources of what runs
 # from a checkout would be compiled in every process, and only those.
-NOT_INHERITED = (
-    *("OMP_WAIT_POLICY", "OMP_PROC_BIND", "OMP_PLACES", "OMP_DYNAMIC", "GOMP_SPINCOUNT", "GOMP_CPU_AFFINITY"),
-    *("KMP_BLOCKTIME", "KMP_AFFINITY", "TF_ENABLE_ONEDNN_OPTS", "TF_XLA_FLAGS", "KERAS_BACKEND", "KERAS_HOME"),
-    "PYTHONDONTWRITEBYTECODE",
-)
+NOT_INHERITED = ("OMP_", "GOMP_", "KMP_", "ONEDNN_", "DNNL_", "TF_ENABLE_", "TF_XLA_", "PYTHONDONTWRITEBYTECODE")
 SETTINGS = (
-    *("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "NUMBA_", "TF_", "XLA_", "ONEDNN_", "DNNL_", "KERAS_", "MINICNN_"),
-    *("MALLOC_", "GLIBC_", "LD_PRELOAD"),
+    *("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "NUMBA_", "XLA_", "ONEDNN_", "DNNL_", "KERAS_", "MINICNN_"),
+    *("TF_NUM_", "TF_ENABLE_", "TF_XLA_", "TF_CPP_", "MALLOC_", "GLIBC_", "LD_PRELOAD"),
 )  # how names of variables begin that may change a speed
 
 
@@ -152,10 +148,11 @@ class Worker:
 
 
 def environment(threads: int) -> dict[str, str]:
-    """What a worker inherits: every pool's size, no GPU, and the place where this package is."""
-    kept = {key: value for key, value in os.environ.items() if key not in NOT_INHERITED}
+    """What a worker inherits, how many threads every pool has, no GPU, and the place where this package is."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(NOT_INHERITED)}
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-    return kept | variables(threads) | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    ours = {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "KERAS_BACKEND": "tensorflow"}
+    return kept | variables(threads) | ours
 
 
 def settings(threads: int) -> dict[str, str]:

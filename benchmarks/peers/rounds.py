@@ -43,7 +43,7 @@ QUICK = Pace(rounds=5, least=3, seconds=10.0, turn=0.05)
 SHORT = 0.2  # seconds: where the fastest way's call is shorter, all of them get warm ones in front,
 WARM = 0.01  # for so many seconds, but at least one
 MOST_CALLS = 2000  # in a turn
-SEED = 0  # of the order in each round
+SEED = 0  # of the order in each round, with the work's name
 
 
 class Team:
@@ -103,7 +103,13 @@ def measure(
     entries = [entry for entry in team.entries if work.direction in entry.directions]
     try:
         result.referee = referee_way(work)
-        files = team.files(work)
+        try:
+            files = team.files(work)
+        except OSError as error:  # a full disk: what was found before must not be lost with it
+            row = Row(MINICNN, "-")
+            row.refuse("failed", f"{error.strerror or error}: {error.filename or team.folder}")
+            result.rows.append(row)
+            return result
         say(f"{work.name}: the referee computes")
         truth = _truth(team, work, files, result.referee, pace)
         for entry in entries:
@@ -181,13 +187,13 @@ def _load(path: str) -> dict[str, Any]:
 def _time(team: Team, work: Work, result: Result, pace: Pace, say: Say) -> None:
     """Rounds in turn. A worker that dies takes its rows with it; the others go on."""
     by_name = {entry.name: entry for entry in team.entries}
-    start, order = time.monotonic(), random.Random(SEED)
+    start, order = time.monotonic(), random.Random(f"{SEED} {work.name}")
+    short = min((row.guess for row in result.rows if row.ok), default=0.0) < SHORT
     for number in range(pace.rounds):
         rows = [row for row in result.rows if row.ok]
         if not rows or (number >= pace.least and time.monotonic() - start > pace.seconds):
             break
         say(f"{work.name}: round {number + 1} of at most {pace.rounds}")
-        short = min(row.guess for row in rows) < SHORT
         for row in order.sample(rows, len(rows)):
             if not row.ok:
                 continue
@@ -212,7 +218,7 @@ def _calls(seconds: float, guess: float) -> int:
 
 
 def _require_finite(team: Team, result: Result) -> None:
-    """After a hundred steps on one batch the loss must still be a number."""
+    """After so many steps on one batch the loss must still be a number."""
     for name in {row.peer for row in result.rows if row.ok}:
         entry = next(entry for entry in team.entries if entry.name == name)
         try:

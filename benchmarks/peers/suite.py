@@ -100,7 +100,7 @@ class Run:
     def _roof(self, name: str) -> dict[str, Any]:
         """Of a single layer: flops per byte, and the GFLOP/s that a direct algorithm can reach at that, if known."""
         work = self.works.get(name)
-        if work is None or len(work.rows) != 1:
+        if work is None or len(work.rows) != 1 or not self.results[name].flops:  # none are counted without a kernel
             return {}
         intensity = work.intensity()
         return {"intensity": intensity, "attainable_gflops": self.limits and self.limits.attainable(intensity)}
@@ -208,21 +208,14 @@ def carry_out(plan: Plan, run: Run, pace: Pace, say: Callable[[str], None], show
 def _measure(team: Team, work: Work, pace: Pace, say: Callable[[str], None]) -> Result:
     available, needed = memory_available(), memory_needed(work, team.entries)
     if available is not None and needed > available:
+        result, row = Result(work.name, work.direction, work.flops()), Row(MINICNN, "-")
         together = f"all peers together need about {needed / GIGABYTE:.0f} GiB, {available / GIGABYTE:.0f} are free"
-        return _without_numbers(work, "skipped", f"{together}; fewer --peers need less")
+        row.refuse("skipped", f"{together}; fewer --peers need less")
+        result.rows.append(row)
+        return result
     start = time.monotonic()
-    try:
-        result = measure(team, work, pace, say)
-    except OSError as error:  # a full disk: what was found before must not be lost with it
-        return _without_numbers(work, "failed", f"{error.strerror or error}: {error.filename or team.folder}")
+    result = measure(team, work, pace, say)
     say(f"{work.name}: done in {time.monotonic() - start:.0f} s")
-    return result
-
-
-def _without_numbers(work: Work, status: str, reason: str) -> Result:
-    result, row = Result(work.name, work.direction, work.flops()), Row(MINICNN, "-")
-    row.refuse(status, reason)
-    result.rows.append(row)
     return result
 
 

@@ -123,7 +123,7 @@ def markdown(run: Run) -> str:
 def roof(run: Run, result: Result) -> str:
     """What stands beside a layer's name where the limits are known: how far a direct algorithm could go."""
     work = run.works.get(result.name)
-    if run.limits is None or work is None or len(work.rows) != 1:
+    if run.limits is None or work is None or len(work.rows) != 1 or not result.flops:
         return ""
     x = work.intensity()
     return f"; {x:.3g} flops per byte: a direct algorithm reaches {run.limits.attainable(x):.0f} GFLOP/s at most"

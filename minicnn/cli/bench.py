@@ -67,6 +67,8 @@ def bench(
     if algorithms and layer != "conv":
         raise OptionError(explain("--algorithms with --layer conv", f"--layer {layer}" if layer else "no --layer"))
     plan = suites.plan(suite, tuple(only or ()), works)
+    if plot is not None and not any(len(work.rows) == 1 and work.flops() for work in plan.works):
+        raise OptionError(explain("--plot of single layers with a kernel", "none of them", "Try `bench roofline`."))
     plan.roofline = plan.roofline or plot is not None
     if list_names:
         names = list(dict.fromkeys([*(w.name for w in plan.works), *plan.fresh, *(c.name for c in plan.claims)]))
@@ -118,22 +120,27 @@ def _require_harness() -> None:
 
 
 OF_A_LAYER = ("input", "filters", "kernel", "strides", "padding", "batch")  # options that say nothing without one
+OF_MEASURING = ("peers", "algorithms", "threads", "quick", "seconds", "markdown", "plot")  # ... where nothing is timed
 
 
 def _require_meaning(context: typer.Context, layer: str, algorithms: bool, peers: str) -> None:
     """An option that would be passed over is a misunderstanding, and an hour of measuring something else."""
+    from benchmarks.peers.cases import LAYERS, means_nothing_to
 
-    def given(name: str) -> bool:
-        source = context.get_parameter_source(name)
-        return source is not None and source.name == "COMMANDLINE"
+    def given(*names: str) -> str:
+        sources = {name: context.get_parameter_source(name) for name in names}
+        return ", ".join(f"--{name}" for name, source in sources.items() if source and source.name == "COMMANDLINE")
 
-    alone = [name for name in OF_A_LAYER if given(name)]
-    if alone and not layer:
-        raise OptionError(explain("--layer beside what says how it is", ", ".join(f"--{name}" for name in alone)))
+    if not layer and (alone := given(*OF_A_LAYER)):
+        raise OptionError(explain("--layer beside what says how it is", alone))
     if layer and (given("suite") or given("only")):
         raise OptionError(explain("a SUITE, and --only of it, or one --layer", f"both, with --layer {layer}"))
-    if algorithms and (given("peers") or given("plot")):
-        raise OptionError(explain("--algorithms without --peers and --plot: it is about minicnn alone", "both"))
+    if layer in LAYERS and (lost := given(*sorted(means_nothing_to(layer)))):
+        raise OptionError(explain(f"options that --layer {layer} has", lost))
+    if algorithms and (lost := given("peers", "plot")):
+        raise OptionError(explain("--algorithms without --peers and --plot: it is about minicnn alone", lost))
+    if given("list_names") and (lost := given(*OF_MEASURING)):
+        raise OptionError(explain("--list without what is about measuring", lost))
     if given("peers") and not peers.strip(" ,"):
         raise OptionError(explain("--peers with names, such as keras,torch", repr(peers)))
 

@@ -157,8 +157,8 @@ _workspaces = threading.local()  # of each purpose, the bytes that nobody works 
 @contextmanager
 def workspace(purpose: str, shape: Shape, dtype: Any) -> Iterator[Array]:
     """An array of unknown content for this block alone: between two of its loops a signal's handler may come to a block
-    for the same purpose, and is given another array. The thread keeps as much as it once needed, for the next time:
-    from the pool, a network's largest arrays would drive each other out."""
+    for the same purpose, and is given another array. The thread keeps as much as it once needed, for the next time, as
+    long as it lives: from the pool, a network's largest arrays would drive each other out."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     held: Array = _workspaces.__dict__.pop(purpose, _NO_BYTES)
     if held.size < size:

@@ -8,7 +8,7 @@ not depend on the number of threads. With a BLAS they would, on its threads.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -30,12 +30,13 @@ def scales(
 ) -> dict[str, float]:
     """By address, what makes each gradient at most ``clipnorm`` long, or all of them together ``global_clipnorm``.
 
-    NaN where a length is NaN; nothing where neither limit is given.
+    NaN where a length is NaN; nothing where neither limit is given. The factor is a number of the gradient's dtype: of
+    float32, one below 1e-38 has few digits left.
     """
     if clipnorm is not None:
         return {address: _shrink(math.sqrt(square(g)), clipnorm) for address, g in gradients.items()}
     if global_clipnorm is not None:
-        length = math.sqrt(sum(square(g) for g in gradients.values()))
+        length = math.sqrt(_in_order([square(g) for g in gradients.values()]))
         return dict.fromkeys(gradients, _shrink(length, global_clipnorm) if math.isfinite(length) else math.nan)
     return {}
 
@@ -62,8 +63,13 @@ def square(g: Gradient) -> float:
         flat = np.ascontiguousarray(g).reshape(-1)
         sums = np.empty(-(-flat.size // TERMS))
         _block_squares(flat.nbytes, flat, sums)
+    return _in_order(sums.tolist())
+
+
+def _in_order(values: Sequence[float]) -> float:
+    """Their sum, from the first to the last; ``sum`` adds up in another way since Python 3.12."""
     total = 0.0
-    for value in sums.tolist():  # sum() adds up in another way since Python 3.12
+    for value in values:
         total += value
     return total
 

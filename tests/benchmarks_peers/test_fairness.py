@@ -48,7 +48,7 @@ def result(**guesses: float) -> Result:
 # -- turns ------------------------------------------------------------------------------------------------------------
 
 
-def turns(found: Result, pace: Pace) -> list[tuple[str, int, int]]:
+def turns(found: Result, pace: Pace, work: Work = CONV) -> list[tuple[str, int, int]]:
     """(peer, calls, warm ones in front) of each turn."""
     asked: list[tuple[str, int, int]] = []
 
@@ -60,7 +60,7 @@ def turns(found: Result, pace: Pace) -> list[tuple[str, int, int]]:
         return SimpleNamespace(ask=ask)
 
     team: Any = SimpleNamespace(entries=[PEERS[row.peer] for row in found.rows], worker=worker)
-    _time(team, CONV, found, pace, lambda _: None)
+    _time(team, work, found, pace, lambda _: None)
     return asked
 
 
@@ -72,6 +72,8 @@ def test_everybody_has_one_turn_in_a_round_and_who_follows_whom_changes() -> Non
     before_ours = {one[one.index("minicnn") - 1] for one in in_rounds if one[0] != "minicnn"}
     assert before_ours == {"keras", "torch", "ncnn"}
     assert asked == [peer for peer, _, _ in turns(result(**dict.fromkeys(peers, 1.0)), Pace(rounds=12, least=12))]
+    other = turns(result(**dict.fromkeys(peers, 1.0)), Pace(rounds=12, least=12), replace(CONV, name="other"))
+    assert asked != [peer for peer, _, _ in other]
 
 
 @pytest.mark.parametrize(
@@ -151,11 +153,13 @@ def test_ncnn_computes_the_same_networks() -> None:
     np.testing.assert_allclose(timed.result(timed.call())["y"], model(data.x), atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["TF_ENABLE_ONEDNN_OPTS", "OMP_PROC_BIND", "KMP_AFFINITY", "KERAS_HOME"])
+@pytest.mark.parametrize("name", ["TF_ENABLE_ONEDNN_OPTS", "OMP_PROC_BIND", "KMP_AFFINITY", "ONEDNN_MAX_CPU_ISA"])
 def test_what_a_shell_has_set_for_one_framework_reaches_none(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "0")
     monkeypatch.setenv("MALLOC_ARENA_MAX", "1")
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
     assert name not in environment(2)
+    assert environment(2)["KERAS_BACKEND"] == "tensorflow"
     assert settings(2).items() >= {("MALLOC_ARENA_MAX", "1"), ("OMP_NUM_THREADS", "2")}
 
 
@@ -231,8 +235,8 @@ def test_a_full_disk_costs_one_work(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 # -- what is said -----------------------------------------------------------------------------------------------------
 
 
-def timed(name: str, direction: str = FORWARD, **seconds: float) -> Result:
-    found = Result(name, direction)
+def timed(name: str, flops: float = 1.0, **seconds: float) -> Result:
+    found = Result(name, FORWARD, flops)
     for peer, each in seconds.items():
         row = Row(peer, "way")
         row.rounds = [each]
@@ -285,6 +289,9 @@ def test_a_layer_stands_below_the_roof() -> None:
     assert case["attainable_gflops"] == 2.0 * CONV.intensity() < 100
     assert "4.2 flops per byte: a direct algorithm reaches 8 GFLOP/s at most" in markdown(run)
     assert "measured limits: 100 GFLOP/s, 2.0 GB/s" in markdown(run)
+    run.results = {"conv": timed("conv", flops=0.0, minicnn=1.0)}  # as of a ReLU: nothing is multiplied there
+    assert "attainable_gflops" not in run.to_json()["cases"][0]
+    assert "flops per byte" not in markdown(run)
 
 
 def test_the_readme_explains_every_field_of_the_json() -> None:
@@ -306,11 +313,15 @@ def test_the_readme_explains_every_field_of_the_json() -> None:
         (["--filters", "8", "--kernel", "3"], "Received: --filters, --kernel"),
         (["layers", "--layer", "relu", "--input", "4,4,2"], "a SUITE, and --only of it, or one --layer"),
         (["--only", "a", "--layer", "relu", "--input", "4,4,2"], "a SUITE, and --only of it, or one --layer"),
-        (["--layer", "conv", "--input", "4,4,2", "--algorithms", "--peers", "torch"], "--algorithms without --peers"),
-        (["--layer", "conv", "--input", "4,4,2", "--algorithms", "--plot", "a.svg"], "--algorithms without --peers"),
+        (["--layer", "conv", "--input", "4,4,2", "--algorithms", "--peers", "torch"], "alone. Received: --peers"),
+        (["--layer", "conv", "--input", "4,4,2", "--algorithms", "--plot", "a.svg"], "alone. Received: --plot"),
         (["--peers", " , "], "--peers with names, such as keras,torch"),
         (["roofline", "--only", "nonsense"], "--only with a part of a name"),
-        (["--list", "--markdown", "."], ""),
+        (["--list", "--markdown", ".", "--quick"], "about measuring. Received: --quick, --markdown"),
+        (["--list", "--only", "matmul", "--json"], ""),
+        (["--layer", "dense", "--input", "8", "--kernel", "5", "--padding", "valid"], "Received: --kernel, --padding"),
+        (["--layer", "relu", "--input", "4,4,2", "--filters", "8"], "--layer relu has. Received: --filters"),
+        (["networks", "--plot", "a.svg"], "--plot of single layers with a kernel"),
         (["--markdown", "."], "a file to write. Received: the folder '.'"),
     ],
 )

@@ -882,9 +882,9 @@ def test_what_is_found_changes_under_a_lock(monkeypatch: pytest.MonkeyPatch) -> 
             self.guarded("pop")
             return super().pop(key, *default)
 
-        def items(self) -> Any:
-            self.guarded("items")
-            return super().items()
+        def keyrefs(self) -> Any:
+            self.guarded("keyrefs")
+            return super().keyrefs()
 
         def guarded(self, what: str) -> None:
             assert prediction._changing._is_owned()  # type: ignore[attr-defined]
@@ -895,7 +895,29 @@ def test_what_is_found_changes_under_a_lock(monkeypatch: pytest.MonkeyPatch) -> 
     for one in (model, other):
         planned(one)
     model.forward(pictures(3), Context(training=True))
-    assert {*asked_for} == {"set", "pop", "items"}
+    assert {*asked_for} == {"set", "pop", "keyrefs"}
+
+
+def test_a_prediction_while_another_network_begins_to_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As from a signal's handler that comes while plans are looked through: the lock is its thread's own."""
+    predicted: list[bytes] = []
+    model, other, x = network(), network(), pictures(3)
+    expected = other(x).tobytes()
+
+    class Interrupted(WeakKeyDictionary[Any, Any]):
+        def get(self, key: Any, default: Any = None) -> Any:
+            found = super().get(key, default)
+            if isinstance(found, Plan) and not predicted:
+                predicted.append(b"")
+                predicted.append(network()(x).tobytes())
+                predicted.append(other(x).tobytes())
+            return found
+
+    planned(model)
+    monkeypatch.setattr(prediction, "_found", Interrupted(prediction._found))
+    prediction.forget(other.graph)
+    assert predicted[2] == expected
+    assert isinstance(prediction._found[model.graph], Plan)
 
 
 def test_kernels_together_are_looked_at_as_closely_as_one() -> None:
