@@ -647,6 +647,56 @@ MUTATIONS = [
         "pass",
         "tests/unit/ops/test_normalizations.py::test_local_response_normalization_is_its_formula",
     ),
+    Mutation(
+        "workspaces: whoever comes between works in the same memory",
+        "minicnn/ops/memory.py",
+        "_workspaces.__dict__.pop(purpose, _NO_BYTES)",
+        "_workspaces.__dict__.get(purpose, _NO_BYTES)",
+        "tests/unit/ops/test_memory.py::test_a_workspace_within_another_has_other_memory_and_the_larger_one_is_kept",
+    ),
+    Mutation(
+        "turns: 13 tiles where 12 are fewer register tiles",
+        "minicnn/ops/conv2d/winograd_plan.py",
+        "(whole if waiting * WORTH <= total else even)",
+        "even",
+        "tests/unit/ops/conv2d/test_winograd_plan.py"
+        "::test_many_turns_take_whole_register_tiles_if_no_core_waits_for_it[2888-12]",
+    ),
+    Mutation(
+        "convolution: a frozen kernel is prepared in every step",
+        "minicnn/layers/conv2d.py",
+        "learns = context.training and self.trainable",
+        "learns = context.training",
+        PREPARED + "test_a_frozen_kernel_stays_prepared_while_others_are_trained[direct]",
+    ),
+    Mutation(
+        "batch normalisation: a frozen layer reads x backward",
+        "minicnn/ops/batch_norm.py",
+        "if not (batch_statistics or parameter_gradients):",
+        "if False:",
+        "tests/unit/ops/test_batch_norm.py::test_a_frozen_layer_does_not_read_x_backward",
+    ),
+    Mutation(
+        "training: the gradients of the step before stay in memory",
+        "minicnn/training.py",
+        "del step  #",
+        "pass  #",
+        "tests/unit/test_training.py::test_the_gradients_of_a_step_are_gone_when_the_next_begins",
+    ),
+    Mutation(
+        "optimisers: another kind's state is taken over",
+        "minicnn/optimizers/base.py",
+        "if writer != own:",
+        "if False:",
+        "tests/unit/test_optimizers.py::test_state_that_lacks_what_this_optimizer_remembers",
+    ),
+    Mutation(
+        "predictions: plans are looked through while somebody adds one",
+        "minicnn/prediction.py",
+        "threading.RLock()",
+        "threading.Lock()",
+        "tests/unit/test_prediction.py::test_what_is_found_changes_under_a_lock",
+    ),
 ]
 
 

@@ -340,17 +340,24 @@ def test_a_workspace_is_the_same_memory_each_time() -> None:
         assert address(again) == place
 
 
-def test_a_workspace_within_another_has_other_memory_and_the_larger_one_is_kept() -> None:
-    for outer, inner in ((300, 200), (200, 300)):
-        with workspace(f"test nested {outer}", (outer,), np.float32) as one:
-            one[:] = 1
-            with workspace(f"test nested {outer}", (inner,), np.float32) as two:
-                assert not np.shares_memory(one, two)
-                two[:] = 2
-                places = {outer: address(one), inner: address(two)}
-            assert (one == 1).all()
-        with workspace(f"test nested {outer}", (10,), np.float32) as kept:
-            assert address(kept) == places[300]
+@pytest.mark.parametrize("before", [0, 250, 400])
+@pytest.mark.parametrize("outer, inner", [(300, 200), (200, 300)])
+def test_a_workspace_within_another_has_other_memory_and_the_larger_one_is_kept(
+    before: int, outer: int, inner: int
+) -> None:
+    name = f"test nested {before} {outer}"
+    if before:
+        with workspace(name, (before,), np.float32) as first:
+            first[:] = 0
+    with workspace(name, (outer,), np.float32) as one:
+        one[:] = 1
+        with workspace(name, (inner,), np.float32) as two:
+            assert not np.shares_memory(one, two)
+            two[:] = 2
+            places = {outer: address(one), inner: address(two)}
+        assert (one == 1).all()
+    with workspace(name, (10,), np.float32) as kept:
+        assert address(kept) == (places[outer] if before == 400 else places[300])
 
 
 def test_a_workspace_is_given_back_after_an_error() -> None:
