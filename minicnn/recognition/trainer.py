@@ -68,6 +68,9 @@ class MinicnnTrainer:
         if not same:
             reason = explain("a checkpoint of this run", "one of another network, or trained otherwise")
             raise LoadError(f"Cannot load '{path}': {reason}")
+        try:
+            self.model.optimizer.load_state(saved.optimizer.state())
+        except StateError as error:  # damaged: some of what the optimiser remembers is missing
+            raise LoadError(f"Cannot load '{path}': {error}") from error
         self.model.set_weights(saved.weights)
-        self.model.optimizer.load_state(saved.optimizer.state())
         return self.model.optimizer.iterations

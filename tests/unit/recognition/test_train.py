@@ -191,6 +191,20 @@ def test_checkpoints_of_something_else(tmp_path: Path) -> None:
             train(run, trainer(how, learned), how, learned, resume=True)
 
 
+def test_a_checkpoint_that_lacks_some_of_what_its_optimiser_remembers_changes_nothing(tmp_path: Path) -> None:
+    learned, how = data(), recipe(epochs=1)
+    first = trainer(how, learned)
+    train(new_run(tmp_path / "run", "softmax"), first, how, learned)
+    slots = first.model.optimizer.slots
+    assert slots.pop(next(iter(slots))).size
+    first.save(tmp_path / "damaged.npz")
+    second = trainer(how, learned)
+    before = {address: array.copy() for address, array in second.model.weights.items()}
+    with pytest.raises(LoadError, match=r"damaged\.npz': Expected the state of"):
+        second.restore(tmp_path / "damaged.npz")
+    assert all(np.array_equal(array, before[address]) for address, array in second.model.weights.items())
+
+
 @pytest.mark.parametrize("text", ["", "epoch,loss\n0,much\n", "epoch,loss\n1,0.5\n", "loss\n0.5\n"])
 def test_histories_of_something_else(text: str, tmp_path: Path) -> None:
     learned, how = data(), recipe(epochs=2)
