@@ -91,19 +91,21 @@ class Run:
             "interrupted": self.interrupted,
             "limits": self.limits.to_json() if self.limits else None,
             "environment": settings(self.threads),
-            "cases": [result.to_json() | self._roof(name) for name, result in self.results.items()],
+            "cases": [result.to_json() | (self.roof(name) or {}) for name, result in self.results.items()],
             "algorithms": [one.to_json() for one in self.algorithms],
             "reasons": self.reasons,
             "claims": [v.to_json() for v in self.verdicts],
         }
 
-    def _roof(self, name: str) -> dict[str, Any]:
-        """Of a single layer: flops per byte, and the GFLOP/s that a direct algorithm can reach at that, if known."""
+    def roof(self, name: str) -> dict[str, float | None] | None:
+        """Of a single layer with a kernel (without one, no flops are counted): ``intensity``, in flops per byte, and
+        ``attainable_gflops``, what a direct algorithm can reach at that, if the limits are known."""
         work = self.works.get(name)
-        if work is None or len(work.rows) != 1 or not self.results[name].flops:  # none are counted without a kernel
-            return {}
+        if work is None or len(work.rows) != 1 or not self.results[name].flops:
+            return None
         intensity = work.intensity()
-        return {"intensity": intensity, "attainable_gflops": self.limits and self.limits.attainable(intensity)}
+        attainable = self.limits.attainable(intensity) if self.limits else None
+        return {"intensity": intensity, "attainable_gflops": attainable}
 
 
 def plan(suite: str, only: Sequence[str] = (), layer: Sequence[Work] = ()) -> Plan:

@@ -122,11 +122,11 @@ def markdown(run: Run) -> str:
 
 def roof(run: Run, result: Result) -> str:
     """What stands beside a layer's name where the limits are known: how far a direct algorithm could go."""
-    work = run.works.get(result.name)
-    if run.limits is None or work is None or len(work.rows) != 1 or not result.flops:
+    found = run.roof(result.name)
+    if found is None or found["attainable_gflops"] is None:
         return ""
-    x = work.intensity()
-    return f"; {x:.3g} flops per byte: a direct algorithm reaches {run.limits.attainable(x):.0f} GFLOP/s at most"
+    attainable = f"a direct algorithm reaches {found['attainable_gflops']:.0f} GFLOP/s at most"
+    return f"; {found['intensity']:.3g} flops per byte: {attainable}"
 
 
 def _grid(columns: tuple[str, ...], rows: list[Any]) -> list[str]:
