@@ -18,14 +18,11 @@ from typing import Any
 from minicnn.errors import OptionError, explain
 from minicnn.graph import described
 from minicnn.io.checks import refuse
-from minicnn.io.keras_graph import INPUT, Called, Source, calls, connections, ends, in_a_row, keras_order, number
+from minicnn.io.keras_graph import INPUT, Called, connections, in_a_row, keras_order, number
 from minicnn.io.keras_layers import Row, from_keras, to_keras
-from minicnn.layers import MOST_LAYERS
+from minicnn.io.keras_networks import Network, network_of
+from minicnn.io.keras_rows import model_config
 from minicnn.shapes import Shape
-
-#: Where Keras 3 says a layer is from. ``x + y`` is written down like the layer Add, but is from among the functions.
-MODULES = ("keras.layers", "keras.src.layers")
-FUNCTIONS = ("Add", "Multiply")
 
 
 def config_from_keras(model: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -34,41 +31,19 @@ def config_from_keras(model: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     ``model`` is what Keras keeps as ``config.json`` or ``model_config``. Options that matter only in training
     (regularizers, constraints, the compiled optimiser) are not taken over.
     """
-    found = layers_of(model)
-    config = _config(model)
-    functional = model["class_name"] != "Sequential"
-    outputs = list(ends(config.get("output_layers"))) if functional else [(found[-1].name, 0)]
-    row = in_a_row(found, outputs)
-    rows = _our_rows([layer for layer in row or found if layer.row.class_name != INPUT])
+    network, config = network_of(model), model_config(model)
+    row = in_a_row(network.found, network.outputs)
+    rows = _our_rows([layer for layer in row or network.found if layer.row.class_name != INPUT])
+    default = "sequential" if model["class_name"] == "Sequential" else "functional"
     about = {
-        "name": config["name"] if isinstance(config.get("name"), str) else "functional" if functional else "sequential",
-        "dtype": _dtype(found),
+        "name": config["name"] if isinstance(config.get("name"), str) else default,
+        "dtype": _dtype(network.found),
         "seed": 0,
         "layers": [{"class_name": one.class_name, "config": one.config} for own in rows.values() for one in own],
     }
     if row is not None:
-        return "Sequential", about | {"input_shape": list(_input_shape(model, row[0]))}
-    return "Model", about | _connected(config, found, rows, outputs)
-
-
-def layers_of(model: Mapping[str, Any]) -> list[Called]:
-    """The layers of a Keras model with their calls, in the order of the file. Raises LoadError."""
-    kind, config = model.get("class_name"), _config(model)
-    rows = config.get("layers")
-    if kind not in ("Sequential", "Functional", "Model") or not isinstance(rows, list) or not rows:
-        refuse(explain("a Keras Sequential or Functional model", f"{kind!r:.200}"))
-    if len(rows) > MOST_LAYERS:
-        refuse(explain(f"at most {MOST_LAYERS} layers", f"{len(rows)}"))
-    found: list[Called] = []
-    for raw in rows:
-        row, name = _row(raw)
-        if kind != "Sequential":
-            found.append(Called(name, row, calls(raw.get("inbound_nodes", []), name)))
-        else:
-            found.append(Called(name, row, (((found[-1].name, 0),),) if found else ()))
-    if len({layer.name for layer in found}) != len(found):
-        refuse("two layers have one name")
-    return found
+        return "Sequential", about | {"input_shape": list(_input_shape(row[0]))}
+    return "Model", about | _connected(network, rows)
 
 
 def config_to_keras(config: Mapping[str, Any], *, legacy: bool = False) -> dict[str, Any]:
@@ -109,32 +84,6 @@ def config_to_keras(config: Mapping[str, Any], *, legacy: bool = False) -> dict[
     return {"module": module, "class_name": kind, "config": inner, "registered_name": None}
 
 
-def _config(model: Mapping[str, Any]) -> dict[str, Any]:
-    """Keras before 2.2.3 wrote a Sequential's layers as a bare list."""
-    config = model.get("config")
-    if isinstance(config, list):
-        config = {"layers": config}
-    if not isinstance(config, dict):
-        refuse("it describes no model")
-    return config
-
-
-def _row(raw: Any) -> tuple[Row, str]:
-    if not isinstance(raw, dict) or not isinstance(raw.get("config"), dict):
-        refuse("one of its layers is not {class_name, config}")
-    class_name, config = raw.get("class_name"), raw["config"]
-    name = raw.get("name", config.get("name"))
-    if not isinstance(class_name, str) or not isinstance(name, str):
-        refuse("one of its layers has no class or no name")
-    if raw.get("registered_name") not in (None, class_name):
-        refuse(f"the layer '{name}' is {raw['registered_name']!r:.200}: only Keras's own layers are read")
-    module = raw.get("module")
-    if not (module is None or str(module).startswith(MODULES) or class_name in FUNCTIONS):
-        where = f"'{name}' is {class_name!r:.200} from {module!r:.200}"
-        refuse(f"{where}: of Keras's functions, only sums and products are read")
-    return Row(class_name, config), name
-
-
 def _require_one_axis(row: Row) -> None:
     """Keras drops several axes when it loads an .h5 file, and would compute something else without a word."""
     axis = row.config.get("axis")
@@ -158,20 +107,21 @@ def _our_rows(found: Sequence[Called]) -> dict[str, list[Row]]:
     return rows
 
 
-def _connected(
-    config: Mapping[str, Any], found: Sequence[Called], rows: Mapping[str, Sequence[Row]], outputs: Sequence[Source]
-) -> dict[str, Any]:
+def _connected(network: Network, rows: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
     """What a ``Model.config()`` has beyond its layers, which keep the order of the file: in it lie their weights."""
+    found, inputs = network.found, network.inputs
     by_name = {layer.name: layer for layer in found}
-    inputs = [name for name, _ in ends(config.get("input_layers")) if name in by_name]
     starts = ({one.name for one in found if not one.calls}, {one.name for one in found if one.row.class_name == INPUT})
     if not inputs or any(set(inputs) != start for start in starts):
         refuse(explain("a network with its inputs listed", f"{inputs!r:.200}"))
     names = {name: [row.config["name"] for row in own] for name, own in rows.items()}
-    nodes, ends_at = number(found, names, inputs, outputs)
+    nodes, ends_at = number(found, names, inputs, network.outputs)
+    read = {*ends_at, *(source for _, sources in nodes for source in sources)}
+    if unread := [name for place, name in enumerate(inputs) if place not in read]:
+        refuse(f"the input '{unread[0]}' leads to no output, and minicnn's networks read all of their inputs")
     return {
         "input_names": inputs,
-        "input_shape": _one_or_all([list(_input_shape({}, by_name[name])) for name in inputs]),
+        "input_shape": _one_or_all([list(_input_shape(by_name[name])) for name in inputs]),
         "nodes": [[name, sources] for name, sources in nodes],
         "outputs": ends_at,
     }
@@ -181,15 +131,9 @@ def _one_or_all(items: list[Any]) -> Any:
     return items[0] if len(items) == 1 else items
 
 
-def _input_shape(model: Mapping[str, Any], first: Called) -> Shape:
+def _input_shape(first: Called) -> Shape:
     """Without the batch axis. The sizes must be fixed: kernels of dense layers follow from them."""
-    own = first.row.config
-    build = model.get("build_config")
-    places = [
-        *(own.get(key) for key in ("batch_shape", "batch_input_shape")),
-        _config(model).get("build_input_shape") if model else None,
-        build.get("input_shape") if isinstance(build, dict) else None,
-    ]
+    places = (first.row.config.get(key) for key in ("batch_shape", "batch_input_shape"))
     shape = next((place for place in places if isinstance(place, list)), None)
     if not shape or not all(type(size) is int for size in shape[1:]):
         refuse(explain("a fixed input shape, such as [null, 200, 200, 1]", f"{shape!r:.200}"))

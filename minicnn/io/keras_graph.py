@@ -19,11 +19,13 @@ from typing import Any, NamedTuple
 from minicnn.errors import explain
 from minicnn.graph import Graph
 from minicnn.io.checks import refuse
-from minicnn.io.keras_layers import Row
+from minicnn.io.keras_layers import ACTIVATIONS, Row
 from minicnn.layers import Layer
 from minicnn.shapes import Shape
 
 INPUT = "InputLayer"
+INSIDE = {activation[0] for activation in ACTIVATIONS.values() if activation}  # what Keras can have within a layer,
+WITH_ACTIVATION = ("Conv2D", "Conv2DTranspose", "Dense", "DepthwiseConv2D", "SeparableConv2D")  # within these
 Source = tuple[str, int]  # what a layer gave (its name) in one of its calls (which)
 
 
@@ -44,7 +46,10 @@ def calls(entries: Any, name: str) -> tuple[tuple[Source, ...], ...]:
 
 def _call(entry: Any, name: str) -> tuple[Source, ...]:
     if isinstance(entry, dict):
-        arguments, keywords = entry.get("args"), [entry.get("kwargs", {})]
+        arguments, named = entry.get("args"), entry.get("kwargs", {})
+        if arguments == [] and isinstance(named, dict) and "inputs" in named:  # layer(inputs=x)
+            arguments, named = [named["inputs"]], {key: named[key] for key in named if key != "inputs"}
+        keywords = [named]
         if isinstance(arguments, list) and len(arguments) == 1 and isinstance(arguments[0], list):
             arguments = arguments[0]  # a layer that merges is given a list
     else:
@@ -52,14 +57,17 @@ def _call(entry: Any, name: str) -> tuple[Source, ...]:
         keywords = [part[3] for part in arguments if isinstance(part, list) and len(part) > 3]
     sources = [_source(part) for part in arguments] if isinstance(arguments, list) else []
     for given in keywords:  # "training": True would compute something else, "mask" and "initial_state" too
-        neutral = isinstance(given, dict) and all(
-            value is None or (key == "training" and value is False) for key, value in given.items()
-        )
-        if not neutral:
+        if not isinstance(given, dict) or not all(_is_neutral(key, value) for key, value in given.items()):
             refuse(f"the layer '{name}' is called with {given!r:.200}, which minicnn does not know")
     if not sources or None in sources:
         refuse(explain(f"'{name}' called on what other layers give", f"{entry!r:.200}"))
     return tuple(source for source in sources if source)
+
+
+def _is_neutral(key: Any, value: Any) -> bool:
+    """Of a call's arguments; a mask may be a list of none, one for each input."""
+    nones = key == "mask" and isinstance(value, list) and all(one is None for one in value)
+    return value is None or nones or (key == "training" and value is False)
 
 
 def _source(tensor: Any) -> Source | None:
@@ -159,17 +167,13 @@ def connections(
     return entries, [made[value] for value in (*range(graph.inputs), *graph.outputs)]
 
 
-def classes_in_order(graph: Graph) -> dict[str, str]:
-    """The class of every layer by its name, in Keras's order."""
-    return {layer.name: type(layer).__name__ for layer in keras_order(graph)}
-
-
-def keras_order(graph: Graph) -> list[Layer]:
+def keras_order(graph: Graph, *, activations_inside: bool = False) -> list[Layer]:
     """The layers in the order in which Keras numbers them, and finds their weights in a file.
 
     The more layers lie between a layer and the outputs (on the longest way), the earlier it comes; among equals, the
     one that is met first on the way back from the outputs, each way being followed to its end. As a shared layer stands
-    where its earliest call does, all of its calls count as that far from the outputs.
+    where its earliest call does, all of its calls count as that far from the outputs. ``activations_inside``: as if
+    each activation behind a convolution or dense layer were an argument of that layer, and so no layer between.
     """
     makers: list[Layer | None] = [*[None] * graph.inputs, *(node.layer for node in graph.nodes)]
     reads: list[tuple[int, ...]] = [*[()] * graph.inputs, *(node.sources for node in graph.nodes)]
@@ -188,11 +192,17 @@ def keras_order(graph: Graph) -> list[Layer]:
                     met.setdefault(layer, len(met))
                 waiting.append((value, True))
                 waiting += [(source, False) for source in reversed(reads[value])]
+    readers = Counter(source for sources in reads for source in sources)
     distance = [0] * len(makers)
     furthest: dict[Layer, int] = {}
     for value in reversed(finished):
         if (layer := makers[value]) is not None:
             distance[value] = furthest[layer] = max(distance[value], furthest.get(layer, 0))
         for source in reads[value]:
-            distance[source] = max(distance[source], distance[value] + 1)
+            inside = activations_inside and readers[source] == 1 and _could_be_inside(layer, makers[source])
+            distance[source] = max(distance[source], distance[value] + (not inside))
     return sorted(met, key=lambda layer: (-furthest[layer], met[layer]))
+
+
+def _could_be_inside(activation: Layer | None, layer: Layer | None) -> bool:
+    return type(activation).__name__ in INSIDE and type(layer).__name__ in WITH_ACTIVATION

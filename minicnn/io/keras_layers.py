@@ -49,6 +49,7 @@ FORGOTTEN = (
     *("depthwise_regularizer", "depthwise_constraint", "pointwise_regularizer", "pointwise_constraint"),
     *("beta_regularizer", "gamma_regularizer", "beta_constraint", "gamma_constraint"),
     *("renorm_clipping", "renorm_momentum"),
+    "kernel_initializer",  # Keras 2 wrote that of Conv2D for separable convolutions too
 )
 
 #: Options that minicnn does not have: the values that mean what it computes.
@@ -66,6 +67,7 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
     "lora_rank": (None,),
     "rms_scaling": (False,),
     "output_padding": (None,),
+    "groups": (1,),  # Keras 2 wrote it for every convolution
 }
 
 #: Our layers that Keras calls otherwise. None: Keras has no such layer.
@@ -86,11 +88,16 @@ def to_keras(row: Row) -> Row:
     return Row(there[0], options | there[1])
 
 
+def our_name(name: str) -> str:
+    """Of the layer that Keras calls so: "fc6/relu" is fc6_relu, as "/" stands between layer and weight in addresses."""
+    return name.replace("/", "_")
+
+
 def from_keras(row: Row, name: str) -> list[Row]:
     """The layers of ours, one or two, that compute what a Keras layer does. Raises LoadError where there are none."""
     if row.class_name in ("Lambda", "TFOpLambda", "SlicingOpLambda"):
         refuse(f"the layer '{name}' is a {row.class_name}: it holds a program, which is never run")
-    name = name.replace("/", "_")  # "fc6/relu": in an address, "/" separates the layer from the weight
+    name = our_name(name)
     class_name, options = FROM_KERAS.get(row.class_name, _as_it_is)(row.class_name, dict(row.config))
     function = _activation(options.pop("activation", None), name)
     activation = ACTIVATIONS[function]

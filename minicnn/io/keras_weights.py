@@ -13,24 +13,33 @@ Keras 2, and full-model ``.h5`` to this day: layers and weights under their name
 
 In both, the weights of a layer stand in one order: kernel, bias; gamma, beta, moving_mean, moving_variance. It is the
 order of our own ``parameter_specs`` and ``state_specs``, so a network's addresses, in order, say what lies where.
+
+A model within a model (``keras_networks.py``) is a group with groups of its own in the first layout,
+
+    layers/functional/layers/conv2d/vars/0
+
+and in the second one layer that has all the weights: first those that learn, then those that do not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minicnn.errors import explain
-from minicnn.io.checks import refuse
+from minicnn.io.checks import Expected, refuse
 from minicnn.io.hdf5 import Tree
+from minicnn.io.keras_layers import our_name
+from minicnn.io.keras_networks import Kind, Kinds, leaves
 from minicnn.io.stored import Place, Stored
 from minicnn.keras_names import snake_case
 from minicnn.shapes import Array
 
 KERAS_VERSION = "3.15.1"  # whose layout is written
 ROOTS = ("layers", "_layer_checkpoint_dependencies")
+FOLDED = "it holds models within models"
 
 
 def is_legacy(tree: Tree) -> str | None:
@@ -41,18 +50,27 @@ def is_legacy(tree: Tree) -> str | None:
     return None
 
 
-def find_weights(
-    tree: Tree, addresses: Iterable[str], classes: Mapping[str, str]
-) -> tuple[dict[str, Stored], dict[str, Place]]:
-    """(what the file holds of a network's weights, where each address lies). Raises LoadError.
+class Found(NamedTuple):
+    """What a file holds of a network's weights, and where each address lies."""
 
-    ``addresses``: those of a layer in their order ("conv1/kernel", "conv1/bias"). ``classes``: the class of each layer
-    by its name, in the order in which the file lists them.
+    stored: dict[str, Stored]
+    places: dict[str, Place]
+
+    def fits(self, expected: Expected) -> bool:
+        """Whether every array is there in its shape."""
+        lying = {address: self.stored.get(place.name) for address, place in self.places.items()}
+        return all((one := lying.get(address)) and one.shape == shape for address, (shape, _) in expected.items())
+
+
+def find_weights(tree: Tree, addresses: Iterable[str], kinds: Kinds) -> Found:
+    """Where the weights of a network lie. Raises LoadError.
+
+    ``addresses``: those of a layer in their order ("conv1/kernel", "conv1/bias"). ``kinds``: Keras's class of each
+    layer by its name, in the order in which the file lists them. Layers are told by their names where all of them are
+    called so in the file, and by their order where they are not.
     """
-    group = is_legacy(tree)
-    by_name = _by_layer(addresses)
-    layers = {name: by_name[name] for name in classes if name in by_name}  # the file's order, not that of computing
-    return _legacy(tree, group, layers) if group is not None else _numbered(tree, layers, classes)
+    group, by_name = is_legacy(tree), _by_layer(addresses)
+    return _legacy(tree, group, by_name, kinds) if group is not None else _numbered(tree, by_name, kinds)
 
 
 def legacy_weights(tree: Tree, group: str) -> list[tuple[str, list[str]]]:
@@ -67,8 +85,12 @@ def legacy_weights(tree: Tree, group: str) -> list[tuple[str, list[str]]]:
     return found
 
 
-def _legacy(tree: Tree, group: str, layers: Mapping[str, list[str]]) -> tuple[dict[str, Stored], dict[str, Place]]:
+def _legacy(tree: Tree, group: str, by_name: Mapping[str, list[str]], kinds: Kinds) -> Found:
     saved = legacy_weights(tree, group)
+    layers = {name: own for name, kind in kinds.items() if (own := _in_legacy_order(name, kind, by_name))}
+    names = {our_name(name): (name, paths) for name, paths in saved}
+    if len(names) == len(saved) and names.keys() == layers.keys():
+        saved = [names[name] for name in layers]
     counts = [(name, len(paths)) for name, paths in saved]
     wanted = [(name, len(addresses)) for name, addresses in layers.items()]
     if [count for _, count in counts] != [count for _, count in wanted]:
@@ -79,42 +101,64 @@ def _legacy(tree: Tree, group: str, layers: Mapping[str, list[str]]) -> tuple[di
         for (_, paths), addresses in zip(saved, layers.values(), strict=True)
         for path, address in zip(paths, addresses, strict=True)
     }
-    return stored, places
+    return Found(stored, places)
 
 
-def _numbered(
-    tree: Tree, layers: Mapping[str, list[str]], classes: Mapping[str, str]
-) -> tuple[dict[str, Stored], dict[str, Place]]:
+def _in_legacy_order(name: str, kind: Kind, by_name: Mapping[str, list[str]]) -> list[str]:
+    """The addresses of a layer, or of a model within the model: what learns comes before what does not."""
+    if kind.layers is None:
+        return by_name.get(name, [])
+    layers = leaves(kind.layers)
+    whole = [address for leaf in layers for address in by_name.get(leaf, ())]
+    learning = {leaf for leaf, one in layers.items() if one.trainable and kind.trainable}
+    first = {one: None for one in whole if one.split("/")[0] in learning and "/moving_" not in one}
+    return [*first, *(address for address in whole if address not in first)]
+
+
+def _numbered(tree: Tree, by_name: Mapping[str, list[str]], kinds: Kinds) -> Found:
     root = next((root for root in ROOTS if root in tree.groups), ROOTS[0])
     stored = {
         path: tree.stored(path)
         for path in tree.datasets
         if path.startswith(f"{root}/") and "seed_generator" not in path
     }
-    paths = numbered_paths({name: classes[name] for name in layers}, root)
+    paths = _named_paths(tree, root, stored)
+    if paths.keys() != by_name.keys():
+        paths = _numbered_paths(kinds, root, root)
+    if all(kind.layers is None for kind in kinds.values()) and any(f"/{root}/" in path for path in stored):
+        refuse(f"{FOLDED}, and not how they are connected: save the network itself, as .keras, and load_model it")
     places = {
         address: Place(f"{paths[name]}/vars/{index}")
-        for name, addresses in layers.items()
+        for name, addresses in by_name.items()
         for index, address in enumerate(addresses)
     }
-    return stored, places
+    return Found(stored, places)
 
 
-def numbered_paths(classes: Mapping[str, str], root: str = ROOTS[0]) -> dict[str, str]:
+def _named_paths(tree: Tree, root: str, stored: Iterable[str]) -> dict[str, str]:
+    """{"conv1_1": "layers/conv2d"}, as far as Keras wrote the names of layers that have weights beside these."""
+    groups = {path.rpartition("/")[0] for path in stored}
+    named = {group.removesuffix("/vars"): tree.text(group, "name") for group in groups if group.endswith("/vars")}
+    paths = {our_name(name): path for path, name in named.items() if name and path.count("/") == root.count("/") + 1}
+    return paths if len(paths) == len(groups) else {}
+
+
+def _numbered_paths(kinds: Kinds, within: str, root: str) -> dict[str, str]:
     """{"conv1_1": "layers/conv2d", "conv1_2": "layers/conv2d_1"}: layers by name, numbered by class."""
     counts: dict[str, int] = {}
-    paths = {}
-    for name, class_name in classes.items():
-        kind = snake_case(class_name)
-        count = counts[kind] = counts.get(kind, -1) + 1
-        paths[name] = f"{root}/{kind}_{count}" if count else f"{root}/{kind}"
+    paths: dict[str, str] = {}
+    for name, kind in kinds.items():
+        word = snake_case(kind.class_name)
+        count = counts[word] = counts.get(word, -1) + 1
+        path = f"{within}/{word}_{count}" if count else f"{within}/{word}"
+        paths |= {name: path} if kind.layers is None else _numbered_paths(kind.layers, f"{path}/{root}", root)
     return paths
 
 
-def write_numbered(root: Any, weights: Mapping[str, Array], classes: Mapping[str, str]) -> None:
-    """The layout of Keras 3, into an open h5py file. ``classes``: Keras's, of all layers in order."""
+def write_numbered(root: Any, weights: Mapping[str, Array], kinds: Kinds) -> None:
+    """The layout of Keras 3, into an open h5py file. ``kinds``: of all layers in order."""
     layers = _by_layer(weights)
-    for name, path in numbered_paths(classes).items():
+    for name, path in _numbered_paths(kinds, ROOTS[0], ROOTS[0]).items():
         group = root.create_group(f"{path}/vars")
         group.attrs["name"] = name
         for index, address in enumerate(layers.get(name, ())):

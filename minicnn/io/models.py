@@ -34,7 +34,6 @@ from minicnn.errors import LoadError, OptionError, explain
 from minicnn.graph import Graph
 from minicnn.io import keras_files
 from minicnn.io.checks import Expected, parse_json, reading, refuse
-from minicnn.io.keras_graph import classes_in_order
 from minicnn.io.npz import read_arrays, read_metadata, write_arrays
 from minicnn.io.onnx_file import write_onnx
 from minicnn.io.safetensors import read_header, write_safetensors
@@ -168,8 +167,7 @@ def read_weights(
     expected: Expected = {address: (shape, dtype) for address, shape in shapes.items()}
     ending = suffix(path, READABLE)
     if ending in KERAS:
-        classes = classes_in_order(graph) if graph else classes_of(read_description(path).config)
-        return keras_files.read_weights(path, expected, classes, allow_nan=allow_nan), {}
+        return keras_files.read_weights(path, expected, graph, allow_nan=allow_nan), {}
     if ending == ".safetensors":
         with reading(path, "a .safetensors file") as file:
             return read_stored(read_header(file)[0], expected, allow_nan=allow_nan), {}
@@ -187,8 +185,3 @@ def read_weights(
 def _is_slot(name: str) -> bool:
     """Whether an array is an optimiser's; a layer may be called "optimizer" too, and its weights are not."""
     return name.startswith(SLOTS) and name.count("/") > 1
-
-
-def classes_of(config: Mapping[str, Any]) -> dict[str, str]:
-    """The class of every layer of a network by the layer's name, in the order of the description."""
-    return {row["config"]["name"]: row["class_name"] for row in config["layers"]}

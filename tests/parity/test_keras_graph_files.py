@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from minicnn import load_model
 from minicnn.errors import LoadError, OptionError
 from minicnn.io.keras_graph import keras_order
-from minicnn.layers import Add, Dense, Flatten, Input
+from minicnn.layers import Add, Conv2D, Dense, Flatten, Input, ReLU
 from minicnn.model import Model
 from minicnn.sequential import Sequential
 
@@ -215,3 +215,81 @@ def test_names_of_added_activations_are_free(tmp_path: Path) -> None:
     ours = load_model(tmp_path / "a.keras")
     assert [layer.name for layer in ours.layers] == ["a", "a_relu_1", "a_relu"]
     assert_alike(ours, theirs, np.ones((2, 5), np.float32))
+
+
+def gate(names: tuple[str, str]) -> Any:
+    """Two dense layers of one shape beside each other, one with an activation inside: in Keras as far from the output
+    as the other; here, where the activation is a layer, further."""
+    keras = load_keras()
+    x = keras.Input((8,))
+    value = keras.layers.Dense(8, name=names[0])(x)
+    theirs = keras.Model(x, keras.layers.Multiply()([value, keras.layers.Dense(8, "sigmoid", name=names[1])(x)]))
+    rng = np.random.default_rng(0)
+    theirs.set_weights([rng.standard_normal(array.shape) for array in theirs.get_weights()])
+    return theirs
+
+
+@pytest.mark.parametrize("ending", [*FORMATS, ".weights.h5"])
+def test_names_tell_layers_apart_that_orders_do_not(ending: str, tmp_path: Path, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((64, 8), np.float32)
+    theirs = gate(("value", "gate"))
+    theirs.save(tmp_path / "a.keras")
+    ours = load_model(tmp_path / "a.keras")
+    ours.set_weights({address: np.zeros_like(array) for address, array in ours.weights.items()})
+    (theirs.save_weights if ending == ".weights.h5" else theirs.save)(tmp_path / f"b{ending}")
+    ours.load_weights(tmp_path / f"b{ending}")
+    assert_alike(ours, theirs, x)
+    before = ours(x)
+    gate(("one", "two")).save(tmp_path / "c.keras")
+    other = load_model(tmp_path / "c.keras")  # its own file says which is which
+    with pytest.raises(
+        LoadError, match=r"other names than here, and two orders fit.*'one/kernel' may|'two/kernel' may"
+    ):
+        other.load_weights(tmp_path / f"b{ending}")
+    np.testing.assert_array_equal(ours(x), before)
+
+
+@pytest.mark.parametrize("ending", [*FORMATS, ".weights.h5"])
+def test_shapes_tell_which_order_is_meant(ending: str, tmp_path: Path, rng: np.random.Generator) -> None:
+    """A shortcut beside a convolution with its activation inside, under names of Keras's own making."""
+    keras = load_keras()
+    layers = keras.layers
+    x = keras.Input((6, 5, 2))
+    inside = layers.Conv2D(2, 3, padding="same", activation="relu")(x)
+    behind = layers.ReLU()(layers.Conv2D(2, 3, padding="same")(x))
+    for long in (inside, behind):
+        theirs = keras.Model(x, layers.Add()([layers.Conv2D(2, 1)(x), long]))
+        (theirs.save_weights if ending == ".weights.h5" else theirs.save)(tmp_path / f"a{ending}")
+        z = Input((6, 5, 2))
+        ours = Model(z, Add()([Conv2D(2, 1)(z), ReLU()(Conv2D(2, 3, padding="same")(z))]))
+        ours.load_weights(tmp_path / f"a{ending}")
+        assert_alike(ours, theirs, rng.standard_normal((64, 6, 5, 2), np.float32))
+
+
+@ENDINGS
+def test_sums_of_different_ranks_are_another_thing_than_the_layer(ending: str, tmp_path: Path) -> None:
+    """The function goes by the last axes, as NumPy does; the layer puts a sample's vector beside each of its pixels."""
+    keras = load_keras()
+    x, z = keras.Input((8, 8, 4)), keras.Input((4,))
+    keras.Model([x, z], x + z).save(tmp_path / f"a{ending}")
+    with pytest.raises(LoadError, match="arrays with different numbers of axes"):
+        load_model(tmp_path / f"a{ending}")
+    theirs = keras.Model([x, z], keras.layers.Add()([x, z]))
+    theirs.save(tmp_path / f"b{ending}")
+    ours = load_model(tmp_path / f"b{ending}")
+    batch = [np.random.default_rng(0).standard_normal((8, *value.shape[1:]), np.float32) for value in (x, z)]
+    np.testing.assert_array_equal(ours.predict(batch), theirs(batch))
+
+
+@ENDINGS
+def test_layers_called_by_keyword_and_inputs_that_lead_nowhere(ending: str, tmp_path: Path) -> None:
+    keras = load_keras()
+    x, z = keras.Input((4,)), keras.Input((4,))
+    theirs = keras.Model([x, z], keras.layers.Add()(inputs=[keras.layers.Dense(4)(inputs=x), z]))
+    theirs.save(tmp_path / f"a{ending}")
+    ours = load_model(tmp_path / f"a{ending}")
+    batch = [np.random.default_rng(seed).standard_normal((64, 4), np.float32) for seed in (0, 1)]
+    np.testing.assert_allclose(ours.predict(batch), theirs(batch), rtol=1e-5, atol=1e-6)
+    keras.Model([x, z], keras.layers.Dense(2)(x)).save(tmp_path / f"b{ending}")
+    with pytest.raises(LoadError, match=r"input_layer.* leads to no output"):
+        load_model(tmp_path / f"b{ending}")

@@ -49,9 +49,43 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 JUNK: tuple[Any, ...] = (None, [], {}, "x", 0, -1, 1e308, True, [[]], 10**30, ["x", 0, 0], [["x", 0, 0, {}]])
 
 
+def folded(legacy: bool) -> dict[str, Any]:
+    """The network as a model within a model within a model, called twice, beside a Sequential."""
+    inner = description(legacy)
+    row = {"class_name": "Sequential", "name": "row", "config": {"name": "row", "layers": [_relu("only")]}}
+    x, z = ({**one, "inbound_nodes": []} for one in inner["config"]["layers"] if one["class_name"] == "InputLayer")
+    layers = [x, z]
+    for name, within, sources in (("row", row, ["x"]), ("twice", inner, ["row", "z"])):
+        calls = [{"args": [[tensor(source) for source in sources]], "kwargs": {}} for _ in range(len(sources))]
+        layers.append({**within, "name": name, "inbound_nodes": calls})
+    ends = {"input_layers": [["x", 0, 0], ["z", 0, 0]], "output_layers": [["twice", 1, 0], ["twice", 2, 0]]}
+    middle = {"class_name": "Functional", "config": {"name": "middle", "layers": layers, **ends}}
+    outer = {"name": "outer", "layers": [*copy.deepcopy([x, z]), {**middle, "name": "middle"}]}
+    outer["layers"][2]["inbound_nodes"] = [{"args": [[tensor("x"), tensor("z")]], "kwargs": {}}]
+    return {"class_name": "Functional", "config": {**outer, **ends, "output_layers": [["middle", 1, 0]]}}
+
+
+def _relu(name: str) -> dict[str, Any]:
+    return {"class_name": "ReLU", "config": {"name": name}}
+
+
+def test_a_folded_network_is_unfolded() -> None:
+    """The names, and each layer as often as the models that hold it are called."""
+    kind, config = config_from_keras(folded(False))
+    assert kind == "Model"
+    names = [row["config"]["name"] for row in config["layers"]]
+    inside = [row["config"]["name"] for row in network().config()["layers"]]
+    assert names[0] == "middle_row_only"
+    assert sorted(names[1:]) == sorted(f"middle_twice_{name}" for name in inside)
+    called = [name for name, _ in config["nodes"]]
+    assert called.count("middle_twice_shared") == 4
+    assert called.count("middle_row_only") == 1
+
+
+@pytest.mark.parametrize("describe", [description, folded])
 @pytest.mark.parametrize("legacy", [False, True])
-def test_damage_is_one_kind_of_error(legacy: bool) -> None:
-    whole = description(legacy)
+def test_damage_is_one_kind_of_error(legacy: bool, describe: Any) -> None:
+    whole = describe(legacy)
     ways = list(places(whole))
 
     @settings(max_examples=400)

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from minicnn.errors import LoadError
-from minicnn.io.keras_config import config_from_keras, config_to_keras, layers_of
+from minicnn.io.keras_config import config_from_keras, config_to_keras
 from minicnn.io.keras_layers import ACTIVATIONS, Row, from_keras, to_keras
+from minicnn.io.keras_networks import network_of
 from minicnn.layers import LAYERS
 from minicnn.sequential import Sequential
 from tests.cases import CASES, Case
@@ -49,6 +50,24 @@ def test_an_initializer_that_we_do_not_have_is_left_out() -> None:
     assert row.config == {"units": 3, "bias_initializer": known, "name": "fc"}
 
 
+def test_what_keras_2_wrote_for_every_convolution() -> None:
+    """Its base class wrote ``groups``, and that of separable ones the initializer of a kernel that there is not."""
+    initializer = {"class_name": "GlorotUniform", "config": {"seed": None}}
+    for kind, options in (
+        ("DepthwiseConv2D", {}),
+        ("SeparableConv2D", {"filters": 3}),
+        ("Conv2DTranspose", {"filters": 3}),
+    ):
+        config = {"kernel_size": [3, 3], "groups": 1, "kernel_initializer": initializer, **options}
+        (row,) = from_keras(Row(kind, config), "conv")
+        assert "groups" not in row.config
+        LAYERS[kind](**row.config)
+        with pytest.raises(LoadError, match="groups=2"):
+            from_keras(Row(kind, {**config, "groups": 2}), "conv")
+    (row,) = from_keras(Row("Conv2D", {"filters": 4, "kernel_size": 3, "groups": 2}), "conv")
+    assert row.config["groups"] == 2
+
+
 def functional(*rows: tuple[str, list[Any]], keras2: bool) -> dict[str, Any]:
     """Layers named by letters; each with the letters that it reads."""
     layers: list[dict[str, Any]] = []
@@ -75,7 +94,7 @@ def functional(*rows: tuple[str, list[Any]], keras2: bool) -> dict[str, Any]:
 
 @pytest.mark.parametrize("keras2", [False, True])
 def test_the_inputs_of_every_layer(keras2: bool) -> None:
-    found = layers_of(functional(("a", []), ("b", ["a"]), ("c", ["a", "b"]), keras2=keras2))
+    found = network_of(functional(("a", []), ("b", ["a"]), ("c", ["a", "b"]), keras2=keras2)).found
     assert [(layer.name, layer.calls) for layer in found] == [
         ("a", ()),
         ("b", ((("a", 0),),)),
