@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from detection.align import EyeFinder, level
@@ -30,6 +33,8 @@ from minicnn.saving import load_model
 from minicnn.shapes import Array
 
 RANDOM = "Its weights are random: it has learned nothing yet."
+OURS, THEIRS = ("minicnn", "reference_keras"), ("keras", "tensorflow")  # packages
+MOST_SAID = 400  # characters of a message of theirs: some list every argument
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +135,24 @@ def keras_beside(wanted: bool) -> Beside:
 
 
 def _keras(model: Any, x: Array, dy: Array) -> Any:
+    """Raises OptionError for a network that Keras or TensorFlow refuses, whatever they raise."""
     from reference_keras.inside import keras_inside  # takes seconds: in the background
 
-    return keras_inside(model, x, dy)
+    try:
+        return keras_inside(model, x, dy)
+    except MinicnnError:
+        raise
+    except Exception as error:
+        if not _is_theirs(error):
+            raise
+        said = shorten(re.sub(r"\x1b\[\d*m", "", str(error)), MOST_SAID, placeholder=" …")  # Keras prints in bold
+        received = f"{type(error).__name__}: {said.rstrip('.')}"
+        fix = "minicnn's numbers do not need theirs."
+        raise OptionError(explain("a network that Keras computes, on TensorFlow", received, fix)) from error
+
+
+def _is_theirs(error: Exception) -> bool:
+    """Whether it came from Keras or TensorFlow, rather than from a mistake in what asks them."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    packages = [str(frame.f_globals.get("__name__")).partition(".")[0] for frame in frames]
+    return [name for name in packages if name in (*OURS, *THEIRS)][-1] in THEIRS

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from minicnn.explorer.planes import Planes
 from minicnn.explorer.scene import Scene
 from minicnn.layers import (
@@ -16,14 +18,15 @@ from minicnn.layers import (
     GlobalAveragePooling2D,
     GlobalMaxPooling2D,
     Layer,
-    SeparableConv2D,
+    Permute,
 )
-from minicnn.shapes import Shape, Window
-from minicnn.study import receptive_field
+from minicnn.shapes import Window
+from minicnn.study import ReceptiveField, receptive_field
+from minicnn.study.receptive_field import SEEN
+from minicnn.study.use import Use
 from minicnn.summary import LayerSummary, summarize
 
 POOLED_WHOLE = (GlobalAveragePooling2D, GlobalMaxPooling2D)
-ALL_CHANNELS = (Conv2D, Conv2DTranspose, SeparableConv2D)  # each of their maps reads every channel
 
 Spans = list[tuple[int, int]]  # of each row (or column): the first position it looks at, and one past the last
 
@@ -74,39 +77,61 @@ def _one_or_two(pair: tuple[int, int]) -> str:
 def about_layer(scene: Scene, name: str) -> dict[str, Any]:
     """What the pixels of a layer's maps look at: in the maps it reads ("window"), and of the input ("field").
 
-    Raises OptionError for a name there is not.
+    "channels" says of each map which one of those it reads, where that is one alone. Raises OptionError for a name
+    there is not.
     """
     planes = scene.planes(name)
     if scene.forward.value(name) == 0:
-        return {"source": None, "window": None, "field": None, "own_channel": False, "dilation": (1, 1)}
+        return {"source": None, "window": None, "field": None, "channels": None, "dilation": (1, 1)}
     use = scene.forward.use(name)
-    window = getattr(use.layer, "window", None)
+    window, spans = getattr(use.layer, "window", None), _window_spans(use, planes)
     return {
         "source": use.reads[0] if use.reads[0] in scene.names else None,
-        "window": _window_spans(use.layer, use.xs[0].shape[1:], planes),
+        "window": spans,
         "field": _field_spans(scene, name, planes),
-        "own_channel": not planes.is_vector and not isinstance(use.layer, ALL_CHANNELS),
+        "channels": _channels(use, planes) if spans else None,
         "dilation": window.dilation if isinstance(window, Window) else (1, 1),
     }
 
 
-def _window_spans(layer: Layer, read: Shape, planes: Planes) -> dict[str, Spans] | None:
-    """In the maps that the layer reads; None where it reads none, or no part of them in particular."""
+def _window_spans(use: Use, planes: Planes) -> dict[str, Spans] | None:
+    """In the maps that the layer reads; None where it reads none, or no rows and columns in particular."""
+    layer, read = use.layer, use.xs[0].shape[1:]
     if len(read) != 3:
         return None
     if isinstance(layer, POOLED_WHOLE):
         return {"rows": [(0, read[0])], "columns": [(0, read[1])]}
-    window = getattr(layer, "window", None)
-    if isinstance(window, Window) and not planes.is_vector:
+    if planes.is_vector or isinstance(layer, Permute):  # there a row may be made of a column
+        return None
+    window, is_transposed = getattr(layer, "window", None), isinstance(layer, Conv2DTranspose)
+    if isinstance(window, Window) and not is_transposed:  # with the padding that a window reaches into
         pads, sizes = window.pads(read[0], read[1]), (planes.rows, planes.columns)
         rows, columns = (
             [(i * s - pad[0], i * s - pad[0] + span) for i in range(n)]
             for n, s, pad, span in zip(sizes, window.strides, pads, window.span, strict=True)
         )
         return {"rows": rows, "columns": columns}
-    if read == planes.shape:  # number by number
-        return {"rows": [(i, i + 1) for i in range(read[0])], "columns": [(i, i + 1) for i in range(read[1])]}
+    if is_transposed or read == planes.shape:  # the window of the first leads from y to x; the others have none
+        row, column = planes.rows // 2, planes.columns // 2
+        return {
+            "rows": [_read(use, i, column).box[0] for i in range(planes.rows)],
+            "columns": [_read(use, row, i).box[1] for i in range(planes.columns)],
+        }
     return None
+
+
+def _channels(use: Use, planes: Planes) -> list[int] | None:
+    """Of each map, the channel that it reads; None if a map reads several, or the layer makes no maps."""
+    if planes.is_vector or len(_read(use, planes.rows // 2, planes.columns // 2).places[2]) > 1:
+        return None
+    each = planes.count // use.xs[0].shape[3]  # maps of one channel, one after the other
+    return [k // each for k in range(planes.count)]
+
+
+def _read(use: Use, row: int, column: int) -> ReceptiveField:
+    """The places of the layer's first input, no further back, that a pixel of its first map is made of."""
+    pixel = tuple(np.array([place]) for place in (row, column, 0))
+    return ReceptiveField(SEEN[type(use.layer)](use.layer, pixel, [x.shape[1:] for x in use.xs], 0))
 
 
 def _field_spans(scene: Scene, name: str, planes: Planes) -> dict[str, Spans] | None:

@@ -1,6 +1,7 @@
-// One layer: all its maps, one of them enlarged, and what a pixel of it looks at, below it and on the face.
+// One layer: all its maps, one of them enlarged; what a pixel of it looks at is framed, below it and on the face.
 
-import { get, has, path, picture } from "./data.js";
+import { showBelow, slide } from "./below.js";
+import { get, path, picture } from "./data.js";
 import { change, look, watch } from "./look.js";
 import { numberShown } from "./number.js";
 import { options } from "./overview.js";
@@ -9,8 +10,8 @@ import { $, bring, count, fill, h, number, roving, shape } from "./page.js";
 const PER_SHEET = 64;
 const ACROSS = 8;
 
-let shown = null; // the layer's description, the open map's numbers and its kernel
-let panels = {}; // for which layer and epoch they were asked for, and when they are there
+let shown = null; // the layer's description, the open map's numbers, its kernel, and the channel below that is shown
+let panels = {}; // for which layer and epoch they were asked for, and what they are then made for
 
 export function watchLayer(state) {
   watch(["layer", "direction", "target", "epoch"], () => showLayer(state));
@@ -28,24 +29,31 @@ async function showLayer(state) {
   $("layer-title").textContent = layer.name;
   $("layer-lead").textContent = sentence(layer);
   const asked = `${layer.name} ${look.epoch}`;
-  if (panels.asked !== asked) panels = { asked, there: makePanels(layer) }; // or they stay, and the page does not jump
-  await panels.there;
-  if (shown?.layer === layer) {
-    showSheet();
-    await showMap(state);
-  } else if (panels.asked === asked) panels = {}; // it failed, and may be tried again
+  if (panels.asked !== asked) panels = { asked, made: makePanels(layer) }; // or they stay, and the page does not jump
+  const mine = panels;
+  const made = await mine.made;
+  if (panels !== mine) return; // meanwhile another layer was asked for
+  shown = made;
+  if (!shown) {
+    panels = {}; // it failed, and may be tried again
+    return;
+  }
+  showSheet();
+  await showMap(state);
 }
 
-function makePanels(layer) {
-  return fill($("layer"), async () => {
-    const about = await get(path("layers", layer.name), { epoch: look.epoch });
-    shown = { layer, about };
+/** Promises what is shown from then on; null if that failed, or came late. */
+async function makePanels(layer) {
+  let about;
+  const isThere = await fill($("layer"), async () => {
+    about = await get(path("layers", layer.name), { epoch: look.epoch });
     return [
       h("div", { class: "sheet-panel" }, h("div", { id: "sheet" })),
       h("div", { class: "map-panel" }, h("div", { id: "map" })),
       h("div", { class: "below-panel" }, h("div", { id: "below" }), h("div", { id: "on-face" })),
     ];
   });
+  return isThere ? { layer, about } : null;
 }
 
 function sentence(layer) {
@@ -94,9 +102,12 @@ function showSheet() {
     h("button", { type: "button", onclick: () => go(-1), disabled: page === 0, "aria-label": "Earlier maps" }, "‹"),
     `maps ${first} to ${first + here - 1} of ${maps}`,
     h("button", { type: "button", onclick: () => go(1), disabled: first + here >= maps, "aria-label": "Later maps" }, "›")) : null;
+  const pressed = place.querySelector(".pager button:focus")?.getAttribute("aria-label");
   place.replaceChildren(...[grid, pager].filter(Boolean));
   place.dataset.page = page;
   markSheet();
+  const again = pressed && place.querySelector(`.pager [aria-label="${pressed}"]`); // the keyboard stays on the button
+  if (again) (again.disabled ? place.querySelector(".cell[aria-selected=true]") : again).focus();
 }
 
 function markSheet() {
@@ -116,23 +127,22 @@ async function showMap(state) {
   if (Math.floor(look.map / PER_SHEET) !== Number($("sheet").dataset.page ?? 0)) showSheet();
   markSheet();
   const map = Math.min(look.map, layer.planes.count - 1);
-  await fill($("map"), async () => {
-    const answer = await get(path("values", look.direction, layer.name, String(map)), options());
-    mine.values = decode(answer);
-    mine.answer = answer;
-    mine.map = map;
-    return mapFigure(layer, map, answer);
+  const { direction, epoch } = look;
+  const given = options();
+  let answer;
+  const isThere = await fill($("map"), async () => {
+    answer = await get(path("values", direction, layer.name, String(map)), given);
+    const image = picture(`${path("maps", direction, layer.name, String(map))}.png`, given);
+    return mapFigure(layer, map, answer, image);
   });
-  mine.kernel = null;
-  if (layer.kernels) {
-    try {
-      mine.kernel = await get(path("kernels", layer.name, String(map)), { epoch: look.epoch });
-    } catch {
-      mine.kernel = null; // an exported page may have none for this map; the window is shown without
-    }
+  if (!isThere) return;
+  Object.assign(mine, { map, direction, epoch, answer, values: decode(answer), kernel: null });
+  if (layer.kernels) { // an exported page may have none for this map; the window is shown without
+    const kernel = await get(path("kernels", layer.name, String(map)), { epoch }).catch(() => null);
+    if (mine.answer === answer) mine.kernel = kernel;
   }
-  if (shown === mine && mine.map === map) {
-    showBelow(state);
+  if (shown === mine && mine.answer === answer) {
+    showBelow(mine, state, () => hover(hovered));
     point();
   }
 }
@@ -142,13 +152,13 @@ function decode(answer) {
   return new Float32Array(raw.buffer);
 }
 
-function mapFigure(layer, map, answer) {
+function mapFigure(layer, map, answer, image) {
   const { rows, columns, vector } = layer.planes;
   const name = vector ? layer.name : `map ${map} of ${layer.name}`;
   const zoom = h("div", { class: "zoom", id: "zoom", tabindex: "0", role: "application",
     "aria-label": `${name}, ${rows} by ${columns}. Arrow keys choose a pixel, Enter opens its arithmetic.`, "aria-describedby": "readout",
     style: { "aspect-ratio": `${columns} / ${rows}` } },
-    h("img", { src: picture(`${path("maps", look.direction, layer.name, String(map))}.png`, options()), alt: "", draggable: "false" }),
+    h("img", { src: image, alt: "", draggable: "false" }),
     h("svg", { viewBox: `0 0 ${columns} ${rows}`, preserveAspectRatio: "none", "aria-hidden": "true" },
       (answer.explained ?? []).map(([r, c]) => h("circle", { cx: c + 0.5, cy: r + 0.5, r: Math.max(rows, columns) / 60, class: "explained" })),
       h("rect", { class: "pixel under", width: 1, height: 1 }), h("rect", { class: "pixel", width: 1, height: 1 })));
@@ -209,14 +219,14 @@ function hover(at) {
   const read = inside && about.window && [axis(about.window.rows, at[0]), axis(about.window.columns, at[1])];
   frame(document.querySelectorAll(".field, .field-on-photo"), field);
   frame(document.querySelectorAll(".window"), read);
-  slide(read);
+  slide(mine, read);
   if (!inside) {
     $("readout").textContent = "Point at a pixel, or use the arrow keys. Click it, or press Enter, for its arithmetic.";
     return;
   }
   const value = mine.values[at[0] * columns + at[1]];
   const index = vector ? [at[0] * columns + at[1]] : [...at, mine.map];
-  const d = look.direction === "backward" ? "d " : "";
+  const d = mine.direction === "backward" ? "d " : "";
   const sees = field ? ` sees ${field[0][1] - field[0][0]}×${field[1][1] - field[1][0]} pixels of the input` : "";
   $("readout").replaceChildren(h("code", {}, `${d}${layer.name}[${index.join(", ")}]`), " = ", h("b", {}, number(value, 6)), h("span", {}, sees));
 }
@@ -233,66 +243,4 @@ function frame(groups, spans) {
       for (const rect of group.children) for (const [name, value] of Object.entries(sizes)) rect.setAttribute(name, value);
     } else group.append(h("rect", { ...sizes, class: "spot under" }), h("rect", { ...sizes, class: "spot" }));
   }
-}
-
-// -- what it reads ----------------------------------------------------------------------------------------------------
-
-function showBelow(state) {
-  const { layer, about, kernel } = shown;
-  const source = layerOf(state, about.source);
-  $("on-face").replaceChildren(onFace(state));
-  if (!source || !about.window) {
-    $("below").replaceChildren();
-    return;
-  }
-  const channels = source.planes.count;
-  if (!(shown.channel < channels)) shown.channel = 0;
-  shown.channel = about.own_channel ? shown.map : (kernel?.strongest ?? shown.channel);
-  const draw = () => {
-    const where = `${path("maps", "forward", source.name, String(shown.channel))}.png`;
-    const { rows, columns } = source.planes;
-    const choose = about.own_channel || channels === 1 ? null : h("input", { type: "number", min: 0, max: channels - 1, value: shown.channel,
-      "aria-label": `Map of ${source.name} to show`, onchange: (event) => {
-        shown.channel = Math.max(0, Math.min(channels - 1, Math.round(Number(event.target.value)) || 0));
-        draw();
-        hover(hovered);
-      } });
-    const image = has(where, { epoch: look.epoch }) ? h("img", { src: picture(where, { epoch: look.epoch }), alt: "" }) : null;
-    const label = channels === 1 ? `It reads ${source.name}` : [`It reads ${source.name}, map `, choose ?? String(shown.channel)];
-    $("below").replaceChildren(h("figure", {},
-      h("div", { class: "frame", style: { "aspect-ratio": `${columns} / ${rows}` } }, image,
-        h("svg", { viewBox: `0 0 ${columns} ${rows}`, preserveAspectRatio: "none", "aria-hidden": "true" }, h("g", { class: "taps" }), h("g", { class: "window" }))),
-      h("figcaption", {}, label, kernel ? ` of ${kernel.taps.length}; the kernel slides over all of them.` : ".")));
-  };
-  draw();
-}
-
-/** The kernel where it stands: a coloured square for each of its weights. */
-function slide(read) {
-  const group = document.querySelector(".taps");
-  if (!group) return;
-  const { kernel, about } = shown;
-  if (!read || !kernel) {
-    group.replaceChildren();
-    return;
-  }
-  const taps = kernel.taps[shown.channel];
-  if (!taps) return;
-  if (group.dataset.of !== `${shown.map} ${shown.channel}`) {
-    group.dataset.of = `${shown.map} ${shown.channel}`;
-    group.replaceChildren(...taps.flatMap((line, r) => line.map((weight, c) => {
-      const rect = h("rect", { x: c * about.dilation[1], y: r * about.dilation[0], width: 1, height: 1, class: weight < 0 ? "negative" : "positive" });
-      rect.style.setProperty("opacity", 0.15 + 0.8 * Math.min(1, Math.abs(weight) / kernel.limit) ** 0.6);
-      return rect;
-    })));
-  }
-  group.setAttribute("transform", `translate(${read[1][0]} ${read[0][0]})`);
-}
-
-function onFace(state) {
-  const { size } = state.photo;
-  return h("figure", {},
-    h("div", { class: "frame", style: { "aspect-ratio": "1" } }, h("img", { src: picture("crop.png"), alt: "" }),
-      h("svg", { viewBox: `0 0 ${size} ${size}`, "aria-hidden": "true" }, h("g", { class: "field" }))),
-    h("figcaption", {}, "What it sees of the face: its receptive field."));
 }

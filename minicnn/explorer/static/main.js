@@ -20,7 +20,6 @@ async function begin() {
   $("network-title").textContent = `The network: ${state.model.name}`;
   document.title = `${state.model.name} · minicnn explorer`;
   showPhoto(state);
-  watch(["target"], () => showPhoto(state));
   directions();
   showStrip(state);
   await watchLayer(state);

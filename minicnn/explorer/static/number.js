@@ -11,7 +11,7 @@ const MOST_LINES = 12;
 let filling = null;
 
 export function watchNumber() {
-  const show = () => (filling = look.at && fill($("number"), explained));
+  const show = () => (filling = look.at && showNumber());
   watch(["at", "map", "layer", "direction", "target", "epoch"], show);
   return show();
 }
@@ -22,12 +22,19 @@ export async function numberShown() {
   await filling;
 }
 
-async function explained() {
+async function showNumber() {
   const where = path("numbers", look.direction, look.layer, String(look.map), ...look.at.map(String));
   const given = options();
   const ask = () => get(where, given);
-  const found = await ask();
-  $("number-title").textContent = `One number: ${found.name}[${found.index.slice(1).join(", ")}]`;
+  let found;
+  const isThere = await fill($("number"), async () => {
+    found = await ask();
+    return explained(found, ask);
+  });
+  if (isThere) $("number-title").textContent = `One number: ${found.name}[${found.index.slice(1).join(", ")}]`;
+}
+
+function explained(found, ask) {
   return [
     h("div", { class: "result" }, ours(found), keras(found, ask)),
     h("p", { class: "formula" }, h("code", {}, found.formula)),
@@ -76,6 +83,7 @@ function layout(group) {
   const unique = (axis) => [...new Set(places.map((place) => place[axis]))].sort((a, b) => a - b);
   const [rows, columns, channels] = [unique(1), unique(2), unique(3)];
   if (rows.length > 16 || columns.length > 16) return null;
+  if (new Set(places.map(String)).size < places.length) return null; // a cell has room for one term
   return { rows, columns, channels, cells: rows.length * columns.length };
 }
 

@@ -9,6 +9,12 @@ const TOP = 5; // scores that are shown
 export function showPhoto(state) {
   const { photo } = state;
   $("seen").replaceChildren(photographFigure(photo), arrow(), cropFigure(photo), arrow(), scoresFigure(state));
+  watch(["target"], markScores);
+  markScores();
+}
+
+function markScores() {
+  for (const button of document.querySelectorAll("#seen .scores button")) button.setAttribute("aria-pressed", String(Number(button.dataset.class) === look.target));
 }
 
 function arrow() {
@@ -51,7 +57,7 @@ function scoresFigure(state) {
     const bar = h("span", { class: "bar" });
     bar.style.setProperty("--share", share);
     return h("li", {},
-      h("button", { type: "button", "aria-pressed": String(row.class === look.target), onclick: () => change({ target: row.class, direction: "backward" }), disabled: isRecorded },
+      h("button", { type: "button", "data-class": row.class, onclick: () => change({ target: row.class, direction: "backward" }), disabled: isRecorded },
         h("span", { class: "name" }, row.name), h("span", { class: "value" }, value), bar));
   });
   const hint = isRecorded ? "" : " Choose one to see, backward, what speaks for and against it.";

@@ -53,21 +53,26 @@ export function say(text) {
   message.hidden = !text;
 }
 
-/** Fill `place` with what `make` promises; while it is being made, say so; what goes wrong is said there. */
+/** Fill `place` with what `make` promises; while it is being made, say so; what goes wrong is said there. Promises whether what
+ * was made stands there now: not if it failed, or if a later call has taken the place. Only then may anything else follow it:
+ * a late answer must not overwrite a newer one. */
 export async function fill(place, make, wait = "Computing …") {
   const ticket = (place.ticket = (place.ticket ?? 0) + 1); // a later call wins, whichever ends first
   const slow = setTimeout(() => place.ticket === ticket && place.setAttribute("aria-busy", "true"), 150);
   if (!place.childElementCount) place.replaceChildren(h("p", { class: "lead" }, wait));
   let content;
+  let made = true;
   try {
     content = await make();
   } catch (error) {
     content = [h("p", { class: "message" }, error.message)];
+    made = false;
   }
   clearTimeout(slow);
-  if (place.ticket !== ticket) return;
+  if (place.ticket !== ticket) return false;
   place.removeAttribute("aria-busy");
   place.replaceChildren(...[content].flat());
+  return made;
 }
 
 /** A table of numbers in which colour says sign and size; `marked` is a [row, column] with a frame. */

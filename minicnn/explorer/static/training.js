@@ -40,25 +40,29 @@ function curves(history, epochs) {
       ` from ${number(most, 3)} down to 0, over ${history.length} epochs. At the end: ${words}.`));
 }
 
+/** The slider has a place for each epoch that was kept, and the last for the network as it is. */
 function player(epochs) {
+  const places = [...epochs, null];
   const label = h("output", { id: "epoch-name" }, "");
-  const slider = h("input", { type: "range", min: 0, max: epochs.length - 1, value: epochs.length - 1, id: "epoch", "aria-label": "Epoch",
-    oninput: (event) => change({ epoch: epochs[Number(event.target.value)] }) });
-  const step = () => {
-    const next = Number(slider.value) + 1;
-    slider.value = next > Number(slider.max) ? 0 : next;
-    change({ epoch: epochs[Number(slider.value)] });
+  const slider = h("input", { type: "range", min: 0, max: epochs.length, id: "epoch", "aria-label": "Epoch",
+    oninput: (event) => change({ epoch: places[Number(event.target.value)] }) });
+  const step = () => change({ epoch: places[(places.indexOf(look.epoch) + 1) % places.length] });
+  const stop = () => {
+    clearInterval(playing);
+    playing = null;
+    play.textContent = still.matches ? "Next" : "Play";
   };
   const play = h("button", { type: "button", onclick: () => {
     if (still.matches) return step();
-    if (playing) {
-      clearInterval(playing);
-      playing = null;
-    } else playing = setInterval(step, 900);
-    play.textContent = playing ? "Stop" : "Play";
+    if (playing) return stop();
+    playing = setInterval(step, 900);
+    play.textContent = "Stop";
     return null;
   } }, still.matches ? "Next" : "Play");
-  const now = h("button", { type: "button", onclick: () => change({ epoch: null }) }, "The network as it is");
+  const now = h("button", { type: "button", onclick: () => {
+    stop();
+    change({ epoch: null });
+  } }, "The network as it is");
   return h("div", { class: "controls player" }, play, slider, label, now);
 }
 
@@ -68,7 +72,10 @@ async function then(state) {
   const { history, epochs } = state.training;
   if (!epochs.length) return;
   const { epoch } = look;
-  $("epoch-name").textContent = epoch === null ? "as it is" : epoch === 0 ? "before the first step" : `after epoch ${epoch}`;
+  const name = epoch === null ? "as it is" : epoch === 0 ? "before the first step" : `after epoch ${epoch}`;
+  $("epoch-name").textContent = name;
+  $("epoch").value = epoch === null ? epochs.length : epochs.indexOf(epoch);
+  $("epoch").setAttribute("aria-valuetext", name);
   const now = document.querySelector(".curves .now");
   now.setAttribute("visibility", epoch ? "visible" : "hidden");
   if (epoch) {

@@ -11,10 +11,7 @@ export function watchWays(state) {
   const show = () => {
     const layer = state.layers.find((one) => one.name === look.layer);
     if (!look.at) return null;
-    if (!layer.kernels) {
-      $("ways").replaceChildren(h("p", { class: "lead" }, `${layer.name} is no convolution. Choose a number of one that is.`));
-      return null;
-    }
+    if (!layer.kernels) return fill($("ways"), () => h("p", { class: "lead" }, `${layer.name} is no convolution. Choose a number of one that is.`));
     return fill($("ways"), draw);
   };
   watch(["at", "map", "layer", "epoch"], show);
@@ -22,7 +19,8 @@ export function watchWays(state) {
 }
 
 async function draw() {
-  const found = await get(path("ways", look.layer, String(look.map), ...look.at.map(String)), { epoch: look.epoch });
+  const { layer, map, at, epoch } = look; // something else may be looked at when the answer comes
+  const found = await get(path("ways", layer, String(map), ...at.map(String)), { epoch });
   const panel = h("div", { id: "way", role: "tabpanel", tabindex: "0", "aria-labelledby": `way-${way}` });
   const panels = { loops: () => loops(found), im2col: () => im2col(found), winograd: () => winograd(found, show) };
   const names = { loops: "Loops", im2col: "im2col", winograd: "Winograd" };
@@ -43,7 +41,7 @@ async function draw() {
   }
   roving(tabs, () => [...tabs.children], { choose: (item) => choose(item.dataset.item) });
   show();
-  return [h("p", { class: "lead" }, `${look.layer}[${[...look.at, look.map].join(", ")}]. Here “auto” chose ${found.used}.`), tabs, panel];
+  return [h("p", { class: "lead" }, `${layer}[${[...at, map].join(", ")}]. Here “auto” chose ${found.used}.`), tabs, panel];
 }
 
 function loops(found) {

@@ -104,17 +104,18 @@ def _shares_of(use: Use, column: int, *places: int) -> list[tuple[Array, Array]]
 def shares(size: int, factor: int, interpolation: str) -> tuple[Array, Array]:
     """Who shows what along an axis of ``size``, enlarged: pairs (place in y, place in x), (K, 2), and each one's share.
 
-    Shares of 0 are left out: they say that nothing was read.
+    No pair comes twice: at the border both neighbours are the outermost place, which then has the whole share. Shares
+    of 0 are left out: they say that nothing was read.
     """
-    pairs, parts = [], []
+    found: dict[tuple[int, int], float] = {}
     for i, phase in itertools.product(range(size), range(factor)):
         start, second = neighbours(phase, factor) if interpolation == BILINEAR else (1, 0.0)
         for step, share in enumerate((1 - second, second)):
             x = min(max(i + start - 1 + step, 0), size - 1)  # beyond the border the outermost goes on
             if share:
-                pairs.append((i * factor + phase, x))
-                parts.append(share)
-    return np.array(pairs), np.array(parts)
+                pair = i * factor + phase, x
+                found[pair] = found.get(pair, 0.0) + share
+    return np.array(list(found)), np.array(list(found.values()))
 
 
 RULES = {

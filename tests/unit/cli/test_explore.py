@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import sys
 from pathlib import Path
@@ -13,8 +14,11 @@ import pytest
 from detection.images import write_image
 from detection.orl import load_orl
 from minicnn.cli import explore_steps
+from minicnn.errors import OptionError
 from minicnn.explorer import costs, serving
+from minicnn.layers import Conv2DTranspose, Dense, Flatten
 from minicnn.roofline import Limits
+from minicnn.sequential import Sequential
 from minicnn.summary import summarize
 from tests.unit.cli.terminal import refused, run
 from tests.unit.explorer.conftest import small_network
@@ -74,6 +78,38 @@ def test_without_keras_the_page_says_what_to_install(
     monkeypatch.setattr(backend, "require_tensorflow", require)
     run("explore", files / "small.npz", files / "face.png")
     assert "pip install 'minicnn[keras]'" in served[0][0].beside.absent
+
+
+def test_what_tensorflow_cannot_do_is_said_where_its_number_would_stand(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("keras", reason="compares with Keras: pip install 'minicnn[keras]'")
+    monkeypatch.setattr(costs, "_limits", lambda: Limits(100.0, 10.0))
+    layers = [Conv2DTranspose(1, 3, dilation_rate=2, name="up"), Flatten(), Dense(2)]
+    Sequential(layers, input_shape=(12, 12, 1)).save(tmp_path / "dilated.npz")
+    page = tmp_path / "page.html"
+    result = run("explore", tmp_path / "dilated.npz", files / "face.png", "--depth", 1, "--export", page)
+    assert result.exit_code == 0, result.output
+    text = page.read_text(encoding="utf-8")
+    recorded = json.loads(text.partition('id="recorded">')[2].partition("</script>")[0])
+    (number,) = (answer for address, answer in recorded.items() if address.startswith("numbers/forward/up/"))
+    assert number["total"] == pytest.approx(number["value"], rel=1e-5)
+    assert number["keras"]["status"] == "failed"
+    assert "do not yet support dilation rates larger than 1" in number["keras"]["message"]
+    assert "\x1b" not in number["keras"]["message"]
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("a bug"), OptionError("one input")])
+def test_only_what_keras_and_tensorflow_raise_is_put_into_other_words(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def broken(model: Any, x: Any, dy: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr("reference_keras.inside.keras_inside", broken)
+    x = np.zeros((1, 48, 48, 1), np.float32)
+    with pytest.raises(type(error), match=f"^{error}$"):
+        explore_steps._keras(small_network(), x, x)
 
 
 def test_a_page_is_written(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
