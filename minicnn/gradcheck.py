@@ -12,7 +12,7 @@ against it rather than against their own rounding. A right layer shows 1e-7 to 1
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,8 +27,10 @@ FLOOR = 1e-3  # entries below this share of the largest gradient are compared wi
 
 
 class Network(Protocol):
-    """What ``check_model_gradient`` needs of a model."""
+    """What ``check_model_gradient`` needs of a model. The layers say which parameters must have a gradient."""
 
+    @property
+    def layers(self) -> Sequence[Layer]: ...
     @property
     def parameters(self) -> Mapping[str, Array]: ...
     def forward(self, x: Tensors, context: Context) -> tuple[Tensors, Any]: ...
@@ -60,10 +62,7 @@ def check_layer_gradient(
     y, cache = layer.forward(x, context)
     dy = np.random.default_rng(seed).standard_normal(y.shape)
     dx, gradients = layer.backward(dy, cache)
-    if layer.trainable and set(gradients) != set(layer.params):
-        raise ShapeError(
-            explain(f"a gradient for each of {sorted(layer.params)} from layer '{layer.name}'", sorted(gradients))
-        )
+    _require_gradients(layer, gradients)
     pairs = named_inputs(x, dx) | {name: (layer.params[name], gradient) for name, gradient in gradients.items()}
     return _check(lambda: layer.forward(x, context)[0], dy, pairs, seed, limit, set(layer.params) - set(gradients))
 
@@ -96,17 +95,34 @@ def check_model_gradient(
     ``y`` are the targets, handed to ``loss`` as they are. At most ``limit`` entries per array, drawn from ``seed``.
     ``context=Context(training=True)`` checks what training does (batch statistics, dropout: its mask depends on the
     context alone and stays the same). Otherwise as ``check_layer_gradient``; a pass goes through the whole network.
+    A parameter without a gradient is left out only if its layer is frozen; else it is a ShapeError.
     """
     x = copied(x)
     predictions, caches = model.forward(x, context)
     dx, gradients = model.backward(loss.backward(loss.forward(y, predictions)[1]), caches, input_gradient=True)
-    parameters = model.parameters
-    pairs = named_inputs(x, dx) | {name: (parameters[name], gradient) for name, gradient in gradients.items()}
+    pairs = named_inputs(x, dx) | with_gradients(model, gradients)
 
     def value() -> Array:
         return np.asarray(loss.forward(y, model.forward(x, context)[0])[0], dtype=np.float64)
 
-    return _check(value, np.float64(1.0), pairs, seed, limit, set(parameters) - set(gradients))
+    return _check(value, np.float64(1.0), pairs, seed, limit, set(model.parameters) - set(gradients))
+
+
+def with_gradients(model: Network, gradients: Mapping[str, Array]) -> dict[str, tuple[Array, Array]]:
+    """{"layer/parameter": (array, its gradient)}. Raises ShapeError where a layer that learns lacks a gradient."""
+    parts = [address.rpartition("/") for address in gradients]
+    for layer in model.layers:
+        _require_gradients(layer, {key for name, _, key in parts if name == layer.name})
+    parameters = model.parameters
+    return {name: (parameters[name], gradient) for name, gradient in gradients.items()}
+
+
+def _require_gradients(layer: Layer, came: Iterable[str]) -> None:
+    """A gradient for each parameter, and for nothing else, of a layer that learns. Raises ShapeError."""
+    if layer.trainable and set(came) != set(layer.params):
+        raise ShapeError(
+            explain(f"a gradient for each of {sorted(layer.params)} from layer '{layer.name}'", sorted(came))
+        )
 
 
 def _check(

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from minicnn.gradcheck import Criterion, Network
+from minicnn.gradcheck import Criterion, Network, with_gradients
 from minicnn.gradreport import ArrayCheck, Entry, GradientReport
 from minicnn.gradslopes import EPS, STEPS, copied, float64_array, is_smooth, measure_slope, named_inputs
 from minicnn.layers.base import INFERENCE, Context, Tensors
@@ -38,7 +38,8 @@ def check_directions(
 
     Each direction has length 1 in x and in every trainable parameter, so small arrays count as much as large ones. x
     and all parameters are float64, are moved while measuring, and are put back bit for bit. The report has one row; its
-    entries are numbered directions. Raises DtypeError and OptionError. Memory: one copy of all parameters.
+    entries are numbered directions. Raises DtypeError, OptionError, and ShapeError where a layer that learns lacks a
+    gradient. Memory: one copy of all parameters.
     """
     whole(directions, "directions")
     x = copied(x)
@@ -46,7 +47,7 @@ def check_directions(
     value, cache = loss.forward(y, predictions)
     dx, gradients = model.backward(loss.backward(cache), caches, input_gradient=True)
     pairs = named_inputs(x, dx) | {
-        name: (float64_array(model.parameters[name], name), own) for name, own in gradients.items()
+        name: (float64_array(array, name), own) for name, (array, own) in with_gradients(model, gradients).items()
     }
     arrays, slopes = ({name: pair[which] for name, pair in pairs.items()} for which in (0, 1))
     kept = {name: array.copy() for name, array in arrays.items()}

@@ -19,7 +19,7 @@ PURPOSES = {
     "recognise": "people and runs (dataset, train, evaluate, recognise, verify, find)",
     "bench": "benchmarks (make bench)",
     "explore": "the local page (explore)",
-    "course": "the notebooks (make course)",
+    "course": "the notebooks (jupyter notebook notebooks/: see docs/course/index.md)",
 }
 OPENCV = "opencv-python-headless"
 
@@ -73,12 +73,15 @@ def _python(version: str) -> Finding:
 def _extra(extra: str, versions: Mapping[str, str | None], failures: Mapping[str, str]) -> Finding:
     subject = f"extra '{extra}'" if extra else "core packages"
     absent = [package for package in PACKAGES[extra] if not versions[package]]
-    failing = [f"{package}: {failures[package]}" for package in PACKAGES[extra] if package in failures]
+    failing = [package for package in PACKAGES[extra] if package in failures]
     if absent:
         found = f"not installed: {', '.join(absent)}; needed for {PURPOSES[extra]}"
         return Finding(subject, "missing" if extra else "broken", found, install_command(extra))
     if failing:
-        return Finding(subject, "broken", "; ".join(failing), f"{install_command(extra)} --force-reinstall")
+        found = "; ".join(f"{package}: {failures[package]}" for package in failing)
+        # Not the extra: that would have pip look for minicnn itself in the index, where a checkout is not.
+        fix = f"In the checkout: pip install -c constraints.txt --force-reinstall {' '.join(map(_present, failing))}"
+        return Finding(subject, "broken", found, fix)
     return Finding(subject, "ok", ", ".join(f"{package} {versions[package]}" for package in PACKAGES[extra]))
 
 
@@ -93,6 +96,11 @@ def _opencv(versions: Mapping[str, str | None]) -> list[Finding]:
         found = f"{version} has no Haar cascades any more"
         return [Finding("OpenCV", "warning", found, f"pip install '{OPENCV}<5'")]
     return []
+
+
+def _present(package: str) -> str:
+    """The distribution that is there: ``package``, or what stands in for it; both together overwrite each other."""
+    return next((name for name in (package, *STAND_INS.get(package, ())) if _installed(name)), package)
 
 
 def _installed(package: str) -> bool:

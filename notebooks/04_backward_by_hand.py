@@ -74,7 +74,7 @@ def dense_backward(dy, x, kernel):
 
 
 # %% tags=["check"]
-check_layer(dense_backward, "Dense", backward=True)
+check_layer(dense_backward, "Dense", backward=True, complete=True)
 
 # %% [markdown]
 # ## Exercise: back through max pooling
@@ -135,7 +135,7 @@ def convolution_backward(dy, x, kernel):
 
 
 # %% tags=["check"]
-check_layer(convolution_backward, "Conv2D", backward=True)
+check_layer(convolution_backward, "Conv2D", backward=True, complete=True)
 
 # %% [markdown]
 # ## The gradient check

@@ -30,7 +30,8 @@ A backward pass has ``dy`` as well, and ``y`` where it helps (activations, pooli
 **What it returns.** Forward: y; ``(y, cache)`` is fine too. BatchNormalization: y, or (y, moving_mean,
 moving_variance). Losses: the mean loss. Backward: dx, or (dx, dkernel, dbias), (dx, dgamma, dbeta); of a loss, the
 gradient with respect to y_pred. Optimisers: the new variable, or (variable, and its slots in the order above). A dict
-under these names is fine as well. What is left out is not checked.
+under these names, and no others, is fine as well. What is left out is not checked, and the report says so; with
+``complete=True`` it is wrong to leave anything out.
 
 **What is done with it.** Each case is computed in float64 and compared with the formula. For every result that is
 wrong, the mistakes people make (``SUBJECTS[layer, direction].mistakes``) are tried: what would the numbers be? One is

@@ -37,15 +37,18 @@ class Answer:
 
 
 class Function:
-    """A function that is checked as a ``Subject``: which of the arguments it takes, and how it is called.
+    """A function that is checked as a ``Subject``: which of the arguments it takes, and how it is called. ``complete``:
+    whether it must return every result.
 
     Raises OptionError for something that cannot be called, or that insists on an argument nobody can give.
     """
 
-    def __init__(self, function: Callable[..., Any], subject: Subject, known: Iterable[str]) -> None:
+    def __init__(
+        self, function: Callable[..., Any], subject: Subject, known: Iterable[str], *, complete: bool = False
+    ) -> None:
         if not callable(function):
             raise OptionError(explain("a function to check", repr(function), "Give the function itself, without ()."))
-        self.function, self.subject = function, subject
+        self.function, self.subject, self.complete = function, subject, complete
         self.name = getattr(function, "__name__", type(function).__name__)
         self.takes, self.insists_on_bias = self._signature(set(known) | set(subject.single))
 
@@ -62,13 +65,12 @@ class Function:
         required = [p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_POSITIONAL]
         strange = [name for name in required if name not in known or name not in names]
         if strange or not set(names) & known:
-            near = {name: difflib.get_close_matches(name, known, 1, 0.5) for name in strange}
-            hints = " ".join(f"Is '{name}' {match[0]}?" for name, match in near.items() if match)
+            fix = f"Rename the arguments, or wrap the function in one that has these names. {_hints(strange, known)}"
             raise OptionError(
                 explain(
                     f"arguments of {self.subject.layer} ({self.subject.direction}): {', '.join(sorted(known))}",
                     f"{self.name}({', '.join(names)})",
-                    f"Rename the arguments, or wrap the function in one that has these names. {hints}".strip(),
+                    fix.strip(),
                 )
             )
         return frozenset(names) & frozenset(known), "bias" in required
@@ -120,10 +122,12 @@ class Function:
     def _named(self, returned: Any, given: Arguments) -> Answer:
         """The arrays of what came back, by name."""
         names = self.subject.results
+        strange: list[str] = []
         if returned is None:
             return Answer({}, Problem("nothing", f"It returns None. Is the line 'return {', '.join(names)}' missing?"))
         if isinstance(returned, dict):
             found = {name: returned[name] for name in names if returned.get(name) is not None}
+            strange = [str(key) for key in returned if key not in names]
         elif isinstance(returned, tuple | list):
             found = {n: value for n, value in zip(names, returned, strict=False) if value is not None}
             if len(names) > 1 and len(returned) > len(names):
@@ -132,8 +136,11 @@ class Function:
         else:
             found = {names[0]: returned}
         if not found:
-            text = f"It returns {type(returned).__name__} without any of {', '.join(names)}."
-            return Answer({}, Problem("form", text))
+            text = f"It returns {type(returned).__name__} without any of {', '.join(names)}. {_hints(strange, names)}"
+            return Answer({}, Problem("form", text.strip()))
+        if strange:  # a gradient under a misspelt name would go unchecked
+            text = f"It returns a dict with {', '.join(map(repr, strange))}; expected only {', '.join(names)}."
+            return Answer({}, Problem("form", f"{text} {_hints(strange, names)}".strip()))
         arrays, notes = {}, []
         for name, value in found.items():
             array = np.asarray(value)
@@ -151,6 +158,12 @@ class Function:
                 ]
             arrays[name] = array.astype(np.float64) if array.dtype != np.float32 else array.copy()
         return Answer(arrays, None, tuple(notes))
+
+
+def _hints(strange: Iterable[str], known: Iterable[str]) -> str:
+    """For each name that is strange, the known one that is meant, if one is near."""
+    near = {name: difflib.get_close_matches(name, known, 1, 0.5) for name in strange}
+    return " ".join(f"Is '{name}' {match[0]}?" for name, match in near.items() if match)
 
 
 def _copied(value: Any) -> Any:

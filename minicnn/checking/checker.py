@@ -26,6 +26,7 @@ def check_layer(
     layer: str = "Conv2D",
     *,
     backward: bool = False,
+    complete: bool = False,
     keras: Peer | None = None,
     seconds: float = SECONDS,
 ) -> CheckReport:
@@ -34,8 +35,9 @@ def check_layer(
     ``layer`` is Keras's name of a layer, loss or optimiser (``minicnn.checking.SUBJECTS``); ``backward`` checks the
     gradient instead. The arguments your function may have, and what it returns, are in ``minicnn.checking``. If it is
     wrong, the report has the smallest failing case, the first wrong number with its arithmetic, and the mistake, when
-    it is one of those that are known and that give exactly your numbers. ``keras`` is asked for its own values too.
-    At most ``seconds`` are spent on the grid. Raises OptionError for an unknown layer or arguments nobody can give.
+    it is one of those that are known and that give exactly your numbers. Results that it does not return are named,
+    and not checked; with ``complete`` they are wrong. ``keras`` is asked for its own values too. At most ``seconds``
+    are spent on the grid. Raises OptionError for an unknown layer or arguments nobody can give.
 
     >>> def dense(x, kernel, bias):
     ...     return x @ kernel
@@ -45,7 +47,7 @@ def check_layer(
     """
     subject = find(layer, backward)
     known = set().union(*(subject.make(settings) for settings in subject.settings()[:1]))
-    checked = Function(function, subject, known)
+    checked = Function(function, subject, known, complete=complete)
     cases, stopped = run(checked, seconds)
     if not cases:
         raise StateError(explain("a case that this function can take", "none", "Let it take more of the arguments."))
@@ -67,11 +69,18 @@ def check_layer(
         not_taken=tuple(checked.not_taken()),
         stopped=stopped,
         notes=tuple(notes),
+        not_returned=_not_returned(subject, cases),
         diagnoses=tuple(diagnoses),
         unexplained=tuple(sorted(unexplained)),
         example=_example(checked, failing, keras) if failing else None,
         precision=None if failing else _precision(checked, cases, keras),
     )
+
+
+def _not_returned(subject: Subject, cases: Sequence[Judged]) -> tuple[str, ...]:
+    """The results that came in no case. Where every call failed, what it would have returned is not known: none."""
+    came = [set(case.answer.results) for case in cases if not case.answer.problem]
+    return tuple(name for name in subject.results if came and not any(name in names for names in came))
 
 
 def _example(function: Function, failing: Sequence[Judged], keras: Peer | None) -> Example:
@@ -86,6 +95,9 @@ def _example(function: Function, failing: Sequence[Judged], keras: Peer | None) 
     options = {name: value for name, value in shown.items() if name not in arrays}
     if case.answer.problem:
         return Example(options, arrays, case.answer.problem.text)
+    if case.kind == "missing":
+        text = f"It does not return {', '.join(case.absent)}; expected all of {', '.join(case.truth)}."
+        return Example(options, arrays, text)
     name = (case.wrong or case.doubtful)[0]
     found, truth = case.answer.results[name], case.truth[name]
     if found.shape != truth.shape:

@@ -31,6 +31,7 @@ class Judged:
     truth: Results
     answer: Answer
     errors: dict[str, float]  # by result; of those that came back
+    absent: tuple[str, ...] = ()  # results that did not come back, although all are asked for
 
     @property
     def wrong(self) -> list[str]:
@@ -48,7 +49,7 @@ class Judged:
         if self.answer.problem:
             return self.answer.problem.kind
         if not self.wrong:
-            return ""
+            return "missing" if self.absent else ""
         shapes = [self.answer.results[name].shape == self.truth[name].shape for name in self.wrong]
         return "numbers" if all(shapes) else "shape"
 
@@ -65,7 +66,10 @@ def judge(function: Function, settings: Settings) -> Judged | None:
         return None
     answer = function(arguments)
     given = {name: array for name, array in answer.results.items() if name in truth}
-    return Judged(settings, arguments, truth, answer, {n: max_error(array, truth[n]) for n, array in given.items()})
+    errors = {name: max_error(array, truth[name]) for name, array in given.items()}
+    asked = truth if function.complete and not answer.problem else {}
+    absent = tuple(name for name in asked if name not in given)
+    return Judged(settings, arguments, truth, answer, errors, absent)
 
 
 def run(function: Function, seconds: float) -> tuple[list[Judged], bool]:

@@ -69,6 +69,7 @@ class CheckReport:
     not_taken: tuple[str, ...]  # options it does not know: checked with their defaults alone
     stopped: bool  # by the time limit, before the end of the grid
     notes: tuple[str, ...]
+    not_returned: tuple[str, ...] = ()  # results that came in no case: not checked
     diagnoses: tuple[Diagnosis, ...] = ()
     unexplained: tuple[str, ...] = ()  # results that are wrong, and no known mistake says how
     example: Example | None = None
@@ -76,13 +77,14 @@ class CheckReport:
 
     @property
     def ok(self) -> bool:
-        """Right in every case."""
+        """Right in every case; but nothing is known of results that are ``not_returned``."""
         return self.right == self.cases > 0
 
     def __str__(self) -> str:
         what = f"{self.function} as {self.layer} ({self.direction})"
         lines = [f"{what}: {'right' if self.ok else 'wrong'} in {self.right if self.ok else self.cases - self.right} "]
-        lines[0] += f"of {self.cases} cases."
+        lines[0] += f"of {self.cases} cases"
+        lines[0] += f"; not checked: {', '.join(self.not_returned)}." if self.not_returned else "."
         for diagnosis in self.diagnoses:
             lines.append(f"{', '.join(diagnosis.results)}: {diagnosis.name.upper()}")
             lines += [f"  {mistake.meaning}" for mistake in diagnosis.mistakes]
@@ -97,6 +99,8 @@ class CheckReport:
             lines.append(f"In float32, largest error against float64: {errors}.")
         if self.not_taken:
             lines.append(f"It does not take {', '.join(self.not_taken)}: checked with the default alone.")
+        if self.not_returned:
+            lines.append(f"It does not return {', '.join(self.not_returned)}: not checked.")
         if self.stopped:
             lines.append("The time was up before the end: these are the smallest cases.")
         return "\n".join([*lines, *(f"Note: {note}" for note in self.notes)])
@@ -122,6 +126,7 @@ class CheckReport:
             "cases": self.cases,
             "right": self.right,
             "not_taken": list(self.not_taken),
+            "not_returned": list(self.not_returned),
             "stopped": self.stopped,
             "notes": list(self.notes),
             "diagnoses": [

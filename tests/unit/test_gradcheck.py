@@ -283,11 +283,11 @@ class SquaredError:
 
 
 class TwoLayers:
-    """tanh(affine) twice; ``forget`` leaves out the derivative of the tanh between them."""
+    """tanh(affine) twice; ``forget`` leaves out the derivative of the tanh between them, ``lose`` a gradient."""
 
-    def __init__(self, forget: bool = False) -> None:
+    def __init__(self, forget: bool = False, lose: str = "") -> None:
         self.layers = [built(Affine(name="a")), built(Affine(name="b"))]
-        self.forget = forget
+        self.forget, self.lose = forget, lose
 
     @property
     def parameters(self) -> dict[str, Array]:
@@ -304,7 +304,8 @@ class TwoLayers:
         assert dhidden is not None
         dx, a = self.layers[0].backward(dhidden if self.forget else dhidden * (1 - np.tanh(hidden) ** 2), first)
         named = {"a": a, "b": b}
-        return dx, {f"{layer}/{name}": g for layer, gradients in named.items() for name, g in gradients.items()}
+        found = {f"{layer}/{name}": g for layer, gradients in named.items() for name, g in gradients.items()}
+        return dx, {address: g for address, g in found.items() if address != self.lose}
 
 
 def test_a_whole_network() -> None:
@@ -314,3 +315,17 @@ def test_a_whole_network() -> None:
     wrong = check_model_gradient(TwoLayers(forget=True), SquaredError(), batch(5, 3), np.ones((5, 3)))
     failing = [array.name for array in wrong.arrays if array.max_relative_error > 1e-6]
     assert failing == ["x", "a/kernel", "a/bias"]  # what lies below the mistake, nothing above it
+
+
+def test_a_network_that_loses_a_gradient_on_the_way_has_not_passed() -> None:
+    model = TwoLayers(lose="a/bias")
+    with pytest.raises(ShapeError, match=r"\['bias', 'kernel'\] from layer 'a'. Received: \['kernel'\]"):
+        check_model_gradient(model, SquaredError(), batch(5, 3), np.ones((5, 3)))
+
+
+def test_a_frozen_layer_of_a_network_needs_no_gradient() -> None:
+    model = TwoLayers()
+    model.layers[0].trainable = False
+    report = check_model_gradient(model, SquaredError(), batch(5, 3), np.ones((5, 3)))
+    assert report.passed(1e-8), report
+    assert report.without_gradient == ("a/bias", "a/kernel")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minicnn import BatchNormalization, Conv2D, Dense, Flatten, MaxPooling2D, ReLU, Sequential, check_directions
-from minicnn.errors import DtypeError, OptionError
+from minicnn.errors import DtypeError, OptionError, ShapeError
 from minicnn.layers.base import Context
 from minicnn.losses import SparseCategoricalCrossentropy
 from minicnn.shapes import Array
@@ -58,6 +58,22 @@ def test_frozen_parameters_do_not_move() -> None:
     report = check_directions(model, LOSS, x, y)
     assert report.without_gradient == ("conv2d/bias", "conv2d/kernel")
     assert report.passed(1e-7)
+
+
+@pytest.mark.parametrize("lost", ["conv2d/bias", "dense/kernel"])
+def test_a_layer_that_learns_and_lacks_a_gradient_is_not_called_frozen(
+    lost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, (x, y) = network(), batch()
+    right, (layer, parameter) = model.backward, lost.split("/")
+
+    def incomplete(dy, caches, *, input_gradient=True):  # type: ignore[no-untyped-def]
+        dx, gradients = right(dy, caches, input_gradient=input_gradient)
+        return dx, {address: gradient for address, gradient in gradients.items() if address != lost}
+
+    monkeypatch.setattr(model, "backward", incomplete)
+    with pytest.raises(ShapeError, match=f"a gradient for each of .*'{parameter}'.* from layer '{layer}'"):
+        check_directions(model, LOSS, x, y)
 
 
 def test_what_is_refused() -> None:

@@ -63,6 +63,17 @@ def test_too_many_results_and_none_of_the_right_name() -> None:
     assert "without any of dx, dkernel, dbias" in problem(lambda dy: {"grad": dy}, backward=True)
 
 
+@pytest.mark.parametrize(
+    ("key", "hint"), [("dkernal", "Is 'dkernal' dkernel?"), ("dk", "expected only dx, dkernel, dbias"), (3, "'3'")]
+)
+def test_a_gradient_under_another_name_is_not_dropped(key: Any, hint: str) -> None:
+    """The gradient of the kernel is wrong here, and nobody would hear of it."""
+    text = problem(lambda dy, x, kernel: {"dx": dy @ kernel.T, key: np.zeros_like(kernel)}, backward=True)
+    assert f"a dict with '{key}'" in text
+    assert hint in text
+    assert "Is 'dkernal' dkernel?" in problem(lambda dy, x: {"dkernal": x.T @ dy}, backward=True)
+
+
 def test_a_wrong_shape_names_both() -> None:
     report = check_layer(lambda x, kernel: (x @ kernel)[..., None, None], "Dense")
     assert report.example is not None

@@ -60,6 +60,17 @@ def test_backward_and_json(file: Path) -> None:
     data = json.loads(result.stdout)  # nothing else on stdout, whatever the file prints
     assert data["ok"] is True
     assert data["direction"] == "backward"
+    assert data["not_returned"] == []
+
+
+def test_gradients_that_do_not_come_are_named(file: Path) -> None:
+    with file.open("a") as more:
+        more.write("\ndef alone(dy, kernel):\n    return transposed(kernel, dy)\n")
+    options = (f"{file}:alone", "--layer", "Dense", "--backward", "--no-keras")
+    result = run(*options)
+    assert result.exit_code == 0
+    assert "cases; not checked: dkernel, dbias." in result.stdout
+    assert json.loads(run(*options, "--json").stdout)["not_returned"] == ["dkernel", "dbias"]
 
 
 def test_keras_is_asked(file: Path) -> None:

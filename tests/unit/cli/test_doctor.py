@@ -89,12 +89,45 @@ def test_a_missing_core_package_is_broken(hide: Any) -> None:
     assert "scipy" in result.stdout
 
 
-def test_a_package_that_does_not_load_is_broken(described: dict[str, Any]) -> None:
+def test_a_package_that_does_not_load_is_broken(described: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_installed", lambda name: name in health.PACKAGES["faces"])
     findings = health.diagnose(described, KERAS, {"dlib-bin": "libX.so is missing"})
     assert health.broken(findings)
     finding = next(f for f in findings if f.verdict == "broken")
     assert finding.found == "dlib-bin: libX.so is missing"
-    assert "--force-reinstall" in finding.fix
+    assert finding.fix == "In the checkout: pip install -c constraints.txt --force-reinstall dlib-bin"
+
+
+def test_every_package_that_does_not_load_is_in_the_command_and_minicnn_is_not(
+    described: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked to reinstall minicnn[faces], pip would look for minicnn in the index; a checkout is not there."""
+    monkeypatch.setattr(health, "_installed", lambda name: name in health.PACKAGES["faces"])
+    failures = {"dlib-bin": "libX.so is missing", "opencv-python-headless": "libGL.so is missing"}
+    fix = next(f.fix for f in health.diagnose(described, KERAS, failures) if f.verdict == "broken")
+    assert fix.endswith(" -c constraints.txt --force-reinstall dlib-bin opencv-python-headless")
+    assert "minicnn" not in fix
+    assert (ROOT / "constraints.txt").is_file()
+
+
+def test_what_stands_in_for_a_package_is_reinstalled_and_not_joined(
+    described: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both builds of OpenCV together would overwrite each other."""
+    monkeypatch.setattr(health, "_installed", lambda name: name == "opencv-python")
+    finding = verdicts(described, **{"opencv-python-headless": "libGL.so is missing"})["extra 'faces'"]
+    assert finding.fix.endswith(" --force-reinstall opencv-python")
+
+
+def test_the_course_is_started_by_the_command_that_is_named(described: dict[str, Any]) -> None:
+    """``make course`` only brings notebooks and scripts together."""
+    without = described | {"versions": described["versions"] | {"jupytext": None}}
+    found = verdicts(without)["extra 'course'"].found
+    command, page = "jupyter notebook notebooks/", "docs/course/index.md"
+    assert command in found
+    assert page in found
+    assert "make course" not in found
+    assert command in (ROOT / page).read_text(encoding="utf-8")
 
 
 def test_dlib_compiled_by_hand_counts(hide: Any, monkeypatch: pytest.MonkeyPatch) -> None:
