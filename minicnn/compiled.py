@@ -14,7 +14,12 @@ from minicnn.layers.base import Params
 from minicnn.losses import Loss
 from minicnn.metrics import Metric
 from minicnn.optimizers import Optimizer
+from minicnn.optimizers.base import MOST_STEPS
 from minicnn.shapes import whole
+
+#: What files call a metric, where that is not its class: "Accuracy" chose by shape before Keras's class of that name
+#: was here, and still does in every file.
+IN_FILES: dict[type, str] = {metrics.ChosenAccuracy: "Accuracy", metrics.Accuracy: "exact_accuracy"}
 
 
 @dataclass
@@ -63,12 +68,26 @@ class Compiled:
     @classmethod
     def resume(cls, training: Mapping[str, Any], slots: Params) -> Self:
         """What ``state`` wrote down, the optimiser where it was. Raises OptionError or KeyError for anything else."""
-        compiled = cls.of(training["optimizer"], training["loss"], training["metrics"])
-        compiled.optimizer.iterations = whole(training["iterations"], "iterations", least=0)
+        compiled = cls.of(training["optimizer"], training["loss"], _as_files_mean(training["metrics"]))
+        iterations = whole(training["iterations"], "iterations", least=0)
+        if iterations > MOST_STEPS:
+            received = f"an integer of {iterations.bit_length()} bits"
+            raise OptionError(explain(f"iterations up to {MOST_STEPS}", received))
+        compiled.optimizer.iterations = iterations
         compiled.optimizer.slots.update(slots)
         return compiled
 
 
 def _described(thing: Optimizer | Loss | Metric) -> dict[str, Any]:
-    """What the ``get`` of its module makes the same thing from again."""
-    return {"class_name": type(thing).__name__, "config": thing.config()}
+    """What the ``get`` of its module, or ``_as_files_mean``, makes the same thing from again."""
+    return {"class_name": IN_FILES.get(type(thing), type(thing).__name__), "config": thing.config()}
+
+
+def _as_files_mean(rows: Any) -> Any:
+    """A file's metrics as ``metrics.get`` takes them; what is no list of such is left to it."""
+
+    def meant(row: Any) -> Any:
+        chooses = isinstance(row, dict) and row.get("class_name") == "Accuracy"
+        return {**row, "class_name": "accuracy"} if chooses else row
+
+    return [meant(row) for row in rows] if isinstance(rows, list) else rows

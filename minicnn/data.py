@@ -188,13 +188,13 @@ def _class_weights(y: Array, class_weight: Mapping[int, float], dtype: np.dtype[
     indices = np.round(labels).astype(np.int64)
     if y.ndim > 2 or not np.array_equal(indices, labels) or indices.min() < 0:
         raise LabelError(explain("class indices (N,) or one-hot rows (N, classes) to weigh by class", f"y {y.shape}"))
-    classes = y.shape[1] if one_hot else int(indices.max()) + 1
-    table = np.ones(classes, dtype)
+    weights: dict[int, float] = {}
     for key, value in class_weight.items():
         index = whole(key, "a class in class_weight", least=0)
-        weight = number(f"the weight of class {index}", value, least=0)
-        if index < classes:
-            table[index] = weight
-        elif one_hot:  # indices do not say how many classes there are: the largest may be in the validation data alone
-            raise OptionError(explain(f"classes 0 to {classes - 1} in class_weight", f"class {index}"))
-    return table[indices]
+        weights[index] = number(f"the weight of class {index}", value, least=0)
+        # Indices do not say how many classes there are: the largest may be in the validation data alone.
+        if one_hot and index >= y.shape[1]:
+            raise OptionError(explain(f"classes 0 to {y.shape[1] - 1} in class_weight", f"class {index}"))
+    classes, places = np.unique(indices, return_inverse=True)  # and the largest may be no class but a mistake
+    table = np.array([weights.get(int(label), 1.0) for label in classes], dtype)
+    return table[places]

@@ -127,27 +127,32 @@ def _kinds(graph: Graph) -> Kinds:
     return tuple([type(layer) if as_written(layer) else None for layer in graph.path])
 
 
-_found: WeakKeyDictionary[Graph, dict[bool, tuple[Kinds, tuple[Stage, ...]]]] = WeakKeyDictionary()
+NONE: frozenset[int] = frozenset()
+_found: WeakKeyDictionary[Graph, dict[bool, tuple[tuple[Kinds, frozenset[int]], tuple[Stage, ...]]]]
+_found = WeakKeyDictionary()
 
 
-def fuse(graph: Graph, *, predicting: bool = False) -> tuple[Stage, ...]:
-    """The nodes of a network, in the order of data, as stages: of a prediction, or of a pass that keeps caches.
+def fuse(graph: Graph, *, predicting: bool = False, resting: frozenset[int] = NONE) -> tuple[Stage, ...]:
+    """The nodes of a network, in the order of data, as stages: of a prediction, or of a pass that keeps caches but of
+    those nodes that are ``resting``, which are as in a prediction.
 
-    Found once for each graph, as long as nobody gives one of its layers another class or method.
+    Found once for each graph, as long as the same nodes rest and no layer is given another class or method.
     """
-    known, kinds = _found.setdefault(graph, {}), _kinds(graph)
-    if predicting not in known or known[predicting][0] != kinds:
-        known[predicting] = kinds, tuple(_fuse(graph, predicting))
+    known, now = _found.setdefault(graph, {}), (_kinds(graph), resting)
+    if predicting not in known or known[predicting][0] != now:
+        known[predicting] = now, tuple(_fuse(graph, frozenset(range(len(graph.nodes))) if predicting else resting))
     return known[predicting][1]
 
 
-def _fuse(graph: Graph, predicting: bool) -> list[Stage]:
+def _fuse(graph: Graph, resting: frozenset[int]) -> list[Stage]:
     stages: list[Stage] = []
     stage_of: dict[int, int] = {}  # value -> which stage makes it
     for place, node in enumerate(graph.nodes):
-        source, longer = node.sources[0], None
+        source, longer, rests = node.sources[0], None, place in resting
         if source in stage_of and graph.readers[source] == 1:
-            longer = stages[stage_of[source]].followed_by(node.layer, place, predicting=predicting)
+            before = stages[stage_of[source]]
+            if (before.places[0] in resting) == rests:
+                longer = before.followed_by(node.layer, place, predicting=rests)
         if longer:
             stages[stage_of[source]] = longer
             stage_of[graph.inputs + place] = stage_of[source]

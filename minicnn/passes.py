@@ -25,25 +25,31 @@ from dataclasses import replace
 from typing import Any
 
 from minicnn import prediction
-from minicnn.fusion import fuse, read_for_the_last_time, spared
+from minicnn.fusion import NONE, fuse, read_for_the_last_time, spared
 from minicnn.graph import Graph
-from minicnn.layers.base import Cache, Context, Gradients, Params
+from minicnn.layers.base import Cache, Context, Gradients, Layer, Params
+from minicnn.layers.batch_norm import BatchNormalization
+from minicnn.layers.written import as_written
 from minicnn.ops.merging import add
 from minicnn.shapes import Array
 
 
 def forward(graph: Graph, inputs: Sequence[Array], context: Context) -> tuple[list[Array], list[Cache]]:
-    """(every output, one cache per node)."""
+    """(every output, one cache per node; None where ``context.weights_only`` says that nobody will ask for it)."""
     if context.training:
         prediction.forget(graph)
     caches: list[Cache] = [None] * len(graph.nodes)
+    resting = _resting(graph) if context.weights_only else NONE
     values = dict(enumerate(inputs))
-    uses, stages = graph.uses, fuse(graph)
+    uses, stages = graph.uses, fuse(graph, resting=resting)
     for stage, over in zip(stages, read_for_the_last_time(graph, stages), strict=True):
         read = stage.node.pick(values)
-        y, own = stage.forward(read, replace(context, use=uses[stage.places[0]]))
-        for place, cache in zip(stage.places, own, strict=True):
-            caches[place] = cache
+        if stage.places[0] in resting:
+            y = stage.infer(read)
+        else:
+            y, own = stage.forward(read, replace(context, use=uses[stage.places[0]]))
+            for place, cache in zip(stage.places, own, strict=True):
+                caches[place] = cache
         values[graph.inputs + stage.places[-1]] = y
         del read, y  # no name must keep alive what the dict lets go of
         for value in over:
@@ -106,6 +112,22 @@ def backward(
     return ([_together(arrived[value]) for value in range(graph.inputs)] if input_gradient else None), gradients
 
 
+def _resting(graph: Graph) -> frozenset[int]:
+    """The nodes whose gradients no weight asks for, and that compute in training what they do in a prediction: those of
+    a frozen network before the part that learns. So they are computed as in one, which is faster, and keep nothing."""
+    wanted = _wanted(graph, input_gradient=False)
+    return frozenset(
+        place for place, (layer, _) in enumerate(graph.nodes) if not wanted[graph.inputs + place] and _rests(layer)
+    )
+
+
+def _rests(layer: Layer) -> bool:
+    """Whether it computes in training what it does in a prediction, as far as that is known: it is of this package."""
+    if not (prediction.is_ours(type(layer)) and as_written(layer)):
+        return False
+    return not layer.acts_differently_in_training or (type(layer) is BatchNormalization and not layer.trainable)
+
+
 def _wanted(graph: Graph, input_gradient: bool) -> list[bool]:
     """For every value, whether anything that it depends on needs a gradient: a weight that learns, or an input."""
     wanted = [input_gradient] * graph.inputs
@@ -123,7 +145,7 @@ def next_state(graph: Graph, caches: Sequence[Cache]) -> Params:
     in the order of data, as in Keras."""
     moved: Params = {}
     for layer, cache in zip(graph.path, caches, strict=True):
-        if not layer.state:
+        if not layer.state or cache is None:  # it rested
             continue
         current = copy.copy(layer)
         current.state = {key: moved.get(f"{layer.name}/{key}", array) for key, array in layer.state.items()}

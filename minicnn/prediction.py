@@ -135,7 +135,7 @@ def _place() -> tuple[int, int]:
     return threading.get_ident(), numba.get_num_threads()
 
 
-def _is_ours(kind: type) -> bool:
+def is_ours(kind: type) -> bool:
     """Whether a class is written in this package."""
     return kind.__module__.partition(".")[0] == __name__.partition(".")[0]
 
@@ -183,7 +183,7 @@ def forget(graph: Graph) -> None:
 def _walk(graph: Graph, inputs: Sequence[Array], kinds: list[Kind], plan: bool) -> tuple[list[Array], Plan | None]:
     """Every output, each layer being asked; and the plan, if one is wanted."""
     stages, notes, layers = fuse(graph, predicting=True), [], graph.path
-    snapshot = Snapshot.of(layers) if plan and all(map(_is_ours, map(type, layers))) else None
+    snapshot = Snapshot.of(layers) if plan and all(map(is_ours, map(type, layers))) else None
     values: dict[int, Any] = dict(enumerate(inputs))
     for stage, over in zip(stages, read_for_the_last_time(graph, stages), strict=True):
         value, read = graph.inputs + stage.places[-1], stage.node.pick(values)

@@ -63,7 +63,7 @@ def train_step(model: Model, x: Array, y: Array, sample_weight: Array | None = N
     """
     keep_apart()
     optimizer, loss = model.compiled.optimizer, model.compiled.loss
-    context = Context(training=True, seed=model.seed, step=optimizer.iterations, factored=True)
+    context = Context(training=True, seed=model.seed, step=optimizer.iterations, factored=True, weights_only=True)
     step = backpropagate(model, loss, x, y, sample_weight, context)
     optimizer.apply(model.parameters, step.gradients)
     state = model.state
@@ -164,7 +164,13 @@ def fit(
         return logs if validation is None else logs | evaluate(model, validation, "val_", listeners)
 
     return run_epochs(
-        model, run_epoch, steps=len(batches), epochs=epochs, initial_epoch=initial_epoch, callbacks=callbacks
+        model,
+        run_epoch,
+        steps=len(batches),
+        epochs=epochs,
+        initial_epoch=initial_epoch,
+        callbacks=callbacks,
+        at_least_a_step=True,
     )
 
 
@@ -176,24 +182,29 @@ def run_epochs(
     epochs: int,
     initial_epoch: int = 0,
     callbacks: Sequence[Callback] = (),
+    at_least_a_step: bool = False,
 ) -> History:
     """The loop around training, whoever trains: ``run_epoch(epoch, listeners)`` takes the ``steps`` of one epoch and
     returns its numbers; the callbacks hear of it, and may stop it through ``model.stop_training``.
+
+    A callback that stops it in ``on_train_begin`` is heard at once: a training that is resumed may be over already.
+    With ``at_least_a_step`` it is heard after the first step, as in Keras's ``fit``.
     """
     history = History()
     listeners = [*callbacks, history]
-    model.stop_training = False
     for callback in listeners:
         callback.set_model(model)
         callback.set_params({"epochs": epochs, "initial_epoch": initial_epoch, "steps": steps})
+    model.stop_training = False
     _tell(listeners, "on_train_begin", {})
+    over = model.stop_training and not at_least_a_step
     logs: dict[str, float] = {}
-    for epoch in range(initial_epoch, epochs):
-        if model.stop_training:
-            break
+    for epoch in range(0) if over else range(initial_epoch, epochs):
         _tell(listeners, "on_epoch_begin", epoch, {})
         logs = run_epoch(epoch, listeners)
         _tell(listeners, "on_epoch_end", epoch, logs)
+        if model.stop_training:
+            break
     _tell(listeners, "on_train_end", logs)
     return history
 

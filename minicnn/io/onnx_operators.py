@@ -60,9 +60,9 @@ def _layer_normalization(builder: Builder, layer: Any, value: Value, own: Mappin
     spread = [size if axis in axes else 1 for axis, size in enumerate(sizes)]
     for key, operator in (("gamma", "Mul"), ("beta", "Add")):
         if key in own:
-            y = builder.node(
-                operator, [y, builder.constant(f"{name}:{key}", own[key].reshape(spread))], f"{name}:{key}"
-            )
+            # A shared layer may read several ranks, and each wants axes of size 1 elsewhere.
+            weight = builder.constant(f"{name}:{key}:{len(sizes)}", own[key].reshape(spread))
+            y = builder.node(operator, [y, weight], f"{name}:{key}")
     return replace(value, name=y)
 
 

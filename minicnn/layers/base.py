@@ -57,6 +57,8 @@ class Context:
     use: int = 0
     #: backward may return a gradient as its factors (``ops/gradients.py``): whoever asks for that can multiply them out
     factored: bool = False
+    #: backward is asked for the gradients of weights alone: what stands before the first that learns keeps no cache
+    weights_only: bool = False
 
     def rng(self, name: str) -> np.random.Generator:
         """A generator for one use of a layer in one step, independent of the order in which layers ask."""

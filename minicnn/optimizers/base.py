@@ -35,6 +35,8 @@ from minicnn.shapes import Array
 Rate = float | LearningRateSchedule | Mapping[str, Any]
 Slots = dict[str, Array]
 
+MOST_STEPS = 2**63 - 1  # as Keras counts, in an int64; a float can be made of it, as formulas and schedules do
+
 
 @answers_for_keras(
     {
@@ -194,8 +196,9 @@ class Optimizer(Explained, ABC):
         """Take over what ``state`` returned. Raises StateError, and changes nothing, when another kind wrote it, or one
         with other slots, or when slots are missing. AdamW's is Adam's: both remember the same."""
         iterations = np.asarray(state.get("iterations", -1))
-        if iterations.shape != () or iterations.dtype.kind not in "iu" or iterations < 0:
-            raise StateError(explain("'iterations', one integer >= 0", repr(state.get("iterations"))))
+        if iterations.shape != () or iterations.dtype.kind not in "iu" or not 0 <= int(iterations) <= MOST_STEPS:
+            received = f"{state.get('iterations')!r:.60}"
+            raise StateError(explain(f"'iterations', one integer from 0 to {MOST_STEPS}", received))
         slots = {key: value for key, value in state.items() if key not in ("iterations", "optimizer")}
         self._check_state(state, slots, int(iterations))
         self.iterations = int(iterations)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from minicnn import SGD, Dense, MeanSquaredError, Sequential
 from minicnn.callbacks import (
     Callback,
+    CSVLogger,
     EarlyStopping,
     LambdaCallback,
     LearningRateScheduler,
@@ -181,28 +182,51 @@ def test_an_infinite_loss_ends_training_after_the_same_batch() -> None:
     assert steps == [(3, [0]), (3, [0])]
 
 
+def recorder(base: type, stop_at: str = "") -> tuple[Any, list[Any]]:
+    """(a callback that writes down every call, what it has written); at ``stop_at`` it ends the training."""
+    calls: list[Any] = []
+
+    def method(name: str) -> Any:
+        def hear(self: Any, *arguments: Any, **keywords: Any) -> None:  # Keras gives some logs by name
+            *where, logs = (*arguments, *keywords.values())
+            calls.append((name, *where, sorted(logs)))
+            if name == stop_at:
+                self.model.stop_training = True
+
+        return hear
+
+    return type("Recorder", (base,), {name: method(name) for name in hooks()})(), calls
+
+
 @pytest.mark.parametrize("validated", [True, False])
 def test_the_moments_of_training_are_the_same(validated: bool) -> None:
-    def recording(base: type) -> tuple[Any, list[Any]]:
-        calls: list[Any] = []
-
-        def method(name: str) -> Any:
-            def hear(self: Any, *arguments: Any, **keywords: Any) -> None:  # Keras gives some logs by name
-                *where, logs = (*arguments, *keywords.values())
-                calls.append((name, *where, sorted(logs)))
-
-            return hear
-
-        return type("Recorder", (base,), {name: method(name) for name in hooks()})(), calls
-
     heard = []
     for model, base in zip(both(), (Callback, keras.callbacks.Callback), strict=True):
-        recorder, calls = recording(base)
+        listener, calls = recorder(base)
         options = {"validation_data": (X[:5], Y[:5])} if validated else {}
-        model.fit(X, Y, batch_size=4, epochs=2, shuffle=False, verbose=0, callbacks=[recorder], **options)
+        model.fit(X, Y, batch_size=4, epochs=2, shuffle=False, verbose=0, callbacks=[listener], **options)
         heard.append(calls)
     assert heard[0] == heard[1]
     assert {name for name, *_ in heard[0]} == {name for name in hooks() if validated or "test" not in name}
+
+
+@pytest.mark.parametrize("validated", [True, False])
+@pytest.mark.parametrize("moment", hooks())
+def test_training_ends_as_keras_ends_it_whenever_it_is_told_to(moment: str, validated: bool) -> None:
+    """Said before the first batch, one step is made all the same, and the epoch is ended as every other."""
+    ends = []
+    for model, base in zip(both(), (Callback, keras.callbacks.Callback), strict=True):
+        listener, calls = recorder(base, moment)
+        options = {"validation_data": (X[:5], Y[:5])} if validated else {}
+        fitted = model.fit(X, Y, batch_size=4, epochs=3, shuffle=False, verbose=0, callbacks=[listener], **options)
+        ends.append((calls, fitted.epoch, int(model.optimizer.iterations), fitted.history))
+        if moment in ("on_train_begin", "on_epoch_begin"):
+            assert (fitted.epoch, int(model.optimizer.iterations)) == ([0], 1)
+    (*ours, our_numbers), (*theirs, their_numbers) = ends
+    assert ours == theirs
+    assert our_numbers.keys() == their_numbers.keys()
+    for name, values in their_numbers.items():
+        np.testing.assert_allclose(our_numbers[name], values, rtol=1e-4, err_msg=name)
 
 
 def test_functions_are_called_as_keras_calls_them() -> None:
@@ -224,3 +248,62 @@ def test_functions_are_called_as_keras_calls_them() -> None:
         *((i, ["loss"]) for i in range(3)),
         ["loss"],
     ]
+
+
+EPOCH = {"loss": 0.1, "accuracy": 1 / 3}
+VALIDATED = EPOCH | {"val_loss": 1e-20, "val_accuracy": 0.0}
+LOGS: dict[str, list[dict[str, Any]]] = {
+    "without validation": [EPOCH, EPOCH],
+    "with validation": [VALIDATED, VALIDATED],
+    "validation that begins later": [EPOCH, VALIDATED, EPOCH],
+    "validation that ends": [VALIDATED, EPOCH],
+    "a name that comes later": [EPOCH, EPOCH | {"learning_rate": 0.5}],
+    "a name that goes": [EPOCH | {"learning_rate": 0.5}, EPOCH],
+    "nothing": [{}, EPOCH],
+    "numbers of every kind": [
+        {"a": np.float32(0.1), "b": np.float64(0.1), "c": 3, "d": np.int64(3), "e": True, "f": np.array(0.1)},
+        {"a": float("nan"), "b": -float("inf"), "c": np.float32("nan"), "d": 1e300, "e": 1e-7, "f": 2**70},
+    ],
+    "what is no number": [
+        {"a": 'one, or "two"', "b": [1, 2.5], "c": np.array([0.1, 0.2], np.float32), "d": np.eye(2), "e": None},
+        {"a": "", "b": (), "c": "two\nlines", "d": {"x": 1}, "e": "NA"},
+    ],
+}
+
+
+def logged(callback: Any, logs: list[dict[str, Any]], initial_epoch: int = 0) -> None:
+    """What ``fit`` does with a callback, with these numbers instead of training."""
+    callback.set_model(Model())
+    callback.set_params({"epochs": initial_epoch + len(logs), "initial_epoch": initial_epoch, "steps": 1})
+    callback.on_train_begin()
+    for epoch, values in enumerate(logs, initial_epoch):
+        callback.on_epoch_end(epoch, dict(values))
+    callback.on_train_end()
+
+
+@pytest.mark.parametrize("logs", LOGS.values(), ids=LOGS.keys())
+def test_the_csv_file_is_the_same_to_the_byte(logs: list[dict[str, Any]], tmp_path: Path) -> None:
+    found = []
+    for name, kind in (("ours.csv", CSVLogger), ("theirs.csv", keras.callbacks.CSVLogger)):
+        callback = kind(tmp_path / name)
+        for _ in range(2):  # a second training begins anew
+            logged(callback, logs)
+        logged(kind(tmp_path / name, append=True), logs, initial_epoch=len(logs))
+        found.append((tmp_path / name).read_bytes())
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("first, then", [(EPOCH, VALIDATED), (VALIDATED, EPOCH)])
+def test_a_csv_file_is_continued_with_or_without_validation(
+    first: dict[str, Any], then: dict[str, Any], tmp_path: Path
+) -> None:
+    """Also one that the other side began."""
+    kinds, found = (CSVLogger, keras.callbacks.CSVLogger), []
+    for begin in kinds:
+        for go_on in kinds:
+            path = tmp_path / f"{len(found)}.csv"
+            logged(begin(path), [first, first])
+            logged(go_on(path, append=True), [then], initial_epoch=2)
+            found.append(path.read_bytes())
+    assert found == found[:1] * 4
+    assert found[0].startswith(b"epoch,accuracy,loss,val_accuracy,val_loss\r\n0,")

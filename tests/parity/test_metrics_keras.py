@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minicnn import metrics
+from minicnn import Activation, Sequential, metrics
 from minicnn.shapes import Array
 
 keras = pytest.importorskip("keras", reason="compares with Keras")
@@ -25,6 +25,7 @@ KINDS: list[tuple[str, dict[str, Any]]] = [
     ("MeanSquaredError", {}),
     ("MeanAbsoluteError", {}),
     ("RootMeanSquaredError", {}),
+    ("Accuracy", {}),
 ]
 
 
@@ -69,7 +70,7 @@ def test_rows_that_are_not_finite() -> None:
     ("targets_shape", "predictions_shape"),
     [((6,), (6, 1)), ((6, 1), (6, 1)), ((6,), (6, 4)), ((6, 1), (6, 4)), ((6, 4), (6, 4))],
 )
-@pytest.mark.parametrize("name", ["accuracy", "acc"])
+@pytest.mark.parametrize("name", ["accuracy", "acc", "Accuracy", "ACC"])
 def test_accuracy_is_of_the_kind_keras_chooses(
     name: str, targets_shape: tuple[int, ...], predictions_shape: tuple[int, ...], rng: np.random.Generator
 ) -> None:
@@ -84,6 +85,22 @@ def test_accuracy_is_of_the_kind_keras_chooses(
     theirs = model._compile_metrics.result()
     assert list(theirs) == [ours.name]
     assert ours.result() == pytest.approx(float(theirs[name]), rel=1e-6)
+
+
+@pytest.mark.parametrize("targets_shape", [(6,), (6, 1), (6, 4)])
+def test_the_class_accuracy_is_keras_s_class(targets_shape: tuple[int, ...], rng: np.random.Generator) -> None:
+    """Also in ``compile``, where the word "accuracy" means something else on both sides."""
+    outputs = targets_shape[-1] if len(targets_shape) == 2 else 1
+    x = rng.integers(0, 3, (6, outputs)).astype(np.float32)
+    targets = rng.integers(0, 3, targets_shape)
+    ours = Sequential([Activation("linear")], input_shape=(outputs,))
+    theirs = keras.Sequential([keras.Input((outputs,)), keras.layers.Activation("linear")])
+    ours.compile("sgd", "mse", metrics=[metrics.Accuracy()])
+    theirs.compile("sgd", "mse", metrics=[keras.metrics.Accuracy()])
+    found, expected = ours.evaluate(x, targets), theirs.evaluate(x, targets, verbose=0, return_dict=True)
+    assert found.keys() == expected.keys()
+    assert found["accuracy"] == pytest.approx(expected["accuracy"], rel=1e-6)
+    assert 0 < found["accuracy"] < 1
 
 
 def test_mean_of_values(rng: np.random.Generator) -> None:

@@ -29,6 +29,7 @@ from minicnn.callbacks import (
 from minicnn.callbacks.base import hooks
 from minicnn.errors import ArgumentError, OptionError, StateError
 from minicnn.layers import Dense
+from minicnn.losses import SparseCategoricalCrossentropy
 from minicnn.ops import jit_cache
 from minicnn.optimizers import SGD
 from minicnn.schedules import CosineDecay
@@ -212,9 +213,10 @@ def test_the_csv_file_is_whole_after_every_epoch(tmp_path: Path) -> None:
 
     train(Reader(path), [{"loss": 0.1, "accuracy": 1 / 3}, {"loss": 0.05}])
     assert seen == [1, 2]
-    assert path.read_text().splitlines()[0] == "epoch,accuracy,loss"
+    assert path.read_text().splitlines()[0] == "epoch,accuracy,loss,val_accuracy,val_loss"
     assert float(rows(path)[0]["accuracy"]) == 1 / 3  # every digit
-    assert rows(path)[1] == {"epoch": "1", "accuracy": "NA", "loss": "0.05"}
+    none = {"val_accuracy": "NA", "val_loss": "NA"}  # as in Keras: validation may begin later
+    assert rows(path)[1] == {"epoch": "1", "accuracy": "NA", "loss": "0.05", **none}
 
 
 def test_the_csv_file_is_overwritten_or_continued(tmp_path: Path) -> None:
@@ -243,7 +245,7 @@ def test_a_resumed_run_replaces_the_epochs_it_repeats(tmp_path: Path) -> None:
 def test_a_row_that_was_cut_off_is_dropped(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     train(CSVLogger(path), [{"a": 1.0, "loss": 0.5}])
-    for damage in ("1,2", "1,2,3,4"):
+    for damage in ("1,2", "1,2,3,4", "1,2,3,4,5,6"):
         whole = path.read_text()
         path.write_text(whole + damage)
         train(CSVLogger(path, append=True), [{"a": 3.0, "loss": 0.25}], initial_epoch=1)
@@ -274,6 +276,44 @@ def test_a_csv_file_with_other_columns_is_not_mixed_up(tmp_path: Path) -> None:
     path.write_text("name,age\n")
     with pytest.raises(OptionError, match="column 'epoch'"):
         train(CSVLogger(path, append=True), [{"loss": 1.0}])
+
+
+def test_columns_that_do_not_fit_are_found_before_training(tmp_path: Path) -> None:
+    x, y = np.ones((4, 3), np.float32), np.arange(4) % 2
+    path, model = tmp_path / "log.csv", Sequential([Dense(2)], input_shape=(3,))
+    model.compile("sgd", SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(x, y, verbose=0, callbacks=[CSVLogger(path)])
+    before, steps = path.read_bytes(), model.optimizer.iterations
+    model.compile(model.optimizer, SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    with pytest.raises(OptionError, match=r"the columns .*'loss'.*log\.csv'\. Received: also \['accuracy'\]"):
+        model.fit(x, y, verbose=0, callbacks=[CSVLogger(path, append=True)])
+    assert model.optimizer.iterations == steps
+    assert path.read_bytes() == before
+
+
+def test_a_csv_file_without_columns_for_validation_gets_them(tmp_path: Path) -> None:
+    """Earlier versions wrote such files. The rows that are there stay as they are."""
+    path = tmp_path / "log.csv"
+    path.write_text("epoch,accuracy,loss\n0,0.5,1.0\n", newline="")
+    logs = {"loss": 0.75, "accuracy": 0.5, "val_loss": 2.0, "val_accuracy": 0.25}
+    train(CSVLogger(path, append=True), [logs], initial_epoch=1)
+    assert path.read_bytes().split(b"\r\n") == [
+        b"epoch,accuracy,loss,val_accuracy,val_loss",
+        b"0,0.5,1.0,NA,NA",
+        b"1,0.5,0.75,0.25,2.0",
+        b"",
+    ]
+
+
+def test_a_csv_file_of_a_network_that_somebody_else_trains(tmp_path: Path) -> None:
+    """Nothing was compiled, so nothing is known of its numbers before they come."""
+    path, logger = tmp_path / "log.csv", CSVLogger(tmp_path / "log.csv", append=True)
+    train(CSVLogger(path), [{"loss": 1.0}])
+    logger.set_model(Sequential([Dense(2)], input_shape=(3,)))
+    logger.set_params({"epochs": 2, "initial_epoch": 1, "steps": 1})
+    logger.on_train_begin()
+    logger.on_epoch_end(1, {"loss": 0.5})
+    assert [row["loss"] for row in rows(path)] == ["1.0", "0.5"]
 
 
 def test_without_a_terminal_there_is_one_plain_line_per_epoch(capsys: pytest.CaptureFixture[str]) -> None:

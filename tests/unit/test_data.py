@@ -99,6 +99,15 @@ def test_a_class_may_have_a_weight_and_no_pictures() -> None:
     assert weight.tolist() == [2.0, 0.5, 0.5]
 
 
+def test_a_label_however_large_takes_no_room() -> None:
+    """A table with a place for each class up to the largest would have had terabytes."""
+    labels = np.array([5, 10**12, 0, 10**12, 7])
+    weights = {7: 3.0, 10**12: 0.5, 6: 9.0, 10**400: 2.0}
+    _, _, weight = epoch(Batches(np.ones((5, 2), np.float32), labels, shuffle=False, class_weight=weights))
+    assert weight.tolist() == [1.0, 0.5, 1.0, 0.5, 3.0]
+    assert weight.dtype == np.float32
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [

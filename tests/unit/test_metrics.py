@@ -53,6 +53,23 @@ def test_accuracy_takes_the_kind_that_the_shapes_ask_for() -> None:
     assert metrics.get("acc").name == "acc"
 
 
+def test_the_class_accuracy_counts_equal_numbers() -> None:
+    """As in Keras, where the word chooses a kind, and the class of that name is another."""
+    assert measured(metrics.Accuracy(), [[0, 1], [2, 3]], [[0, 1], [2, 2.5]]) == 0.75
+    assert measured(metrics.Accuracy(), [1, 2, 3, 4], [[0], [2], [3], [4]]) == 0.75
+    assert measured(metrics.Accuracy(), [[0, 1], [1, 0]], [[0.2, 0.8], [0.7, 0.3]]) == 0
+    with pytest.raises(ShapeError, match=r"shape \(2, 2\).*Received: shape \(2,\).*metrics=\['accuracy'\]"):
+        measured(metrics.Accuracy(), [1, 0], [[0.2, 0.8], [0.7, 0.3]])
+
+
+@pytest.mark.parametrize("name", ["accuracy", "acc", "Accuracy", "ACC"])
+def test_the_word_chooses_however_it_is_written(name: str) -> None:
+    metric = metrics.get(name)
+    assert type(metric) is metrics.ChosenAccuracy
+    assert metric.name == name
+    assert type(metrics.get({"class_name": "Accuracy", "config": {}})) is metrics.Accuracy
+
+
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=5), st.booleans(), st.integers(0, 2**32 - 1))
 def test_batches_add_up_to_the_whole(sizes: list[int], weighted: bool, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -102,7 +119,16 @@ def test_targets_that_do_not_fit_are_not_counted() -> None:
     assert metric.result() == 1
 
 
-@pytest.mark.parametrize("metric", [SparseCategoricalAccuracy("hits"), SparseTopKCategoricalAccuracy(3)], ids=repr)
+@pytest.mark.parametrize(
+    "metric",
+    [
+        SparseCategoricalAccuracy("hits"),
+        SparseTopKCategoricalAccuracy(3),
+        metrics.Accuracy("same"),
+        metrics.ChosenAccuracy("acc"),
+    ],
+    ids=repr,
+)
 def test_config_makes_the_same_metric(metric: Metric) -> None:
     again = metrics.get({"class_name": type(metric).__name__, "config": metric.config()})
     assert repr(again) == repr(metric)

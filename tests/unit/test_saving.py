@@ -16,7 +16,7 @@ from minicnn.errors import LoadError, StateError
 from minicnn.io.npz import read_arrays, write_arrays
 from minicnn.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, ReLU
 from minicnn.losses import CategoricalCrossentropy, MeanSquaredError, SparseCategoricalCrossentropy
-from minicnn.metrics import BinaryAccuracy
+from minicnn.metrics import Accuracy, BinaryAccuracy, ChosenAccuracy
 from minicnn.network import one_or_all
 from minicnn.optimizers import SGD, Adam
 from minicnn.schedules import CosineDecay
@@ -84,6 +84,26 @@ def test_numpy_reads_the_file_without_us(tmp_path: Path) -> None:
         np.testing.assert_array_equal(file["conv2d/kernel"], model.weights["conv2d/kernel"])
 
 
+@pytest.mark.parametrize(
+    ("given", "kind", "in_files"),
+    [
+        ("accuracy", ChosenAccuracy, {"class_name": "Accuracy", "config": {}}),
+        ("acc", ChosenAccuracy, {"class_name": "Accuracy", "config": {"name": "acc"}}),
+        (Accuracy(), Accuracy, {"class_name": "exact_accuracy", "config": {}}),
+    ],
+)
+def test_both_kinds_of_accuracy_come_back(given: Any, kind: type, in_files: dict[str, Any], tmp_path: Path) -> None:
+    """Files have called the one that chooses "Accuracy" since before there was Keras's class of that name."""
+    model = network()
+    model.compile("sgd", "mse", metrics=[given])
+    model.save(tmp_path / "model.npz")
+    _, metadata = read_arrays(tmp_path / "model.npz")
+    assert metadata["training"]["metrics"] == [in_files]
+    (metric,) = Sequential.load(tmp_path / "model.npz").compiled.metrics
+    assert type(metric) is kind
+    assert metric.name == model.compiled.metrics[0].name
+
+
 def test_what_is_not_built_cannot_be_saved(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="built"):
         Sequential([Dense(3)]).save(tmp_path / "model.npz")
@@ -125,6 +145,9 @@ LIES: dict[str, Callable[[dict[str, Any], dict[str, Any]], Any]] = {
     "a class as a list": set_at(*LAYER, "class_name", value=[]),
     "a class as a dict": set_at("training", "optimizer", "class_name", value={}),
     "a loss without a class": set_at("training", "loss", value=None),
+    "metrics as a number": set_at("training", "metrics", value=3),
+    "a metric as a number": set_at("training", "metrics", value=[3]),
+    "a metric with a class as a list": set_at("training", "metrics", 0, "class_name", value=[]),
     "an option nobody knows": set_at(*LAYER, "config", "exec", value="print(1)"),
     "a layer that would need terabytes": set_at(*LAYER, "config", "filters", value=10**12),
     "another number of filters": set_at(*LAYER, "config", "filters", value=5),
@@ -137,6 +160,8 @@ LIES: dict[str, Callable[[dict[str, Any], dict[str, Any]], Any]] = {
     "training as a list": set_at("training", value=[1, 2]),
     "an optimiser nobody knows": set_at("training", "optimizer", "class_name", value="os.system"),
     "steps as a word": set_at("training", "iterations", value="many"),
+    "steps that nobody has made": set_at("training", "iterations", value=10**400),
+    "one step more than an int64 counts": set_at("training", "iterations", value=2**63),
     "slots of a weight that is not there": set_at("training", "slots", value=["momentum/nothing/kernel"]),
     "slots that are missing": lambda metadata, arrays: arrays.pop("optimizer/momentum/conv2d/kernel"),
     "a weight that is missing": lambda metadata, arrays: arrays.pop("dense/bias"),
@@ -155,6 +180,34 @@ def test_a_file_that_lies_is_refused_with_its_name(lie: str, tmp_path: Path) -> 
 
 def test_the_same_file_without_a_lie_loads(tmp_path: Path) -> None:
     Sequential.load(damaged(tmp_path, lambda metadata, arrays: None))
+
+
+def test_the_error_says_how_many_steps_there_may_be(tmp_path: Path) -> None:
+    with pytest.raises(LoadError, match=r"iterations up to 9223372036854775807\. Received: an integer of 1329 bits"):
+        Sequential.load(damaged(tmp_path, set_at("training", "iterations", value=10**400)))
+
+
+@pytest.mark.parametrize("steps", [np.array(2**63, np.uint64), np.array(10**400), np.uint64(2**64 - 1)])
+def test_nor_does_an_optimiser_take_over_more(steps: Any) -> None:
+    optimizer = SGD()
+    with pytest.raises(StateError, match="'iterations', one integer from 0 to 9223372036854775807"):
+        optimizer.load_state({**optimizer.state(), "iterations": steps})
+    optimizer.load_state({**optimizer.state(), "iterations": np.array(2**63 - 1)})
+    assert optimizer.iterations == 2**63 - 1
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop", "adagrad"])
+def test_training_goes_on_after_the_most_steps_that_a_file_may_say(optimizer: str, tmp_path: Path) -> None:
+    model = Sequential([Dense(2), Dropout(0.5)], input_shape=(3,))
+    model.compile(optimizer, "mse")
+    x, y = np.ones((4, 3), np.float32), np.ones((4, 2), np.float32)
+    model.fit(x, y, verbose=0)
+    model.optimizer.iterations = 2**63 - 1
+    model.save(tmp_path / "model.npz")
+    loaded = Sequential.load(tmp_path / "model.npz")
+    assert loaded.optimizer.iterations == 2**63 - 1
+    loaded.fit(x, y, verbose=0)
+    assert all(np.isfinite(array).all() for array in loaded.weights.values())
 
 
 def test_every_truncation_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,36 @@ def test_several_inputs_and_outputs_and_a_dense_layer_that_reads_two_orders(rng:
     x = [rng.standard_normal((3, 4, 3, 2), np.float32), rng.standard_normal((3, 24), np.float32)]
     found = every_output(onnx_model(model.config(), model.weights).SerializeToString(), x)
     for y, expected in zip(found, model(x), strict=True):
+        assert_close(y, expected)
+
+
+#: A layer, and inputs of different rank that all read it
+SHARED: dict[str, tuple[Callable[[], Layer], tuple[tuple[int, ...], ...]]] = {
+    "dense": (lambda: Dense(5), ((4,), (3, 5, 4), (6, 4))),
+    "batch normalisation": (LAYERS["BatchNormalization"], ((4,), (3, 5, 4), (6, 4))),
+    "layer normalisation": (LAYERS["LayerNormalization"], ((4,), (3, 5, 4), (6, 4))),
+    "layer normalisation of the first axis": (lambda: LAYERS["LayerNormalization"](axis=1), ((4, 5, 3), (4,))),
+    "layer normalisation of two axes": (lambda: LAYERS["LayerNormalization"](axis=(1, 2)), ((4, 5), (4, 5, 3))),
+    "unit normalisation": (LAYERS["UnitNormalization"], ((4,), (3, 5, 4))),
+    "softmax": (Softmax, ((4,), (3, 5, 4))),
+    "gelu": (lambda: LAYERS["Activation"]("gelu"), ((4,), (3, 5, 4))),
+    "relu6": (lambda: LAYERS["Activation"]("relu6"), ((4,), (3, 5, 4))),
+}
+
+
+@pytest.mark.parametrize("case", SHARED)
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_layer_shared_by_inputs_of_different_rank(case: str, turned: bool, rng: np.random.Generator) -> None:
+    """Each use has what it needs of the layer's weights, whichever comes last."""
+    make, shapes = SHARED[case]
+    inputs, shared = [Input(shape) for shape in (shapes[::-1] if turned else shapes)], make()
+    model = Model(inputs, [shared(given) for given in inputs])
+    for array in model.weights.values():
+        array[...] = rng.uniform(0.5, 1.5, array.shape)
+    x = [rng.standard_normal((3, *shape), np.float32) for shape in model.shapes[: len(shapes)]]
+    written = onnx_model(model.config(), model.weights)
+    onnx.checker.check_model(written, full_check=True)
+    for y, expected in zip(every_output(written.SerializeToString(), x), model(x), strict=True):
         assert_close(y, expected)
 
 
