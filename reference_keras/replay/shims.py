@@ -23,7 +23,7 @@ def class_shims() -> dict[type[Any], type[Any]]:
     keras = load_keras()
     homes: list[tuple[dict[str, Any], Any, Callable[[type[Any], type[Any]], type[Any]]]] = [
         (dict(losses.LOSSES), keras.losses, _loss),
-        ({name: cls for name, cls in metrics.METRICS.items() if cls is not metrics.Accuracy}, keras.metrics, _metric),
+        (dict(metrics.METRICS), keras.metrics, _metric),
         ({"mean": metrics.Mean}, keras.metrics, _mean),
         (dict(optimizers.OPTIMIZERS), keras.optimizers, _optimizer),
         (dict(schedules.SCHEDULES), keras.optimizers.schedules, _schedule),
