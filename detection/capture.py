@@ -3,6 +3,9 @@
 A crop every now and then, not every frame: neighbouring frames are the same picture, and a network that has seen a
 hundred of them knows one picture well and the person no better. Frames without a face, or with several when the policy
 is "only", are passed over.
+
+How the crops were cut is recorded where training looks for it, in the folder's manifest, so that recognition cuts faces
+in the same way. Crops that were cut in two ways are of no use together, so a folder that has others is refused.
 """
 
 from __future__ import annotations
@@ -12,26 +15,36 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from detection.align import EyeFinder, level
 from detection.crop import CropSettings, crop_face
 from detection.dataset.faces import candidates
+from detection.dataset.journal import read_header, require_same
+from detection.dataset.manifest import read_manifest, write_list
+from detection.dataset.settings import describe
 from detection.dataset.work import save_crop
 from detection.detectors import Detector
+from detection.images import SUFFIXES
 from detection.video import Frame
 from minicnn.errors import ImageError, OptionError, explain
 
 POLICIES = ("largest", "only", "central")
 MAX_LIMIT = 100_000
+SOURCE = "capture"  # in a manifest, where that of a build has the name of the photographs' folder
 
 
 @dataclass(frozen=True)
 class Captured:
-    """What came of it: ``paths`` of the crops, how many ``frames`` were looked at and how many had no face to use."""
+    """What came of it: ``paths`` of the crops, how many ``frames`` were looked at and how many had no face to use.
+
+    ``recorded``: the folder says how its crops were cut. It does not where there were crops that nothing was known of.
+    """
 
     paths: tuple[Path, ...]
     frames: int
     without: int
+    recorded: bool
 
 
 def person_folder(folder: Path, name: str) -> Path:
@@ -59,13 +72,16 @@ def capture_faces(
 
     ``frames`` come from ``read_frames``, whose interval says how far apart they are. Numbers go on behind those that
     are there already. ``eyes`` finds the eyes to level; None leaves heads as they are. Raises OptionError for values
-    out of range, OSError when the disk refuses; what was written until then stays.
+    out of range, StateError when ``folder`` has crops that were cut otherwise, OSError when the disk refuses; what was
+    written until then stays.
     """
     if policy not in POLICIES:
         raise OptionError(explain(f"policy as one of {', '.join(POLICIES)}", repr(policy)))
     if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_LIMIT:
         raise OptionError(explain(f"limit as an integer from 1 to {MAX_LIMIT}", repr(limit)))
     target, settings = person_folder(folder, name), settings or CropSettings()
+    cut = describe(settings, eyes, detector)
+    is_first, recorded = _compare(folder, cut)
     number = _last_number(target)
     paths: list[Path] = []
     looked = 0
@@ -78,6 +94,9 @@ def capture_faces(
         except ImageError:  # several faces, for policy "only"
             chosen = []
         for face in chosen:
+            if is_first and not paths:  # not before: a folder without crops is not made
+                folder.mkdir(parents=True, exist_ok=True)
+                write_list(folder, SOURCE, cut, ())
             found = eyes.find(frame.rgb, face.box) if eyes else None
             turned = level(frame.rgb, face.box, found.angle) if found else (frame.rgb, face.box)
             number += 1
@@ -87,7 +106,24 @@ def capture_faces(
             progress(len(paths), limit)
         if len(paths) >= limit:
             break
-    return Captured(tuple(paths), looked, looked - len(paths))
+    return Captured(tuple(paths), looked, looked - len(paths), recorded)
+
+
+def _compare(folder: Path, cut: dict[str, Any]) -> tuple[bool, bool]:
+    """(Are these the first crops of the folder? Is it recorded how its crops are cut?) Raises StateError, see above.
+
+    A build that has not ended yet has a journal, and writes the manifest itself.
+    """
+    header = read_header(folder)
+    if header is None and not any(path.suffix.lower() in SUFFIXES for path in folder.glob("[!.]*/**/*")):
+        return True, True
+    manifest = None if header else read_manifest(folder)
+    settings = header.get("settings") if header else manifest.settings if manifest else None
+    if not isinstance(settings, dict):
+        return False, False
+    known = {key: value for key, value in settings.items() if key != "policy"}  # which face, not how it is cut out
+    require_same(known, cut, folder, "Capture with the same options, or into another folder.")
+    return False, True
 
 
 def _last_number(folder: Path) -> int:

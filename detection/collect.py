@@ -16,7 +16,7 @@ from detection.crop import CropSettings, FaceCrop, faces_to_crops
 from detection.detectors.base import Detector
 from detection.headers import refuse
 from detection.images import kinds, look_through, read_image
-from minicnn.errors import ImageError, explain
+from minicnn.errors import ImageError, ShapeError, explain
 from minicnn.shapes import Array
 
 # What lies beside photographs and is none, as anybody can see: nobody wants to hear that it was passed over.
@@ -25,8 +25,9 @@ NO_PICTURES = (".csv", ".db", ".htm", ".html", ".ini", ".json", ".log", ".md", "
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth value to compare by
 class Searched:
-    """A photograph in which faces were looked for. ``rgb`` uint8 (H, W, 3), None when it could not be read.
+    """A photograph in which faces were looked for.
 
+    ``rgb`` uint8 (H, W, 3); None when it could not be read, or is too large for the detector: no face was looked for.
     ``problem`` says why there is nothing to use; None when there is. ``crops`` is empty unless crops were asked for.
     """
 
@@ -44,7 +45,7 @@ def find_photos(
 
     Pictures in the folder ``results`` are left out, should that lie in ``place``: an earlier run wrote them. Whether a
     file *is* a photograph shows when it is read. ``say`` hears how many files were passed over for their suffixes, for
-    a telephone's pictures may be of a kind that cannot be read.
+    a telephone's pictures may be of a kind that cannot be read, and which folders cannot be read.
     """
     path = Path(place)
     if not path.is_dir():
@@ -52,7 +53,7 @@ def find_photos(
     own = results.resolve() if results else None
     photos, others = (
         [file for file in files if own is None or not file.resolve().is_relative_to(own)]
-        for files in look_through(path)
+        for files in look_through(path, lambda unread: say(f"Passed over: {unread}"))
     )
     if not photos:
         fix = "Write results into another folder."
@@ -60,11 +61,19 @@ def find_photos(
     passed = [file for file in others if file.suffix.lower() not in NO_PICTURES]
     if passed:
         many = f"{len(passed)} files were" if len(passed) > 1 else "1 file was"
-        linked = any(file.is_symlink() for file in passed)
+        linked = any(os.path.islink(file) for file in passed)
         fix = "A link that leads out of the folder is not followed: copy what it leads to." if linked else ""
         fix = f"{fix} Pictures of other kinds can be converted to JPEG or PNG.".strip()
         say(f"{many} passed over: {kinds(passed)}. {fix}")
     return photos
+
+
+def detect_in(photo: Path, rgb: Array, detector: Detector) -> list[Face]:
+    """The faces of a photograph that was read. Raises ImageError, naming it, when it is too large for the detector."""
+    try:
+        return detector.detect(rgb)
+    except ShapeError as error:
+        raise ImageError(f"'{photo}': {error}") from None
 
 
 def search_photos(
@@ -72,16 +81,16 @@ def search_photos(
 ) -> Iterator[Searched]:
     """Look for faces in one photograph after the other, and with ``settings`` cut them out.
 
-    A photograph that cannot be read, or has no face (or too many, for policy "only"), is not an error here: it comes
-    with a ``problem``. What is wrong with the detector or the settings is raised.
+    A photograph that cannot be read, is too large for the detector, or has no face (or too many, for policy "only"), is
+    not an error here: it comes with a ``problem``. What is wrong with the detector or the settings is raised.
     """
     for photo in photos:
         try:
             rgb = read_image(photo)
+            faces = detect_in(photo, rgb, detector)
         except ImageError as error:
             yield Searched(photo, None, problem=str(error))
             continue
-        faces = detector.detect(rgb)
         if not faces:
             nothing = explain("at least one face", f"none in {rgb.shape[1]}x{rgb.shape[0]} pixels")
             yield Searched(photo, rgb, problem=f"'{photo}': {nothing}")

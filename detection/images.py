@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -171,13 +171,23 @@ def list_images(folder: str | os.PathLike[str]) -> list[Path]:
     """All picture files in a folder and below, chosen by suffix, sorted by path.
 
     Hidden files and folders are left out (systems keep thumbnails there). Linked folders are not entered; a linked file
-    counts if it lies inside ``folder``. Raises ImageError when there is no such folder or no picture in it.
+    counts if it lies inside ``folder``. Raises ImageError when there is no such folder or no picture in it, or when it
+    or a folder below cannot be read: its pictures would be missing without a word.
     """
     return look_through(folder)[0]
 
 
-def look_through(folder: str | os.PathLike[str]) -> tuple[list[Path], list[Path]]:
-    """(``list_images(folder)``, every other file that is not hidden). Raises what ``list_images`` raises."""
+def _raise(error: ImageError) -> None:
+    raise error
+
+
+def look_through(
+    folder: str | os.PathLike[str], closed: Callable[[ImageError], None] = _raise
+) -> tuple[list[Path], list[Path]]:
+    """(``list_images(folder)``, every other file that is not hidden). Raises what ``list_images`` raises.
+
+    ``closed`` hears of each folder that cannot be read; it is no error then, as long as there is a picture elsewhere.
+    """
     root = Path(folder)
     if not root.is_dir():
         what = "a file" if root.exists() else "no such folder"
@@ -186,12 +196,19 @@ def look_through(folder: str | os.PathLike[str]) -> tuple[list[Path], list[Path]
     found: list[Path] = []
     others: list[Path] = []
     hidden = False
-    for parent, folders, names in os.walk(root):  # followlinks is off
+    unread: list[ImageError] = []
+
+    def cannot_read(error: OSError) -> None:
+        name, reason = str(error.filename or root), error.strerror or error
+        unread.append(refuse(name, "a folder that can be read", reason, "Check its permissions."))
+
+    for parent, folders, names in os.walk(root, onerror=cannot_read):  # followlinks is off
         hidden = hidden or any(name.startswith(".") for name in [*folders, *names])
         folders[:] = [name for name in folders if not name.startswith(".")]
         for path in (Path(parent, name) for name in names if not name.startswith(".")):
-            usable = path.is_file() and path.resolve().is_relative_to(inside)
-            (found if usable and path.suffix.lower() in SUFFIXES else others).append(path)
+            (found if _is_inside(path, inside) and path.suffix.lower() in SUFFIXES else others).append(path)
+    for error in unread:
+        (closed if found else _raise)(error)
     if not found:
         nothing = "nothing but what is hidden" if hidden else "no files at all"
         received = f"{len(others)} other file{'s'[: len(others) != 1]}: {kinds(others)}" if others else nothing
@@ -200,12 +217,20 @@ def look_through(folder: str | os.PathLike[str]) -> tuple[list[Path], list[Path]
     return sorted(found), sorted(others)
 
 
+def _is_inside(path: Path, folder: Path) -> bool:
+    """Is it a file, or a link to one, inside ``folder``?"""
+    try:
+        return path.is_file() and path.resolve().is_relative_to(folder)
+    except OSError:  # its folder may be listed, but not looked into: whoever reads the file is told so
+        return True
+
+
 def kinds(files: Iterable[Path]) -> str:
     """How many files have which suffix, the most frequent first: "3 .heic, 1 .gif".
 
     A picture's suffix says here that the file itself could not be taken: a link that leaves the folder, or to nothing.
     """
-    numbers = Counter(f"{'linked ' * path.is_symlink()}{_suffix(path) or 'without a suffix'}" for path in files)
+    numbers = Counter(f"{'linked ' * os.path.islink(path)}{_suffix(path) or 'without a suffix'}" for path in files)
     ordered = sorted(numbers.items(), key=lambda kind: (-kind[1], kind[0]))
     words = [f"{number} {kind}" for kind, number in ordered[:MOST_KINDS]]
     rest = sum(number for _, number in ordered[MOST_KINDS:])

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from detection.boxes import Box, Face
+from detection.collect import detect_in
 from detection.crop import ADVICE
 from detection.detectors import Detector
 from detection.images import read_image
@@ -120,13 +121,16 @@ class Searcher:
         self.detector, self.embed, self.cache = detector, embed, cache
 
     def embedded(self, photo: Path) -> Embedded:
-        """The faces of a photograph, from the cache if it is known. Raises ImageError for what is no picture."""
+        """The faces of a photograph, from the cache if it is known.
+
+        Raises ImageError for what is no picture, or one too large for the detector.
+        """
         key = self.cache.key(photo)
         known = self.cache.load(key)
         if known is not None:
             return known
         rgb = read_image(photo)
-        faces = tuple(self.detector.detect(rgb))
+        faces = tuple(detect_in(photo, rgb, self.detector))
         found = Embedded(faces, self.embed(rgb, faces) if faces else np.zeros((0, 1), np.float32))
         self.cache.save(key, found)
         return found
@@ -139,7 +143,7 @@ class Searcher:
         return found.faces[0], found.embeddings[:1]
 
     def matches(self, sought: Array, photos: Iterable[Path]) -> Iterator[Match | tuple[Path, str]]:
-        """A Match for each photograph, or (photo, problem) for one without a face or that cannot be read."""
+        """A Match for each photograph, or (photo, problem) for one that has no face or cannot be searched."""
         for photo in photos:
             try:
                 found = self.embedded(photo)

@@ -150,6 +150,8 @@ class VideoWriter:
     def __init__(self, path: Path, rate: float) -> None:
         self._path, self._rate, self._size = path, rate, (0, 0)
         self._writer: Any = None
+        self._begin: float | None = None  # the second of the first frame of add_at, and its newest frame
+        self._newest: Array | None = None
         self.frames = 0  # added so far
 
     def add(self, rgb: Array) -> None:
@@ -167,6 +169,24 @@ class VideoWriter:
             raise ShapeError(explain(f"frames of {self._size[0]}x{self._size[1]} pixels", f"{size[0]}x{size[1]}"))
         self._writer.write(np.ascontiguousarray(rgb[:, :, ::-1]))
         self.frames += 1
+
+    def add_at(self, rgb: Array, second: float) -> None:
+        """Append an RGB frame that is shown from ``second`` on, counted from that of the first.
+
+        What was shown before is repeated until then, so the video lasts as long as reality, however unevenly its frames
+        came. Of frames that come too soon for a place of their own, the newest has the next place, if one is left over.
+        Raises OptionError for a second that is no number >= 0, and what ``add`` raises.
+        """
+        if not math.isfinite(second) or second < 0:
+            raise OptionError(explain("second as a number >= 0", repr(second)))
+        if self._begin is None:
+            self._begin = second
+        place = round((second - self._begin) * self._rate)
+        while self._newest is not None and self.frames < place:
+            self.add(self._newest)
+        self._newest = rgb
+        if self.frames <= place:
+            self.add(rgb)
 
     def release(self) -> None:
         """Finish the file."""
@@ -191,7 +211,8 @@ def write_video(path: str | os.PathLike[str], rate: float = 25.0) -> Iterator[Vi
     """An MP4 file (MPEG-4 part 2) of ``rate`` frames a second, to add frames to. Atomic, like ``write_image``:
 
         with write_video("named.mp4", rate=25) as video:
-            video.add(frame)
+            video.add(frame)                # one after the other, or
+            video.add_at(frame, second)     # whenever they come
 
     The file appears when the block ends well and has at least one frame; when the block raises, nothing is left behind.
     Raises OptionError for a name that does not end in .mp4 or a rate that is no positive number, ImageError when the

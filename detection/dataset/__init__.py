@@ -5,8 +5,8 @@
     split_dataset("faces", test=0.25, seed=1)
     train = load_dataset("faces", "train")          # train.crops, train.labels, train.people
 
-Read ``settings``, ``sources``, ``work``, ``journal``, ``pool``, ``build`` in this order to follow a photograph;
-``hashes``, ``similar``, ``check`` and ``split`` for what happens to its crop.
+Read ``settings``, ``sources``, ``work``, ``journal``, ``pool``, ``changes``, ``build`` in this order to follow a
+photograph; ``hashes``, ``similar``, ``check`` and ``split`` for what happens to its crop.
 """
 
 from detection.dataset.build import Built, build_dataset

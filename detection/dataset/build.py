@@ -8,8 +8,8 @@
     faces/journal.jsonl          what is done already (see ``detection.dataset.journal``)
 
 A run that was ended at any moment goes on when it is started again; so does a finished one to which photographs were
-added. A photograph that is gone since keeps its crop: this adds and replaces, and deletes only what it made itself from
-a photograph that turned out to be unusable.
+added. This adds and replaces, and deletes only crops that it made itself, of photographs that turned out to be unusable
+or lie elsewhere now. One that is gone altogether keeps its crop (see ``detection.dataset.changes``).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from detection.dataset.changes import Changes, check_left_out, find_changes, wanted
 from detection.dataset.faces import average_look, choose_alike
 from detection.dataset.hashes import require_imagehash
 from detection.dataset.journal import NAME as JOURNAL
@@ -38,6 +39,7 @@ from minicnn.errors import OptionError, StateError, explain
 from minicnn.io.atomic import atomic_write
 
 MAX_PROCESSES = 64
+DELETED = "its crop was deleted; to have another, save the photograph anew"
 
 #: called with how many photographs are done, and of how many
 Progress = Callable[[int, int], None]
@@ -50,6 +52,9 @@ class Built:
     people:     name -> crops
     alignments: "eyes", "landmarks" or "none" -> crops
     several:    photographs with several faces, among which the policy chose
+    moved:      crop that was deleted -> where its photograph is now
+    gone:       crops whose photographs are gone; they are kept, and among the ``crops``
+    deleted:    crops that somebody deleted, and that were not made again; their photographs are among the ``rejected``
     """
 
     folder: Path
@@ -60,6 +65,9 @@ class Built:
     alignments: dict[str, int]
     several: int
     rejected: tuple[Rejected, ...]
+    moved: dict[str, str]
+    gone: tuple[str, ...]
+    deleted: tuple[str, ...]
 
 
 def build_dataset(
@@ -74,8 +82,9 @@ def build_dataset(
     """Make or go on with the dataset ``folder`` from a folder per person of photographs.
 
     ``make_detector`` makes the detector in each process. Raises ImageError when there are no photographs, or when the
-    disk refuses (what was done stays done); StateError when ``folder`` was begun with other settings or is in use;
-    OptionError, LoadError and MissingDependencyError for what is wrong with the settings.
+    disk refuses (what was done stays done); StateError when ``folder`` was begun with other settings, is in use, or has
+    crops of people whom ``source`` leaves out; OptionError, LoadError and MissingDependencyError for what is wrong with
+    the settings.
     """
     if not isinstance(processes, int) or isinstance(processes, bool) or not 1 <= processes <= MAX_PROCESSES:
         raise OptionError(explain(f"processes as an integer from 1 to {MAX_PROCESSES}", repr(processes)))
@@ -89,6 +98,7 @@ def build_dataset(
         # Its name, not its whole path: a dataset may be moved together with its photographs.
         header = {"source": sources.root.resolve().name, "settings": described}
         with Journal(target, header) as journal:
+            check_left_out(target, sources, journal)
             waiting = [photo for photo in sources.photos if not _is_done(photo, sources.root, journal)]
             total, before = len(sources.photos), len(sources.photos) - len(waiting)
             say = progress or (lambda done, total: None)
@@ -97,7 +107,8 @@ def build_dataset(
                 for number, record in enumerate(results, start=before + 1):
                     journal.append(record)
                     say(number, total)
-            return _finish(target, sources, header, journal.records, before)
+            changes = find_changes(target, sources, journal)
+            return _finish(target, sources, header, wanted(journal, sources), changes, before)
     except OSError as error:
         reason = error.strerror or str(error)
         fix = "Make room or choose another folder. What is done stays done: the same command goes on."
@@ -133,18 +144,25 @@ def _is_done(photo: Photo, root: Path, journal: Journal) -> bool:
     return record is not None and (record.size, record.modified) == file_state(root / photo.source)
 
 
-def _finish(folder: Path, sources: Sources, header: dict[str, Any], records: dict[str, Record], before: int) -> Built:
+def _finish(
+    folder: Path, sources: Sources, header: dict[str, Any], records: list[Record], changes: Changes, before: int
+) -> Built:
     """Choose among several faces, and write the manifest and the list of rejected photographs."""
     chosen: list[tuple[Record, Find, str]] = []  # with the path of the crop
     rejected = [Rejected(photo.source, photo.person, reason) for photo, reason in sources.refused]
-    ordered = sorted(records.values(), key=lambda record: record.source)
+    deleted, present = [], sources.names
+    ordered = sorted(records, key=lambda record: record.source)
     _sweep(folder)
-    choices = _choices(ordered)
+    choices = _choices([record for record in ordered if record.source not in changes.deleted])
     for record in ordered:
         target = crop_path(Photo(record.source, record.person))
-        if not record.finds:
-            rejected.append(Rejected(record.source, record.person, record.reason))
-            (folder / target).unlink(missing_ok=True)  # of an earlier state of the photograph
+        if not record.finds or record.source in changes.deleted:
+            if record.source in present and record.finds:
+                rejected.append(Rejected(record.source, record.person, DELETED))
+                deleted.append(target)
+            elif record.source in present:
+                rejected.append(Rejected(record.source, record.person, record.reason))
+                (folder / target).unlink(missing_ok=True)  # of an earlier state of the photograph
             continue
         find = record.finds[choices.get(record.source, 0)]
         if find.crop != target:
@@ -160,6 +178,9 @@ def _finish(folder: Path, sources: Sources, header: dict[str, Any], records: dic
         alignments=dict(sorted(Counter(find.alignment for _, find, _ in chosen).items())),
         several=sum(record.faces > 1 for record, _, _ in chosen),
         rejected=tuple(sorted(rejected)),
+        moved=changes.moved,
+        gone=changes.gone,
+        deleted=tuple(deleted),
     )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from detection.dataset.hashes import DISTANCE
-from detection.dataset.load import PARTS, SPLIT, read_split
+from detection.dataset.load import PARTS, SPLIT, crop_files, read_split
 from detection.dataset.manifest import read_rejected
 from detection.dataset.similar import Similar, find_similar
 from minicnn.errors import LoadError, OptionError, explain
@@ -54,11 +54,16 @@ class Group:
 
 @dataclass(frozen=True)
 class Check:
-    """``people`` sorted by name, ``groups`` of near-duplicates; ``few``: who has fewer crops than asked for."""
+    """``people`` sorted by name, ``groups`` of near-duplicates; ``few``: who has fewer crops than asked for.
+
+    ``unlisted``: crops that no part of the split names, so they are neither trained nor tested on. They came after it,
+    or it leaves their people out.
+    """
 
     people: tuple[Person, ...]
     groups: tuple[Group, ...]
     few: tuple[str, ...]
+    unlisted: tuple[str, ...] = ()
 
     @property
     def two_names(self) -> tuple[Group, ...]:
@@ -108,7 +113,21 @@ def check_dataset(folder: str | os.PathLike[str], *, distance: int = DISTANCE, m
         people,
         tuple(_group(similar, members, part_of) for members in groups),
         tuple(person.name for person in people if person.crops < min_images),
+        unlisted(root),
     )
+
+
+def unlisted(folder: str | os.PathLike[str]) -> tuple[str, ...]:
+    """``Check.unlisted`` of a folder; none where there is no split. Looks at names alone.
+
+    Raises ImageError for a folder without crops, LoadError for a damaged split.
+    """
+    root = Path(folder)
+    if not (root / SPLIT).is_file():
+        return ()
+    split = read_split(root)
+    listed = {path for part in PARTS for path in split[part]}
+    return tuple(path for path in crop_files(root) if path not in listed)
 
 
 def _parts(root: Path, paths: Sequence[str]) -> dict[str, str] | None:

@@ -83,7 +83,7 @@ class Journal:
             _lock(self._file, folder)
             with open(self.path, "rb") as lines:
                 found = parse_journal(lines, self.path)
-            _compare(found.header, header, self.path)
+            require_same(found.header, header, folder, "Ask for the same again to go on, or choose another folder.")
             self.records |= {record.source: record for record in found.records}
             self._file.truncate(found.sound)
         except BaseException:
@@ -134,16 +134,32 @@ def parse_journal(lines: Iterable[bytes], path: Path) -> Content:
     """
     whole = itertools.takewhile(lambda line: line.endswith(b"\n"), lines)
     first = next(whole, b"")
-    if not first:
-        raise LoadError(f"'{path}': {explain('a journal', 'a file without a whole line', _AFRESH)}")
-    header = _parse(first, path, 1)
-    if header.get("format") != FORMAT:
-        raise LoadError(f"'{path}': {explain(f'a journal ({FORMAT})', repr(header.get('format')), _AFRESH)}")
+    header = _header(first, path)
     records, sound = [], len(first)
     for number, line in enumerate(whole, start=2):
         records.append(_record(_parse(line, path, number), path, number))
         sound += len(line)
     return Content(header, records, sound)
+
+
+def read_header(folder: Path) -> dict[str, Any] | None:
+    """What a dataset folder is made from and how; None where there is no journal. Raises LoadError for one that is
+    none.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        return None
+    with open(path, "rb") as lines:
+        return _header(lines.readline(), path)
+
+
+def _header(line: bytes, path: Path) -> dict[str, Any]:
+    if not line.endswith(b"\n"):
+        raise LoadError(f"'{path}': {explain('a journal', 'a file without a whole line', _AFRESH)}")
+    header = _parse(line, path, 1)
+    if header.get("format") != FORMAT:
+        raise LoadError(f"'{path}': {explain(f'a journal ({FORMAT})', repr(header.get('format')), _AFRESH)}")
+    return header
 
 
 def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:
@@ -178,15 +194,17 @@ def _has_its_kinds(part: Record | Find) -> bool:
     return whole and all(isinstance(getattr(part, field.name), kinds.get(field.type, tuple)) for field in fields(part))
 
 
-def _compare(found: dict[str, Any], header: dict[str, Any], path: Path) -> None:
-    """The run that goes on must be the run that began: crops of two kinds in one dataset would be of no use."""
+def require_same(found: dict[str, Any], header: dict[str, Any], folder: Path, fix: str) -> None:
+    """What goes on in ``folder`` must be what began there: crops of two kinds in one dataset would be of no use.
+
+    Raises StateError with what differs, and ``fix``.
+    """
     found, header = _flat(found), _flat(header)
     differ = [key for key in sorted(found.keys() | header.keys()) if found.get(key) != header.get(key)]
     if differ:
         then = ", ".join(f"{key}={found.get(key)}" for key in differ)
         now = ", ".join(f"{key}={header.get(key)}" for key in differ)
-        fix = "Ask for the same again to go on, or choose another folder."
-        raise StateError(f"'{path.parent}': {explain(f'the settings that it was begun with, {then}', now, fix)}")
+        raise StateError(f"'{folder}': {explain(f'the settings that it was begun with, {then}', now, fix)}")
 
 
 def _flat(header: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,9 @@
 
 Both are written in one piece, in the order of the photographs' names: the same photographs and settings give the same
 files, byte by byte, however often the run was interrupted.
+
+Crops from a camera have no photographs to list. A folder of nothing else has a manifest too, for what it says about how
+they were cut (see ``detection.capture``).
 """
 
 from __future__ import annotations
@@ -75,12 +78,22 @@ def write_manifest(
     10,000 photographs and their text would be more than all that a run keeps of them.
     """
     write_table(folder / REJECTED, COLUMNS, [(row.source, row.person, row.reason) for row in sorted(rejected)])
-    head = json.dumps({"format": FORMAT, "source": source, "settings": settings}, ensure_ascii=False)
+    write_list(folder, source, settings, entries)
+
+
+def write_list(folder: Path, source: str, settings: dict[str, Any], entries: Iterable[dict[str, Any]]) -> None:
+    """Write the manifest alone."""
     with atomic_write(folder / NAME) as file:
-        file.write(f'{head[:-1]}, "photographs": ['.encode())
+        head = _json({"format": FORMAT, "source": source, "settings": settings})
+        file.write(head[:-1] + b', "photographs": [')
         for number, item in enumerate(entries):  # a line each: easy to compare
-            file.write(f"{',' * (number > 0)}\n{json.dumps(item, ensure_ascii=False)}".encode())
+            file.write(b"," * (number > 0) + b"\n" + _json(item))
         file.write(b"\n]}\n")
+
+
+def _json(data: dict[str, Any]) -> bytes:
+    """A folder's name that is no UTF-8 has letters that UTF-8 cannot say; JSON has its own way to, ``\\udce9``."""
+    return json.dumps(data, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 def read_manifest(folder: Path) -> Manifest | None:

@@ -52,14 +52,22 @@ class BuildSettings:
 
     def as_dict(self, detector: Detector) -> dict[str, Any]:
         """For the manifest, and to tell whether a run that goes on is the run that began."""
-        crop = asdict(self.crop)
-        del crop["policy"]
-        finder = self.eye_finder()
-        described = crop | {"policy": self.policy, "align": finder.name if finder else "none"}
-        if isinstance(finder, LandmarkEyes):
-            described["landmarks_sha256"] = _digest(finder.model)
-        model = getattr(detector, "model", None)
-        return described | {"detector": detector.name} | ({"model_sha256": _digest(model)} if model else {})
+        return describe(self.crop, self.eye_finder(), detector) | {"policy": self.policy}
+
+
+def describe(crop: CropSettings, eyes: EyeFinder | None, detector: Detector) -> dict[str, Any]:
+    """How faces are found and cut out: what all crops of a dataset have in common, whichever face was chosen.
+
+    Files are described by their content. Raises OSError for one that cannot be read.
+    """
+    described = asdict(crop)
+    del described["policy"]
+    described["align"] = eyes.name if eyes else "none"
+    if isinstance(eyes, LandmarkEyes):
+        described["landmarks_sha256"] = _digest(eyes.model)
+    described["detector"] = detector.name
+    model = getattr(detector, "model", None)
+    return described | ({"model_sha256": _digest(model)} if model else {})
 
 
 def _digest(path: str) -> str:

@@ -4,7 +4,8 @@ The folder's name is the person's. Deeper folders belong to the person above the
 says: the reader recognises pictures by their content, and what is none is listed as rejected with the reason. Only
 hidden files and folders are passed over; systems keep thumbnails there.
 
-Links are followed when they stay inside: a linked file may lead anywhere, and a linked folder in circles.
+Links are followed when they stay inside: a linked file may lead anywhere, and a linked folder in circles. A folder that
+cannot be read is refused by its name, or its photographs would be missing without a word.
 """
 
 from __future__ import annotations
@@ -31,11 +32,21 @@ class Photo:
 
 @dataclass(frozen=True)
 class Sources:
-    """``photos`` in the order of their names; ``refused``: those that are not read at all, each with the reason."""
+    """``photos`` in the order of their names; ``refused``: those that are not read at all, each with the reason.
+
+    ``left_out``: people who have photographs, but fewer than ``least``.
+    """
 
     root: Path
     photos: tuple[Photo, ...]
     refused: tuple[tuple[Photo, str], ...]
+    least: int = 1
+    left_out: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What the photographs are called."""
+        return frozenset(photo.source for photo in self.photos)
 
     @property
     def people(self) -> tuple[str, ...]:
@@ -52,7 +63,8 @@ class Sources:
             received = f"at most {max(numbers.values())}"
             raise refuse(str(self.root), f"a person with {count} photographs or more", received, "Ask for fewer.")
         people = {photo.person for photo in photos}
-        return Sources(self.root, photos, tuple(entry for entry in self.refused if entry[0].person in people))
+        refused = tuple(entry for entry in self.refused if entry[0].person in people)
+        return Sources(self.root, photos, refused, count, frozenset(numbers.keys() - people))
 
 
 def find_sources(folder: str | os.PathLike[str]) -> Sources:
@@ -68,11 +80,12 @@ def find_sources(folder: str | os.PathLike[str]) -> Sources:
         if (root / person).is_symlink():
             refused.append((Photo(person, person), "a linked folder: copy it to use it"))
             continue
-        for photo, path in _files(root, person):
-            if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in photo.source):
-                spelled = Photo(*(ascii(name)[1:-1] for name in (photo.source, photo.person)))
-                refused.append((spelled, "a name that nobody can read: rename the file or its folder"))
-            elif path.is_symlink() and path.is_dir():
+        files, closed = _files(root, person)
+        refused += closed
+        for photo, path in files:
+            if _spelled(photo) != photo:
+                refused.append((_spelled(photo), "a name that nobody can read: rename the file or its folder"))
+            elif os.path.islink(path) and os.path.isdir(path):
                 refused.append((photo, "a linked folder: copy it to use it"))
             elif not Path(os.path.realpath(path)).is_relative_to(inside):
                 refused.append((photo, "a link that leaves the folder: copy the photograph to use it"))
@@ -81,22 +94,40 @@ def find_sources(folder: str | os.PathLike[str]) -> Sources:
     if not photos:
         loose = any(path.suffix.lower() in SUFFIXES for path in root.iterdir() if path.is_file())
         received = "pictures outside of any" if loose else "nothing"
+        if refused:
+            received = f"nothing that can be used: '{refused[0][0].source}' is {refused[0][1]}"
         fix = "Make a folder with the name of each person, and put their photographs into it."
         raise refuse(str(root), "a folder with a folder per person", received, fix)
     return Sources(root, tuple(sorted(photos)), tuple(sorted(refused)))
 
 
-def _files(root: Path, person: str) -> list[tuple[Photo, Path]]:
-    """Everything in a person's folder and below that is not hidden; linked folders as themselves."""
-    found = []
-    for parent, folders, names in os.walk(root / person):  # followlinks is off
+def _spelled(photo: Photo) -> Photo:
+    """With what is no letter written out, as ``\\udce9``."""
+    names = (photo.source, photo.person)
+    readable = not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in photo.source)
+    return photo if readable else Photo(*(ascii(name)[1:-1] for name in names))
+
+
+def _files(root: Path, person: str) -> tuple[list[tuple[Photo, Path]], list[tuple[Photo, str]]]:
+    """Everything in a person's folder and below that is not hidden, linked folders as themselves; and the folders that
+    cannot be read, with the reason.
+    """
+    found: list[tuple[Photo, Path]] = []
+    closed: list[tuple[Photo, str]] = []
+
+    def refuse_folder(error: OSError) -> None:
+        name = Path(error.filename or root / person).relative_to(root).as_posix()
+        reason = f"a folder that cannot be read, {error.strerror or error}: change its permissions"
+        closed.append((_spelled(Photo(name, person)), reason))
+
+    for parent, folders, names in os.walk(root / person, onerror=refuse_folder):  # followlinks is off
         folders[:] = [name for name in folders if not name.startswith(".")]
-        linked = [name for name in folders if Path(parent, name).is_symlink()]
+        linked = [name for name in folders if os.path.islink(Path(parent, name))]
         for name in [*names, *linked]:
             if not name.startswith("."):
                 path = Path(parent, name)
                 found.append((Photo(path.relative_to(root).as_posix(), person), path))
-    return found
+    return found, closed
 
 
 def crop_path(photo: Photo, ending: str = ".png") -> str:

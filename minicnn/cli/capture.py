@@ -34,7 +34,9 @@ def capture(
 ) -> None:
     """Collect crops of one person's face, a few each second, into DEST/NAME.
 
-    Move your head a little and change the light: crops that differ teach more. Exit code 0 if there is at least one.
+    Move your head a little and change the light: crops that differ teach more. How they were cut is in
+    DEST/manifest.json, so that `recognise` cuts faces as training did; all people of a dataset need the same --size,
+    --colour, --margin, --align, --landmarks and detector. Exit code 0 if there is at least one crop.
 
     Example:  minicnn capture Anna --camera 0 --into faces/ --limit 40
     """
@@ -67,6 +69,11 @@ def capture(
     elif captured.paths:
         made = f"{counted(len(captured.paths), 'crop')} from {counted(captured.frames, 'frame')}"
         console.show(f"{made}, in {captured.paths[0].parent}", fold=False)
+    if captured.paths and not captured.recorded:
+        console.note(
+            f"How the other crops in '{into}' were cut is not known, so nothing says how `recognise` should cut faces. "
+            "Where a folder begins with a capture, that is recorded."
+        )
     if captured.without:
         console.note(f"{captured.without} frames had no face to use.")
     if not captured.paths:

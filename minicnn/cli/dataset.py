@@ -51,8 +51,12 @@ def build(
 ) -> None:
     """Find, choose, align and cut out the face of every photograph.
 
-    A run that was interrupted goes on when it is started again. Photographs without a crop are in DEST/rejected.csv,
-    with the reason; where each crop comes from is in DEST/manifest.json. Exit code 0 if there is at least one crop.
+    A run that was interrupted goes on when it is started again, and so does a finished one. Photographs without a crop
+    are in DEST/rejected.csv, with the reason; where each crop comes from is in DEST/manifest.json. Exit code 0 if there
+    is at least one crop.
+
+    A photograph that was moved to another name or person takes its crop along. The crop of one that is gone is kept,
+    and named: delete it if it should go. A crop that you delete stays deleted until its photograph is saved anew.
 
     Example:  minicnn dataset build photos/ faces/ --upsample 1
     """
@@ -105,6 +109,8 @@ def lfw(
     json: console.Json = False,
 ) -> None:
     """A local folder of Labeled Faces in the Wild as a dataset: of every picture, the face closest to its middle.
+
+    Started again with a smaller --min-images it adds people; with a larger one it needs another DEST.
 
     Example:  minicnn dataset lfw lfw/ faces/ --min-images 20
     """

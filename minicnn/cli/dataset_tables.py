@@ -52,12 +52,32 @@ def show_built(built: Any, json: bool) -> None:
             console.show(f"Several faces in {built.several} of the photographs.")
     if built.done_before:
         console.note(f"Done before: {counted(built.done_before, 'photograph')}.")
+    _show_changes(built)
     if built.rejected:
         unused = counted(len(built.rejected), "photograph")
         console.note(f"{unused} without a crop; the reasons: {built.folder / 'rejected.csv'}")
     if not built.crops:
         first = built.rejected[0]
-        console.fail(f"No face found in any of the photographs. '{first.source}': {first.reason}")
+        what = "No crop is left of" if built.deleted else "No face found in"
+        console.fail(f"{what} any of the photographs. '{first.source}': {first.reason}")
+
+
+def _show_changes(built: Any) -> None:
+    """What happened to photographs and crops since the last run, and what can be done about it."""
+    from detection.dataset.changes import some
+
+    if built.moved:
+        crops = counted(len(built.moved), "crop")
+        places = some([f"{crop} (now {place})" for crop, place in built.moved.items()])
+        console.note(f"{crops} deleted, of photographs that were moved: {places}.")
+    if built.gone:
+        crops = counted(len(built.gone), "crop")
+        fix = f"Delete in '{built.folder}' what should go: it stays deleted."
+        console.note(f"{crops} kept, of photographs that are gone: {some(built.gone)}. {fix}")
+    if built.deleted:
+        crops = counted(len(built.deleted), "crop")
+        fix = "To have one again, put it back or save its photograph anew."
+        console.note(f"{crops} deleted by hand, and not made again: {some(built.deleted)}. {fix}")
 
 
 def _alignments(counts: dict[str, int]) -> str:
@@ -85,3 +105,6 @@ def show_check(found: Any) -> None:
     console.show(f"Balance: the most crops of a person are {found.balance:.1f} times the fewest.")
     if found.few:
         console.note(f"Few crops: {', '.join(found.few)}")
+    if found.unlisted:
+        crops = counted(len(found.unlisted), "crop is", "crops are")
+        console.note(f"{crops} in no part of the split (added after it, or left out by it): minicnn dataset split")

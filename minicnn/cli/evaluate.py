@@ -45,8 +45,9 @@ def evaluate(
     """Measure a run: accuracy beside a baseline, verification by pairs, and how strangers fare. Writes a page.
 
     The threshold for "unknown" is the run's. --calibrate makes a new one: every other person of --strangers is used to
-    calibrate, the others to measure. The rate is a mean over many strangers: one who has a double among the known
-    people passes nearly always, most never. With --pairs, all may be strangers: LFW's protocol is meant for them.
+    calibrate, the others to measure; later, too, those of the first half are left out. The rate is a mean over many
+    strangers: one who has a double among the known people passes nearly always, most never. With --pairs, all may be
+    strangers: LFW's protocol is meant for them.
 
     Example:  minicnn evaluate runs/friends datasets/friends --strangers datasets/others --calibrate
     """
@@ -92,13 +93,16 @@ def evaluate(
         thresholds, fresh = opened.identifier.thresholds, False
         if calibrate or "distance" not in thresholds:
             try:
-                thresholds, fresh = evaluation.calibrated(rate), True
+                thresholds, fresh = thresholds | evaluation.calibrated(rate), True  # of a kind it lacks, the old one
             except MinicnnError:
                 if calibrate:
                     raise
         if calibrate:
             save_thresholds(opened.run.folder, thresholds)
-        found["thresholds"] = {kind: vars(threshold) for kind, threshold in thresholds.items()}
+        found["thresholds"] = {
+            kind: {"value": t.value, "kind": kind, "rate": t.rate, "measured": t.measured}
+            for kind, t in thresholds.items()
+        }
         found["unknown"], found["confidences"] = evaluation.unknown(thresholds, fresh)
         if baseline:
             say("Training the baseline: eigenfaces and a linear SVM")

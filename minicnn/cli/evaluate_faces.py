@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from detection.crop import as_input, standardise
+from detection.dataset.check import unlisted
 from detection.dataset.load import SPLIT, load_dataset, read_split
+from minicnn.report.text import counted
 from minicnn.shapes import Array
 
 
@@ -26,6 +30,18 @@ class Faces:
         """Those faces for which ``which`` (N,) is true."""
         rows = np.flatnonzero(which)
         return Faces(self.crops[rows], self.x[rows], self.labels[rows], tuple(self.paths[row] for row in rows))
+
+    def digests(self) -> tuple[str, ...]:
+        """64 bits of each crop's pixels: they know a face again whatever its file and folder are called."""
+        pixels = (repr(crop.shape).encode() + crop.tobytes() for crop in self.crops)
+        return tuple(hashlib.blake2b(each, digest_size=8).hexdigest() for each in pixels)
+
+    def without(self, digests: Collection[str]) -> Faces:
+        """The faces of those people of whom no face is among ``digests``: another face of the same person says little
+        more than the one that is.
+        """
+        seen = np.array([digest in digests for digest in self.digests()], bool)
+        return self.subset(~np.isin(self.labels, self.labels[seen]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,3 +78,11 @@ def optional_part(folder: Path, part: str, people: tuple[str, ...], identifier: 
         return None
     faces = read_part(folder, part, people, identifier).known
     return faces if len(faces.labels) else None
+
+
+def passed_over(folder: Path, people: tuple[str, ...]) -> list[str]:
+    """A note if a dataset has crops of ``people`` that are in no part of its split."""
+    known = frozenset(people)
+    new = sum(path.split("/")[0] in known for path in unlisted(folder))
+    crops, fix = counted(new, "crop is", "crops are"), "minicnn dataset split, and train again; or --part all"
+    return [f"{crops} in no part of the split (added after it?), so not asked about: {fix}."] if new else []

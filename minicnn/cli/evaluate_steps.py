@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,14 @@ import numpy as np
 
 from detection.crop import as_input, standardise
 from detection.dataset.load import load_dataset
-from minicnn.cli.evaluate_faces import Faces, optional_part, read_part
+from minicnn.cli.evaluate_faces import Faces, optional_part, passed_over, read_part
 from minicnn.errors import LabelError, LoadError, MinicnnError, MissingDependencyError, explain
 from minicnn.recognition.baseline import eigenfaces_svm
 from minicnn.recognition.calibration import HeldOut, ask_about, calibrate_run, named_distances
 from minicnn.recognition.embedding import load_gallery
 from minicnn.recognition.evaluation import classification, mistakes, unknown_rates
 from minicnn.recognition.identify import Gallery, person_distances
+from minicnn.recognition.left_out import SOURCE as LEFT_OUT
 from minicnn.recognition.lfw_pairs import LfwPair, lfw_accuracy, picture_rows
 from minicnn.recognition.recipe import Samples
 from minicnn.recognition.run import GALLERY
@@ -61,6 +62,8 @@ class Evaluation:
         if others:
             faces, people = counted(len(self.strangers.labels), "face"), counted(len(others), "person", "people")
             self.notes.append(f"Strangers to the run: {faces} of {people}.")
+        if part != "all":
+            self.notes += passed_over(dataset, self.people)
         self.compared = parts.strangers if self.problem else self.test
         self.embeddings, self.logits = self.engine.ask(self.compared.x)
         if self.problem:
@@ -158,7 +161,8 @@ class Evaluation:
             raise LabelError(explain(expected, came, "Give more with --strangers, or train with --left-out 3."))
         classes, held_out = len(self.people), self._seen(held)
         strangers = ask_about(self._seen(first), self.gallery, classes, held_out)
-        return calibrate_run(self.gallery, classes, held_out, strangers, rate)
+        found = calibrate_run(self.gallery, classes, held_out, strangers, rate)
+        return found | {"distance": replace(found["distance"], faces=first.digests())}
 
     def unknown(self, thresholds: dict[str, Threshold], calibrated_here: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         """(what the threshold does on the test faces and on strangers, confidences for the plot)."""
@@ -166,7 +170,7 @@ class Evaluation:
             fix = "give a folder of strangers and --calibrate, or train with --left-out"
             problem = self.problem or f"No threshold was calibrated: {fix}."
             return {"problem": problem}, {"known": [], "strangers": []}
-        rest = self._strangers()[1] if calibrated_here else self.strangers
+        rest = self._strangers()[1] if calibrated_here else self._strangers_to(thresholds["distance"])
         known = self._distances(HeldOut(self.embeddings, self.test.labels, self.logits))
         right = self.scores.argmax(axis=1) == self.test.labels
         others = self._distances(self._seen(rest)) if len(rest.labels) else None
@@ -221,6 +225,20 @@ class Evaluation:
             return None, faces
         first = faces.labels % 2 == 0
         return faces.subset(first), faces.subset(~first)
+
+    def _strangers_to(self, threshold: Threshold) -> Faces:
+        """Those who had no part in a threshold that was calibrated before; notes on others, or if nobody knows."""
+        if not threshold.faces and threshold.measured.get("source") != LEFT_OUT and len(self.strangers.labels):
+            self.notes.append(
+                "The threshold does not say whom it was calibrated on, so the strangers' rate may include faces of the "
+                "calibration. Calibrate anew to know: --calibrate."
+            )
+        rest = self.strangers.without(frozenset(threshold.faces))
+        if gone := len(self.strangers.labels) - len(rest.labels):
+            people = len(np.unique(self.strangers.labels)) - len(np.unique(rest.labels))
+            who = f"{counted(gone, 'face')} of {counted(people, 'person', 'people')}"
+            self.notes.append(f"{who} were calibrated on, and are left out of the strangers' rate.")
+        return rest
 
     def _seen(self, faces: Faces) -> HeldOut:
         return seen_by(self.engine, Samples(faces.x, faces.labels))

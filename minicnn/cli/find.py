@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,7 +43,7 @@ def find(
     opened = open_run(folder, backend)
     search = searcher(opened, chosen_detector(opened.run.config, detector, upsample, model), landmarks, cached=cache)
     face, sought = search.largest(photo)
-    photos = [each for each in listed if not each.exists() or not each.samefile(photo)]
+    photos = [each for each in listed if not os.path.exists(each) or not each.samefile(photo)]
     if not photos:
         fix = "Name a folder with photographs to search."
         raise OptionError(explain("other photographs than the one whose face is sought", f"only '{photo}'", fix))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,7 +26,9 @@ def recognise(
     out: Annotated[
         Path | None, typer.Option(metavar="OUTDIR", help="Write pictures or video, faces.json and faces.csv here.")
     ] = None,
-    every: Annotated[float, typer.Option(min=0, help="Seconds between the frames that are looked at; 0: all.")] = 0.0,
+    every: Annotated[
+        float | None, typer.Option(min=0, help="Seconds between the frames that are looked at; 0, or without it: all.")
+    ] = None,
     seconds: Annotated[float | None, typer.Option(min=0, help="Stop a video or a camera after so long.")] = None,
     backend: Backend = "minicnn",
     both: Annotated[bool, typer.Option("--both", help="Ask both engines, and report how often they agree.")] = False,
@@ -48,20 +51,21 @@ def recognise(
     if (place is None) == (camera is None):
         received = "both" if place is not None else "neither"
         raise OptionError(explain("a photograph, folder or video, or --camera", received))
+    watched = place or Path()
+    moving = camera is not None or is_video(watched)
+    if not moving:
+        _require_meaning(watched, {"--every": every, "--seconds": seconds})
     opened = open_run(folder, "minicnn" if both else backend)
     asked = Asked(opened, chosen_detector(opened.run.config, detector, upsample, model), landmarks, both=both)
     if out is not None:
         console.output_folder(out)
     if opened.identifier.threshold is None:
         console.note(NOBODY_UNKNOWN)
-    watched = place or Path()
-    moving = camera is not None or is_video(watched)
     photos = [] if moving else find_photos(watched, out, console.note)
     with console.working(f"Looking for faces in {place if camera is None else f'camera {camera}'}"):
-        if camera is not None:
-            rows, problems = recognise_video(asked, camera, out, every, seconds)
-        elif is_video(watched):
-            rows, problems = recognise_video(asked, watched, out, every, seconds)
+        if moving:
+            source = watched if camera is None else camera
+            rows, problems = recognise_video(asked, source, out, every or 0.0, seconds)
         else:
             rows, problems = recognise_photos(asked, photos, watched, out)
     found = {
@@ -85,6 +89,14 @@ def recognise(
         _judge(found, len(rows), quiet=json)
 
 
+def _require_meaning(place: Path, options: dict[str, float | None]) -> None:
+    """An option that would be passed over is a misunderstanding."""
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        fix = "Photographs are all looked at: leave it out."
+        raise OptionError(explain(f"{' and '.join(given)} with a video or --camera", f"'{place}'", fix))
+
+
 def _show(rows: list[dict[str, Any]], place: Path | None, both: bool) -> None:
     """A table of faces: in the photographs of ``place``, or without one in a video."""
     if not rows:
@@ -94,6 +106,7 @@ def _show(rows: list[dict[str, Any]], place: Path | None, both: bool) -> None:
         console.Column("person"),
         console.Column("how sure", "right"),
         *([console.Column("Keras")] if both else []),
+        console.Column("nearest", least_width=100),
         console.Column("left, top", least_width=80),
         console.Column("size", "right", least_width=80),
     ]
@@ -101,8 +114,9 @@ def _show(rows: list[dict[str, Any]], place: Path | None, both: bool) -> None:
         (
             console.below(Path(row["photo"]), place) if place else f"{row['second']:.2f}",
             row["name"],
-            f"{100 * row['probability']:.1f} %" if "probability" in row else f"{row['distance']:.3f}",
+            how_sure(row),
             *([row["keras"]] if both else []),
+            f"{row['best']} {row['distance']:.2f}",
             f"{row['left']}, {row['top']}",
             f"{row['right'] - row['left']}x{row['bottom'] - row['top']}",
         )
@@ -110,6 +124,15 @@ def _show(rows: list[dict[str, Any]], place: Path | None, both: bool) -> None:
     ]
     named = sum(row["known"] for row in rows)
     console.table(f"{counted(len(rows), 'face')}, {named} of them known", columns, shown)
+
+
+def how_sure(row: dict[str, Any]) -> str:
+    """The share of the person who is named, rounded down as in the pictures, or the distance. Of somebody unknown "-":
+    the share is that of the person who was rejected.
+    """
+    if not row["known"]:
+        return "-"
+    return f"{math.floor(100 * row['probability'])} %" if "probability" in row else f"{row['distance']:.3f}"
 
 
 def _judge(found: dict[str, Any], faces: int, quiet: bool) -> None:

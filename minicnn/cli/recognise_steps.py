@@ -24,6 +24,7 @@ from minicnn.shapes import Array
 
 Rows = list[dict[str, Any]]
 RATE = 25.0  # frames per second of a video of one frame
+CAMERA_RATES = (1.0, 10.0)  # at least and at most, of what a camera saw: few computers name faces more often
 VIDEO = "named.mp4"
 
 
@@ -69,21 +70,26 @@ def recognise_video(
 ) -> tuple[Rows, Rows]:
     """(faces, problems) of a video file or a camera. With ``out``, the frames looked at become ``named.mp4``.
 
+    A camera does not wait while a face is sought: its video shows each frame until the next one that was looked at.
     Ctrl-C ends it as if the video were over: what was seen so far is written.
     """
     rows: Rows = []
     frames = itertools.takewhile(
         lambda frame: seconds is None or frame.second <= seconds, read_frames(source, interval)
     )
-    first = list(itertools.islice(frames, 2))  # how far apart they are is the rate of the video
+    camera = isinstance(source, int)
+    first = list(itertools.islice(frames, 1 if camera else 2))  # of a file: how far apart they are is its video's rate
+    rate = _camera_rate(interval) if camera else _rate(first)
     looked = 0
-    writing = write_video(out / VIDEO, _rate(first)) if out is not None else nullcontext()
+    writing = write_video(out / VIDEO, rate) if out is not None else nullcontext()
     with writing as video, suppress(KeyboardInterrupt):
         for frame in itertools.chain(first, frames):
             named, found = asked.faces(frame.rgb, asked.recogniser.detector.detect(frame.rgb))
             rows += [{"frame": frame.index, "second": frame.second} | row for row in found]
             looked += 1
-            if video is not None:
+            if video is not None and camera:
+                video.add_at(drawn(frame.rgb, named), frame.second)
+            elif video is not None:
                 video.add(drawn(frame.rgb, named))
     nothing = f"No face in any of the {looked} frames looked at."
     return rows, [] if rows else [{"photo": str(source), "problem": nothing, "readable": True}]
@@ -92,6 +98,12 @@ def recognise_video(
 def _rate(first: Sequence[Frame]) -> float:
     apart = first[1].second - first[0].second if len(first) == 2 else 0.0
     return min(1000.0, 1 / apart) if apart > 0 else RATE
+
+
+def _camera_rate(interval: float) -> float:
+    """No more repetitions than the frames need that are ``interval`` seconds apart."""
+    least, most = CAMERA_RATES
+    return max(least, min(most, 1 / interval)) if interval else most
 
 
 def drawn(rgb: Array, named: Sequence[Named]) -> Array:

@@ -85,6 +85,7 @@ def train(
     from dataclasses import asdict
 
     from minicnn.cli import train_steps as steps
+    from minicnn.cli.train_dataset import read_dataset
     from minicnn.recognition.recipe import AUGMENT, Recipe
     from minicnn.recognition.run import MODEL
 
@@ -114,7 +115,7 @@ def train(
         choices = steps.Choices(model, backend, seed, weights, chosen, snapshots)
         steps.check_choices(choices)
     with console.working("Reading the dataset"):
-        faces = steps.read_dataset(dataset)
+        faces = read_dataset(dataset)
     if resume:
         run, network, recipe = steps.reopen(out, faces)
     else:
@@ -123,6 +124,10 @@ def train(
             console.note(note)
     if faces.left_out:
         console.note(f"Not in the split, so not in the network: {', '.join(faces.left_out)}.")
+    if faces.unlisted:
+        split = console.command_line(["minicnn", "dataset", "split", str(dataset)])
+        crops = counted(faces.unlisted, "crop is", "crops are")
+        console.note(f"{crops} in no part of the split (added after it?): {split}")
     if faces.data.validation is None:
         console.note("No validation pictures: the last epoch's network is kept, and no threshold is calibrated.")
     try:

@@ -5,21 +5,15 @@ These packages do not know each other. Whoever wants to do the same in a noteboo
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from detection.crop import as_input, standardise
-from detection.dataset.load import PARTS, SPLIT, FaceDataset, load_dataset, read_split
-from detection.dataset.manifest import read_manifest
 from minicnn.callbacks import Callback
 from minicnn.cli.console import output_folder
 from minicnn.cli.engines import make_engine, make_trainer
+from minicnn.cli.train_dataset import Dataset as Dataset  # whoever takes these steps needs it too
 from minicnn.errors import LoadError, OptionError, explain
 from minicnn.io.atomic import write_text
 from minicnn.io.models import read_description
@@ -29,7 +23,7 @@ from minicnn.recognition.engine import Engine
 from minicnn.recognition.identify import Gallery
 from minicnn.recognition.left_out import SOURCE, folds
 from minicnn.recognition.networks import check_name, embedding_layer, freeze, make_network, start_from
-from minicnn.recognition.recipe import Recipe, Samples
+from minicnn.recognition.recipe import Recipe
 from minicnn.recognition.run import HISTORY, PLOTS, Run, RunConfig
 from minicnn.recognition.snapshots import Snapshots
 from minicnn.recognition.train import Data, finish, read_history, seen_by, train
@@ -37,18 +31,6 @@ from minicnn.recognition.unknown import Threshold
 from minicnn.report.run_plots import run_plots
 from minicnn.report.text import counted
 from minicnn.shapes import whole
-
-
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """What ``train`` needs of a dataset folder: pictures, paths of the training crops, and how crops were made."""
-
-    data: Data
-    paths: tuple[str, ...]
-    crop: dict[str, Any]
-    detector: str
-    fingerprint: str  # of the training and validation pictures: a run continues on the same ones only
-    left_out: tuple[str, ...] = ()  # people of the folder whom the split does not mention
 
 
 @dataclass(frozen=True)
@@ -72,29 +54,6 @@ class Trained:
     thresholds: dict[str, Threshold]
 
 
-def read_dataset(folder: Path) -> Dataset:
-    """The parts "train" and "validation" of a dataset; of a folder without a split everything, to train on.
-
-    People whom the split leaves out altogether are not known to the network, so labels count those who are left. Raises
-    what ``load_dataset`` raises, and LabelError where a network could not learn from it.
-    """
-    divided = (folder / SPLIT).is_file()
-    split = read_split(folder) if divided else {}
-    learned = load_dataset(folder, "train" if divided else None)
-    parts = [learned, *([load_dataset(folder, "validation")] if split.get("validation") else [])]
-    known = {path.split("/")[0] for part in PARTS for path in split.get(part, ())}
-    people = tuple(name for name in learned.people if name in known or not divided)
-    manifest = read_manifest(folder)
-    settings = dict(manifest.settings) if manifest else {}
-    settings.pop("policy", None)  # which face of a photograph: a choice for building a dataset
-    detector = str(settings.pop("detector", ""))
-    samples = [_samples(part, people) for part in parts]
-    data = Data(samples[0], samples[1] if len(samples) > 1 else None, people)
-    data.check()
-    left_out = tuple(name for name in learned.people if name not in people)
-    return Dataset(data, learned.paths, settings, detector, _fingerprint(parts), left_out)
-
-
 def check_choices(choices: Choices) -> None:
     """Raise what can be known to be wrong before a large dataset is read: a network's name, or a file of weights."""
     check_name(choices.model)
@@ -105,8 +64,7 @@ def check_choices(choices: Choices) -> None:
 def begin(out: Path, dataset: Dataset, recipe: Recipe, choices: Choices) -> tuple[Run, Model, list[str]]:
     """A new run and its network, with a note on each thing worth knowing."""
     data = dataset.data
-    if recipe.left_out:
-        folds(data, recipe.left_out, choices.seed)  # too few people for it should be known before the training
+    _check_left_out(data, recipe, choices.seed)
     rows, columns, channels = data.train.x.shape[1:]
     model, notes = new_network(data, recipe, choices)
     config = RunConfig(
@@ -169,7 +127,14 @@ def reopen(out: Path, dataset: Dataset) -> tuple[Run, Model, Recipe]:
     if run.config.settings.get("data") != dataset.fingerprint or run.config.people != dataset.data.people:
         fix = "Continue with the dataset as it was, or begin a new run."
         raise OptionError(explain(f"the pictures that '{out}' was begun with", "others, or another split", fix))
+    _check_left_out(dataset.data, recipe, run.config.seed)
     return run, run.model(), recipe
+
+
+def _check_left_out(data: Data, recipe: Recipe, seed: int) -> None:
+    """Raise what ``folds`` raises. Their trainings come last, and what is wrong with them should be known first."""
+    if recipe.left_out:
+        folds(data, recipe.left_out, seed)
 
 
 def choices_of(config: RunConfig) -> Choices:
@@ -231,18 +196,3 @@ def _ask_about_left_out(config: RunConfig, data: Data, recipe: Recipe, say: Call
             strangers, held_out = (seen_by(engine, faces) for faces in (fold.strangers, fold.data.validation))
             found.append(ask_about(strangers, known, len(fold.data.people), held_out, SOURCE))
     return joined(found)
-
-
-def _samples(faces: FaceDataset, people: tuple[str, ...]) -> Samples:
-    """Network inputs; labels are places in ``people``, which may be fewer than the folder's."""
-    place = np.array([people.index(name) if name in people else -1 for name in faces.people], np.int64)
-    return Samples(standardise(as_input(faces.crops)), place[faces.labels])
-
-
-def _fingerprint(parts: Sequence[FaceDataset]) -> str:
-    """SHA-256 of paths, labels and pixels."""
-    digest = hashlib.sha256()
-    for faces in parts:
-        digest.update(repr((faces.paths, faces.labels.tolist(), faces.crops.shape)).encode())
-        digest.update(np.ascontiguousarray(faces.crops).data)
-    return digest.hexdigest()

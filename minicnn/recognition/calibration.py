@@ -20,7 +20,7 @@ import numpy as np
 
 from minicnn.recognition.identify import Gallery, check_labels, decide, person_distances
 from minicnn.recognition.unknown import RATE, Threshold, calibrate
-from minicnn.recognition.verification import Pairs, all_pairs
+from minicnn.recognition.verification import pair_distances
 from minicnn.shapes import Array
 
 STRANGERS = "people the network has never seen"
@@ -66,8 +66,7 @@ def ask_about(
     strangers: HeldOut, gallery: Gallery, classes: int, held_out: HeldOut, source: str = STRANGERS
 ) -> Strangers:
     """What the network of ``gallery`` makes of ``strangers``; ``held_out`` are faces of its own ``classes`` people."""
-    unit, pairs = scale(gallery, classes, held_out), _pairs(strangers)
-    different = np.empty(0) if pairs is None else pairs.distances[~pairs.same]
+    unit, (_, different) = scale(gallery, classes, held_out), _pairs(strangers)
     return Strangers(named_distances(gallery, classes, strangers) / unit, different / unit, strangers.labels, source)
 
 
@@ -80,8 +79,8 @@ def joined(parts: Sequence[Strangers]) -> Strangers:
 def calibrate_run(
     gallery: Gallery, classes: int, held_out: HeldOut, strangers: Strangers | None = None, rate: float = RATE
 ) -> dict[str, Threshold]:
-    """Thresholds by kind, for ``unknown.save_thresholds``: without ``strangers`` only "pair", on pairs of known people,
-    and not even that where no pair was held out.
+    """Thresholds by kind, for ``unknown.update_thresholds``: without ``strangers`` only "pair", on pairs of known
+    people, and not even that where no two of them were held out.
 
     Nothing but strangers can tell how near strangers come. To leave a person's own faces out of the comparison, in a
     network that was trained on that person, is not the same: it has learned to keep exactly those faces away from
@@ -98,20 +97,21 @@ def calibrate_run(
             people=strangers.labels,
             source=strangers.source,
         )
-    own = _pairs(held_out)
+    own, others = _pairs(held_out)
     if strangers is not None and len(strangers.pairs):
         different, labels, source = strangers.pairs * unit, strangers.labels, strangers.source
-    elif own is not None:
-        different, labels, source = own.distances[~own.same], held_out.labels, HELD_OUT_PAIRS
+    elif len(others):
+        different, labels, source = others, held_out.labels, HELD_OUT_PAIRS
     else:
         return found
-    known = None if own is None else own.distances[own.same]
-    found["pair"] = calibrate(different, "pair", rate, known=known, source=source)
+    found["pair"] = calibrate(different, "pair", rate, known=own, source=source)
     found["pair"].measured["people"] = len(np.unique(labels))
     return found
 
 
-def _pairs(faces: HeldOut) -> Pairs | None:
-    """All pairs; None of fewer than two people, or with one face of each."""
-    people = len(np.unique(faces.labels))
-    return all_pairs(faces.embeddings, faces.labels) if len(faces.labels) > people > 1 else None
+def _pairs(faces: HeldOut) -> tuple[Array, Array]:
+    """Distances of all pairs: (of one person, of different people). Either may be none: strangers often have one face
+    each.
+    """
+    distances, same = pair_distances(faces.embeddings, faces.labels)
+    return distances[same], distances[~same]

@@ -39,9 +39,11 @@ class Fold:
 def folds(data: Data, groups: int, seed: int) -> Iterator[Fold]:
     """Everybody is left out once, in one of ``groups`` groups that a draw from ``seed`` makes equally large.
 
-    With more groups than people there is one for each person. Raises OptionError when a training would be left with
-    fewer than two people, and without validation pictures: what a threshold costs people one knows is seen on them.
+    With more groups than people there is one for each person. All that can be wrong is said here, before anything is
+    trained. Raises OptionError when a training would be left with fewer than two people, or without a validation
+    picture: the unit of its distances comes from these. LabelError for somebody without a training picture.
     """
+    data.check()
     count = len(data.people)
     groups = min(whole(groups, "left_out", least=2), count)
     if data.validation is None:
@@ -52,7 +54,14 @@ def folds(data: Data, groups: int, seed: int) -> Iterator[Fold]:
         fix = "Add people, or calibrate on a folder of strangers: minicnn evaluate RUN DATASET --strangers --calibrate."
         raise OptionError(explain(f"at least {largest + 2} people, to leave out {largest}", f"{count}", fix))
     order = np.random.default_rng(seed).permutation(count)
-    return (_fold(data, np.sort(order[first::groups])) for first in range(groups))
+    dealt = [np.sort(order[first::groups]) for first in range(groups)]
+    for group in dealt:
+        if np.isin(data.validation.labels, group).all():
+            expected = "validation pictures of people who stay, whoever is left out"
+            names = ", ".join(data.people[k] for k in group)
+            fix = "Begin anew, without --left-out or with one of everybody: minicnn dataset split --validation 1."
+            raise OptionError(explain(expected, f"none without {names}", fix))
+    return (_fold(data, group) for group in dealt)
 
 
 def _fold(data: Data, group: Array) -> Fold:

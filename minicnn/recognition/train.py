@@ -32,7 +32,8 @@ from minicnn.recognition.identify import Gallery, person_distances
 from minicnn.recognition.recipe import Recipe, Samples, check_samples
 from minicnn.recognition.run import CHECKPOINT, GALLERY, HISTORY, MODEL, Run
 from minicnn.recognition.trainer import Trainer
-from minicnn.recognition.unknown import Threshold, save_thresholds
+from minicnn.recognition.unknown import FILE as THRESHOLDS
+from minicnn.recognition.unknown import Threshold, update_thresholds
 
 BATCH = 32  # pictures at a time in predictions
 
@@ -117,7 +118,12 @@ def centres(trainer: Trainer, known: Samples) -> Gallery:
 
 
 def write_weights(run: Run, model: Model, name: str = MODEL) -> None:
-    """Make ``model`` the run's network (or another file of the run), without what its optimiser remembers."""
+    """Make ``model`` the run's network (or another file of the run), without what its optimiser remembers.
+
+    Thresholds are about one network, so those of the one before go first: killed in between, a run has none.
+    """
+    if name == MODEL:
+        run.path(THRESHOLDS).unlink(missing_ok=True)
     write_model(run.path(name), type(model).__name__, model.config(), model.weights, None)
 
 
@@ -133,17 +139,15 @@ def finish(
     """What recognition needs besides the network: the gallery, and the thresholds of ``calibrate_run`` at ``rate``.
 
     ``paths`` are those of the training faces, ``strangers`` what networks said of people left out of their training
-    (``left_out``). Without validation pictures there are no thresholds; what is returned is what was written.
+    (``left_out``). Without validation pictures nothing is calibrated. Returned are all thresholds that the run has
+    then: one that was trained to its end before may have some of ``minicnn evaluate --calibrate``.
     """
     gallery = Gallery(engine.embed(data.train.x), data.train.labels)
     save_gallery(run.path(GALLERY), gallery, paths)
-    if data.validation is None:
-        return {}
-    held_out = seen_by(engine, data.validation)
-    thresholds = calibrate_run(gallery, len(data.people), held_out, strangers, rate)
-    if thresholds:
-        save_thresholds(run.folder, thresholds)
-    return thresholds
+    fresh: dict[str, Threshold] = {}
+    if data.validation is not None:
+        fresh = calibrate_run(gallery, len(data.people), seen_by(engine, data.validation), strangers, rate)
+    return update_thresholds(run.folder, fresh)
 
 
 def seen_by(engine: Engine, faces: Samples) -> HeldOut:
@@ -188,10 +192,13 @@ def _past(path: Path, epochs: int) -> list[dict[str, float]]:
 
 
 def read_history(path: str | Path) -> list[dict[str, float]]:
-    """The rows of ``history.csv``, each {"loss": ..., ...}. Raises LoadError, naming the file and the reason."""
+    """The rows of ``history.csv``, each {"loss": ..., ...} without what was not measured ("NA"). Raises LoadError,
+    naming the file and the reason.
+    """
     try:
         with open(path, encoding="utf-8", newline="") as file:
-            rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+            table = [{k: value for k, value in row.items() if value != "NA"} for row in csv.DictReader(file)]
+        rows = [{name: float(value) for name, value in row.items()} for row in table]
         for number, row in enumerate(rows):
             if int(row.pop("epoch")) != number:
                 raise ValueError(f"row {number + 1} is of another epoch")

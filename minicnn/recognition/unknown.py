@@ -42,7 +42,7 @@ FILE = "threshold.json"
 FORMAT, VERSION = "minicnn thresholds", 2
 KINDS = ("distance", "pair")  # of a face to the person it is named after; of two faces, for verification
 RATE = 0.05
-SIZE_LIMIT = 1 << 20  # bytes; a file of thresholds has a few hundred
+SIZE_LIMIT = 16 << 20  # bytes; one calibrated on all pictures of LFW has 400 kB
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,15 @@ class Threshold:
     """Accept distances of at most ``value``.
 
     ``rate`` is the share of strangers that was asked for, ``measured`` what was found (the module's docstring).
+    ``faces`` are digests of the strangers' faces that it was calibrated on, so that it is not measured on them again;
+    none where these were no strangers' (``left_out``), and in files older than this record.
     """
 
     value: float
     kind: str
     rate: float
     measured: dict[str, Any] = field(default_factory=dict)
+    faces: tuple[str, ...] = field(default=(), repr=False)  # thousands
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -63,6 +66,8 @@ class Threshold:
         check_rate(self.rate)
         if isinstance(self.value, bool) or not isinstance(self.value, (int, float)) or not math.isfinite(self.value):
             raise OptionError(explain("value as a finite number", repr(self.value)))
+        if not isinstance(self.faces, tuple) or not all(isinstance(digest, str) for digest in self.faces):
+            raise OptionError(explain("faces as digests in a tuple", type(self.faces).__name__))
 
     def accepts(self, distance: Array | float) -> Array:
         """Which answers count: bool, in the shape of ``distance``. NaN never does."""
@@ -162,10 +167,27 @@ def save_thresholds(folder: str | Path, thresholds: Mapping[str, Threshold]) -> 
         "format": FORMAT,
         "version": VERSION,
         "thresholds": {
-            kind: {"value": t.value, "rate": t.rate, "measured": t.measured} for kind, t in thresholds.items()
+            kind: {"value": t.value, "rate": t.rate, "measured": t.measured} | ({"faces": t.faces} if t.faces else {})
+            for kind, t in thresholds.items()
         },
     }
     write_text(Path(folder) / FILE, json.dumps(data, indent=2, allow_nan=False) + "\n")
+
+
+def update_thresholds(folder: str | Path, fresh: Mapping[str, Threshold]) -> dict[str, Threshold]:
+    """Save thresholds that were calibrated anew. Those of other kinds stay: what is in a run's folder is about its
+    network, for whoever writes another one takes them away (``train.write_weights``). All that the run has now.
+
+    A damaged file is replaced.
+    """
+    try:
+        kept = load_thresholds(folder)
+    except LoadError:
+        kept = {}
+    now = kept | dict(fresh)
+    if fresh:
+        save_thresholds(folder, now)
+    return now
 
 
 def load_thresholds(folder: str | Path) -> dict[str, Threshold]:
@@ -180,9 +202,19 @@ def load_thresholds(folder: str | Path) -> dict[str, Threshold]:
         if (data["format"], data["version"]) != (FORMAT, VERSION):
             raise ValueError(f"not {FORMAT} of version {VERSION}")
         return {
-            kind: Threshold(float(entry["value"]), kind, float(entry["rate"]), dict(entry["measured"]))
+            kind: Threshold(
+                float(entry["value"]), kind, float(entry["rate"]), dict(entry["measured"]), _listed(entry, "faces")
+            )
             for kind, entry in data["thresholds"].items()
         }
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         fix = "Calibrate it again with: minicnn evaluate RUN DATASET --strangers OTHERS --calibrate."
         raise LoadError(f"Cannot load '{path}': {error}. {fix}") from error
+
+
+def _listed(entry: Mapping[str, Any], name: str) -> tuple[Any, ...]:
+    """A list of the file, () where it has none. Raises TypeError for anything else, also for what could pass as one."""
+    found = entry.get(name, [])
+    if not isinstance(found, list):
+        raise TypeError(f"{name} is no list")
+    return tuple(found)

@@ -89,14 +89,22 @@ class Folds:
 
 
 def all_pairs(embeddings: Array, labels: Array, *, seed: int = 0) -> Pairs:
-    """Every pair of N faces, N * (N - 1) / 2 of them; of more than MAX_FACES faces, those of a random part."""
+    """Every pair of N faces, N * (N - 1) / 2 of them; of more than MAX_FACES faces, those of a random part.
+
+    Raises LabelError where all pairs show the same person, or none does: then there is nothing to tell apart.
+    """
+    return Pairs(*pair_distances(embeddings, labels, seed=seed))
+
+
+def pair_distances(embeddings: Array, labels: Array, *, seed: int = 0) -> tuple[Array, Array]:
+    """``distances`` and ``same`` of those pairs, (P,) each, whatever they show."""
     check_embeddings(embeddings, "faces")
     check_labels(labels, len(embeddings))
     if len(embeddings) > MAX_FACES:
         drawn = np.sort(np.random.default_rng(seed).permutation(len(embeddings))[:MAX_FACES])
         embeddings, labels = embeddings[drawn], labels[drawn]
     first, second = np.triu_indices(len(labels), k=1)  # the order in which pdist lists them
-    return Pairs(pdist(embeddings.astype(np.float64)), labels[first] == labels[second])
+    return pdist(embeddings.astype(np.float64)), labels[first] == labels[second]
 
 
 def roc(pairs: Pairs) -> Roc:

@@ -12,6 +12,7 @@ import pytest
 
 from detection.images import read_image, write_image
 from detection.video import write_video
+from minicnn.recognition.run import Run
 from tests.unit.cli.terminal import refused, run
 from tests.unit.detection.dataset.people import beside, photo, write_people
 
@@ -96,6 +97,40 @@ class TestBuild:
         message = refused(run("dataset", "build", tmp_path / "photos", tmp_path / "out", "--processes", 1))
         assert "No face found in any of the photographs. 'a/wall.png'" in message
 
+    def test_what_changed_since_the_last_run_is_said(self, tmp_path) -> None:
+        photos = write_people(tmp_path / "photos", 2, 6)
+        arguments = ("dataset", "build", photos, tmp_path / "out", "--size", 60, "--processes", 1)
+        first = run(*arguments)
+        assert not any(word in first.stderr for word in ("moved", "gone", "deleted"))
+        (photos / "p0" / "0.png").rename(photos / "p1" / "mine.png")
+        for number in range(1, 5):
+            (photos / "p0" / f"{number}.png").unlink()
+        (tmp_path / "out" / "p1" / "5.png.png").unlink()
+        again = run(*arguments)
+        said = " ".join(again.stderr.split())
+        assert "1 crop deleted, of photographs that were moved: p0/0.png.png (now p1/mine.png)." in said
+        kept = "4 crops kept, of photographs that are gone: p0/1.png.png, p0/2.png.png, p0/3.png.png and 1 more."
+        assert f"{kept} Delete in '{tmp_path / 'out'}' what should go: it stays deleted." in said
+        assert "1 crop deleted by hand, and not made again: p1/5.png.png. To have one again, put it back" in said
+        assert "11 crops from 8 photographs" in again.stdout
+        data = json.loads(run(*arguments, "--json").stdout)
+        assert (data["moved"], len(data["gone"]), data["deleted"]) == ({}, 4, ["p1/5.png.png"])
+        shutil.rmtree(tmp_path / "out" / "p0")
+        assert "gone" not in run(*arguments).stderr
+        shutil.rmtree(tmp_path / "out" / "p1")
+        message = refused(run(*arguments))
+        assert "No crop is left of any of the photographs." in message
+        assert "its crop was deleted; to have another, save the photograph anew" in message
+
+    def test_a_folder_of_photographs_whose_name_is_no_text(self, tmp_path) -> None:
+        try:
+            photos = write_people(tmp_path / os.fsdecode(b"no utf-8 \xe9"), 1, 1)
+        except OSError:
+            pytest.skip("this file system has only names in Unicode")
+        result = run("dataset", "build", photos, tmp_path / "out", "--processes", 1)
+        assert result.exit_code == 0
+        assert run("dataset", "check", tmp_path / "out", "--json").exit_code == 1  # one person only
+
     def test_other_settings_name_what_differs(self, source, built) -> None:
         message = refused(run("dataset", "build", source, built, "--size", 61, "--processes", 1))
         assert "begun with, size=60. Received: size=61." in message
@@ -164,6 +199,10 @@ class TestReadyMade:
             assert abs(entry["box"][0] + entry["box"][2] - entry["width"]) < 40
         message = refused(run("dataset", "lfw", tmp_path / "lfw", tmp_path / "out2", "--min-images", 9))
         assert "a person with 9 photographs or more. Received: at most 2" in message
+        run("dataset", "lfw", tmp_path / "lfw", tmp_path / "out", "--min-images", 1)
+        message = refused(run("dataset", "lfw", tmp_path / "lfw", tmp_path / "out", "--min-images", 2))
+        assert "no crops of people with fewer than 2 photographs. Received: crops of 1 such person: Bo." in message
+        assert "Delete their folders in it, or choose another folder" in message
 
 
 class TestCaptureAndDetectors:
@@ -198,6 +237,33 @@ class TestCaptureAndDetectors:
     def test_what_cannot_be_captured(self, options, message, tmp_path) -> None:
         assert message in refused(run("capture", "Zoë", "--into", tmp_path / "out", *options))
         assert not (tmp_path / "out").exists()
+
+    def test_crops_of_two_kinds_are_refused(self, film, tmp_path) -> None:
+        arguments = ("--video", film, "--into", tmp_path / "out", "--interval", 0.4, "--limit", 1)
+        assert run("capture", "Zoë", *arguments).exit_code == 0
+        options = ("--margin", 0.3, "--align", "none", "--upsample", 1)
+        message = refused(run("capture", "Ada", *arguments, *options))
+        assert "begun with, align=eyes, detector=dlib-hog, margin=0.1. Received: align=none, " in message
+        assert "Capture with the same options, or into another folder." in message
+        assert not (tmp_path / "out" / "Ada").exists()
+        result = run("capture", "Ada", *arguments)
+        assert (result.exit_code, "not known" in result.stderr) == (0, False)
+        (tmp_path / "out" / "manifest.json").unlink()
+        result = run("capture", "Ada", *arguments, *options)
+        assert result.exit_code == 0
+        assert "were cut is not known, so nothing says how `recognise` should" in " ".join(result.stderr.split())
+
+    @pytest.mark.slow
+    def test_a_run_on_captured_crops_knows_how_they_were_cut(self, film, tmp_path) -> None:
+        options = ("--size", 48, "--margin", 0.25, "--upsample", 1, "--interval", 0.4)
+        for name in ("Ada", "Zoë"):
+            assert run("capture", name, "--video", film, "--into", tmp_path / "out", *options).exit_code == 0
+        assert run("dataset", "split", tmp_path / "out", "--test", 1, "--validation", 0).exit_code == 0
+        trained = run("train", tmp_path / "out", "--out", tmp_path / "run", "--epochs", 1, "--no-views")
+        assert trained.exit_code == 0, trained.output
+        config = Run.open(tmp_path / "run").config
+        assert config.crop == {"size": 48, "colour": "grey", "margin": 0.25, "align": "eyes"}
+        assert config.detector == "dlib-hog upsample=1"
 
     def test_a_video_without_faces_is_an_error(self, tmp_path) -> None:
         with write_video(tmp_path / "wall.mp4") as film:

@@ -175,6 +175,41 @@ def test_people_whom_the_split_leaves_out_are_not_known(dataset: Path, tmp_path:
     assert paths[int(np.flatnonzero(gallery.labels == 0)[0])].startswith("anna/")
 
 
+def test_crops_that_came_after_the_split_are_spoken_of(dataset: Path, tmp_path: Path) -> None:
+    make_dataset(dataset, ("aaa",), split=False)  # left out altogether, which has a note of its own
+    arguments = ("train", dataset, "--out", tmp_path / "run", *QUICK)
+    assert "in no part of the split" not in run(*arguments).stderr
+    for path in ("anna/7.png", "anna/8.png", "boris/7.png"):
+        write_image(dataset / path, np.full((SIDE, SIDE), 90, np.uint8))
+    for result in (run(*arguments[:2], "--out", tmp_path / "later", *QUICK), run(*arguments[:4], "--resume")):
+        assert result.exit_code == 0, result.output
+        said = " ".join(result.stderr.split())
+        assert "3 crops are in no part of the split (added after it?): minicnn dataset split" in said
+    assert len(load_gallery(tmp_path / "later" / "gallery.npz", 3)[1]) == 12  # as the split says
+
+
+def test_people_left_out_who_have_all_the_validation_pictures(tmp_path: Path) -> None:
+    """Six people with three crops each and one with eight, as `dataset split` divides them: 15 % of three is none."""
+    names = tuple("abcdefg")
+    faces = make_dataset(tmp_path / "faces", names)
+    split = json.loads((faces / "split.json").read_text(encoding="utf-8"))
+    split["validation"] = [path for path in split["validation"] if path.startswith("g/")]
+    (faces / "split.json").write_text(json.dumps(split), encoding="utf-8")
+    said = refused(run("train", faces, "--out", tmp_path / "run", *QUICK, "--left-out", 3))
+    assert "validation pictures of people who stay, whoever is left out" in said
+    assert "--validation 1" in said
+    assert "epoch" not in said
+    assert not (tmp_path / "run").exists()
+
+    assert run("train", faces, "--out", tmp_path / "run", *QUICK).exit_code == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
+    config["settings"]["recipe"] |= {"left_out": 3, "epochs": 5}  # begun by a version that did not look
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    said = refused(run("train", faces, "--out", tmp_path / "run", "--resume"))
+    assert "validation pictures of people who stay" in said
+    assert "epoch" not in said  # nor is a run trained on that cannot be finished
+
+
 def test_one_person_is_not_enough(tmp_path: Path) -> None:
     folder = make_dataset(tmp_path / "faces", ("anna",))
     assert "two people or more" in refused(run("train", folder, "--out", tmp_path / "run"))

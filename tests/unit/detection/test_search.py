@@ -12,7 +12,7 @@ import pytest
 from detection.boxes import Box, Face
 from detection.images import write_image
 from detection.search import EmbeddingCache, Match, Searcher, file_hash
-from minicnn.errors import ImageError, LoadError, NoFaceError
+from minicnn.errors import ImageError, LoadError, NoFaceError, ShapeError
 from tests.unit.permissions import obeying
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -139,6 +139,26 @@ def test_no_cache_keeps_nothing(photos: list[Path]) -> None:
     for _ in range(2):
         search.embedded(photos[0])
     assert counted.pictures == 2
+
+
+def test_a_photograph_too_large_for_the_detector_is_one_of_many(photos: list[Path], tmp_path: Path) -> None:
+    search, counted = searcher(tmp_path / "cache")
+    large = tmp_path / "large.png"
+    write_image(large, np.full((10, 99, 3), 200, np.uint8))
+
+    def detect(rgb: np.ndarray) -> list[Face]:
+        if rgb.shape[1] > 20:
+            raise ShapeError("Expected at most 20 columns. Received: 99.")
+        return Counted.detect(counted, rgb)
+
+    counted.detect = detect
+    _, sought = search.largest(photos[0])
+    red, refused, blue = search.matches(sought, [photos[0], large, photos[2]])
+    assert isinstance(red, Match)
+    assert isinstance(blue, Match)
+    assert refused == (large, f"'{large}': Expected at most 20 columns. Received: 99.")
+    with pytest.raises(ImageError, match=r"large\.png.*at most 20 columns"):
+        search.largest(large)
 
 
 def test_what_is_no_photograph(photos: list[Path], tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from minicnn.errors import OptionError
+from minicnn.errors import LabelError, OptionError
 from minicnn.recognition.calibration import HeldOut, ask_about, calibrate_run, joined
 from minicnn.recognition.identify import Gallery
 from minicnn.recognition.left_out import folds
@@ -52,6 +52,27 @@ def test_what_cannot_be_left_out() -> None:
         folds(data(validation=False), 3, seed=0)
     with pytest.raises(OptionError, match="left_out"):
         folds(data(), 1, seed=0)
+
+
+def test_a_group_that_has_all_the_validation_pictures() -> None:
+    whole = numbered(7)
+    assert whole.validation is not None
+    only = whole.validation.labels == 2
+    one = Data(whole.train, Samples(whole.validation.x[only], whole.validation.labels[only]), whole.people)
+    with pytest.raises(OptionError, match=r"whoever is left out\. Received: none without .*c.*--validation 1"):
+        folds(one, 3, seed=0)  # said at once, not when the first network is trained
+    two = whole.validation.labels < 2
+    both = Data(whole.train, Samples(whole.validation.x[two], whole.validation.labels[two]), whole.people)
+    for fold in folds(both, 7, seed=0):
+        assert fold.data.validation is not None
+        assert len(fold.data.validation.labels) >= 1
+
+
+def test_people_without_a_training_picture() -> None:
+    whole = numbered(7)
+    some = whole.train.labels != 4
+    with pytest.raises(LabelError, match="none of e"):
+        folds(Data(Samples(whole.train.x[some], whole.train.labels[some]), whole.validation, whole.people), 3, seed=0)
 
 
 def blobs(rng: np.random.Generator, size: float = 1.0) -> tuple[Gallery, HeldOut]:

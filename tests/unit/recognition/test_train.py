@@ -215,6 +215,11 @@ def test_histories_of_something_else(text: str, tmp_path: Path) -> None:
         train(run, trainer(how, learned), how, learned, resume=True)
 
 
+def test_what_was_not_measured_is_not_in_the_history(tmp_path: Path) -> None:
+    (tmp_path / HISTORY).write_text("epoch,loss,val_loss\n0,0.5,NA\n1,0.25,0.75\n", encoding="utf-8")
+    assert read_history(tmp_path / HISTORY) == [{"loss": 0.5}, {"loss": 0.25, "val_loss": 0.75}]
+
+
 def test_views_change_nothing_in_training_but_answers(tmp_path: Path) -> None:
     learned, how = data(), recipe(epochs=3)
     run = new_run(tmp_path, "softmax", views=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -188,6 +189,19 @@ def test_thresholds_survive_their_file(tmp_path: Path) -> None:
         save_thresholds(tmp_path, {"pair": thresholds["distance"]})
 
 
+def test_whom_it_was_calibrated_on_survives_too(tmp_path: Path) -> None:
+    faces = tuple(f"{number:016x}" for number in range(50_000))  # more people than LFW has pictures, three times over
+    threshold = replace(calibrate(NINETEEN, "distance", 0.1), faces=faces)
+    save_thresholds(tmp_path, {"distance": threshold})
+    assert load_thresholds(tmp_path)["distance"].faces == faces
+    data = json.loads((tmp_path / FILE).read_text())
+    del data["thresholds"]["distance"]["faces"]  # as older files are
+    (tmp_path / FILE).write_text(json.dumps(data))
+    assert load_thresholds(tmp_path)["distance"].faces == ()
+    save_thresholds(tmp_path, {"distance": calibrate(NINETEEN, "distance", 0.1)})
+    assert "faces" not in (tmp_path / FILE).read_text()
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -201,6 +215,9 @@ def test_thresholds_survive_their_file(tmp_path: Path) -> None:
         lambda data: json.dumps(data | {"thresholds": {"distance": {"value": 1.0, "rate": 2, "measured": {}}}}),
         lambda data: json.dumps(data | {"thresholds": {"hope": {"value": 1.0, "rate": 0.1, "measured": {}}}}),
         lambda data: json.dumps(data | {"thresholds": {"pair": {"value": float("nan"), "rate": 0.1, "measured": {}}}}),
+        lambda data: json.dumps(data | {"thresholds": {"distance": data["thresholds"]["distance"] | {"faces": "ab"}}}),
+        lambda data: json.dumps(data | {"thresholds": {"distance": data["thresholds"]["distance"] | {"faces": [1]}}}),
+        lambda data: json.dumps(data | {"thresholds": {"distance": data["thresholds"]["distance"] | {"faces": None}}}),
     ],
 )
 def test_a_damaged_file_is_one_clear_error(damage: object, tmp_path: Path) -> None:

@@ -262,6 +262,20 @@ class TestBadInput:
         assert built.crops == 1
         assert "a name that nobody can read" in built.rejected[0].reason
 
+    def test_the_folder_of_photographs_may_be_called_anything(self, tmp_path) -> None:
+        strange = tmp_path / os.fsdecode(b"\xff \\ \xc3\xa4")
+        try:
+            source = write_people(strange, people=1, shots=1)
+        except OSError:
+            pytest.skip("this file system has only names in Unicode")
+        for done in (0, 1):
+            built = build_dataset(source, tmp_path / "out", HOG, PLAIN)
+            assert (built.crops, built.done_before) == (1, done)
+        manifest = read_manifest(tmp_path / "out")
+        assert manifest is not None
+        assert manifest.source == strange.name
+        assert "ä" in (tmp_path / "out" / "manifest.json").read_text(encoding="utf-8")
+
     def test_two_people_with_one_photograph_both_get_it(self, tmp_path) -> None:
         source = write_people(tmp_path / "photos", people=2, shots=1)
         (source / "p1" / "0.png").write_bytes((source / "p0" / "0.png").read_bytes())

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from detection.crop import CropSettings
 from detection.dataset import BuildSettings, build_dataset, check_dataset, split_dataset, write_sheet
+from detection.dataset.check import unlisted
 from detection.dataset.hashes import BITS, DISTANCE, as_numbers, close_pairs, group, perceptual_hash
 from detection.detectors import make_detector
 from detection.images import read_image, write_image
@@ -148,6 +149,23 @@ class TestCheck:
         (leak,) = check_dataset(folder).leaks
         assert leak.parts == ("train", "test")
         assert check_dataset(folder).problems == ("1 picture in several parts of the split.",)
+
+    def test_crops_that_came_after_the_split(self, tmp_path) -> None:
+        source = write_people(tmp_path / "photos", 3, 5)
+        folder = build(source, tmp_path / "out")
+        assert check_dataset(folder).unlisted == ()  # not divided yet
+        split_dataset(folder, seed=1)
+        assert (check_dataset(folder).unlisted, unlisted(folder)) == ((), ())
+        write_image(source / "p1" / "5.png", photo(1, 5))
+        write_image(source / "p1" / "6.png", photo(1, 6))
+        (source / "p3").mkdir()
+        write_image(source / "p3" / "0.png", photo(3, 0))
+        build(source, folder)
+        found = check_dataset(folder)
+        assert found.unlisted == ("p1/5.png.png", "p1/6.png.png", "p3/0.png.png") == unlisted(folder)
+        assert found.problems == ()  # they teach nothing, and spoil nothing
+        split_dataset(folder, seed=1)
+        assert check_dataset(folder).unlisted == ()
 
     def test_one_person_and_one_crop_each(self, tmp_path) -> None:
         one = build(write_people(tmp_path / "one", 1, 3), tmp_path / "out1")
