@@ -148,11 +148,9 @@ def _fuse(graph: Graph, resting: frozenset[int]) -> list[Stage]:
     stages: list[Stage] = []
     stage_of: dict[int, int] = {}  # value -> which stage makes it
     for place, node in enumerate(graph.nodes):
-        source, longer, rests = node.sources[0], None, place in resting
-        if source in stage_of and graph.readers[source] == 1:
-            before = stages[stage_of[source]]
-            if (before.places[0] in resting) == rests:
-                longer = before.followed_by(node.layer, place, predicting=rests)
+        source, longer = node.sources[0], None
+        if source in stage_of and graph.readers[source] == 1:  # what is put to a stage that rests, rests too
+            longer = stages[stage_of[source]].followed_by(node.layer, place, predicting=place in resting)
         if longer:
             stages[stage_of[source]] = longer
             stage_of[graph.inputs + place] = stage_of[source]

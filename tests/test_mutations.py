@@ -28,6 +28,7 @@ PLANS = "tests/unit/test_prediction.py::test_every_change_is_seen"
 KEPT_CALL = PREPARED + "test_a_call_is_kept_until_something_changes[direct]"
 FINISHING = "tests/unit/ops/test_finishing.py::"
 STRIDED_DX = "tests/unit/ops/conv2d/test_direct_dx.py::test_together_is_the_definition"
+PASSES = "tests/unit/test_passes.py::"
 TESTS_FAILED = 1  # pytest's exit code; 2 to 5 mean that it could not run them
 # The first failure is enough, and the first example of it.
 QUICKLY = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=any_failure"]
@@ -696,6 +697,34 @@ MUTATIONS = [
         "threading.RLock()",
         "threading.Lock()",
         "tests/unit/test_prediction.py::test_what_is_found_changes_under_a_lock",
+    ),
+    Mutation(
+        "training: a normalisation whose statistics move is taken for a prediction's",
+        "minicnn/passes.py",
+        "(type(layer) is BatchNormalization and not layer.trainable)",
+        "type(layer) is BatchNormalization",
+        PASSES + "test_a_step_that_remembers_less_has_the_same_gradients[statistics_learn]",
+    ),
+    Mutation(
+        "training: a layer with a method of somebody's own is taken for a prediction's",
+        "minicnn/passes.py",
+        "and as_written(layer)):",
+        "):",
+        PASSES + "test_layers_of_ones_own_are_asked_in_training[method]",
+    ),
+    Mutation(
+        "Keras's files: calls of models within models are counted in one way",
+        "minicnn/io/keras_networks.py",
+        "int(bool(calls) and (name, len(calls)) in read)",
+        "0",
+        "tests/unit/io/test_keras_networks.py::test_two_ways_to_count_calls",
+    ),
+    Mutation(
+        "Keras's files: a model called twice is its layers called once",
+        "minicnn/io/keras_networks.py",
+        "return made, call * count + made_by",
+        "return made, made_by",
+        "tests/unit/io/test_keras_networks.py::test_two_ways_to_count_calls",
     ),
 ]
 

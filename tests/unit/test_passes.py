@@ -50,13 +50,21 @@ def one_way_is_frozen() -> Model:
     return Model(x, Dense(3)(Flatten()(y)), seed=0)
 
 
+def statistics_learn() -> Model:
+    """A normalisation without weights: nothing asks for its gradient, but its statistics move with each batch."""
+    layers = [Conv2D(4, 3), BatchNormalization(center=False, scale=False), ReLU(), Flatten(), Dense(3)]
+    model = Sequential(layers, input_shape=SIZE, seed=0)
+    model.layers[0].trainable = False
+    return model
+
+
 def gradients(model: Model, weights_only: bool, rng: np.random.Generator) -> Any:
     x, y = rng.standard_normal((4, *SIZE), np.float32), np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
     context = Context(training=True, weights_only=weights_only)
     return backpropagate(model, CategoricalCrossentropy(from_logits=True), x, y, context=context)
 
 
-@pytest.mark.parametrize("network", [head_learns, middle_is_frozen, one_way_is_frozen])
+@pytest.mark.parametrize("network", [head_learns, middle_is_frozen, one_way_is_frozen, statistics_learn])
 def test_a_step_that_remembers_less_has_the_same_gradients(network: Callable[[], Model]) -> None:
     model = network()
     whole, less = (gradients(model, only, np.random.default_rng(0)) for only in (False, True))
@@ -66,6 +74,7 @@ def test_a_step_that_remembers_less_has_the_same_gradients(network: Callable[[],
         assert one.keys() == other.keys()
         assert all(np.array_equal(one[address], other[address]) for address in one)
     assert less.gradients
+    assert bool(less.next_state) == any(layer.state and layer.trainable for layer in model.layers)
 
 
 def test_nothing_is_kept_of_what_stands_before_all_that_learns(rng: np.random.Generator) -> None:
@@ -108,7 +117,7 @@ def test_layers_of_ones_own_are_asked_in_training(how: str, rng: np.random.Gener
     own = Doubled() if how == "class" else ReLU()
     model = Sequential([Conv2D(4, 3), own, Flatten(), Dense(3)], input_shape=SIZE, seed=0)
     if how == "method":
-        own.forward = lambda x, context=None, **more: (2 * np.maximum(x, 0), x)  # type: ignore[method-assign]
+        own.forward = Doubled.forward.__get__(Doubled())  # type: ignore[method-assign]
     for layer in model.layers[:3]:
         layer.trainable = False
     x = rng.standard_normal((2, *SIZE), np.float32)
