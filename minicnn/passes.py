@@ -145,7 +145,7 @@ def next_state(graph: Graph, caches: Sequence[Cache]) -> Params:
     in the order of data, as in Keras."""
     moved: Params = {}
     for layer, cache in zip(graph.path, caches, strict=True):
-        if not layer.state or cache is None:  # it rested
+        if not layer.state or (cache is None and _rests(layer)):
             continue
         current = copy.copy(layer)
         current.state = {key: moved.get(f"{layer.name}/{key}", array) for key, array in layer.state.items()}

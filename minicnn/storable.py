@@ -93,7 +93,8 @@ class Storable(Network):
 
     @explained
     def load_weights(self, path: str | Path, *, allow_nan: bool = False) -> None:
-        """Take over the weights of a file, whose network must have the same layers with weights in the same order.
+        """Take over the weights of a file, whose network must have the same layers with weights: told by their names if
+        those were given, else by their order, which is Keras's in its files (``io/keras_places.py``).
 
         Reads what ``save`` writes but ``.onnx``, and Keras's files with and without a network. All of it is read and
         checked before the first weight changes, so for a moment both are in memory. Raises LoadError, naming the file

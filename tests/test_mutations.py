@@ -28,6 +28,7 @@ PLANS = "tests/unit/test_prediction.py::test_every_change_is_seen"
 KEPT_CALL = PREPARED + "test_a_call_is_kept_until_something_changes[direct]"
 FINISHING = "tests/unit/ops/test_finishing.py::"
 STRIDED_DX = "tests/unit/ops/conv2d/test_direct_dx.py::test_together_is_the_definition"
+KERAS_CALLS = "tests/unit/io/test_keras_networks.py::test_ways_to_count_calls"
 PASSES = "tests/unit/test_passes.py::"
 TESTS_FAILED = 1  # pytest's exit code; 2 to 5 mean that it could not run them
 # The first failure is enough, and the first example of it.
@@ -713,18 +714,25 @@ MUTATIONS = [
         PASSES + "test_layers_of_ones_own_are_asked_in_training[method]",
     ),
     Mutation(
-        "Keras's files: calls of models within models are counted in one way",
-        "minicnn/io/keras_networks.py",
-        "int(bool(calls) and (name, len(calls)) in read)",
+        "Keras's files: what models within models make for the outside is counted as what layers read",
+        "minicnn/io/keras_rows.py",
+        'int(layer.row.class_name != "Sequential")',
         "0",
-        "tests/unit/io/test_keras_networks.py::test_two_ways_to_count_calls",
+        KERAS_CALLS + "[Keras 3, a Functional]",
+    ),
+    Mutation(
+        "Keras's files: calls of models within models are counted from 0 in Keras 2 too",
+        "minicnn/io/keras_rows.py",
+        "int((name, len(layer.given)) in read)",
+        "0",
+        KERAS_CALLS + "[Keras 2, a Functional]",
     ),
     Mutation(
         "Keras's files: a model called twice is its layers called once",
         "minicnn/io/keras_networks.py",
         "return made, call * count + made_by",
         "return made, made_by",
-        "tests/unit/io/test_keras_networks.py::test_two_ways_to_count_calls",
+        KERAS_CALLS + "[Keras 3, a Functional]",
     ),
 ]
 

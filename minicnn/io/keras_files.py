@@ -22,16 +22,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from minicnn.errors import LoadError
 from minicnn.graph import Graph
 from minicnn.io.atomic import atomic_write
 from minicnn.io.checks import CHUNK, TEXT_LIMIT, Expected, check_expansion, parse_json, reading, refuse
 from minicnn.io.hdf5 import Tree, load_h5py, open_tree
 from minicnn.io.keras_config import config_from_keras, config_to_keras
-from minicnn.io.keras_graph import keras_order
-from minicnn.io.keras_layers import Row, to_keras
-from minicnn.io.keras_networks import Kind, Kinds, leaves, network_of
-from minicnn.io.keras_weights import FOLDED, KERAS_VERSION, Found, find_weights, write_legacy, write_numbered
+from minicnn.io.keras_places import kinds_of, places_of
+from minicnn.io.keras_weights import KERAS_VERSION, write_legacy, write_numbered
 from minicnn.io.npz import check_layout, member_start
 from minicnn.io.stored import read_stored
 from minicnn.shapes import Array
@@ -52,40 +49,10 @@ def read_weights(
     """The arrays of a network from any of Keras's files. ``graph``: of the network that takes them; without it, that is
     the one that the file describes."""
     with _opened(path) as (tree, text):
-        stored, places = _places(tree, text, expected, graph)
+        has_network = graph is None or text is not None or tree.text("", "model_config")
+        description = _description(tree, text) if has_network else None
+        stored, places = places_of(tree, description, expected, graph)
         return read_stored(stored, expected, places, allow_nan=allow_nan)
-
-
-def _places(tree: Tree, text: bytes | None, expected: Expected, graph: Graph | None) -> Found:
-    """Where each array lies. The names in the file say it, if the layers are called so here; else their order does."""
-    if graph is None:
-        return find_weights(tree, expected, network_of(_description(tree, text)).kinds)
-    kinds = _described(tree, text)
-    if set(leaves(kinds)) >= {address.split("/")[0] for address in expected}:
-        return find_weights(tree, expected, kinds)
-    if any(kind.layers is not None for kind in kinds.values()):
-        refuse(f"{FOLDED}: it goes into the network that load_model(path) makes of it")
-    orders = _kinds(graph), _kinds(graph, activations_inside=True)
-    found = [find_weights(tree, expected, order) for order in orders]
-    fitting = [one for one in found if one.fits(expected)]
-    if len(fitting) == len(orders) and found[0].places != found[1].places:
-        apart = [address for address, place in found[0].places.items() if place != found[1].places[address]]
-        refuse(
-            f"its layers have other names than here, and two orders fit: '{apart[0]}' may lie in two places, as Keras "
-            "counts an activation inside a layer and one behind it differently. Give the layers the names they have "
-            "there, or load_model the file of the network"
-        )
-    return (fitting or found)[0]
-
-
-def _described(tree: Tree, text: bytes | None) -> Kinds:
-    """What a file says of its layers. Nothing where it holds weights alone, or layers that only their owner knows."""
-    if text is None and not tree.text("", "model_config"):
-        return {}
-    try:
-        return network_of(_description(tree, text)).kinds
-    except LoadError:
-        return {}
 
 
 def _description(tree: Tree, text: bytes | None) -> dict[str, Any]:
@@ -105,7 +72,7 @@ def write_keras(path: str | Path, config: Mapping[str, Any], weights: Mapping[st
         tempfile.TemporaryFile(dir=Path(path).parent) as numbers,  # an archive's member cannot be written in any order
         zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,
     ):
-        _write_hdf5(numbers, lambda root: write_numbered(root, weights, _kinds(Graph.from_config(config))))
+        _write_hdf5(numbers, lambda root: write_numbered(root, weights, kinds_of(Graph.from_config(config))))
         archive.writestr(zipfile.ZipInfo(METADATA), json.dumps({"keras_version": KERAS_VERSION, "date_saved": ""}))
         archive.writestr(zipfile.ZipInfo(CONFIG), json.dumps(model, allow_nan=False))
         numbers.seek(0)
@@ -121,9 +88,8 @@ def write_h5(path: str | Path, config: Mapping[str, Any], weights: Mapping[str, 
         root.attrs["backend"] = "tensorflow"
         root.attrs["keras_version"] = KERAS_VERSION
         root.attrs["model_config"] = json.dumps(model, allow_nan=False)
-        write_legacy(
-            root.create_group("model_weights"), weights, _kinds(Graph.from_config(config)), str(config["name"])
-        )
+        names = kinds_of(Graph.from_config(config))
+        write_legacy(root.create_group("model_weights"), weights, names, str(config["name"]))
 
     with atomic_write(path) as file:
         _write_hdf5(file, write)
@@ -132,13 +98,7 @@ def write_h5(path: str | Path, config: Mapping[str, Any], weights: Mapping[str, 
 def write_weights_h5(path: str | Path, config: Mapping[str, Any], weights: Mapping[str, Array]) -> None:
     """Write weights alone, as Keras 3's ``save_weights`` does."""
     with atomic_write(path) as file:
-        _write_hdf5(file, lambda root: write_numbered(root, weights, _kinds(Graph.from_config(config))))
-
-
-def _kinds(graph: Graph, activations_inside: bool = False) -> dict[str, Kind]:
-    """Keras's class of every layer by its name, in Keras's order."""
-    order = keras_order(graph, activations_inside=activations_inside)
-    return {layer.name: Kind(to_keras(Row(type(layer).__name__, {})).class_name) for layer in order}
+        _write_hdf5(file, lambda root: write_numbered(root, weights, kinds_of(Graph.from_config(config))))
 
 
 def _write_hdf5(file: Any, write: Callable[[Any], None]) -> None:

@@ -12,7 +12,7 @@ Where the weights of a file lie follows from how it was folded; so that is kept 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from minicnn.errors import explain
@@ -76,14 +76,17 @@ def _unfolded(model: Mapping[str, Any], prefix: str, depth: int) -> Network:
     }
     for name, inside in inner.items():
         _require_inputs(name, *inside)
-    names = _Names(prefix, inner, [outputs, *(one for layer in layers for one in layer.given)])
+    names = _Names(prefix, inner)
     found: list[Called] = []
+    calls = 0
     kinds: dict[str, Kind] = {}
     for name, row, given, _ in layers:
-        if name in inner:
-            found += _called(name, inner[name], names)
-        else:
-            found.append(Called(prefix + name, row, tuple(tuple(map(names.resolve, one)) for one in given)))
+        own_calls = tuple(tuple(map(names.resolve, one)) for one in given)
+        new = list(_called(name, inner[name], names)) if name in inner else [Called(prefix + name, row, own_calls)]
+        found += new
+        calls += sum(len(layer.calls) for layer in new)
+        if calls > MOST_LAYERS:
+            refuse(explain(f"at most {MOST_LAYERS} calls of layers", "more"))
         own = inner[name].network.kinds if name in inner else None
         kinds[our_name(prefix + name)] = Kind(row.class_name, row.config.get("trainable") is not False, own)
     if len(found) > MOST_LAYERS:
@@ -95,11 +98,8 @@ def _unfolded(model: Mapping[str, Any], prefix: str, depth: int) -> Network:
 class _Names:
     """What a layer reads, said by the names and the calls that are left once models are unfolded."""
 
-    def __init__(self, prefix: str, inner: Mapping[str, Inside], given: Iterable[Iterable[Source]]) -> None:
+    def __init__(self, prefix: str, inner: Mapping[str, Inside]) -> None:
         self.prefix, self.inner = prefix, inner
-        read = {source for sources in given for source in sources}
-        # Some of Keras's files count a model's own layers as its call 0, so that what comes after is call 1.
-        self.begin = {name: int(bool(calls) and (name, len(calls)) in read) for name, (_, calls) in inner.items()}
         self.counts = {name: {one.name: len(one.calls) for one in inside.found} for name, (inside, _) in inner.items()}
         self.known: dict[Source, Source] = {}
 
@@ -114,10 +114,9 @@ class _Names:
             if name not in self.inner:
                 self.known[source] = f"{self.prefix}{name}", call
                 break
-            call -= self.begin[name]
             network, given = self.inner[name]
             if not 0 <= call < max(1, len(given)):
-                refuse(f"it reads call {source[1]} of '{name}', what no layer makes")
+                refuse(f"it reads call {call} of '{name}', what no layer makes")
             made = network.outputs[0]
             if given and made[0] in network.inputs:
                 source = given[call][network.inputs.index(made[0])]

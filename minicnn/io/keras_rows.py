@@ -47,13 +47,36 @@ def listed(model: Mapping[str, Any]) -> Listed:
     rows, config = _rows(model), model_config(model)
     if model["class_name"] == "Sequential":
         layers = list(_sequential(rows, model))
-        inputs, outputs = [layers[0].name], [(layers[-1].name, 0)]
-    else:
-        layers = list(_functional(rows))
-        inputs = [name for name, _ in ends(config.get("input_layers"))]
-        outputs = list(ends(config.get("output_layers")))
+        require_unlike(layer.name for layer in layers)
+        return Listed(layers, [layers[0].name], [(layers[-1].name, 0)])
+    layers = list(_functional(rows))
     require_unlike(layer.name for layer in layers)
-    return Listed(layers, inputs, outputs)
+    inputs = [name for name, _ in ends(config.get("input_layers"))]
+    return _from_zero(Listed(layers, inputs, list(ends(config.get("output_layers")))))
+
+
+def _from_zero(model: Listed) -> Listed:
+    """With all calls of models within it counted from 0.
+
+    In Keras 3 (calls are dicts), what a layer reads is counted so already, and in ``output_layers`` a Functional's
+    first call is 1. In Keras 2 (calls are lists) it is 1 everywhere, a Sequential's too; in files that begin with 0,
+    nothing reads a call of that number.
+    """
+    inner = {layer.name: layer for layer in model.layers if layer.row.class_name in MODELS}
+    calls_are_dicts = any(
+        isinstance(entry, dict) for layer in model.layers for entry in layer.raw.get("inbound_nodes", ())
+    )
+    if calls_are_dicts:
+        first = {name: int(layer.row.class_name != "Sequential") for name, layer in inner.items()}
+        return model._replace(outputs=[(name, call - first.get(name, 0)) for name, call in model.outputs])
+    read = {*model.outputs, *(source for layer in model.layers for given in layer.given for source in given)}
+    first = {name: int((name, len(layer.given)) in read) for name, layer in inner.items()}
+
+    def moved(sources: Iterable[Source]) -> tuple[Source, ...]:
+        return tuple((name, call - first.get(name, 0)) for name, call in sources)
+
+    layers = [layer._replace(given=tuple(map(moved, layer.given))) for layer in model.layers]
+    return model._replace(layers=layers, outputs=list(moved(model.outputs)))
 
 
 def require_unlike(names: Iterable[str]) -> None:

@@ -23,7 +23,7 @@ and in the second one layer that has all the weights: first those that learn, th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,14 +63,42 @@ class Found(NamedTuple):
 
 
 def find_weights(tree: Tree, addresses: Iterable[str], kinds: Kinds) -> Found:
-    """Where the weights of a network lie. Raises LoadError.
+    """Where the weights of a network lie, by the order of its layers. Raises LoadError.
 
     ``addresses``: those of a layer in their order ("conv1/kernel", "conv1/bias"). ``kinds``: Keras's class of each
-    layer by its name, in the order in which the file lists them. Layers are told by their names where all of them are
-    called so in the file, and by their order where they are not.
+    layer by its name, in the order in which the file lists them.
     """
     group, by_name = is_legacy(tree), _by_layer(addresses)
-    return _legacy(tree, group, by_name, kinds) if group is not None else _numbered(tree, by_name, kinds)
+    if group is None:
+        return _numbered(tree, by_name, kinds)
+    saved = legacy_weights(tree, group)
+    layers = {name: own for name, kind in kinds.items() if (own := _in_legacy_order(name, kind, by_name))}
+    counts = [(name, len(paths)) for name, paths in saved]
+    wanted = [(name, len(addresses)) for name, addresses in layers.items()]
+    if [count for _, count in counts] != [count for _, count in wanted]:
+        refuse(explain(f"layers with weights {_counted(wanted)}", _counted(counts)))
+    return _paired(tree, zip([paths for _, paths in saved], layers.values(), strict=True))
+
+
+def find_by_name(tree: Tree, addresses: Iterable[str]) -> Found | None:
+    """The same by the names of the layers; None unless the file has weights of these layers and of no others."""
+    group, by_name = is_legacy(tree), _by_layer(addresses)
+    if group is None:
+        there = _named_paths(tree)
+    else:
+        there = {our_name(name): paths for name, paths in legacy_weights(tree, group)}
+    counts = {name: len(paths) for name, paths in there.items()}
+    if counts != {name: len(own) for name, own in by_name.items()}:
+        return None
+    return _paired(tree, ((there[name], own) for name, own in by_name.items()))
+
+
+def _paired(tree: Tree, layers: Iterable[tuple[Sequence[str], Sequence[str]]]) -> Found:
+    """Paths in the file and addresses, layer by layer."""
+    places = {
+        address: Place(path) for paths, addresses in layers for path, address in zip(paths, addresses, strict=True)
+    }
+    return Found({place.name: tree.stored(place.name) for place in places.values()}, places)
 
 
 def legacy_weights(tree: Tree, group: str) -> list[tuple[str, list[str]]]:
@@ -85,25 +113,6 @@ def legacy_weights(tree: Tree, group: str) -> list[tuple[str, list[str]]]:
     return found
 
 
-def _legacy(tree: Tree, group: str, by_name: Mapping[str, list[str]], kinds: Kinds) -> Found:
-    saved = legacy_weights(tree, group)
-    layers = {name: own for name, kind in kinds.items() if (own := _in_legacy_order(name, kind, by_name))}
-    names = {our_name(name): (name, paths) for name, paths in saved}
-    if len(names) == len(saved) and names.keys() == layers.keys():
-        saved = [names[name] for name in layers]
-    counts = [(name, len(paths)) for name, paths in saved]
-    wanted = [(name, len(addresses)) for name, addresses in layers.items()]
-    if [count for _, count in counts] != [count for _, count in wanted]:
-        refuse(explain(f"layers with weights {_counted(wanted)}", _counted(counts)))
-    stored = {path: tree.stored(path) for _, paths in saved for path in paths}
-    places = {
-        address: Place(path)
-        for (_, paths), addresses in zip(saved, layers.values(), strict=True)
-        for path, address in zip(paths, addresses, strict=True)
-    }
-    return Found(stored, places)
-
-
 def _in_legacy_order(name: str, kind: Kind, by_name: Mapping[str, list[str]]) -> list[str]:
     """The addresses of a layer, or of a model within the model: what learns comes before what does not."""
     if kind.layers is None:
@@ -116,15 +125,9 @@ def _in_legacy_order(name: str, kind: Kind, by_name: Mapping[str, list[str]]) ->
 
 
 def _numbered(tree: Tree, by_name: Mapping[str, list[str]], kinds: Kinds) -> Found:
-    root = next((root for root in ROOTS if root in tree.groups), ROOTS[0])
-    stored = {
-        path: tree.stored(path)
-        for path in tree.datasets
-        if path.startswith(f"{root}/") and "seed_generator" not in path
-    }
-    paths = _named_paths(tree, root, stored)
-    if paths.keys() != by_name.keys():
-        paths = _numbered_paths(kinds, root, root)
+    root = _root(tree)
+    paths = _numbered_paths(kinds, root, root)
+    stored = _numbers(tree)
     if all(kind.layers is None for kind in kinds.values()) and any(f"/{root}/" in path for path in stored):
         refuse(f"{FOLDED}, and not how they are connected: save the network itself, as .keras, and load_model it")
     places = {
@@ -135,12 +138,29 @@ def _numbered(tree: Tree, by_name: Mapping[str, list[str]], kinds: Kinds) -> Fou
     return Found(stored, places)
 
 
-def _named_paths(tree: Tree, root: str, stored: Iterable[str]) -> dict[str, str]:
-    """{"conv1_1": "layers/conv2d"}, as far as Keras wrote the names of layers that have weights beside these."""
-    groups = {path.rpartition("/")[0] for path in stored}
-    named = {group.removesuffix("/vars"): tree.text(group, "name") for group in groups if group.endswith("/vars")}
-    paths = {our_name(name): path for path, name in named.items() if name and path.count("/") == root.count("/") + 1}
-    return paths if len(paths) == len(groups) else {}
+def _root(tree: Tree) -> str:
+    return next((root for root in ROOTS if root in tree.groups), ROOTS[0])
+
+
+def _numbers(tree: Tree) -> dict[str, Stored]:
+    """The weights by their paths; seeds of dropout layers are none."""
+    beginning = f"{_root(tree)}/"
+    paths = [path for path in tree.datasets if path.startswith(beginning) and "seed_generator" not in path]
+    return {path: tree.stored(path) for path in paths}
+
+
+def _named_paths(tree: Tree) -> dict[str, list[str]]:
+    """{"conv1_1": [paths of its weights, in order]}, by the names that Keras wrote beside them; {} if it wrote none."""
+    groups: dict[str, list[str]] = {}
+    for path in _numbers(tree):
+        groups.setdefault(path.rpartition("/")[0], []).append(path)
+    names = [tree.text(group, "name") for group in groups]
+    if not all(names) or len(set(names)) < len(names):
+        return {}
+    paths = {group: [f"{group}/{index}" for index in range(len(own))] for group, own in groups.items()}
+    if any(set(paths[group]) != set(own) for group, own in groups.items()):
+        return {}
+    return {our_name(str(name)): own for name, own in zip(names, paths.values(), strict=True)}
 
 
 def _numbered_paths(kinds: Kinds, within: str, root: str) -> dict[str, str]:

@@ -217,40 +217,99 @@ def test_names_of_added_activations_are_free(tmp_path: Path) -> None:
     assert_alike(ours, theirs, np.ones((2, 5), np.float32))
 
 
-def gate(names: tuple[str, str]) -> Any:
+def gate(*names: str | None) -> Any:
     """Two dense layers of one shape beside each other, one with an activation inside: in Keras as far from the output
     as the other; here, where the activation is a layer, further."""
     keras = load_keras()
     x = keras.Input((8,))
     value = keras.layers.Dense(8, name=names[0])(x)
     theirs = keras.Model(x, keras.layers.Multiply()([value, keras.layers.Dense(8, "sigmoid", name=names[1])(x)]))
+    return with_random_weights(theirs)
+
+
+def with_random_weights(theirs: Any) -> Any:
     rng = np.random.default_rng(0)
     theirs.set_weights([rng.standard_normal(array.shape) for array in theirs.get_weights()])
     return theirs
 
 
-@pytest.mark.parametrize("ending", [*FORMATS, ".weights.h5"])
+WEIGHTS = pytest.mark.parametrize("ending", [*FORMATS, ".weights.h5"])
+
+
+def save(theirs: Any, path: Path) -> Path:
+    (theirs.save_weights if path.name.endswith(".weights.h5") else theirs.save)(path)
+    return path
+
+
+@WEIGHTS
 def test_names_tell_layers_apart_that_orders_do_not(ending: str, tmp_path: Path, rng: np.random.Generator) -> None:
-    x = rng.standard_normal((64, 8), np.float32)
-    theirs = gate(("value", "gate"))
-    theirs.save(tmp_path / "a.keras")
-    ours = load_model(tmp_path / "a.keras")
+    theirs = gate("value", "gate")
+    ours = load_model(save(theirs, tmp_path / "a.keras"))
     ours.set_weights({address: np.zeros_like(array) for address, array in ours.weights.items()})
-    (theirs.save_weights if ending == ".weights.h5" else theirs.save)(tmp_path / f"b{ending}")
-    ours.load_weights(tmp_path / f"b{ending}")
-    assert_alike(ours, theirs, x)
-    before = ours(x)
-    gate(("one", "two")).save(tmp_path / "c.keras")
-    other = load_model(tmp_path / "c.keras")  # its own file says which is which
-    with pytest.raises(
-        LoadError, match=r"other names than here, and two orders fit.*'one/kernel' may|'two/kernel' may"
-    ):
-        other.load_weights(tmp_path / f"b{ending}")
-    np.testing.assert_array_equal(ours(x), before)
+    ours.load_weights(save(theirs, tmp_path / f"b{ending}"))
+    assert_alike(ours, theirs, rng.standard_normal((64, 8), np.float32))
 
 
-@pytest.mark.parametrize("ending", [*FORMATS, ".weights.h5"])
-def test_shapes_tell_which_order_is_meant(ending: str, tmp_path: Path, rng: np.random.Generator) -> None:
+@WEIGHTS
+@pytest.mark.parametrize("names", [("one", "two"), (None, None), (None, "two")])
+def test_other_names(names: Any, ending: str, tmp_path: Path, rng: np.random.Generator) -> None:
+    """A file that describes its network says who is meant; one of weights alone does not, where two orders fit."""
+    theirs = gate("value", "gate")
+    other = load_model(save(gate(*names), tmp_path / "c.keras"))
+    other.set_weights({address: np.zeros_like(array) for address, array in other.weights.items()})
+    file = save(theirs, tmp_path / f"b{ending}")
+    if ending == ".weights.h5":
+        with pytest.raises(LoadError, match=r"two orders of its layers fit: '.*/kernel' may lie in two places"):
+            other.load_weights(file)
+        assert not any(array.any() for array in other.weights.values())
+        return
+    other.load_weights(file)
+    assert_alike(other, theirs, rng.standard_normal((64, 8), np.float32))
+
+
+@WEIGHTS
+@pytest.mark.parametrize("units", [8, 5])
+def test_names_that_a_library_makes_say_nothing(
+    units: int, ending: str, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """Keras counts layers when they are made, the outer one first here; minicnn when a network is."""
+    keras = load_keras()
+    keras.backend.clear_session()
+    dense, x = keras.layers.Dense, keras.Input((8,))
+    theirs = with_random_weights(keras.Model(x, dense(8)(dense(units)(x))))
+    z = Input((8,))
+    ours = Model(z, Dense(8)(Dense(units)(z)))
+    assert {layer.name for layer in ours.layers} == {layer.name for layer in theirs.layers[1:]}
+    ours.load_weights(save(theirs, tmp_path / f"a{ending}"))
+    assert_alike(ours, theirs, rng.standard_normal((64, 8), np.float32))
+
+
+@ENDINGS
+def test_activations_inside_and_behind_in_one_network(ending: str, tmp_path: Path, rng: np.random.Generator) -> None:
+    """Neither way to count them all alike is Keras's; the file's description is laid beside the network."""
+    keras = load_keras()
+    layers, x = keras.layers, keras.Input((6, 5, 2))
+    inside = layers.Conv2D(2, 3, padding="same", activation="relu")(x)
+    theirs = with_random_weights(
+        keras.Model(x, layers.Add()([inside, layers.ReLU()(layers.Conv2D(2, 3, padding="same")(x))]))
+    )
+    z = Input((6, 5, 2))
+    ways = [ReLU()(Conv2D(2, 3, padding="same")(z)) for _ in range(2)]
+    ours = Model(z, Add()(ways))
+    ours.load_weights(save(theirs, tmp_path / f"a{ending}"))
+    kernels = [ours.weights[f"{layer.name}/kernel"] for layer in ours.layers if isinstance(layer, Conv2D)]
+    assert len(kernels) == 2
+    there = [layer for layer in theirs.layers if isinstance(layer, layers.Conv2D)]
+    assert any(np.array_equal(kernels[0], layer.kernel) for layer in there)
+    first = next(layer for layer in there if layer.activation is keras.activations.relu)
+    np.testing.assert_array_equal(kernels[0], first.kernel)
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+@WEIGHTS
+def test_shapes_tell_which_order_is_meant(
+    ending: str, use_bias: bool, tmp_path: Path, rng: np.random.Generator
+) -> None:
     """A shortcut beside a convolution with its activation inside, under names of Keras's own making."""
     keras = load_keras()
     layers = keras.layers
@@ -258,11 +317,10 @@ def test_shapes_tell_which_order_is_meant(ending: str, tmp_path: Path, rng: np.r
     inside = layers.Conv2D(2, 3, padding="same", activation="relu")(x)
     behind = layers.ReLU()(layers.Conv2D(2, 3, padding="same")(x))
     for long in (inside, behind):
-        theirs = keras.Model(x, layers.Add()([layers.Conv2D(2, 1)(x), long]))
-        (theirs.save_weights if ending == ".weights.h5" else theirs.save)(tmp_path / f"a{ending}")
+        theirs = keras.Model(x, layers.Add()([layers.Conv2D(2, 1, use_bias=use_bias)(x), long]))
         z = Input((6, 5, 2))
-        ours = Model(z, Add()([Conv2D(2, 1)(z), ReLU()(Conv2D(2, 3, padding="same")(z))]))
-        ours.load_weights(tmp_path / f"a{ending}")
+        ours = Model(z, Add()([Conv2D(2, 1, use_bias=use_bias)(z), ReLU()(Conv2D(2, 3, padding="same")(z))]))
+        ours.load_weights(save(theirs, tmp_path / f"a{ending}"))
         assert_alike(ours, theirs, rng.standard_normal((64, 6, 5, 2), np.float32))
 
 

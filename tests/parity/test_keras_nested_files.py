@@ -11,7 +11,8 @@ import pytest
 
 from minicnn import load_model
 from minicnn.errors import LoadError
-from minicnn.layers import Dense, Flatten
+from minicnn.layers import Add, BatchNormalization, Conv2D, Dense, Flatten, Input, ReLU
+from minicnn.model import Model
 from minicnn.sequential import Sequential
 
 pytest.importorskip("keras", reason="parity needs the extra 'keras'")
@@ -98,6 +99,35 @@ def end_of_a_network() -> Any:
     return keras.Model(x, functional()(keras.layers.Conv2D(2, 1)(x)))
 
 
+def outputs(draw: Callable[[Any, Any, Any], Any]) -> Any:
+    """What Keras counts in two ways within one file: what layers read of a model, and what it makes for the outside."""
+    keras = load_keras()
+    x, z, base = keras.Input(SIZE, name="x"), keras.Input(SIZE, name="z"), functional()
+    return keras.Model([x, z], draw(base, x, z))
+
+
+def both_ways() -> Any:
+    return outputs(lambda base, x, z: [(a := base(x)), load_keras().layers.Add()([a, base(z)])])
+
+
+def first_second_and_more() -> Any:
+    return outputs(lambda base, x, z: [base(x), (b := base(z)), load_keras().layers.Conv2D(2, 1)(b)])
+
+
+def on_its_own_result() -> Any:
+    return outputs(lambda base, x, z: load_keras().layers.Add()([base(base(x)), z]))
+
+
+def once_and_read() -> Any:
+    return outputs(lambda base, x, z: [(y := base(x)), load_keras().layers.Multiply()([y, z])])
+
+
+def last_on_its_own_result() -> Any:
+    keras = load_keras()
+    x, base = keras.Input(SIZE), functional()
+    return keras.Model(x, base(base(x)))
+
+
 NETWORKS: dict[str, Callable[[], Any]] = {
     "first": lambda: in_a_row(functional()),
     "first, without an input of its own": lambda: in_a_row(sequential()),
@@ -113,6 +143,11 @@ NETWORKS: dict[str, Callable[[], Any]] = {
     "two pictures": siamese,
     "two inputs": two_inputs,
     "handing on": handing_on,
+    "an output, and read": both_ways,
+    "two outputs, and read": first_second_and_more,
+    "on its own result": on_its_own_result,
+    "called once, an output, and read": once_and_read,
+    "last, on its own result": last_on_its_own_result,
 }
 
 
@@ -130,7 +165,9 @@ def test_models_within_models(kind: str, ending: str, tmp_path: Path, rng: np.ra
     if len(x) == 1:
         assert_alike(ours, theirs, x[0])
     else:
-        np.testing.assert_allclose(ours.predict(x), theirs(x, training=False), rtol=1e-4, atol=1e-4)
+        found, there = (y if isinstance(y, list) else [y] for y in (ours.predict(x), theirs(x, training=False)))
+        for one, other in zip(found, there, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
     ours.save(tmp_path / f"ours{ending}")  # flat: a network of Keras's like any other
     back = keras.models.load_model(tmp_path / f"ours{ending}")
     for arrays in (theirs.get_weights(), back.get_weights()):  # each weight, and once
@@ -151,7 +188,7 @@ def test_names_say_where_a_layer_was(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", FORMATS)
 def test_weights_alone(ending: str, tmp_path: Path, rng: np.random.Generator) -> None:
-    """They go into the network that a file of it makes; for any other, nothing says which layer is meant."""
+    """They go into the network that a file of it makes, and into one that is drawn flat; into no other."""
     theirs = in_a_row(load_keras().Input(SIZE), functional())
     theirs.save(tmp_path / f"before{ending}")
     ours = load_model(tmp_path / f"before{ending}")
@@ -159,7 +196,12 @@ def test_weights_alone(ending: str, tmp_path: Path, rng: np.random.Generator) ->
     theirs.save(tmp_path / f"after{ending}")
     ours.load_weights(tmp_path / f"after{ending}")
     assert_alike(ours, theirs, rng.standard_normal((64, *SIZE), np.float32))
-    other = Sequential([Flatten(), Dense(3)], input_shape=SIZE)
+    flat = Input(SIZE)
+    a = BatchNormalization()(ReLU()(Conv2D(2, 3, padding="same")(flat)))
+    drawn = Model(flat, Dense(3)(Flatten()(Add()([a, Conv2D(2, 3, padding="same")(a)]))))
+    drawn.load_weights(tmp_path / f"after{ending}")
+    assert_alike(drawn, theirs, rng.standard_normal((64, *SIZE), np.float32))
+    other = Sequential([Flatten(), Dense(4), Dense(3)], input_shape=SIZE)
     with pytest.raises(LoadError, match=r"models within models: it goes into the network that load_model"):
         other.load_weights(tmp_path / f"after{ending}")
     theirs.save_weights(tmp_path / "a.weights.h5")

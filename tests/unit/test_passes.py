@@ -10,8 +10,9 @@ import pytest
 
 from minicnn import passes
 from minicnn.fusion import fuse
+from minicnn.initializers import Zeros
 from minicnn.layers import Add, BatchNormalization, Conv2D, Dense, Dropout, Flatten, Input, MaxPooling2D, ReLU
-from minicnn.layers.base import Context
+from minicnn.layers.base import Context, Layer, Weight
 from minicnn.losses import CategoricalCrossentropy
 from minicnn.model import Model
 from minicnn.sequential import Sequential
@@ -134,3 +135,31 @@ def test_an_input_can_be_asked_for_its_gradient_unless_said_otherwise(rng: np.ra
     dx, _ = model.backward(np.ones_like(y), caches, input_gradient=True)
     assert isinstance(dx, np.ndarray)
     assert np.abs(dx).max() > 0
+
+
+class Counting(Layer):
+    """Of somebody's own: it remembers nothing of a pass, and counts the steps."""
+
+    def output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def state_specs(self, input_shape: Any) -> Any:
+        return {"steps": Weight((1,), Zeros())}
+
+    def forward(self, x: Any, context: Context = Context()) -> Any:  # noqa: B008
+        return x, None
+
+    def backward(self, dy: Any, cache: Any, *, input_gradient: bool = True) -> Any:
+        return dy, {}
+
+    def next_state(self, cache: Any) -> Any:
+        return {"steps": self.state["steps"] + 1}
+
+
+@pytest.mark.parametrize("where", [0, 3])
+def test_the_state_of_a_layer_without_a_cache_moves(where: int, rng: np.random.Generator) -> None:
+    layers = [Conv2D(4, 3), ReLU(), Flatten(), Dense(3)]
+    model = Sequential([*layers[:where], Counting(), *layers[where:]], input_shape=SIZE, seed=0)
+    for layer in layers[:3]:
+        layer.trainable = False
+    assert [float(array[0]) for array in gradients(model, True, rng).next_state.values()] == [1.0]

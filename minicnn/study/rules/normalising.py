@@ -122,7 +122,8 @@ def _inverse(use: Use, positions: Array) -> Array:
     """1 / sqrt(variance + epsilon) at each place, as the forward pass left it."""
     if isinstance(use.layer, LayerNormalization):
         return taken(np.broadcast_to(use.cache.inverse, use.y.shape), positions)
-    inverse: Array = 1 / np.sqrt(taken(np.broadcast_to(use.cache.variance, use.y.shape), positions) + use.layer.epsilon)
+    variance = taken(np.broadcast_to(use.cache.exact_variance, use.y.shape), positions)
+    inverse: Array = 1 / np.sqrt(variance + use.layer.epsilon)
     return inverse
 
 
