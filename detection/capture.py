@@ -109,17 +109,36 @@ def capture_faces(
     return Captured(tuple(paths), looked, looked - len(paths), recorded)
 
 
-def _compare(folder: Path, cut: dict[str, Any]) -> tuple[bool, bool]:
-    """(Are these the first crops of the folder? Is it recorded how its crops are cut?) Raises StateError, see above.
+def recorded_detector(folder: Path) -> str | None:
+    """The name of what found the faces of a folder's crops; None where there are no crops, or nothing says so.
 
-    A build that has not ended yet has a journal, and writes the manifest itself.
+    Raises LoadError for a damaged record.
     """
+    name = None if _is_empty(folder) else (_settings(folder) or {}).get("detector")
+    return name if isinstance(name, str) else None
+
+
+def _is_empty(folder: Path) -> bool:
+    """Is there no crop yet, and no build that makes some?"""
+    return read_header(folder) is None and not any(
+        path.suffix.lower() in SUFFIXES for path in folder.glob("[!.]*/**/*")
+    )
+
+
+def _settings(folder: Path) -> dict[str, Any] | None:
+    """How a folder's crops are cut. A build that has not ended yet has a journal, and writes the manifest itself."""
     header = read_header(folder)
-    if header is None and not any(path.suffix.lower() in SUFFIXES for path in folder.glob("[!.]*/**/*")):
-        return True, True
     manifest = None if header else read_manifest(folder)
     settings = header.get("settings") if header else manifest.settings if manifest else None
-    if not isinstance(settings, dict):
+    return settings if isinstance(settings, dict) else None
+
+
+def _compare(folder: Path, cut: dict[str, Any]) -> tuple[bool, bool]:
+    """(Are these the first crops of the folder? Is it recorded how its crops are cut?) Raises StateError, see above."""
+    if _is_empty(folder):
+        return True, True
+    settings = _settings(folder)
+    if settings is None:
         return False, False
     known = {key: value for key, value in settings.items() if key != "policy"}  # which face, not how it is cut out
     require_same(known, cut, folder, "Capture with the same options, or into another folder.")

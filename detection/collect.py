@@ -53,7 +53,7 @@ def find_photos(
     own = results.resolve() if results else None
     photos, others = (
         [file for file in files if own is None or not file.resolve().is_relative_to(own)]
-        for files in look_through(path, lambda unread: say(f"Passed over: {unread}"))
+        for files in look_through(path, lambda _, unread: say(f"Passed over: {unread}"))
     )
     if not photos:
         fix = "Write results into another folder."

@@ -177,12 +177,12 @@ def list_images(folder: str | os.PathLike[str]) -> list[Path]:
     return look_through(folder)[0]
 
 
-def _raise(error: ImageError) -> None:
+def _raise(_: Path, error: ImageError) -> None:
     raise error
 
 
 def look_through(
-    folder: str | os.PathLike[str], closed: Callable[[ImageError], None] = _raise
+    folder: str | os.PathLike[str], closed: Callable[[Path, ImageError], None] = _raise
 ) -> tuple[list[Path], list[Path]]:
     """(``list_images(folder)``, every other file that is not hidden). Raises what ``list_images`` raises.
 
@@ -196,19 +196,19 @@ def look_through(
     found: list[Path] = []
     others: list[Path] = []
     hidden = False
-    unread: list[ImageError] = []
+    unread: list[tuple[Path, ImageError]] = []
 
     def cannot_read(error: OSError) -> None:
-        name, reason = str(error.filename or root), error.strerror or error
-        unread.append(refuse(name, "a folder that can be read", reason, "Check its permissions."))
+        path, reason = Path(error.filename or root), error.strerror or error
+        unread.append((path, refuse(str(path), "a folder that can be read", reason, "Check its permissions.")))
 
     for parent, folders, names in os.walk(root, onerror=cannot_read):  # followlinks is off
         hidden = hidden or any(name.startswith(".") for name in [*folders, *names])
         folders[:] = [name for name in folders if not name.startswith(".")]
         for path in (Path(parent, name) for name in names if not name.startswith(".")):
             (found if _is_inside(path, inside) and path.suffix.lower() in SUFFIXES else others).append(path)
-    for error in unread:
-        (closed if found else _raise)(error)
+    for path, error in unread:
+        (closed if found else _raise)(path, error)
     if not found:
         nothing = "nothing but what is hidden" if hidden else "no files at all"
         received = f"{len(others)} other file{'s'[: len(others) != 1]}: {kinds(others)}" if others else nothing

@@ -8,8 +8,8 @@
     faces/journal.jsonl          what is done already (see ``detection.dataset.journal``)
 
 A run that was ended at any moment goes on when it is started again; so does a finished one to which photographs were
-added. This adds and replaces, and deletes only crops that it made itself, of photographs that turned out to be unusable
-or lie elsewhere now. One that is gone altogether keeps its crop (see ``detection.dataset.changes``).
+added. This adds and replaces, and deletes only crops of photographs that are there and turned out to be unusable. One
+that was moved or is gone keeps its crop (see ``detection.dataset.changes``).
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Built:
     people:     name -> crops
     alignments: "eyes", "landmarks" or "none" -> crops
     several:    photographs with several faces, among which the policy chose
-    moved:      crop that was deleted -> where its photograph is now
-    gone:       crops whose photographs are gone; they are kept, and among the ``crops``
+    gone:       crops whose photographs are not where they were; they are kept, and among the ``crops``
+    moved:      those of ``gone`` whose photographs' very bytes lie elsewhere -> where
     deleted:    crops that somebody deleted, and that were not made again; their photographs are among the ``rejected``
     """
 
@@ -107,7 +107,7 @@ def build_dataset(
                 for number, record in enumerate(results, start=before + 1):
                     journal.append(record)
                     say(number, total)
-            changes = find_changes(target, sources, journal)
+            changes = find_changes(target, sources, journal, {photo.source for photo in waiting})
             return _finish(target, sources, header, wanted(journal, sources), changes, before)
     except OSError as error:
         reason = error.strerror or str(error)

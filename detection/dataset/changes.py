@@ -1,19 +1,20 @@
 """What somebody did since the last run: photographs that were moved, renamed or removed, and crops that were deleted.
 
-**Photographs.** A photograph under the wrong name is moved to another person's folder, and its crop has to follow, or a
-network goes on learning the wrong name. One that is gone, while its very bytes lie elsewhere, was moved: the crop of
-its old place is deleted. One that is gone altogether keeps its crop. It may be on a disk that is not connected, or in
-another folder of the same name that the dataset was built from too. But whoever builds is told.
+**Photographs.** One that is no longer where it was keeps its crop. It may be on a disk that is not connected, or in
+another folder of the same name that the dataset was built from too; its crop may be one that somebody mended by hand.
+But whoever builds is told, and told where a photograph with the very same bytes lies now: one that was moved from a
+wrong name to the right one leaves a crop under the wrong one, which should be deleted.
 
 **Crops.** What somebody deleted stays deleted, until its photograph is saved anew or the crop put back. Where a
 photograph has one face, the crop was there before the journal named it: if it is missing, it was deleted. Where it has
-several, the crop is copied at the end of a run, and may not have been there yet: the manifest of an earlier run knows.
-The journal then gets a record with that face alone, which is like one of a photograph with one face.
+several, the crop is copied at the end of a run, and may not have been there yet: the manifest of an earlier run knows,
+unless this run has done the photograph anew. The journal then gets a record with that face alone, which is like one of
+a photograph with one face.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -28,8 +29,9 @@ from minicnn.report.text import counted
 
 @dataclass(frozen=True)
 class Changes:
-    """``moved``: the crop of the old place, deleted -> where the photograph is now. ``gone``: crops that are kept
-    though their photographs are gone. ``deleted``: photographs whose crop somebody deleted, there or gone.
+    """``gone``: crops that are kept though their photographs are not where they were. ``moved``: those of them whose
+    photographs' very bytes lie elsewhere -> where. ``deleted``: photographs, there or gone, that have no crop of their
+    own any more.
     """
 
     moved: dict[str, str]
@@ -37,32 +39,33 @@ class Changes:
     deleted: frozenset[str]
 
 
-def find_changes(folder: Path, sources: Sources, journal: Journal) -> Changes:
-    """Compare dataset and photographs with what the journal says, and write down there what has changed.
+def find_changes(folder: Path, sources: Sources, journal: Journal, anew: Collection[str]) -> Changes:
+    """Compare dataset and photographs with what the journal says; what was deleted is written down there.
 
-    Deletes the crops of photographs that were moved. Raises OSError when the disk refuses.
+    ``anew``: the photographs that this run has done. Raises OSError when the disk refuses.
     """
-    there: dict[str, list[str]] = {}  # SHA-256 -> the photographs with these bytes
     present = sources.names
-    for record in journal.records.values():
+    spelled = {source.casefold(): source for source in present}
+    there: dict[str, str] = {}  # SHA-256 -> a photograph with these bytes
+    ordered = sorted(wanted(journal, sources), key=lambda record: record.source)
+    for record in ordered:
         if record.source in present and record.sha256:
-            there.setdefault(record.sha256, []).append(record.source)
+            there.setdefault(record.sha256, record.source)
     moved, gone, deleted = {}, [], set()
     listed = cache(lambda: _listed(folder))
-    for record in sorted(wanted(journal, sources), key=lambda record: record.source):
-        crop = crop_path(Photo(record.source, record.person))
-        if not record.finds:
+    for record in ordered:
+        crop = _crop(record)
+        if not record.finds or record.source in anew:
             continue
-        if record.source not in present and record.sha256 in there:
-            if _delete(folder, crop, there[record.sha256]):
-                moved[crop] = there[record.sha256][0]
-            # No file has this state, so the photograph is done again should it come back.
-            gone_to = f"moved to '{there[record.sha256][0]}'"
-            journal.append(replace(record, size=0, modified=0, finds=(), reason=gone_to))
-        elif _was_deleted(folder, crop, record, journal, listed):
+        if _was_deleted(folder, crop, record, journal, listed):
             deleted.add(record.source)
         elif record.source not in present:
+            if _is_one_file(folder, crop, spelled.get(record.source.casefold())):
+                deleted.add(record.source)
+                continue
             gone.append(crop)
+            if record.sha256 in there:
+                moved[crop] = there[record.sha256]
     return Changes(moved, tuple(gone), frozenset(deleted))
 
 
@@ -74,14 +77,11 @@ def wanted(journal: Journal, sources: Sources) -> list[Record]:
 def check_left_out(folder: Path, sources: Sources, journal: Journal) -> None:
     """Raise StateError when an earlier run made crops of people who are to be left out now: training takes all it
     finds.
+
+    Where these were deleted since, as it says, the journal forgets them: whoever is wanted again is made again.
     """
-    found = {
-        record.person
-        for record in journal.records.values()
-        if record.person in sources.left_out
-        and record.finds
-        and (folder / crop_path(Photo(record.source, record.person))).exists()
-    }
+    made = [record for record in journal.records.values() if record.person in sources.left_out and record.finds]
+    found = {record.person for record in made if (folder / _crop(record)).exists()}
     if found:
         expected = f"no crops of people with fewer than {sources.least} photographs"
         received = f"crops of {counted(len(found), 'such person', 'such people')}: {some(sorted(found))}"
@@ -90,6 +90,8 @@ def check_left_out(folder: Path, sources: Sources, journal: Journal) -> None:
             "out, too."
         )
         raise StateError(f"'{folder}': {explain(expected, received, fix)}")
+    for record in made:
+        journal.append(replace(record, size=0, modified=0, finds=()))  # no file has this state
 
 
 def some(names: Sequence[str], most: int = 3) -> str:
@@ -102,20 +104,19 @@ def some(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _delete(folder: Path, crop: str, others: Sequence[str]) -> bool:
-    """Was there a crop to delete? Not where the file system takes its name for that of one of the ``others``.
+def _crop(record: Record) -> str:
+    return crop_path(Photo(record.source, record.person))
 
-    Then somebody who is called "anna" was renamed to "Anna".
+
+def _is_one_file(folder: Path, crop: str, source: str | None) -> bool:
+    """Does the file system take this crop's name for that of the crop of the photograph ``source``?
+
+    Then somebody who is called "anna" was renamed to "Anna", and the crop is that of the new name.
     """
-    path = folder / crop
-    if not path.exists():
+    if source is None:
         return False
-    for source in others:
-        now = folder / crop_path(Photo(source, ""))
-        if now.exists() and path.samefile(now):
-            return False
-    path.unlink()
-    return True
+    path, now = folder / crop, folder / crop_path(Photo(source, ""))
+    return path.exists() and now.exists() and path.samefile(now)
 
 
 def _was_deleted(

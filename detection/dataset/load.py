@@ -18,13 +18,14 @@ import numpy as np
 from detection.crop import COLOURS
 from detection.dataset.manifest import read_manifest
 from detection.headers import refuse
-from detection.images import list_images, read_image
-from minicnn.errors import LoadError, OptionError, explain
+from detection.images import look_through, read_image
+from minicnn.errors import ImageError, LoadError, OptionError, explain
 from minicnn.shapes import Array
 
 SPLIT = "split.json"
 PARTS = ("train", "validation", "test")
 MAX_SPLIT_BYTES = 1 << 28
+SYSTEM_FOLDERS = ("lost+found", "System Volume Information")  # those of Windows that begin with "$", too
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth value to compare by
@@ -44,10 +45,16 @@ class FaceDataset:
 def crop_files(folder: str | os.PathLike[str]) -> dict[str, str]:
     """Path below the folder -> person, for every picture in the folder of a person; sorted by path.
 
-    Raises ImageError when there is no such folder, or no picture in a person's folder.
+    Raises ImageError when there is no such folder, no picture in a person's folder, or a folder that cannot be read.
+    What a system keeps for itself at the top of a disk may be closed: nobody is called so.
     """
     root = Path(folder)
-    below = [path.relative_to(root) for path in list_images(root)]
+
+    def closed(path: Path, error: ImageError) -> None:
+        if path.parent != root or not (path.name in SYSTEM_FOLDERS or path.name.startswith("$")):
+            raise error
+
+    below = [path.relative_to(root) for path in look_through(root, closed)[0]]
     files = {path.as_posix(): path.parts[0] for path in below if len(path.parts) > 1}
     if not files:
         fix = "'minicnn dataset build' makes one."

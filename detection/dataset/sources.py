@@ -5,7 +5,8 @@ says: the reader recognises pictures by their content, and what is none is liste
 hidden files and folders are passed over; systems keep thumbnails there.
 
 Links are followed when they stay inside: a linked file may lead anywhere, and a linked folder in circles. A folder that
-cannot be read is refused by its name, or its photographs would be missing without a word.
+cannot be read is refused by its name, or its photographs would be missing without a word. So is a photograph that
+nobody may open: it is there, and what was made of it before stays.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from __future__ import annotations
 import hashlib
 import os
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from detection.headers import refuse
 from detection.images import SUFFIXES
 
+CLOSED = "a file that cannot be read, Permission denied: change its permissions"
 MAX_NAME = 180  # bytes: leaves room for endings, and for the temporary names of files that are being written
 
 
@@ -54,17 +57,20 @@ class Sources:
         return tuple(sorted({photo.person for photo in self.photos}))
 
     def with_at_least(self, count: int) -> Sources:
-        """Only the people who have ``count`` photographs or more. Raises ImageError when there is nobody left."""
-        numbers: dict[str, int] = {}
-        for photo in self.photos:
-            numbers[photo.person] = numbers.get(photo.person, 0) + 1
+        """Only the people who have ``count`` photographs or more, with those that nobody may open.
+
+        Raises ImageError when there is nobody left.
+        """
+        closed = (photo for photo, reason in self.refused if reason == CLOSED)
+        numbers = Counter(photo.person for photo in [*self.photos, *closed])
         photos = tuple(photo for photo in self.photos if numbers[photo.person] >= count)
         if not photos:
             received = f"at most {max(numbers.values())}"
             raise refuse(str(self.root), f"a person with {count} photographs or more", received, "Ask for fewer.")
         people = {photo.person for photo in photos}
         refused = tuple(entry for entry in self.refused if entry[0].person in people)
-        return Sources(self.root, photos, refused, count, frozenset(numbers.keys() - people))
+        left_out = frozenset(person for person, number in numbers.items() if number < count)
+        return Sources(self.root, photos, refused, count, left_out)
 
 
 def find_sources(folder: str | os.PathLike[str]) -> Sources:
@@ -89,6 +95,8 @@ def find_sources(folder: str | os.PathLike[str]) -> Sources:
                 refused.append((photo, "a linked folder: copy it to use it"))
             elif not Path(os.path.realpath(path)).is_relative_to(inside):
                 refused.append((photo, "a link that leaves the folder: copy the photograph to use it"))
+            elif not _may_be_read(path):
+                refused.append((photo, CLOSED))
             else:
                 photos.append(photo)
     if not photos:
@@ -99,6 +107,15 @@ def find_sources(folder: str | os.PathLike[str]) -> Sources:
         fix = "Make a folder with the name of each person, and put their photographs into it."
         raise refuse(str(root), "a folder with a folder per person", received, fix)
     return Sources(root, tuple(sorted(photos)), tuple(sorted(refused)))
+
+
+def _may_be_read(path: Path) -> bool:
+    """Also true for what is not there, as a link to nothing: the reader says what is wrong with it."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        return not isinstance(error, PermissionError)
+    return os.access(path, os.R_OK)
 
 
 def _spelled(photo: Photo) -> Photo:

@@ -13,6 +13,11 @@ from minicnn.cli.dataset_tables import progress_bar
 from minicnn.errors import OptionError, explain
 from minicnn.report.text import counted
 
+FolderDetector = Annotated[
+    str | None,
+    typer.Option("--detector", help="dlib-hog, opencv-haar or dlib-cnn; without it, as for DEST's crops, or dlib-hog."),
+]
+
 
 def capture(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Whose face it is: the name of the folder.")],
@@ -25,7 +30,7 @@ def capture(
     size: options.Size = 200,
     colour: options.Colour = "grey",
     margin: options.Margin = 0.1,
-    detector: options.DetectorName = "dlib-hog",
+    detector: FolderDetector = None,
     upsample: options.Upsample = 0,
     model: options.DetectorModel = None,
     align: options.Align = "eyes",
@@ -36,19 +41,21 @@ def capture(
 
     Move your head a little and change the light: crops that differ teach more. How they were cut is in
     DEST/manifest.json, so that `recognise` cuts faces as training did; all people of a dataset need the same --size,
-    --colour, --margin, --align, --landmarks and detector. Exit code 0 if there is at least one crop.
+    --colour, --margin, --align, --landmarks and detector, which is taken over where none is given. Exit code 0 if there
+    is at least one crop.
 
     Example:  minicnn capture Anna --camera 0 --into faces/ --limit 40
     """
-    from detection.capture import capture_faces, person_folder
+    from detection.capture import capture_faces, person_folder, recorded_detector
     from detection.video import read_frames
+    from minicnn.cli.runs import detector_of
 
     if (camera is None) == (video is None):
         received = "neither" if camera is None else "both"
         raise OptionError(explain("one source, --camera or --video", received, "--camera 0 is the first camera."))
     settings = options.build_settings(size, colour, margin, "largest", align, landmarks)
     person_folder(into, name)
-    chosen = options.detector_maker(detector, upsample, model)()
+    chosen = detector_of(recorded_detector(into), detector, upsample, model)
     source = video if camera is None else camera
     assert source is not None, "one of the two was given"
     with closing(read_frames(source, interval)) as frames, progress_bar("Crops") as progress:

@@ -55,8 +55,9 @@ def build(
     are in DEST/rejected.csv, with the reason; where each crop comes from is in DEST/manifest.json. Exit code 0 if there
     is at least one crop.
 
-    A photograph that was moved to another name or person takes its crop along. The crop of one that is gone is kept,
-    and named: delete it if it should go. A crop that you delete stays deleted until its photograph is saved anew.
+    A photograph that was moved to another name or person gets a crop there. The old crop is kept, as that of one that
+    is gone, and named: delete it if it should go. A crop that you delete stays deleted until its photograph is saved
+    anew, or moved.
 
     Example:  minicnn dataset build photos/ faces/ --upsample 1
     """

@@ -66,14 +66,12 @@ def _show_changes(built: Any) -> None:
     """What happened to photographs and crops since the last run, and what can be done about it."""
     from detection.dataset.changes import some
 
-    if built.moved:
-        crops = counted(len(built.moved), "crop")
-        places = some([f"{crop} (now {place})" for crop, place in built.moved.items()])
-        console.note(f"{crops} deleted, of photographs that were moved: {places}.")
-    if built.gone:
-        crops = counted(len(built.gone), "crop")
-        fix = f"Delete in '{built.folder}' what should go: it stays deleted."
-        console.note(f"{crops} kept, of photographs that are gone: {some(built.gone)}. {fix}")
+    elsewhere = [f"{built.folder / crop} (now {place})" for crop, place in built.moved.items()]
+    nowhere = [crop for crop in built.gone if crop not in built.moved]
+    for kept, where in ((elsewhere, "elsewhere now"), (nowhere, "gone")):
+        if kept:
+            said = f"{counted(len(kept), 'crop')} kept, of photographs that are {where}: {some(kept)}."
+            console.note(f"{said} Delete in '{built.folder}' what should go: it stays deleted.")
     if built.deleted:
         crops = counted(len(built.deleted), "crop")
         fix = "To have one again, put it back or save its photograph anew."

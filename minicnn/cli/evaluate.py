@@ -45,9 +45,10 @@ def evaluate(
     """Measure a run: accuracy beside a baseline, verification by pairs, and how strangers fare. Writes a page.
 
     The threshold for "unknown" is the run's. --calibrate makes a new one: every other person of --strangers is used to
-    calibrate, the others to measure; later, too, those of the first half are left out. The rate is a mean over many
-    strangers: one who has a double among the known people passes nearly always, most never. With --pairs, all may be
-    strangers: LFW's protocol is meant for them.
+    calibrate, the others to measure. Later, whoever has a face with the very same crop as one that was calibrated on is
+    left out; other crops of the same people are not known again. The rate is a mean over many strangers: one who has a
+    double among the known people passes nearly always, most never. With --pairs, all may be strangers: LFW's protocol
+    is meant for them.
 
     Example:  minicnn evaluate runs/friends datasets/friends --strangers datasets/others --calibrate
     """

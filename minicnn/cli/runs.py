@@ -36,10 +36,15 @@ def open_run(folder: Path, backend: str = "minicnn") -> Opened:
 
 def chosen_detector(config: Any, name: str | None, upsample: int, model: Path | None) -> Any:
     """What finds faces: as chosen on the command line, else as the run's training faces were found."""
+    return detector_of(config.detector, name, upsample, model)
+
+
+def detector_of(recorded: str | None, name: str | None, upsample: int, model: Path | None) -> Any:
+    """What finds faces: as chosen on the command line, else as ``recorded``, or dlib-hog."""
     from detection.recognise import detector_named
 
-    if name is None and not upsample and model is None and config.detector:
-        return detector_named(config.detector)
+    if name is None and not upsample and model is None and recorded:
+        return detector_named(recorded)
     return detector_maker(name or ("dlib-cnn" if model else "dlib-hog"), upsample, model)()
 
 

@@ -10,7 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from detection.dataset import BuildSettings
+from detection.dataset.journal import Journal
 from detection.images import read_image, write_image
+from detection.orl import orl_detector
 from detection.video import write_video
 from minicnn.recognition.run import Run
 from tests.unit.cli.terminal import refused, run
@@ -108,15 +111,20 @@ class TestBuild:
         (tmp_path / "out" / "p1" / "5.png.png").unlink()
         again = run(*arguments)
         said = " ".join(again.stderr.split())
-        assert "1 crop deleted, of photographs that were moved: p0/0.png.png (now p1/mine.png)." in said
+        kept = f"1 crop kept, of photographs that are elsewhere now: {tmp_path / 'out' / 'p0' / '0.png.png'}"
+        assert f"{kept} (now p1/mine.png). Delete in '{tmp_path / 'out'}' what should go: it stays deleted." in said
         kept = "4 crops kept, of photographs that are gone: p0/1.png.png, p0/2.png.png, p0/3.png.png and 1 more."
         assert f"{kept} Delete in '{tmp_path / 'out'}' what should go: it stays deleted." in said
         assert "1 crop deleted by hand, and not made again: p1/5.png.png. To have one again, put it back" in said
-        assert "11 crops from 8 photographs" in again.stdout
+        assert "12 crops from 8 photographs" in again.stdout
         data = json.loads(run(*arguments, "--json").stdout)
-        assert (data["moved"], len(data["gone"]), data["deleted"]) == ({}, 4, ["p1/5.png.png"])
+        assert (data["moved"], len(data["gone"]), data["deleted"]) == (
+            {"p0/0.png.png": "p1/mine.png"},
+            5,
+            ["p1/5.png.png"],
+        )
         shutil.rmtree(tmp_path / "out" / "p0")
-        assert "gone" not in run(*arguments).stderr
+        assert not any(word in run(*arguments).stderr for word in ("gone", "elsewhere"))
         shutil.rmtree(tmp_path / "out" / "p1")
         message = refused(run(*arguments))
         assert "No crop is left of any of the photographs." in message
@@ -252,6 +260,19 @@ class TestCaptureAndDetectors:
         result = run("capture", "Ada", *arguments, *options)
         assert result.exit_code == 0
         assert "were cut is not known, so nothing says how `recognise` should" in " ".join(result.stderr.split())
+
+    def test_the_detector_of_the_other_crops_is_taken_over(self, film, tmp_path) -> None:
+        """As into the ORL faces, which are found by what no options can give."""
+        header = {"source": "photos", "settings": BuildSettings(align="none").as_dict(orl_detector())}
+        with Journal(tmp_path, header):
+            pass
+        arguments = ("capture", "Ada", "--video", film, "--into", tmp_path, "--limit", 1, "--align", "none")
+        message = refused(run(*arguments, "--detector", "dlib-hog"))
+        assert f"begun with, detector={orl_detector().name}. Received: detector=dlib-hog." in message
+        assert "Received: detector=dlib-hog upsample=1." in refused(run(*arguments, "--upsample", 1))
+        result = run(*arguments)
+        assert (result.exit_code, "not known" in result.stderr) == (0, False), result.stderr
+        assert [path.name for path in (tmp_path / "Ada").iterdir()] == ["0001.png"]
 
     @pytest.mark.slow
     def test_a_run_on_captured_crops_knows_how_they_were_cut(self, film, tmp_path) -> None:

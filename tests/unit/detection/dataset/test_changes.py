@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import io
 import json
 import os
 import shutil
@@ -15,6 +17,7 @@ from detection.crop import CropSettings
 from detection.dataset import BuildSettings, build_dataset, build_lfw, check_dataset
 from detection.dataset.build import DELETED, Built
 from detection.dataset.manifest import read_manifest, read_rejected
+from detection.dataset.sources import CLOSED
 from detection.detectors import make_detector
 from detection.images import write_image
 from minicnn.errors import ImageError, StateError
@@ -65,39 +68,71 @@ def move(folder: Path, old: str, new: str) -> None:
 
 
 class TestPhotographsThatWereMoved:
+    """Their crops are kept, whoever is right about the name; where the very same bytes lie now is said."""
+
     @pytest.mark.parametrize("name", ["0.png", "1.png"])
-    def test_to_the_right_person(self, name, photos, out, tmp_path) -> None:
+    def test_to_the_right_person(self, name, photos, out) -> None:
+        before = visible(out)
         move(photos, f"p0/{name}", f"p1/mine-{name}")
-        built = build(photos, out)
-        assert built.moved == {f"p0/{name}.png": f"p1/mine-{name}"}
-        assert (built.gone, built.deleted, built.rejected) == ((), (), ())
-        assert built.people == {"p0": 1, "p1": 3}
-        assert check_dataset(out).two_names == ()
+        for _ in range(2):
+            built = build(photos, out)
+            assert built.moved == {f"p0/{name}.png": f"p1/mine-{name}"}
+            assert (built.gone, built.deleted, built.rejected) == ((f"p0/{name}.png",), (), ())
+            assert built.people == {"p0": 2, "p1": 3}
+            assert visible(out)[f"p0/{name}.png"] == before[f"p0/{name}.png"]
+        assert check_dataset(out).two_names != ()
+
+    @pytest.mark.parametrize("name", ["0.png", "1.png"])
+    def test_the_old_crop_that_was_deleted_stays_so(self, name, photos, out, tmp_path) -> None:
+        move(photos, f"p0/{name}", f"p1/mine-{name}")
+        build(photos, out)
+        (out / "p0" / f"{name}.png").unlink()
+        for _ in range(2):
+            built = build(photos, out)
+            assert (built.moved, built.gone, built.deleted, built.rejected) == ({}, (), (), ())
+            assert built.people == {"p0": 1, "p1": 3}
         build(photos, tmp_path / "afresh")
         assert visible(out) == visible(tmp_path / "afresh")
-        assert build(photos, out).moved == {}
 
-    def test_with_their_folder(self, photos, out, tmp_path) -> None:
+    def test_with_their_folder(self, photos, out) -> None:
+        before = {path: data for path, data in visible(out).items() if path.startswith("p")}
         move(photos, "p0", "p7")
         built = build(photos, out)
-        assert built.people == {"p1": 2, "p7": 2}
-        assert len(built.moved) == 2
-        build(photos, tmp_path / "afresh")
-        assert visible(out) == visible(tmp_path / "afresh")
+        assert built.people == {"p0": 2, "p1": 2, "p7": 2}
+        assert built.moved == {f"p0/{name}.png.png": f"p7/{name}.png" for name in (0, 1)}
+        assert len(before) == 4
+        assert before.items() <= visible(out).items()
 
     def test_and_back(self, photos, out) -> None:
         before = visible(out)
         move(photos, "p0/0.png", "p1/2.png")
         build(photos, out)
         move(photos, "p1/2.png", "p0/0.png")
-        assert build(photos, out).moved == {"p1/2.png.png": "p0/0.png"}
+        built = build(photos, out)
+        assert (built.moved, built.done_before) == ({"p1/2.png.png": "p0/0.png"}, 4)
+        (out / "p1" / "2.png.png").unlink()
+        assert build(photos, out).moved == {}
         assert visible(out) == before
 
     def test_one_of_two_copies(self, photos, out) -> None:
         shutil.copy(photos / "p0" / "0.png", photos / "p1" / "copy.png")
         assert build(photos, out).people == {"p0": 2, "p1": 3}
         (photos / "p0" / "0.png").unlink()
-        assert build(photos, out).moved == {"p0/0.png.png": "p1/copy.png"}
+        built = build(photos, out)
+        assert (built.moved, built.people) == ({"p0/0.png.png": "p1/copy.png"}, {"p0": 2, "p1": 3})
+
+    def test_the_same_bytes_in_another_folder_of_that_name(self, photos, out, tmp_path) -> None:
+        """Somebody else's name for them is no reason to take a crop away, nor to lose one mended by hand."""
+        others = tmp_path / "disk" / "photos"
+        (others / "p2").mkdir(parents=True)
+        shutil.copy(photos / "p0" / "0.png", others / "p2" / "0.png")
+        write_image(out / "p0" / "0.png.png", np.full((40, 40), 7, np.uint8))
+        before = {path: data for path, data in visible(out).items() if path.startswith("p")}
+        built = build(others, out)
+        assert built.moved == {"p0/0.png.png": "p2/0.png"}
+        assert len(built.gone) == 4
+        assert len(before) == 4
+        assert before.items() <= visible(out).items()
 
     @pytest.mark.skipif(os.name != "posix", reason="symbolic links as POSIX has them")
     def test_to_a_name_that_the_file_system_takes_for_the_same(self, photos, out) -> None:
@@ -106,7 +141,7 @@ class TestPhotographsThatWereMoved:
         move(out, "p0", "P0")
         (out / "p0").symlink_to(out / "P0")
         built = build_dataset(photos, out, HOG, ALIKE)
-        assert (built.moved, built.people) == ({}, {"P0": 2, "p1": 2})
+        assert (built.moved, built.gone, built.deleted, built.people) == ({}, (), (), {"P0": 2, "p1": 2})
         assert sorted(path.name for path in (out / "P0").iterdir()) == ["0.png.png", "1.png.png"]
 
 
@@ -175,6 +210,16 @@ class TestCropsThatWereDeleted:
         assert (built.deleted, built.done_before) == ((), 3)
         assert visible(out) == before
 
+    @pytest.mark.parametrize("name", ["0.png", "1.png"])
+    def test_until_it_is_saved_anew_before_any_run_has_seen_that(self, name, photos, out) -> None:
+        before = visible(out)
+        (out / "p0" / f"{name}.png").unlink()
+        os.utime(photos / "p0" / name, ns=(1, 1))
+        for done_before in (3, 4):
+            built = build(photos, out)
+            assert (built.deleted, built.done_before) == ((), done_before)
+            assert visible(out) == before
+
     def test_all_of_a_person(self, photos, out) -> None:
         shutil.rmtree(out / "p0")
         assert build(photos, out).people == {"p1": 2}
@@ -228,6 +273,32 @@ class TestPeopleWhoAreLeftOut:
         assert manifest is not None
         assert {entry["person"] for entry in manifest.photographs.values()} == {"Ada"}
 
+    @pytest.mark.parametrize("several", [False, True])
+    def test_who_was_deleted_as_told_is_made_again(self, several, lfw, tmp_path) -> None:
+        if several:
+            write_image(lfw / "Bo" / "Bo_0001.png", beside(photo(9, 0), photo(1, 1), photo(8, 0)))
+        self.build(lfw, 2)
+        before = visible(tmp_path / "out")
+        shutil.rmtree(tmp_path / "out" / "Bo")
+        self.build(lfw, 3)
+        built = self.build(lfw, 2)
+        assert (built.people, built.deleted, built.done_before) == ({"Ada": 3, "Bo": 2}, (), 3)
+        assert visible(tmp_path / "out") == before
+
+    def test_who_was_deleted_by_hand_stays_so(self, lfw, tmp_path) -> None:
+        self.build(lfw, 2)
+        shutil.rmtree(tmp_path / "out" / "Bo")
+        built = self.build(lfw, 2)
+        assert (built.people, len(built.deleted)) == ({"Ada": 3}, 2)
+
+    def test_a_photograph_that_nobody_may_open_counts(self, lfw, tmp_path, monkeypatch) -> None:
+        self.build(lfw, 2)
+        before = {path: data for path, data in visible(tmp_path / "out").items() if "/" in path}
+        forbid(monkeypatch, lfw / "Bo" / "Bo_0001.png")
+        built = self.build(lfw, 2)
+        assert (built.people, built.gone) == ({"Ada": 3, "Bo": 2}, ("Bo/Bo_0001.png.png",))
+        assert {path: data for path, data in visible(tmp_path / "out").items() if "/" in path} == before
+
     def test_more_than_before_are_added(self, lfw, tmp_path) -> None:
         assert self.build(lfw, 3).people == {"Ada": 3}
         built = self.build(lfw, 1)
@@ -238,6 +309,62 @@ class TestPeopleWhoAreLeftOut:
             write_image(lfw / "Bo" / f"Bo_{number:04d}.png", np.full((90, 90), 90, np.uint8))
         assert len(self.build(lfw, 2).rejected) == 2
         assert self.build(lfw, 3).rejected == ()
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch, forbidden: Path) -> None:
+    """A file that nobody may open, root neither."""
+    access, opened = os.access, io.open
+
+    def may(path, mode, **options):
+        return Path(path) != forbidden and access(path, mode, **options)
+
+    def refuse(file, *arguments, **options):
+        if not isinstance(file, int) and Path(file) == forbidden:
+            raise PermissionError(13, os.strerror(13), os.fspath(file))
+        return opened(file, *arguments, **options)
+
+    monkeypatch.setattr(os, "access", may)
+    monkeypatch.setattr(builtins, "open", refuse)
+
+
+class TestAPhotographThatCannotBeOpened:
+    @pytest.mark.parametrize("name", ["0.png", "1.png"])
+    @pytest.mark.parametrize("changed", [False, True])
+    def test_keeps_its_crop(self, name, changed, photos, out) -> None:
+        before = visible(out)
+        if changed:
+            os.utime(photos / "p0" / name, ns=(1, 1))
+        with pytest.MonkeyPatch.context() as patch:
+            forbid(patch, photos / "p0" / name)
+            for _ in range(2):
+                built = build(photos, out)
+                assert [(row.source, row.reason) for row in built.rejected] == [(f"p0/{name}", CLOSED)]
+                assert (built.gone, built.people) == ((f"p0/{name}.png",), {"p0": 2, "p1": 2})
+                assert visible(out)[f"p0/{name}.png"] == before[f"p0/{name}.png"]
+        built = build(photos, out)
+        assert (built.gone, built.rejected, built.done_before) == ((), (), 3 if changed else 4)
+        assert visible(out) == before
+
+    def test_is_used_as_soon_as_it_can_be(self, photos, tmp_path) -> None:
+        """Whoever may open it now has changed neither its size nor its time."""
+        with pytest.MonkeyPatch.context() as patch:
+            forbid(patch, photos / "p0" / "0.png")
+            assert build(photos, tmp_path / "out").people == {"p0": 1, "p1": 2}
+        assert build(photos, tmp_path / "out").people == {"p0": 2, "p1": 2}
+
+    def test_in_a_folder_whose_files_nobody_may_ask_about(self, photos, out, monkeypatch) -> None:
+        before, stat = visible(out), os.stat
+
+        def refuse(path, **options):
+            if Path(path).parent == photos / "p0":
+                raise PermissionError(13, os.strerror(13), os.fspath(path))
+            return stat(path, **options)
+
+        monkeypatch.setattr(os, "stat", refuse)
+        built = build(photos, out)
+        assert [row.reason for row in built.rejected] == [CLOSED, CLOSED]
+        assert built.gone == ("p0/0.png.png", "p0/1.png.png")
+        assert {path: before[path] for path in crops(out)} == {path: visible(out)[path] for path in crops(out)}
 
 
 class TestAFolderThatCannotBeRead:
