@@ -109,20 +109,22 @@ class Window:
         dilation: IntOrPair = 1,
         *,
         size_name: str = "size",
+        dilated_strides: bool = False,
     ) -> Window:
         """Validate and normalise. Raises OptionError naming the argument, what it may be and what came.
 
-        ``size_name`` is what the caller's own argument is called.
+        ``size_name`` is what the caller's own argument is called. ``dilated_strides`` allows strides and dilation at
+        once, which Keras has for depthwise convolutions alone.
         """
         window = cls(
             pair(size, size_name), pair(strides, "strides"), _padding(padding), pair(dilation, "dilation_rate")
         )
-        if window.strides != (1, 1) and window.dilation != (1, 1):
+        if not dilated_strides and window.strides != (1, 1) and window.dilation != (1, 1):
             raise OptionError(
                 explain(
                     "either strides > 1 or dilation_rate > 1",
                     f"strides={window.strides} with dilation_rate={window.dilation}",
-                    "Keras refuses the combination too; set one of them to 1.",
+                    "Keras refuses the combination too, but for depthwise convolutions; set one of them to 1.",
                 )
             )
         return window

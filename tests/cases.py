@@ -159,6 +159,9 @@ def _depthwise_convolutions() -> Iterator[Case]:
         yield row(DepthwiseConv2D, (1, 6, 5, 2), kernel_size=3, depth_multiplier=depth, padding=padding)
     yield row(DepthwiseConv2D, (1, 9, 8, 3), kernel_size=3, dilation_rate=2, padding="same")
     yield row(DepthwiseConv2D, (1, 5, 6, 1), kernel_size=3, use_bias=False, depth_multiplier=2)
+    for (strides, dilation), padding in product(((2, 2), (3, 2), (2, (1, 3)), ((1, 2), (3, 2))), ("valid", "same")):
+        options = {"kernel_size": (3, 2), "strides": strides, "dilation_rate": dilation, "padding": padding}
+        yield row(DepthwiseConv2D, (2, 9, 8, 3), depth_multiplier=2, **options)
 
 
 def _separable_convolutions() -> Iterator[Case]:
@@ -168,6 +171,9 @@ def _separable_convolutions() -> Iterator[Case]:
     yield row(SeparableConv2D, (1, 6, 5, 2), filters=5, kernel_size=3, depth_multiplier=3)
     yield row(SeparableConv2D, (1, 9, 8, 3), filters=2, kernel_size=3, dilation_rate=2, padding="same")
     yield row(SeparableConv2D, (1, 5, 6, 1), filters=3, kernel_size=3, use_bias=False)
+    for (strides, dilation), padding in product(((2, 2), ((2, 1), (1, 3))), ("valid", "same")):
+        options = {"kernel_size": 3, "strides": strides, "dilation_rate": dilation, "padding": padding}
+        yield row(SeparableConv2D, (2, 9, 8, 3), filters=2, **options)
 
 
 def _transposed_convolutions() -> Iterator[Case]:

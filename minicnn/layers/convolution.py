@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from minicnn import initializers
 from minicnn.errors import OptionError, explain
@@ -19,6 +19,7 @@ class Convolution(Layer):
     """What all convolutions share: a window, an algorithm, a kernel and a bias."""
 
     choices: tuple[str, ...] = ("auto",)  # beside the names in ALGORITHMS
+    dilated_strides: ClassVar[bool] = False  # whether strides and dilation go together, as in Keras
     kernel_size, strides = OfWindow("size"), OfWindow("strides")
     padding, dilation_rate = OfWindow("padding"), OfWindow("dilation")
 
@@ -36,7 +37,14 @@ class Convolution(Layer):
     ) -> None:
         super().__init__(name=name, trainable=trainable)
         require_named_padding(padding)
-        self.window = Window.of(kernel_size, strides, padding, dilation_rate, size_name="kernel_size")
+        self.window = Window.of(
+            kernel_size,
+            strides,
+            padding,
+            dilation_rate,
+            size_name="kernel_size",
+            dilated_strides=self.dilated_strides,
+        )
         names = (*self.choices, *ALGORITHMS)
         if algorithm not in names:
             raise OptionError(explain(f"algorithm to be one of {', '.join(names)}", repr(algorithm)))
@@ -65,7 +73,7 @@ class Convolution(Layer):
 
 
 def require_equal_strides(window: Window) -> None:
-    """What depthwise convolutions need. Raises OptionError."""
-    if len(set(window.strides)) > 1:
-        fix = "Keras on TensorFlow needs it too."
+    """What depthwise convolutions need, unless they are dilated. Raises OptionError."""
+    if len(set(window.strides)) > 1 and window.dilation == (1, 1):
+        fix = "Keras on TensorFlow needs it too, where there is no dilation."
         raise OptionError(explain("equal strides on both axes", f"strides={window.strides}", fix))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from minicnn import initializers
 from minicnn.initializers import Initializer
@@ -18,8 +18,10 @@ class DepthwiseConv2D(Convolution):
     """Convolution of every channel with ``depth_multiplier`` filters of its own: see ``minicnn.ops.depthwise_conv2d``.
 
     (N, H, W, C) -> (N, OH, OW, C*depth_multiplier); ``kernel`` (KH, KW, C, depth_multiplier), ``bias``
-    (C*depth_multiplier,).
+    (C*depth_multiplier,). Other than for ``Conv2D``, ``strides`` and ``dilation_rate`` may both be more than 1.
     """
+
+    dilated_strides: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from minicnn import initializers
 from minicnn.initializers import Initializer
@@ -19,10 +19,12 @@ class SeparableConv2D(Convolution):
     """Convolution of every channel by itself, then of every pixel by itself: see ``minicnn.ops.separable_conv2d``.
 
     (N, H, W, C) -> (N, OH, OW, filters); ``depthwise_kernel`` (KH, KW, C, depth_multiplier), ``pointwise_kernel``
-    (1, 1, C*depth_multiplier, filters), ``bias`` (filters,). ``algorithm`` is that of the depthwise half.
+    (1, 1, C*depth_multiplier, filters), ``bias`` (filters,). ``algorithm`` is that of the depthwise half. Other than
+    for ``Conv2D``, ``strides`` and ``dilation_rate`` may both be more than 1.
     """
 
     takes_relu = True
+    dilated_strides: ClassVar[bool] = True
 
     def __init__(
         self,

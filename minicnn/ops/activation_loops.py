@@ -78,13 +78,14 @@ def elu(x: Array, alpha: float, y: Array) -> None:
 
 @turns
 def elu_backward(dy: Array, y: Array, alpha: float, dx: Array) -> None:
-    """dy where y > 0, else dy * (y + alpha)."""
+    """dy where y > 0, else dy * (y + alpha); dy * alpha at NaN, which is not below 0, as in TensorFlow."""
     for block in prange(-(-dy.size // BLOCK)):
         for i in range(block * BLOCK, min(dy.size, (block + 1) * BLOCK), lanes(dy)):
             left = dy.size - i
             gradient, number = load(dy, i, left), load(y, i, left)
-            bent = gradient * (number + splat(alpha, number))
-            store(dx, i, select(splat(0.0, number) < number, gradient, bent), left)
+            zero = splat(0.0, number)
+            bent = gradient * (select(number < zero, number, zero) + splat(alpha, number))
+            store(dx, i, select(zero < number, gradient, bent), left)
 
 
 @turns

@@ -114,7 +114,7 @@ def elu(x: Array, alpha: float = 1.0) -> tuple[Array, EluCache]:
 
 
 def elu_backward(dy: Array, cache: EluCache) -> Array:
-    """Left of 0 the derivative is alpha * e^x, which is y + alpha."""
+    """Left of 0 the derivative is alpha * e^x, which is y + alpha. At NaN it is alpha, as at 0 and as in Keras."""
     y, alpha = cache
     dy = check_upstream(dy, y.shape, y.dtype)
     dx = empty(dy.shape, dy.dtype)

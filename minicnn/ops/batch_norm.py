@@ -39,14 +39,23 @@ from minicnn.shapes import Array, check_array, check_same_dtype
 
 
 class BatchNormCache(NamedTuple):
-    """The input, and four numbers per channel. ``batch_statistics`` says whether mean and variance came from x."""
+    """The input, and three numbers per channel. ``batch_statistics`` says whether mean and variance came from x.
+
+    The batch's own variance stays in float64, as y was made with it: in float32 it is infinite from numbers of 2e19 on,
+    and the gradients would be those of another y.
+    """
 
     x: Array
     gamma: Array
     mean: Array
-    variance: Array
+    exact_variance: Array
     epsilon: float
     batch_statistics: bool
+
+    @property
+    def variance(self) -> Array:
+        """(C,) in the dtype of x, as the moving statistics keep it."""
+        return self.exact_variance.astype(self.x.dtype, copy=False)
 
 
 def batch_norm_training(
@@ -59,7 +68,7 @@ def batch_norm_training(
     """
     x = _checked(x, epsilon, gamma=gamma, beta=beta)
     mean, variance = channel_moments(x)
-    cache = BatchNormCache(x, gamma, mean.astype(x.dtype), variance.astype(x.dtype), epsilon, batch_statistics=True)
+    cache = BatchNormCache(x, gamma, mean.astype(x.dtype), variance, epsilon, batch_statistics=True)
     return _normalise(x, factors_of(gamma, beta, mean, variance, epsilon), relu), cache
 
 

@@ -94,7 +94,7 @@ def _selu(x: Array) -> Array:
 
 def _selu_slope(x: Array) -> Array:
     bent = x.dtype.type(SELU_SCALE * SELU_ALPHA) * np.exp(np.minimum(x, 0))
-    slope: Array = np.where(x >= 0, x.dtype.type(SELU_SCALE), bent)  # at 0 the right side's, as in TensorFlow
+    slope: Array = np.where(x < 0, bent, x.dtype.type(SELU_SCALE))  # at 0 and NaN the right side's, as in TensorFlow
     return slope
 
 

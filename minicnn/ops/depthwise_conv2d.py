@@ -46,7 +46,7 @@ def depthwise_conv2d(
     """
     check_array(x, "x", 4, "(N, H, W, C)")
     check_array(kernel, "kernel", 4, "(KH, KW, C, depth_multiplier)")
-    window = Window.of(kernel.shape[:2], strides, padding, dilation_rate)
+    window = Window.of(kernel.shape[:2], strides, padding, dilation_rate, dilated_strides=True)
     return convolve_depthwise(x, kernel, bias, window, algorithm=algorithm)
 
 

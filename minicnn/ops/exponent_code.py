@@ -41,7 +41,7 @@ def scaled(typing: Any, vector: Any, exponent: Any) -> Any:
     def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
         value, exponent = arguments
         kind, size = value.type, simd.number_bytes(value.type.element)
-        if kind.count * size == 64:  # AVX-512
+        if kind.count * size == simd.VECTOR_BYTES == 64:  # AVX-512
             name = f"llvm.x86.avx512.mask.scalef.p{'s' if size == 4 else 'd'}.512"
             mask, nearest = ir.IntType(kind.count), ir.IntType(32)
             function = ir.FunctionType(kind, [kind, kind, kind, mask, nearest])

@@ -14,9 +14,9 @@ its place, because that one
 
 One file per function and signature, ``<module>.<function>-<key>.jit``. The key stands for everything else that decides
 what the machine code is: the argument types, the values a closure captured, the options it is compiled with, the
-versions of Python, Numba, llvmlite and NumPy, and the processor with its features; so machines with different
-processors can share one folder. A file is written under another name first and renamed when it is complete, so
-processes that compile the same function at the same time each see a whole file or none.
+versions of Python, Numba, llvmlite and NumPy, the processor with its features, and the width of its vectors; so
+machines with different processors can share one folder. A file is written under another name first and renamed when it
+is complete, so processes that compile the same function at the same time each see a whole file or none.
 
 Loading a file runs what it says (``jit_bytes``): do not point NUMBA_CACHE_DIR at a folder in which somebody you do not
 trust can write.
@@ -145,11 +145,13 @@ def _versions() -> tuple[str, ...]:
 
 
 def _settings() -> tuple[Any, ...]:
-    """What the environment can change about compiling."""
+    """What the environment can change about compiling, and the width that is written into the code of vectors."""
     from numba import config
 
+    from minicnn.ops import simd
+
     names = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")
-    return tuple(getattr(config, name, None) for name in names)
+    return *(getattr(config, name, None) for name in names), simd.VECTOR_BYTES
 
 
 _reasons: list[str] = []  # why nothing could be kept; asked once, said once

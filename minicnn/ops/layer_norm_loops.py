@@ -145,7 +145,10 @@ def _write_g(dy: Array, x: Array, at: int, gamma: Array, mean: float, inverse: f
         g = load(dy, at + k, left) * load(gamma, k, left)  # 0 where nothing is left
         store(dx, at + k, g, left)
         total = total + widen(g)
-        product = widen(g) * widen((load(x, at + k, left) - middle) * scale) + product
+        xhat = (load(x, at + k, left) - middle) * scale
+        if lanes(x) > left:  # what is loaded as 0 may be infinitely far from the mean, and 0 times that is NaN
+            xhat = select(within(left, xhat), xhat, splat(0.0, xhat))
+        product = widen(g) * widen(xhat) + product
     return add_up(total), add_up(product)
 
 

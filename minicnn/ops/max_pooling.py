@@ -191,8 +191,9 @@ def _backward_row(dy: Array, winners: Array, size: Pair, strides: Pair, top_left
     _, OH, OW, _ = dy.shape
     n, h = row // H, row % H
     first_oh, end_oh = windows_over(h + top_left[0], size[0], strides[0], OH)
-    # of a pixel's windows: where each begins in dy, and which of its taps the pixel is
-    windows = np.empty((size[0] * size[1], 2), np.intp)
+    # of a pixel's windows: where each begins in dy, and which of its taps the pixel is; a window may be far larger than
+    # the picture, and then there are fewer windows than taps
+    windows = np.empty((min(size[0], OH) * min(size[1], OW), 2), np.intp)
     for w in range(W):
         first_ow, end_ow = windows_over(w + top_left[1], size[1], strides[1], OW)
         count = 0

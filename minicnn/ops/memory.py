@@ -51,7 +51,8 @@ class Block:
 
 
 class Pool:
-    """Blocks of memory that arrays borrow. Safe to use from several threads."""
+    """Blocks of memory that arrays borrow. Safe to use from several threads, and from a signal's handler: it may come
+    while its own thread holds the lock, which lets it in again, and then borrow and give back between any two lines."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -67,13 +68,8 @@ class Pool:
     def borrow(self, size: int) -> Block:
         """A block of at least ``size`` bytes: the smallest that fits, the latest one of several."""
         with self._lock:
-            best, most = -1, LARGEST_MISFIT * size
-            for i, block in enumerate(self._free):
-                if size <= block.size <= most:
-                    best, most = i, block.size
-            if best >= 0:
-                block = self._free.pop(best)
-            else:
+            block = self._take(size)
+            if block is None:
                 self._make_room(size)
                 block = Block(size)
             self.lent += block.size
@@ -92,10 +88,24 @@ class Pool:
             self._free.clear()
             self.most = self.lent
 
+    def _take(self, size: int) -> Block | None:
+        """The free block for ``size`` bytes, no longer free; None where there is none."""
+        best, most = None, LARGEST_MISFIT * size
+        for block in tuple(self._free):
+            if size <= block.size <= most:
+                best, most = block, block.size
+        if best is None:
+            return None
+        try:
+            self._free.remove(best)  # itself, not what has its place by now: blocks are equal only to themselves
+        except ValueError:  # a signal's handler took it first
+            return None
+        return best
+
     def _make_room(self, size: int) -> None:
         limit = SLACK * max(self.most, self.lent + size)
         while self._free and self.held + size > limit:
-            self._free.pop(0)
+            del self._free[:1]  # the oldest one, if a signal's handler has left any
 
 
 class _Loan:

@@ -55,7 +55,7 @@ def separable_conv2d(
         expected = f"pointwise_kernel of shape (1, 1, {between}, F), for depthwise_kernel {depthwise_kernel.shape}"
         fix = "Its third axis has C*M places, one for each channel of what the depthwise half returns."
         raise ShapeError(explain(expected, f"shape {pointwise_kernel.shape}", fix))
-    window = Window.of(depthwise_kernel.shape[:2], strides, padding, dilation_rate)
+    window = Window.of(depthwise_kernel.shape[:2], strides, padding, dilation_rate, dilated_strides=True)
     z, _ = _depthwise(x, depthwise_kernel, window, algorithm)
     y, pointwise = conv2d(z, pointwise_kernel, bias, relu=relu)
     names = (algorithm, pointwise.algorithm)

@@ -6,16 +6,19 @@ not find them. They take arrays as pointers: numbers lie where an address says, 
 pointer is a view.
 
 A vector has the width of the processor's registers: of wider ones LLVM makes two or four, which is wanted in
-``depthwise_walk.py``, and elsewhere drives sums out of the registers.
+``depthwise_walk.py``, and elsewhere drives sums out of the registers. The processor is the one that Numba compiles for.
+What it is told by NUMBA_CPU_NAME, NUMBA_CPU_FEATURES or NUMBA_ENABLE_AVX may be less than the machine's own, and
+instructions that it was not told of are none that it can emit.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import config
 from numba.core import cgutils, types
+from numba.core.codegen import get_host_cpu_features
 from numba.core.types.misc import CPointer
 from numba.extending import intrinsic
 
@@ -23,9 +26,10 @@ from minicnn.shapes import Array
 
 
 def _vector_bytes() -> int:
-    """The width of this processor's vector registers."""
-    features = binding.get_host_cpu_features()
-    return 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
+    """The width of the vector registers that Numba compiles for; the same question as in its ``codegen``."""
+    features = get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
+    there = {feature[1:]: feature[0] == "+" for feature in features.replace(" ", "").split(",") if feature}
+    return 64 if there.get("avx512f") else 32 if there.get("avx2") else 16
 
 
 VECTOR_BYTES = _vector_bytes()

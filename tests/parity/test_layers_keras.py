@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from minicnn.layers import Activation, Conv2D, Conv2DTranspose, Layer
+from minicnn.layers import ELU, Activation, Conv2D, Conv2DTranspose, Layer, LeakyReLU, ReLU, Sigmoid, Tanh
 from minicnn.layers.activations import ACTIVATIONS
 from tests.cases import CASES, Case
 
@@ -18,6 +18,7 @@ pytest.importorskip("keras", reason="parity needs Keras: pip install 'minicnn[ke
 
 from reference_keras.parity import compare_layer
 from reference_keras.reports import LayerReport
+from reference_keras.sides import keras_layer_with_weights, run_keras, run_minicnn
 
 
 def assert_agrees(report: LayerReport, layer: Layer, *, moves: bool = False) -> None:
@@ -124,3 +125,21 @@ CORNERS = np.array([[0.0, -0.0, 3.0, -3.0, 6.0, -6.0, 1.0, -1.0, 30.0, -30.0]], 
 def test_activations_agree_at_their_corners(name: str) -> None:
     report = compare_layer(Activation(name), CORNERS)
     assert report.ok, "\n".join(report.failures())
+
+
+CURVED = [Activation(name) for name in ACTIVATIONS if name != "softmax"]
+CURVED += [ReLU(), LeakyReLU(), LeakyReLU(0.0), ELU(), ELU(0.3), ELU(0.0), Sigmoid(), Tanh()]
+
+
+@pytest.mark.parametrize("layer", CURVED, ids=lambda layer: f"{layer.name} {layer.config()}")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_activations_make_of_nan_is_what_keras_makes_of_it(dtype: type, layer: Layer) -> None:
+    """Some let a gradient through, others answer NaN; in whole vectors and in what is left of one."""
+    x = np.ones((1, 21), dtype)
+    x[:, ::2] = np.nan
+    dy = np.arange(1, 22, dtype=dtype)[None]
+    layer.build(x.shape[1:], np.random.default_rng(0), dtype)
+    found = run_minicnn(layer, x, dy, False)
+    expected = run_keras(keras_layer_with_weights(layer, dtype), x, dy, False)
+    for name in ("y", "dx"):
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-6)  # and NaN where NaN is

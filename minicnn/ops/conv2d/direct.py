@@ -46,7 +46,10 @@ LONGEST, ENOUGH_FILTERS = 160, 16
 
 
 def unsupported(kernel_shape: Shape, window: Window, groups: int) -> str | None:
-    """Nothing: every kernel, stride, padding, dilation and number of groups will do."""
+    """Strides and dilation along one axis, as depthwise convolutions may have them: for ``direct_dx.py``, the taps that
+    meet a pixel are one stride apart. Everything else will do."""
+    if any(stride > 1 and dilation > 1 for stride, dilation in zip(window.strides, window.dilation, strict=True)):
+        return f"strides={window.strides} with dilation_rate={window.dilation} (direct needs one of them 1 on an axis)"
     return None
 
 

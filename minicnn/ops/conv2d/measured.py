@@ -27,6 +27,7 @@ import numpy as np
 from llvmlite import binding
 
 from minicnn.ops import jit_files
+from minicnn.ops.simd import VECTOR_BYTES
 from minicnn.shapes import Array, Shape
 
 MANY = 8  # pictures; fewer than that are measured as one
@@ -44,7 +45,7 @@ def fastest(names: Sequence[str], run: Run, x_shape: Shape, kernel_shape: Shape,
     N counts as 1 or ``MANY``. ``options`` is what else makes the convolution: strides, padding and so on.
     """
     x_shape = (MANY if x_shape[0] >= MANY else 1, *x_shape[1:])
-    processor = binding.get_host_cpu_name(), numba.get_num_threads()
+    processor = binding.get_host_cpu_name(), VECTOR_BYTES, numba.get_num_threads()
     case = (*names, x_shape, kernel_shape, options, np.dtype(dtype).str, *processor)
     key = hashlib.sha256(repr(case).encode()).hexdigest()
     if key not in _known:

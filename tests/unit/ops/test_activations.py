@@ -331,6 +331,19 @@ def test_curves_at_the_ends_of_the_line(name: str) -> None:
     assert np.isnan(y[0, 6])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_slopes_of_elu_and_selu_at_nan_are_those_of_keras(dtype: type) -> None:
+    """NaN is not below 0, so the other side's: see ``tests/parity/test_layers_keras.py``."""
+    x, dy = np.array([[-INF, -1.0, NAN, 0.0, -0.0, NAN, 2.0]], dtype), np.arange(1, 8, dtype=dtype)[None]
+    left = math.exp(-1)
+    for alpha in (1.0, 0.3, 0.0):
+        dx = ops.elu_backward(dy, ops.elu(x, alpha)[1])
+        expected = [[0, alpha * left, alpha, alpha, alpha, alpha, 1]]
+        np.testing.assert_allclose(dx / dy, expected, rtol=1e-6)
+    dx = curve_backward(dy, curve(x, "selu")[1])
+    np.testing.assert_allclose(dx / dy, SCALE * np.array([[0, ALPHA * left, 1, 1, 1, 1, 1]]), rtol=1e-6)
+
+
 def test_an_activation_that_is_none() -> None:
     with pytest.raises(OptionError, match=r"an activation among linear, relu, .*gelu.*Received: 'magic'"):
         Activation("magic")

@@ -85,6 +85,22 @@ def test_a_large_mean_does_not_drown_the_variance(rng: np.random.Generator) -> N
     np.testing.assert_allclose(y, exact, atol=1e-3)  # the float32 mean alone may be off by 2.4e-4
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")  # of the moving variance, which cannot hold it
+def test_gradients_are_those_of_y_where_float32_cannot_hold_the_variance(rng: np.random.Generator) -> None:
+    """Its square root is a number like any other, and y is made with it."""
+    x, dy = rng.standard_normal((2, 9, 3)).astype(np.float32)
+    x *= np.float32(1e20)
+    gamma, beta = rng.standard_normal((2, 3)).astype(np.float32)
+    y, cache = batch_norm_training(x, gamma, beta)
+    assert cache.variance.dtype == np.float32
+    assert np.isinf(cache.variance).all()
+    dx, dgamma, dbeta = batch_norm_backward(dy, cache)
+    truth = loops(x.astype(float), gamma.astype(float), beta.astype(float), 1e-3, dy.astype(float))
+    for found, expected in zip((y, dx, dgamma, dbeta), truth, strict=True):
+        assert found is not None
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+
+
 def test_a_constant_channel_becomes_beta() -> None:
     y, cache = batch_norm_training(np.full((5, 1), 3.0), np.ones(1), np.full(1, 0.25))
     np.testing.assert_array_equal(y, np.full((5, 1), 0.25))

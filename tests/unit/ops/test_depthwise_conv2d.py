@@ -8,12 +8,13 @@ import numba
 import numpy as np
 import pytest
 
-from minicnn.errors import ShapeError
-from minicnn.ops.conv2d import conv2d, conv2d_backward
+from minicnn.errors import OptionError, ShapeError
+from minicnn.layers import Conv2D, DepthwiseConv2D, SeparableConv2D
+from minicnn.ops.conv2d import conv2d, conv2d_backward, convolve
 from minicnn.ops.copying import passes_cache
 from minicnn.ops.depthwise_conv2d import convolve_depthwise, depthwise_conv2d, depthwise_conv2d_backward
 from minicnn.ops.depthwise_loops import LARGE_BYTES
-from minicnn.shapes import Window
+from minicnn.shapes import Window, pair
 
 
 @pytest.mark.parametrize("algorithm", ["auto", "loops", "im2col", "direct"])
@@ -25,6 +26,7 @@ from minicnn.shapes import Window
         {"padding": "same"},
         {"padding": "same", "dilation_rate": (2, 1)},
         {"padding": ((1, 0), (0, 2))},
+        {"padding": "same", "strides": (1, 3), "dilation_rate": (2, 1)},
     ],
     ids=str,
 )
@@ -35,17 +37,37 @@ def test_every_channel_is_a_convolution_of_its_own(
     x, kernel = rng.standard_normal((2, 7, 6, 3)), rng.standard_normal((3, 2, 3, multiplier))
     bias = rng.standard_normal(3 * multiplier)
     y, cache = depthwise_conv2d(x, kernel, bias, algorithm=algorithm, **options)
+    strides, dilation = (pair(options.get(name, 1), name) for name in ("strides", "dilation_rate"))
+    window = Window((3, 2), strides, options.get("padding", "valid"), dilation)  # conv2d refuses some of them
     dy = rng.standard_normal(y.shape)
     dx, dkernel, dbias = depthwise_conv2d_backward(dy, cache)
     assert dx is not None
     assert dkernel is not None
     for c in range(3):
         mine = slice(c * multiplier, (c + 1) * multiplier)
-        expected, one = conv2d(x[..., [c]], kernel[:, :, [c]], bias[mine], algorithm="loops", **options)
+        expected, one = convolve(x[..., [c]], kernel[:, :, [c]], bias[mine], window, algorithm="loops")
         np.testing.assert_allclose(y[..., mine], expected, atol=1e-13)
         own = conv2d_backward(dy[..., mine], one)
         for ours, theirs in zip((dx[..., [c]], dkernel[:, :, [c]], dbias[mine]), own, strict=True):  # type: ignore[index]
             np.testing.assert_allclose(ours, theirs, atol=1e-12)  # type: ignore[arg-type]
+
+
+def test_strides_and_dilation_go_together_where_keras_has_both() -> None:
+    """In layers with one filter per channel, where even the strides need not be equal; nowhere else."""
+    options: dict[str, Any] = {"strides": (2, 1), "dilation_rate": 2}
+    for layer in (DepthwiseConv2D(3, depth_multiplier=4, **options), SeparableConv2D(4, 3, **options)):
+        assert layer.output_shape((9, 8, 1)) == (3, 4, 4)
+    for strides in ((2, 1), (1, 3)):
+        for kind, first in ((DepthwiseConv2D, ()), (SeparableConv2D, (4,))):
+            with pytest.raises(OptionError, match=r"equal strides on both axes.*where there is no dilation"):
+                kind(*first, 3, strides=strides)  # type: ignore[operator]
+    with pytest.raises(OptionError, match=r"either strides > 1 or dilation_rate > 1.*but for depthwise"):
+        Conv2D(4, 3, **options)
+    with pytest.raises(OptionError, match="either strides > 1 or dilation_rate > 1"):
+        conv2d(np.ones((1, 9, 8, 1)), np.ones((3, 3, 1, 4)), **options)
+    for algorithm in ("winograd", "direct"):  # which cannot do it
+        with pytest.raises(OptionError, match=r"strides=\(2, 1\).*dilation_rate=\(2, 2\)"):
+            DepthwiseConv2D(3, algorithm=algorithm, **options).build((9, 8, 1), np.random.default_rng(0))
 
 
 def test_backward_leaves_out_what_nobody_asked_for(rng: np.random.Generator) -> None:
@@ -80,6 +102,8 @@ def test_backward_leaves_out_what_nobody_asked_for(rng: np.random.Generator) -> 
         ((1, 4, 30, 17), (1, 4), {}),
         ((2, 3, 3, 5), 2, {"padding": ((5, 5), (5, 5)), "strides": 10}),
         ((1, 12, 13, 33), 4, {"padding": ((4, 0), (0, 9)), "dilation_rate": 3}),
+        ((1, 9, 17, 5), 5, {"padding": "same", "dilation_rate": 2, "strides": 2}),
+        ((1, 13, 14, 17), (6, 7), {"padding": ((9, 0), (0, 9)), "dilation_rate": (2, 3), "strides": (6, 4)}),
     ],
     ids=str,
 )
@@ -92,7 +116,8 @@ def test_own_loops_equal_the_definition(
     y, cache = depthwise_conv2d(x, kernel, bias, **options)
     dy = rng.standard_normal(y.shape).astype(dtype)
     results = (y, *depthwise_conv2d_backward(dy, cache))
-    expected, cache = depthwise_conv2d(x, kernel, bias, algorithm="direct", **options)
+    oracle = "loops" if {"strides", "dilation_rate"} <= options.keys() else "direct"  # which cannot have both
+    expected, cache = depthwise_conv2d(x, kernel, bias, algorithm=oracle, **options)
     tolerance = 3e-5 if dtype == np.float32 else 1e-13
     for ours, theirs in zip(results, (expected, *depthwise_conv2d_backward(dy, cache)), strict=True):
         assert ours is not None

@@ -11,7 +11,7 @@ import pytest
 
 from minicnn.ops.exponential import exp, expm1_of_negative
 from minicnn.ops.jit import njit
-from minicnn.ops.vectors import lanes, load, store
+from minicnn.ops.vectors import lanes, load, store, widen
 
 INF, NAN = np.inf, np.nan
 STEP = 4001  # of all float32 numbers, every 4001st is tried: it is a prime, so last digits of all kinds occur
@@ -27,6 +27,12 @@ def _exp(x, y):  # type: ignore[no-untyped-def]
 def _expm1(x, y):  # type: ignore[no-untyped-def]
     for i in range(0, x.size, lanes(x)):
         store(y, i, expm1_of_negative(load(x, i, x.size - i)), x.size - i)
+
+
+@njit
+def _exp_of_widened(x, y):  # type: ignore[no-untyped-def]
+    for i in range(0, x.size, lanes(x)):
+        store(y, i, exp(widen(load(x, i, x.size - i))), x.size - i)
 
 
 def of(loop: Callable[..., None], x: Any, dtype: type = np.float32) -> np.ndarray:
@@ -60,6 +66,14 @@ def test_exp_is_at_most_one_last_place_off(sign: int) -> None:
 def test_expm1_is_at_most_one_last_place_off() -> None:
     x = every(120.0, -1)
     assert last_places(of(_expm1, x), np.expm1(x.astype(np.float64))) < 0.9
+
+
+def test_exp_of_vectors_that_are_wider_than_a_register(rng: np.random.Generator) -> None:
+    """With AVX2 they are as wide as those of AVX-512, whose instructions must not be asked for."""
+    x = rng.uniform(-700, 700, 1001).astype(np.float32)
+    y = np.empty(x.shape)
+    _exp_of_widened(x, y)
+    np.testing.assert_allclose(y, np.exp(x.astype(np.float64)), rtol=1e-15)
 
 
 @pytest.mark.parametrize("loop", [_exp, _expm1])

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import itertools
+import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -272,6 +275,63 @@ def test_an_array_may_be_freed_by_another_thread(pool: Pool) -> None:
     thread.start()
     thread.join()
     assert pool.lent == 0
+
+
+# -- interrupted -------------------------------------------------------------------------------------------------------
+
+
+def interrupted(action: Callable[[], Block], line: int, handler: Callable[[], Any]) -> tuple[Block, bool]:
+    """What ``action`` returns when ``handler`` runs before the ``line``-th line of ``memory.py``, as a signal's handler
+    does: on the same thread, with its locks held. And whether there was such a line."""
+    lines = 0
+
+    def trace(frame: Any, event: str, argument: Any) -> Any:
+        nonlocal lines
+        if frame.f_code.co_filename != memory.__file__:
+            return None
+        if event == "line":
+            lines += 1
+            if lines == line:
+                handler()  # Python traces nothing meanwhile
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        block = action()
+    finally:
+        sys.settrace(before)
+    return block, lines >= line
+
+
+@pytest.mark.parametrize("then", ["keeps", "gives back", "clears"])
+@pytest.mark.parametrize("sizes", [(110_000,), (110_000, 10_000), (1_000_000,)])
+@pytest.mark.parametrize("size", [110_000, 300_000])
+def test_a_handler_that_borrows_in_between_leaves_to_each_its_own_block(
+    size: int, sizes: tuple[int, ...], then: str
+) -> None:
+    """Before every line of ``borrow`` once. 110 000 bytes are there, and 300 000 need room to be made."""
+    for line in itertools.count(1):
+        pool, taken = Pool(), []
+        for block in [pool.borrow(free) for free in (120_000, 10_000, 150_000, 5_000)]:
+            pool.give_back(block)
+
+        def handler(pool: Pool = pool, taken: list[Block] = taken) -> None:
+            taken += [pool.borrow(other) for other in sizes]
+            while taken and then == "gives back":
+                pool.give_back(taken.pop())
+            if then == "clears":
+                pool.clear()
+
+        own, there = interrupted(lambda pool=pool: pool.borrow(size), line, handler)  # type: ignore[misc]
+        if not there:
+            break
+        assert size <= own.size <= LARGEST_MISFIT * size
+        assert own not in taken
+        assert own not in pool._free
+        assert all(block.size >= other for block, other in zip(taken, sizes, strict=False))
+        assert pool.lent == own.size + sum(block.size for block in taken)
+    assert line > 10, "few lines were interrupted"
 
 
 # -- scratch -----------------------------------------------------------------------------------------------------------

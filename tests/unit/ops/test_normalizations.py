@@ -130,6 +130,20 @@ def test_layer_norm_of_the_smallest_and_of_large_numbers() -> None:
     np.testing.assert_allclose(y, [[1, -1, 1, -1]], rtol=1e-6)
 
 
+@pytest.mark.parametrize("K", [3, 5, 8, 15])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_row_of_equal_large_numbers_has_a_gradient(dtype: type, K: int, rng: np.random.Generator) -> None:
+    """The mean over the deviation is infinite: what fills the last vector must not be read as zeros of the row."""
+    x, dy = np.full((2, K), 2.0 ** (np.finfo(dtype).maxexp - 5), dtype), rng.standard_normal((2, K)).astype(dtype)
+    y, cache = layer_norm(x, np.ones(K, dtype), np.zeros(K, dtype), epsilon=1e-6)
+    np.testing.assert_array_equal(y, np.zeros_like(x))
+    dx, dgamma, dbeta = layer_norm_backward(dy, cache)
+    assert dx is not None
+    np.testing.assert_allclose(dx, 1e3 * (dy - dy.mean(axis=1, keepdims=True)), rtol=1e-4, atol=1e-3)
+    np.testing.assert_array_equal(dgamma, np.zeros(K))
+    np.testing.assert_allclose(dbeta, dy.sum(axis=0), rtol=1e-6)
+
+
 def test_layer_norms_that_are_refused() -> None:
     with pytest.raises(OptionError, match="axes all below 0 or all above"):
         LayerNormalization(axis=(1, -1))

@@ -124,6 +124,16 @@ def test_who_wins_a_window(picture: list[list[float]], maximum: float, winner: t
     assert dx.sum() == 7
 
 
+def test_a_window_far_larger_than_the_picture_costs_no_memory() -> None:
+    """Two thousand million taps, of which 16 lie over the picture; all windows see all of it."""
+    x = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
+    x[0, 1, 2] = 20
+    y, cache = max_pool2d(x, Window.of(46_000, 1, "same"))
+    np.testing.assert_array_equal(y, np.full_like(x, 20))
+    dx = max_pool2d_backward(np.arange(16, dtype=np.float32).reshape(y.shape), cache)
+    assert dx[0, 1, 2, 0] == dx.sum() == 120
+
+
 def test_max_pooling_does_not_see_its_padding() -> None:
     """Zeros would win over negative numbers."""
     x = np.arange(-9, 0, dtype=np.float32).reshape(1, 3, 3, 1)
