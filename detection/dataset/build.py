@@ -18,7 +18,7 @@ import itertools
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,12 +33,13 @@ from detection.dataset.manifest import Rejected, entry, write_manifest
 from detection.dataset.pool import process_all
 from detection.dataset.settings import BuildSettings, DetectorMaker
 from detection.dataset.sources import Photo, Sources, crop_path, find_sources
-from detection.dataset.work import CANDIDATES, file_state
+from detection.dataset.work import CANDIDATES, GONE, file_state
 from detection.headers import refuse
 from minicnn.errors import OptionError, StateError, explain
 from minicnn.io.atomic import atomic_write
 
 MAX_PROCESSES = 64
+VANISHED = "it went away while the dataset was built"
 DELETED = "its crop was deleted; to have another, save the photograph anew"
 
 #: called with how many photographs are done, and of how many
@@ -104,11 +105,14 @@ def build_dataset(
             say = progress or (lambda done, total: None)
             say(before, total)
             with closing(process_all(waiting, processes, sources.root, target, settings, make_detector)) as results:
+                anew = set()
                 for number, record in enumerate(results, start=before + 1):
-                    journal.append(record)
+                    if record.finds or file_state(sources.root / record.source) != GONE:
+                        journal.append(record)  # not of a disk that went away: what is known of it stays
+                        anew.add(record.source)
                     say(number, total)
-            changes = find_changes(target, sources, journal, {photo.source for photo in waiting})
-            return _finish(target, sources, header, wanted(journal, sources), changes, before)
+            changes = find_changes(target, sources, journal, anew)
+            return _finish(target, sources, header, wanted(journal, sources), changes, anew, before)
     except OSError as error:
         reason = error.strerror or str(error)
         fix = "Make room or choose another folder. What is done stays done: the same command goes on."
@@ -145,11 +149,22 @@ def _is_done(photo: Photo, root: Path, journal: Journal) -> bool:
 
 
 def _finish(
-    folder: Path, sources: Sources, header: dict[str, Any], records: list[Record], changes: Changes, before: int
+    folder: Path,
+    sources: Sources,
+    header: dict[str, Any],
+    records: list[Record],
+    changes: Changes,
+    anew: Collection[str],
+    before: int,
 ) -> Built:
-    """Choose among several faces, and write the manifest and the list of rejected photographs."""
+    """Choose among several faces, and write the manifest and the list of rejected photographs.
+
+    ``anew``: the photographs that this run has done. Of others, a crop that somebody mended by hand stays.
+    """
     chosen: list[tuple[Record, Find, str]] = []  # with the path of the crop
-    rejected = [Rejected(photo.source, photo.person, reason) for photo, reason in sources.refused]
+    known = {record.source for record in records}
+    vanished = [(photo, VANISHED) for photo in sources.photos if photo.source not in known]
+    rejected = [Rejected(photo.source, photo.person, reason) for photo, reason in [*sources.refused, *vanished]]
     deleted, present = [], sources.names
     ordered = sorted(records, key=lambda record: record.source)
     _sweep(folder)
@@ -162,10 +177,11 @@ def _finish(
                 deleted.append(target)
             elif record.source in present:
                 rejected.append(Rejected(record.source, record.person, record.reason))
-                (folder / target).unlink(missing_ok=True)  # of an earlier state of the photograph
+                if record.source in anew and file_state(sources.root / record.source) != GONE:
+                    (folder / target).unlink(missing_ok=True)  # of an earlier state of the photograph
             continue
         find = record.finds[choices.get(record.source, 0)]
-        if find.crop != target:
+        if find.crop != target and (record.source in anew or _is_a_candidate(folder, record, target)):
             _copy_crop(folder, find.crop, target)
         chosen.append((record, find, target))
     write_manifest(folder, header["source"], header["settings"], itertools.starmap(entry, chosen), rejected)
@@ -198,6 +214,16 @@ def _choices(ordered: Sequence[Record]) -> dict[str, int]:
             picked = choose_alike([[find.look for find in record.finds] for record in own], average)
             chosen |= {record.source: index for record, index in zip(own, picked, strict=True)}
     return chosen
+
+
+def _is_a_candidate(folder: Path, record: Record, target: str) -> bool:
+    """Whether a crop is one of its photograph's faces, or is not there: not one that somebody made by hand."""
+    try:
+        there = (folder / target).read_bytes()
+    except FileNotFoundError:
+        return True
+    crops = (folder / find.crop for find in record.finds)
+    return any(crop.is_file() and crop.read_bytes() == there for crop in crops)
 
 
 def _copy_crop(folder: Path, candidate: str, target: str) -> None:

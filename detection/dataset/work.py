@@ -26,6 +26,7 @@ from detection.images import read_image, write_image
 from minicnn.errors import ImageError, ShapeError, explain
 from minicnn.shapes import Array
 
+GONE = 0, 0  # the state of a file that is not there
 CANDIDATES = ".candidates"  # hidden, so that no list of pictures sees it
 
 
@@ -99,7 +100,7 @@ def file_state(path: Path) -> tuple[int, int]:
     try:
         info = os.stat(path)
     except (OSError, ValueError):
-        return 0, 0
+        return GONE
     return info.st_size, info.st_mtime_ns
 
 

@@ -23,6 +23,7 @@ from minicnn.io.keras_rows import MODELS, listed, require_unlike
 from minicnn.layers import MOST_LAYERS
 
 DEEPEST = 20  # models within models
+MOST_READ = 10 * MOST_LAYERS  # calls, and what they read, of all layers of models within models
 
 
 class Kind(NamedTuple):
@@ -52,9 +53,21 @@ class Inside(NamedTuple):
     given: tuple[tuple[Source, ...], ...]
 
 
+class Budget:
+    """A file of a few bytes can ask for billions of calls: how many are still allowed."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def spend(self, count: int) -> None:
+        self.left -= count
+        if self.left < 0:
+            refuse(explain(f"at most {MOST_READ} calls of layers in models within models", "more"))
+
+
 def network_of(model: Mapping[str, Any]) -> Network:
     """All layers of a Keras model. Raises LoadError where something is no layer, or not Keras's own."""
-    return _unfolded(model, "", 0)
+    return _unfolded(model, "", 0, Budget(MOST_READ))
 
 
 def leaves(kinds: Kinds) -> dict[str, Kind]:
@@ -65,12 +78,12 @@ def leaves(kinds: Kinds) -> dict[str, Kind]:
     return found
 
 
-def _unfolded(model: Mapping[str, Any], prefix: str, depth: int) -> Network:
+def _unfolded(model: Mapping[str, Any], prefix: str, depth: int, budget: Budget) -> Network:
     if depth > DEEPEST:
         refuse(f"models within models more than {DEEPEST} deep")
     layers, inputs, outputs = listed(model)
     inner = {
-        layer.name: Inside(_unfolded(layer.raw, f"{prefix}{layer.name}/", depth + 1), layer.given)
+        layer.name: Inside(_unfolded(layer.raw, f"{prefix}{layer.name}/", depth + 1, budget), layer.given)
         for layer in layers
         if layer.row.class_name in MODELS
     }
@@ -78,15 +91,12 @@ def _unfolded(model: Mapping[str, Any], prefix: str, depth: int) -> Network:
         _require_inputs(name, *inside)
     names = _Names(prefix, inner)
     found: list[Called] = []
-    calls = 0
     kinds: dict[str, Kind] = {}
     for name, row, given, _ in layers:
-        own_calls = tuple(tuple(map(names.resolve, one)) for one in given)
-        new = list(_called(name, inner[name], names)) if name in inner else [Called(prefix + name, row, own_calls)]
-        found += new
-        calls += sum(len(layer.calls) for layer in new)
-        if calls > MOST_LAYERS:
-            refuse(explain(f"at most {MOST_LAYERS} calls of layers", "more"))
+        if name in inner:
+            found += _called(name, inner[name], names, budget)
+        else:
+            found.append(Called(prefix + name, row, tuple(tuple(map(names.resolve, one)) for one in given)))
         own = inner[name].network.kinds if name in inner else None
         kinds[our_name(prefix + name)] = Kind(row.class_name, row.config.get("trainable") is not False, own)
     if len(found) > MOST_LAYERS:
@@ -100,6 +110,7 @@ class _Names:
 
     def __init__(self, prefix: str, inner: Mapping[str, Inside]) -> None:
         self.prefix, self.inner = prefix, inner
+        self.inputs = {name: {one: i for i, one in enumerate(inside.inputs)} for name, (inside, _) in inner.items()}
         self.counts = {name: {one.name: len(one.calls) for one in inside.found} for name, (inside, _) in inner.items()}
         self.known: dict[Source, Source] = {}
 
@@ -118,8 +129,8 @@ class _Names:
             if not 0 <= call < max(1, len(given)):
                 refuse(f"it reads call {call} of '{name}', what no layer makes")
             made = network.outputs[0]
-            if given and made[0] in network.inputs:
-                source = given[call][network.inputs.index(made[0])]
+            if given and made[0] in self.inputs[name]:
+                source = given[call][self.inputs[name][made[0]]]
             else:
                 self.known[source] = self.within(name, made, call)
         self.known |= dict.fromkeys(way, self.known[source])
@@ -127,24 +138,23 @@ class _Names:
 
     def within(self, name: str, source: Source, call: int) -> Source:
         """What a layer of the model ``name`` reads in this call of the model."""
-        network, given = self.inner[name]
+        given = self.inner[name].given
         made, made_by = source
         if not given:
             return source
-        if made in network.inputs:
-            return self.resolve(given[call][network.inputs.index(made)])
+        if made in self.inputs[name]:
+            return self.resolve(given[call][self.inputs[name][made]])
         count = self.counts[name].get(made, 0)
         if not 0 <= made_by < count:
             refuse(f"it reads call {made_by} of '{made}', what no layer makes")
         return made, call * count + made_by
 
 
-def _called(name: str, inside: Inside, names: _Names) -> Iterator[Called]:
+def _called(name: str, inside: Inside, names: _Names, budget: Budget) -> Iterator[Called]:
     """The layers of a model within a model, each with all the calls that the model's calls mean."""
     network, given = inside
     times = max(1, len(given))
-    if times * sum(len(layer.calls) for layer in network.found) > MOST_LAYERS:
-        refuse(explain(f"at most {MOST_LAYERS} calls of layers", "more"))
+    budget.spend(times * sum(1 + len(sources) for layer in network.found for sources in layer.calls))
     for layer in network.found:
         if not given or layer.name not in network.inputs:
             calls_of_it = [

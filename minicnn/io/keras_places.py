@@ -8,7 +8,7 @@ people gave tell; else the order of the layers, which Keras derives from its gra
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from minicnn.errors import LoadError, MinicnnError
@@ -19,8 +19,10 @@ from minicnn.io.keras_config import config_from_keras
 from minicnn.io.keras_graph import keras_order
 from minicnn.io.keras_layers import Row, to_keras
 from minicnn.io.keras_networks import Kind, Kinds, leaves, network_of
-from minicnn.io.keras_weights import FOLDED, Found, find_by_name, find_weights
+from minicnn.io.keras_rows import MODELS
+from minicnn.io.keras_weights import FOLDED, Found, find_by_name, find_weights, is_ours
 from minicnn.keras_names import snake_case
+from minicnn.layers import Layer
 
 
 def places_of(tree: Tree, description: Mapping[str, Any] | None, expected: Expected, graph: Graph | None) -> Found:
@@ -45,10 +47,11 @@ def places_of(tree: Tree, description: Mapping[str, Any] | None, expected: Expec
 
 
 def _by_order(tree: Tree, expected: Expected, graph: Graph) -> Found:
-    """An activation is a layer here. Whether it is one there changes the order, and the file does not say."""
+    """An activation is a layer here. Whether it is one there changes the order, and the file does not say, unless it is
+    one of ours."""
     found: list[Found] = []
     reasons: list[LoadError] = []
-    for activations_inside in (False, True):
+    for activations_inside in (False,) if is_ours(tree) else (False, True):
         try:
             found.append(find_weights(tree, expected, kinds_of(graph, activations_inside)))
         except LoadError as error:
@@ -75,25 +78,64 @@ class Described(NamedTuple):
     def names_of(self, graph: Graph, addresses: Iterable[str]) -> dict[str, str] | None:
         """{layer of ``graph`` that has weights: which one it is here}; None for networks that are not alike.
 
-        Names tell, if they were given; those that a library makes depend on what was made first. Then it is Keras's
-        order, in which both graphs are written as ours are, with each activation as a layer.
+        Names tell, if they were given; those that a library makes depend on what was made first. Otherwise both graphs
+        are laid beside each other.
         """
         names = {address.split("/")[0] for address in addresses}
         if has_names_of_its_own(graph, addresses) and names <= set(leaves(self.kinds)):
             return {name: name for name in names}
-        own = [layer for layer in keras_order(graph) if layer.name in names]
-        kinds = {type(layer) for layer in own}
-        there = [layer for layer in keras_order(self.graph) if type(layer) in kinds]
-        if [type(layer) for layer in own] != [type(layer) for layer in there]:
-            return None
-        return {one.name: other.name for one, other in zip(own, there, strict=True)}
+        kinds = {type(layer) for layer in graph.path if layer.name in names}
+        pairs = {one.name: other.name for one, other in laid_beside(graph, self.graph, kinds).items()}
+        return {name: pairs[name] for name in names} if names <= pairs.keys() else None
+
+
+def laid_beside(graph: Graph, other: Graph, kinds: Collection[type[Layer]]) -> dict[Layer, Layer]:
+    """Each layer of these kinds, and the one that stands in its place in the other graph; none if they are not alike.
+
+    Both are followed from the outputs back, source by source. Layers of other kinds that read one value may be missing.
+    """
+    pairs: dict[Layer, Layer] = {}
+    values: dict[int, int] = {}
+    if len(graph.outputs) != len(other.outputs):
+        return {}
+    waiting = list(zip(graph.outputs, other.outputs, strict=True))
+    while waiting:
+        own, there = waiting.pop()
+        own, there = _that_counts(graph, own, kinds), _that_counts(other, there, kinds)
+        if own in values and values[own] == there:
+            continue
+        if own in values or ((own < graph.inputs or there < other.inputs) and own != there):
+            return {}
+        values[own] = there
+        if own < graph.inputs:
+            continue
+        one, two = graph.nodes[own - graph.inputs], other.nodes[there - other.inputs]
+        alike = type(one.layer) is type(two.layer) and len(one.sources) == len(two.sources)
+        if not alike or pairs.setdefault(one.layer, two.layer) is not two.layer:
+            return {}
+        waiting += zip(one.sources, two.sources, strict=True)
+    return pairs if len(set(pairs.values())) == len(pairs) else {}
+
+
+def _that_counts(graph: Graph, value: int, kinds: Collection[type[Layer]]) -> int:
+    """The value itself, or the one behind it that a layer of these kinds makes, a layer that merges, or an input."""
+    while value >= graph.inputs:
+        node = graph.nodes[value - graph.inputs]
+        if node.layer.merges or type(node.layer) in kinds:
+            break
+        (value,) = node.sources
+    return value
 
 
 def has_names_of_its_own(graph: Graph, addresses: Iterable[str]) -> bool:
-    """Whether every layer with weights was given a name, other than "dense_1" and the like."""
+    """Whether every layer with weights was given a name, other than "dense_1" and "sequential_conv1"."""
     names = {address.split("/")[0] for address in addresses}
     kinds = {layer.name: snake_case(type(layer).__name__) for layer in graph.path}
-    return not any(re.fullmatch(rf"{kinds[name]}(_\d+)?", name) for name in names)
+    made = r"(^|_)({})(_\d+)?{}"  # by a library, for the layer or for a model that it was in
+    models = "|".join(map(str.lower, MODELS))
+    return not any(
+        re.search(made.format(kinds[name], "$"), name) or re.search(made.format(models, "_"), name) for name in names
+    )
 
 
 def _described(description: Mapping[str, Any]) -> Described | None:

@@ -39,7 +39,13 @@ from minicnn.shapes import Array
 
 KERAS_VERSION = "3.15.1"  # whose layout is written
 ROOTS = ("layers", "_layer_checkpoint_dependencies")
+WRITER, OURS = "written_by", "minicnn"  # an attribute of the root
 FOLDED = "it holds models within models"
+
+
+def is_ours(tree: Tree) -> bool:
+    """Whether minicnn wrote this: each of its layers is one of Keras's there, in the order of ``keras_order``."""
+    return tree.text("", WRITER) == OURS
 
 
 def is_legacy(tree: Tree) -> str | None:
@@ -178,6 +184,7 @@ def _numbered_paths(kinds: Kinds, within: str, root: str) -> dict[str, str]:
 def write_numbered(root: Any, weights: Mapping[str, Array], kinds: Kinds) -> None:
     """The layout of Keras 3, into an open h5py file. ``kinds``: of all layers in order."""
     layers = _by_layer(weights)
+    root.attrs[WRITER] = OURS
     for name, path in _numbered_paths(kinds, ROOTS[0], ROOTS[0]).items():
         group = root.create_group(f"{path}/vars")
         group.attrs["name"] = name

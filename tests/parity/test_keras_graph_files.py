@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 from minicnn import load_model
 from minicnn.errors import LoadError, OptionError
 from minicnn.io.keras_graph import keras_order
-from minicnn.layers import Add, Conv2D, Dense, Flatten, Input, ReLU
+from minicnn.io.keras_places import laid_beside
+from minicnn.layers import Activation, Add, Concatenate, Conv2D, Dense, Flatten, Input, ReLU, Sigmoid
 from minicnn.model import Model
 from minicnn.sequential import Sequential
 
@@ -282,6 +284,41 @@ def test_names_that_a_library_makes_say_nothing(
     assert {layer.name for layer in ours.layers} == {layer.name for layer in theirs.layers[1:]}
     ours.load_weights(save(theirs, tmp_path / f"a{ending}"))
     assert_alike(ours, theirs, rng.standard_normal((64, 8), np.float32))
+
+
+@WEIGHTS
+def test_what_save_wrote_goes_back(ending: str, tmp_path: Path) -> None:
+    """Names that a library makes, two orders that fit, and a layer that files of Keras's are read without: an
+    activation that does nothing."""
+    x = Input((8,))
+    for ways in (
+        [Dense(8)(x), Sigmoid()(Dense(8)(x))],
+        [Dense(8)(x), Activation("linear")(Dense(8)(x))],
+        [Activation("linear")(Dense(8)(x)), Sigmoid()(Dense(8)(x)), Dense(8)(x)],
+    ):
+        model = Model(x, Concatenate()(ways), seed=0)
+        model.save(tmp_path / f"a{ending}")
+        before = {address: array.copy() for address, array in model.weights.items()}
+        model.set_weights({address: np.zeros_like(array) for address, array in model.weights.items()})
+        model.load_weights(tmp_path / f"a{ending}")
+        for address, array in model.weights.items():
+            np.testing.assert_array_equal(array, before[address])
+
+
+def test_networks_that_are_not_alike_are_not_taken_for_each_other() -> None:
+    """Two layers in a row and two beside each other: the same layers, the same shapes."""
+    x = Input((8,))
+    row = Model(x, Dense(8)(Dense(8)(x)))
+    beside = Model(x, Add()([Dense(8)(x), Dense(8)(x)]))
+    shared = Dense(8)
+    twice = Model(x, Add()([shared(x), shared(x)]))
+    once = Model(x, Dense(8)(x))
+    for one, other in itertools.permutations([row, beside, twice, once], 2):
+        assert laid_beside(one.graph, other.graph, {Dense}) == {}
+    for model in (row, beside, twice, once):
+        pairs = laid_beside(model.graph, model.graph, {Dense})
+        assert all(one is other for one, other in pairs.items())
+        assert {layer for layer in model.layers if type(layer) is Dense} <= pairs.keys()
 
 
 @ENDINGS

@@ -207,3 +207,36 @@ def test_weights_alone(ending: str, tmp_path: Path, rng: np.random.Generator) ->
     theirs.save_weights(tmp_path / "a.weights.h5")
     with pytest.raises(LoadError, match=r"models within models, and not how they are connected"):
         ours.load_weights(tmp_path / "a.weights.h5")
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize("named", [False, True])
+def test_names_that_a_library_makes_say_nothing_inside_a_model_either(
+    named: bool, ending: str, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """One network drawn twice; what is made first has another number, and all shapes are alike."""
+    keras = load_keras()
+
+    def drawn(swapped: bool) -> Any:
+        keras.backend.clear_session()
+        dense, x = keras.layers.Dense, keras.Input((8,))
+        if named:
+            inside = keras.Input((8,))
+            last = dense(8) if swapped else None
+            value = dense(8)(inside)
+            base = keras.Model(inside, (last or dense(8))(value), name="base")
+            model = keras.Model(x, base(x))
+        else:
+            parts = [keras.Sequential([keras.Input((8,)), dense(8)]) for _ in range(2)]
+            first, second = reversed(parts) if swapped else parts
+            model = keras.Model(x, second(first(x)))
+        model.set_weights([rng.standard_normal(array.shape) for array in model.get_weights()])
+        return model
+
+    drawn(swapped=False).save(tmp_path / f"a{ending}")
+    ours = load_model(tmp_path / f"a{ending}")
+    theirs = drawn(swapped=True)
+    theirs.save(tmp_path / f"b{ending}")
+    assert {layer.name for layer in load_model(tmp_path / f"b{ending}").layers} == {layer.name for layer in ours.layers}
+    ours.load_weights(tmp_path / f"b{ending}")
+    assert_alike(ours, theirs, rng.standard_normal((64, 8), np.float32))

@@ -119,9 +119,10 @@ def deep(levels: int) -> Model:
     return model
 
 
-def doubling(levels: int) -> Model:
+def doubling(levels: int, reads: int = 1) -> Model:
     """Each model calls the one within it twice: 2^levels calls of its layers."""
     model = base("b0")
+    model["config"]["layers"][-1]["inbound_nodes"] = [call(*[("a", 0)] * reads)]
     for level in range(1, levels + 1):
         name = f"b{level - 1}"
         inside = within(model, call(("x", 0)), call((name, 0)))
@@ -157,11 +158,12 @@ LIES: dict[str, tuple[Model, str]] = {
     ),
     "a model from elsewhere": (of(within({**base(), "module": "evil"}, call(("x", 0)))), "'evil'"),
     "21 models deep": (deep(22), "more than 20 deep"),
-    "2^19 calls": (doubling(19), "at most 10000 calls"),
+    "2^19 calls": (doubling(19), "at most 100000 calls"),
     "many models of many calls each": (
-        of(*(within(doubling(11) | {"name": f"base{i}"}, call(("x", 0))) for i in range(9)), output="base0"),
-        "at most 10000 calls",
+        of(*(within(doubling(11) | {"name": f"base{i}"}, call(("x", 0))) for i in range(99)), output="base0"),
+        "at most 100000 calls",
     ),
+    "many calls of a layer that reads many": (doubling(12, reads=1000), "at most 100000 calls"),
     "no layers": (of(within({**base(), "config": {"name": "base", "layers": []}}, call(("x", 0)))), "Functional model"),
 }
 

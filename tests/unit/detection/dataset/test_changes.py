@@ -17,7 +17,7 @@ from detection.crop import CropSettings
 from detection.dataset import BuildSettings, build_dataset, build_lfw, check_dataset
 from detection.dataset.build import DELETED, Built
 from detection.dataset.manifest import read_manifest, read_rejected
-from detection.dataset.sources import CLOSED
+from detection.dataset.sources import CLOSED, find_sources
 from detection.detectors import make_detector
 from detection.images import write_image
 from minicnn.errors import ImageError, StateError
@@ -65,6 +65,58 @@ def visible(folder: Path) -> dict[str, bytes]:
 def move(folder: Path, old: str, new: str) -> None:
     (folder / new).parent.mkdir(parents=True, exist_ok=True)
     (folder / old).rename(folder / new)
+
+
+class TestCropsMadeByHand:
+    """They stay, in every run, until their photograph is saved anew."""
+
+    @pytest.mark.parametrize("name", ["0.png", "1.png"])
+    def test_instead_of_one_that_was_badly_cut(self, name, photos, out) -> None:
+        crop = out / "p0" / f"{name}.png"
+        write_image(crop, np.full((200, 200), 7, np.uint8))
+        mended = crop.read_bytes()
+        for _ in range(2):
+            build(photos, out)
+            assert crop.read_bytes() == mended
+        os.utime(photos / "p0" / name, (1e9, 1e9))
+        build(photos, out)
+        assert crop.read_bytes() != mended
+
+    def test_for_a_photograph_in_which_none_was_found(self, photos, out) -> None:
+        write_image(photos / "p0" / "2.png", np.full((90, 90, 3), 7, np.uint8))
+        build(photos, out)
+        crop = out / "p0" / "2.png.png"
+        write_image(crop, np.full((200, 200), 7, np.uint8))
+        build_dataset(photos, out, HOG, ALIKE)
+        assert crop.exists()
+        os.utime(photos / "p0" / "2.png", (1e9, 1e9))
+        build(photos, out)
+        assert not crop.exists()
+
+
+class TestADiskThatGoesAwayMeanwhile:
+    def test_takes_no_crop_along(self, photos, out) -> None:
+        """Between the list of photographs and the look at each of them."""
+        before = visible(out)
+        sources = find_sources(photos)
+        photos.rename(photos.with_name("elsewhere"))
+        photos.mkdir()
+        built = build_dataset(sources, out, HOG, ALIKE)
+        assert (built.crops, built.rejected) == (4, ())
+        photos.rmdir()
+        photos.with_name("elsewhere").rename(photos)
+        assert build(photos, out).done_before == 4
+        assert {path: visible(out)[path] for path in crops(out)} == {path: before[path] for path in crops(out)}
+
+    def test_is_a_reason_where_nothing_was_known(self, photos, tmp_path) -> None:
+        sources = find_sources(photos)
+        for name in ("0.png", "1.png"):
+            (photos / "p0" / name).unlink()
+        built = build_dataset(sources, tmp_path / "out", HOG, ALIKE)
+        assert built.people == {"p1": 2}
+        assert [(one.source, one.reason) for one in built.rejected] == [
+            (f"p0/{name}", "it went away while the dataset was built") for name in ("0.png", "1.png")
+        ]
 
 
 class TestPhotographsThatWereMoved:
