@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detection.dataset.changes import Changes, check_left_out, find_changes, wanted
+from detection.dataset.changes import Changes, check_left_out, find_changes, outdated, wanted
 from detection.dataset.faces import average_look, choose_alike
 from detection.dataset.hashes import require_imagehash
 from detection.dataset.journal import NAME as JOURNAL
@@ -107,12 +107,13 @@ def build_dataset(
             with closing(process_all(waiting, processes, sources.root, target, settings, make_detector)) as results:
                 anew = set()
                 for number, record in enumerate(results, start=before + 1):
-                    if record.finds or file_state(sources.root / record.source) != GONE:
+                    if record.finds or not _was_gone(record, sources.root):
                         journal.append(record)  # not of a disk that went away: what is known of it stays
                         anew.add(record.source)
                     say(number, total)
             changes = find_changes(target, sources, journal, anew)
-            return _finish(target, sources, header, wanted(journal, sources), changes, anew, before)
+            records = wanted(journal, sources)
+            return _finish(target, sources, header, records, changes, anew | outdated(target, records), before)
     except OSError as error:
         reason = error.strerror or str(error)
         fix = "Make room or choose another folder. What is done stays done: the same command goes on."
@@ -148,6 +149,11 @@ def _is_done(photo: Photo, root: Path, journal: Journal) -> bool:
     return record is not None and (record.size, record.modified) == file_state(root / photo.source)
 
 
+def _was_gone(record: Record, root: Path) -> bool:
+    """Whether there was no such file when it was looked at. A link to nothing is there."""
+    return (record.size, record.modified) == GONE and not os.path.islink(root / record.source)
+
+
 def _finish(
     folder: Path,
     sources: Sources,
@@ -159,7 +165,8 @@ def _finish(
 ) -> Built:
     """Choose among several faces, and write the manifest and the list of rejected photographs.
 
-    ``anew``: the photographs that this run has done. Of others, a crop that somebody mended by hand stays.
+    ``anew``: the photographs that this run has done, or an interrupted one. Of others, a crop that somebody mended by
+    hand stays.
     """
     chosen: list[tuple[Record, Find, str]] = []  # with the path of the crop
     known = {record.source for record in records}

@@ -74,6 +74,14 @@ def wanted(journal: Journal, sources: Sources) -> list[Record]:
     return [record for record in journal.records.values() if record.person not in sources.left_out]
 
 
+def outdated(folder: Path, records: Sequence[Record]) -> set[str]:
+    """Photographs that are others now than those that the last manifest made its crops of: a run that was interrupted
+    has seen them, and their crops are still the old ones."""
+    listed = _listed(folder)
+    crops = {record.source: listed.get(_crop(record)) for record in records}
+    return {one.source for one in records if (entry := crops[one.source]) and entry["sha256"] != one.sha256}
+
+
 def check_left_out(folder: Path, sources: Sources, journal: Journal) -> None:
     """Raise StateError when an earlier run made crops of people who are to be left out now: training takes all it
     finds.

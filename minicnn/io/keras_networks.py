@@ -156,7 +156,7 @@ def _called(name: str, inside: Inside, names: _Names, budget: Budget) -> Iterato
     times = max(1, len(given))
     budget.spend(times * sum(1 + len(sources) for layer in network.found for sources in layer.calls))
     for layer in network.found:
-        if not given or layer.name not in network.inputs:
+        if not given or layer.name not in names.inputs[name]:
             calls_of_it = [
                 tuple(names.within(name, one, call) for one in own) for call in range(times) for own in layer.calls
             ]

@@ -17,12 +17,12 @@ from minicnn.io.checks import Expected, refuse
 from minicnn.io.hdf5 import Tree
 from minicnn.io.keras_config import config_from_keras
 from minicnn.io.keras_graph import keras_order
-from minicnn.io.keras_layers import Row, to_keras
+from minicnn.io.keras_layers import ACTIVATIONS, Row, to_keras
 from minicnn.io.keras_networks import Kind, Kinds, leaves, network_of
 from minicnn.io.keras_rows import MODELS
 from minicnn.io.keras_weights import FOLDED, Found, find_by_name, find_weights, is_ours
 from minicnn.keras_names import snake_case
-from minicnn.layers import Layer
+from minicnn.layers import Activation, Dropout, Layer
 
 
 def places_of(tree: Tree, description: Mapping[str, Any] | None, expected: Expected, graph: Graph | None) -> Found:
@@ -38,7 +38,7 @@ def places_of(tree: Tree, description: Mapping[str, Any] | None, expected: Expec
         addresses = {address: f"{there[name]}/{key}" for address in expected for name, key in [address.split("/")]}
         found = find_weights(tree, addresses.values(), described.kinds)
         return found._replace(places={own: found.places[other] for own, other in addresses.items()})
-    if described is not None and any(kind.layers is not None for kind in described.kinds.values()):
+    if described is not None and described.is_folded():
         refuse(f"{FOLDED}: it goes into the network that load_model(path) makes of it")
     found_by_name = find_by_name(tree, expected) if has_names_of_its_own(graph, expected) else None
     if found_by_name is not None and found_by_name.fits(expected):
@@ -75,24 +75,37 @@ class Described(NamedTuple):
     kinds: Kinds
     graph: Graph
 
+    def is_folded(self) -> bool:
+        """Whether there are models within it."""
+        return any(kind.layers is not None for kind in self.kinds.values())
+
     def names_of(self, graph: Graph, addresses: Iterable[str]) -> dict[str, str] | None:
         """{layer of ``graph`` that has weights: which one it is here}; None for networks that are not alike.
 
         Names tell, if they were given; those that a library makes depend on what was made first. Otherwise both graphs
-        are laid beside each other.
+        are laid beside each other; and where they are not alike, in Keras's order, with each activation as a layer.
         """
         names = {address.split("/")[0] for address in addresses}
-        if has_names_of_its_own(graph, addresses) and names <= set(leaves(self.kinds)):
+        given = has_names_of_its_own(graph, addresses, folded=self.is_folded())
+        if given and names <= set(leaves(self.kinds)):
             return {name: name for name in names}
         kinds = {type(layer) for layer in graph.path if layer.name in names}
-        pairs = {one.name: other.name for one, other in laid_beside(graph, self.graph, kinds).items()}
-        return {name: pairs[name] for name in names} if names <= pairs.keys() else None
+        pairs = laid_beside(graph, self.graph, kinds) or in_one_order(graph, self.graph, kinds)
+        there = {one.name: other.name for one, other in pairs.items()}
+        return {name: there[name] for name in names} if names <= there.keys() else None
+
+
+def in_one_order(graph: Graph, other: Graph, kinds: Collection[type[Layer]]) -> dict[Layer, Layer]:
+    """Layers of these kinds and those of the other graph, in Keras's order; none if their classes are others."""
+    own, there = ([one for one in keras_order(which) if type(one) in kinds] for which in (graph, other))
+    return dict(zip(own, there, strict=True)) if list(map(type, own)) == list(map(type, there)) else {}
 
 
 def laid_beside(graph: Graph, other: Graph, kinds: Collection[type[Layer]]) -> dict[Layer, Layer]:
     """Each layer of these kinds, and the one that stands in its place in the other graph; none if they are not alike.
 
-    Both are followed from the outputs back, source by source. Layers of other kinds that read one value may be missing.
+    Both are followed from the outputs back, source by source. What stands between must be the same, but for what does
+    nothing in a prediction.
     """
     pairs: dict[Layer, Layer] = {}
     values: dict[int, int] = {}
@@ -100,14 +113,16 @@ def laid_beside(graph: Graph, other: Graph, kinds: Collection[type[Layer]]) -> d
         return {}
     waiting = list(zip(graph.outputs, other.outputs, strict=True))
     while waiting:
-        own, there = waiting.pop()
-        own, there = _that_counts(graph, own, kinds), _that_counts(other, there, kinds)
-        if own in values and values[own] == there:
-            continue
-        if own in values or ((own < graph.inputs or there < other.inputs) and own != there):
+        (own, between), (there, between_there) = (
+            _that_counts(which, value, kinds) for which, value in zip((graph, other), waiting.pop(), strict=True)
+        )
+        is_input = own < graph.inputs
+        if between != between_there or is_input != (there < other.inputs) or (is_input and own != there):
             return {}
-        values[own] = there
-        if own < graph.inputs:
+        is_known = own in values
+        if values.setdefault(own, there) != there:
+            return {}
+        if is_known or is_input:
             continue
         one, two = graph.nodes[own - graph.inputs], other.nodes[there - other.inputs]
         alike = type(one.layer) is type(two.layer) and len(one.sources) == len(two.sources)
@@ -117,20 +132,35 @@ def laid_beside(graph: Graph, other: Graph, kinds: Collection[type[Layer]]) -> d
     return pairs if len(set(pairs.values())) == len(pairs) else {}
 
 
-def _that_counts(graph: Graph, value: int, kinds: Collection[type[Layer]]) -> int:
-    """The value itself, or the one behind it that a layer of these kinds makes, a layer that merges, or an input."""
+def _that_counts(graph: Graph, value: int, kinds: Collection[type[Layer]]) -> tuple[int, list[str]]:
+    """(the value itself, or the one behind it that a layer of these kinds makes, a layer that merges, or an input; what
+    stands between and computes something in a prediction)."""
+    between: list[str] = []
     while value >= graph.inputs:
-        node = graph.nodes[value - graph.inputs]
-        if node.layer.merges or type(node.layer) in kinds:
+        layer, sources = graph.nodes[value - graph.inputs]
+        if layer.merges or type(layer) in kinds:
             break
-        (value,) = node.sources
-    return value
+        computed = computed_by(layer)
+        between += [computed] if computed else []
+        (value,) = sources
+    return value, between
 
 
-def has_names_of_its_own(graph: Graph, addresses: Iterable[str]) -> bool:
-    """Whether every layer with weights was given a name, other than "dense_1" and "sequential_conv1"."""
+def computed_by(layer: Layer) -> str | None:
+    """The class of a layer without weights; that of its function for an ``Activation``; None for what does nothing."""
+    if isinstance(layer, Activation):
+        meant = ACTIVATIONS[layer.activation]
+        return meant and (layer.activation if meant[0] == "Activation" else meant[0])
+    return None if isinstance(layer, Dropout) else type(layer).__name__
+
+
+def has_names_of_its_own(graph: Graph, addresses: Iterable[str], *, folded: bool = False) -> bool:
+    """Whether every layer with weights was given a name, other than "dense_1". ``folded``: of a network that has models
+    within it, where "sequential_conv1" and "base_dense_1" are none either."""
     names = {address.split("/")[0] for address in addresses}
     kinds = {layer.name: snake_case(type(layer).__name__) for layer in graph.path}
+    if not folded:
+        return not any(re.fullmatch(rf"{kinds[name]}(_\d+)?", name) for name in names)
     made = r"(^|_)({})(_\d+)?{}"  # by a library, for the layer or for a model that it was in
     models = "|".join(map(str.lower, MODELS))
     return not any(

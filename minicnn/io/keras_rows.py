@@ -52,6 +52,8 @@ def listed(model: Mapping[str, Any]) -> Listed:
     layers = list(_functional(rows))
     require_unlike(layer.name for layer in layers)
     inputs = [name for name, _ in ends(config.get("input_layers"))]
+    if len(set(inputs)) < len(inputs):  # of models within models, lists of them would grow with every level
+        refuse("one of its inputs is listed twice")
     return _from_zero(Listed(layers, inputs, list(ends(config.get("output_layers")))))
 
 

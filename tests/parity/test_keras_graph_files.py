@@ -16,7 +16,7 @@ from minicnn import load_model
 from minicnn.errors import LoadError, OptionError
 from minicnn.io.keras_graph import keras_order
 from minicnn.io.keras_places import laid_beside
-from minicnn.layers import Activation, Add, Concatenate, Conv2D, Dense, Flatten, Input, ReLU, Sigmoid
+from minicnn.layers import Activation, Add, Concatenate, Conv2D, Dense, Flatten, Input, Multiply, ReLU, Sigmoid
 from minicnn.model import Model
 from minicnn.sequential import Sequential
 
@@ -305,6 +305,36 @@ def test_what_save_wrote_goes_back(ending: str, tmp_path: Path) -> None:
             np.testing.assert_array_equal(array, before[address])
 
 
+@ENDINGS
+@pytest.mark.parametrize("ends", [False, True])
+def test_the_same_network_with_its_ways_in_another_order(
+    ends: bool, ending: str, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """Which way is which is told by what stands on it, not by the order in which a sum or the outputs list them."""
+    keras = load_keras()
+    layers, x, z = keras.layers, keras.Input((8,)), Input((8,))
+    gate, value = layers.Activation("sigmoid")(layers.Dense(8)(x)), layers.Dense(8)(x)
+    theirs = with_random_weights(keras.Model(x, [gate, value] if ends else layers.Multiply()([gate, value])))
+    drawn = [Dense(8)(z), Sigmoid()(Dense(8)(z))]
+    ours = Model(z, drawn if ends else Multiply()(drawn))
+    ours.load_weights(save(theirs, tmp_path / f"a{ending}"))
+    batch = rng.standard_normal((64, 8), np.float32)
+    found = ours.predict(batch)[::-1] if ends else [ours.predict(batch)]
+    there = theirs(batch) if ends else [theirs(batch)]
+    for one, other in zip(found, there, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_names_that_end_in_a_class_are_given(tmp_path: Path, rng: np.random.Generator) -> None:
+    keras = load_keras()
+    layers, x, z = keras.layers, keras.Input((8,)), Input((8,))
+    ways = [layers.Dense(8, name="value_dense")(x), layers.Dense(8, "sigmoid", name="gate_dense")(x)]
+    theirs = with_random_weights(keras.Model(x, layers.Multiply()(ways)))
+    ours = Model(z, Multiply()([Dense(8, name="value_dense")(z), Sigmoid()(Dense(8, name="gate_dense")(z))]))
+    ours.load_weights(save(theirs, tmp_path / "a.weights.h5"))
+    assert_alike(ours, theirs, rng.standard_normal((64, 8), np.float32))
+
+
 def test_networks_that_are_not_alike_are_not_taken_for_each_other() -> None:
     """Two layers in a row and two beside each other: the same layers, the same shapes."""
     x = Input((8,))
@@ -313,7 +343,11 @@ def test_networks_that_are_not_alike_are_not_taken_for_each_other() -> None:
     shared = Dense(8)
     twice = Model(x, Add()([shared(x), shared(x)]))
     once = Model(x, Dense(8)(x))
-    for one, other in itertools.permutations([row, beside, twice, once], 2):
+    y = Input((8,))
+    two = Model([x, y], [x, y])
+    curved = Model(x, ReLU()(Dense(8)(x)))
+    handed_on = Model(x, [x, Dense(8)(x)])
+    for one, other in itertools.permutations([row, beside, twice, once, two, curved, handed_on], 2):
         assert laid_beside(one.graph, other.graph, {Dense}) == {}
     for model in (row, beside, twice, once):
         pairs = laid_beside(model.graph, model.graph, {Dense})

@@ -163,6 +163,10 @@ LIES: dict[str, tuple[Model, str]] = {
         of(*(within(doubling(11) | {"name": f"base{i}"}, call(("x", 0))) for i in range(99)), output="base0"),
         "at most 100000 calls",
     ),
+    "an input listed twice": (
+        functional("net", ["x", "x"], [["a", 0, 0]], layer("x"), layer("a", call(("x", 0)))),
+        "one of its inputs is listed twice",
+    ),
     "many calls of a layer that reads many": (doubling(12, reads=1000), "at most 100000 calls"),
     "no layers": (of(within({**base(), "config": {"name": "base", "layers": []}}, call(("x", 0)))), "Functional model"),
 }

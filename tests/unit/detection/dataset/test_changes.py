@@ -94,6 +94,29 @@ class TestCropsMadeByHand:
         assert not crop.exists()
 
 
+def interrupted(*arguments: object) -> Built:
+    raise KeyboardInterrupt
+
+
+class TestAnInterruptedRun:
+    """It had seen what became of a photograph, and not yet changed its crop: the next run does."""
+
+    @pytest.mark.parametrize("faces", [0, 2])
+    def test_of_a_photograph_that_was_replaced(self, faces, photos, out, monkeypatch, tmp_path) -> None:
+        picture = beside(photo(0, 2), photo(9, 1)) if faces else np.full((90, 90, 3), 7, np.uint8)
+        write_image(photos / "p0" / "0.png", picture)
+        with monkeypatch.context() as patch:
+            patch.setattr("detection.dataset.build._finish", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                build_dataset(photos, out, HOG, ALIKE)
+        assert build(photos, out).done_before == 4
+        build(photos, tmp_path / "afresh")
+        assert crops(out) == crops(tmp_path / "afresh")
+        assert visible(out)["p1/0.png.png"] == visible(tmp_path / "afresh")["p1/0.png.png"]
+        if faces:
+            assert visible(out)["p0/0.png.png"] == visible(tmp_path / "afresh")["p0/0.png.png"]
+
+
 class TestADiskThatGoesAwayMeanwhile:
     def test_takes_no_crop_along(self, photos, out) -> None:
         """Between the list of photographs and the look at each of them."""
@@ -117,6 +140,13 @@ class TestADiskThatGoesAwayMeanwhile:
         assert [(one.source, one.reason) for one in built.rejected] == [
             (f"p0/{name}", "it went away while the dataset was built") for name in ("0.png", "1.png")
         ]
+
+    def test_is_not_a_link_to_nothing(self, photos, out) -> None:
+        (photos / "p0" / "2.png").symlink_to(photos / "p0" / "nothing.png")
+        built = build(photos, out)
+        assert [one.source for one in built.rejected] == ["p0/2.png"]
+        assert "went away" not in built.rejected[0].reason
+        assert build(photos, out).done_before == 5
 
 
 class TestPhotographsThatWereMoved:
