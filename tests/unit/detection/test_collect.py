@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -38,20 +36,6 @@ def write_row(folder: Path, *widths: int) -> list[Path]:
     return sorted(folder.iterdir())
 
 
-@pytest.fixture
-def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
-    """Makes a folder one that cannot be read, for root too."""
-    real, refused = os.scandir, []
-
-    def scandir(path):
-        if Path(path) in refused:
-            raise PermissionError(13, os.strerror(13), os.fspath(path))
-        return real(path)
-
-    monkeypatch.setattr(os, "scandir", scandir)
-    return refused.append
-
-
 class TestTooLarge:
     def test_the_others_are_searched(self, tmp_path) -> None:
         photos = write_row(tmp_path, 12, 30, 14)
@@ -77,7 +61,7 @@ class TestAFolderThatCannotBeRead:
         for name in ("open", "closed"):
             (tmp_path / name).mkdir()
             write_row(tmp_path / name, 12)
-        closed(tmp_path / "closed")
+        closed.append(tmp_path / "closed")
         said: list[str] = []
         assert find_photos(tmp_path, say=said.append) == [tmp_path / "open" / "0.png"]
         assert said == [
@@ -90,15 +74,15 @@ class TestAFolderThatCannotBeRead:
         write_row(tmp_path / "closed", 12)
         write_image(tmp_path / "a.png", np.full((10, 10), 90, np.uint8))
         assert len(list_images(tmp_path)) == 2
-        closed(tmp_path / "closed")
+        closed.append(tmp_path / "closed")
         with pytest.raises(ImageError, match=r"closed.*can be read\. Received: Permission denied"):
             list_images(tmp_path)
 
     def test_nothing_else_there_is_an_error(self, closed, tmp_path) -> None:
         (tmp_path / "closed").mkdir()
-        closed(tmp_path / "closed")
+        closed.append(tmp_path / "closed")
         with pytest.raises(ImageError, match=r"closed.*can be read\. Received: Permission denied"):
             look_through(tmp_path, lambda error: None)
-        closed(tmp_path)
+        closed.append(tmp_path)
         with pytest.raises(ImageError, match=r"can be read\. Received: Permission denied"):
             find_photos(tmp_path)

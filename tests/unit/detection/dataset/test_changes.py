@@ -450,19 +450,6 @@ class TestAPhotographThatCannotBeOpened:
 
 
 class TestAFolderThatCannotBeRead:
-    @pytest.fixture
-    def closed(self, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-        """Folders that cannot be read, for root too."""
-        real, refused = os.scandir, []
-
-        def scandir(path):
-            if Path(path) in refused:
-                raise PermissionError(13, os.strerror(13), os.fspath(path))
-            return real(path)
-
-        monkeypatch.setattr(os, "scandir", scandir)
-        return refused
-
     @pytest.mark.parametrize("name", ["p0", "p0/älter"])
     def test_is_rejected_by_its_name(self, name, closed, tmp_path) -> None:
         photos = write_people(tmp_path / "photos", people=2, shots=1)

@@ -12,20 +12,6 @@ from minicnn.errors import ImageError
 from tests.unit.detection.dataset.people import write_people
 
 
-@pytest.fixture
-def closed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Folders that cannot be read, for root too."""
-    real, refused = os.scandir, []
-
-    def scandir(path):
-        if Path(path) in refused:
-            raise PermissionError(13, os.strerror(13), os.fspath(path))
-        return real(path)
-
-    monkeypatch.setattr(os, "scandir", scandir)
-    return refused
-
-
 @pytest.mark.parametrize("name", ["lost+found", "System Volume Information", "$RECYCLE.BIN", ".Trash-0"])
 def test_what_the_system_keeps_for_itself_is_passed_over(name: str, closed: list[Path], tmp_path: Path) -> None:
     write_people(tmp_path, people=2, shots=1)
