@@ -1,8 +1,9 @@
 """Whose weights are where in one of Keras's files, for a network that may call its layers otherwise.
 
-``keras_weights.py`` knows the two layouts. Which layer of ours is meant is another question. If the file describes its
-network, that is read as any other, and the two graphs are laid beside each other. If it has weights alone, names that
-people gave tell; else the order of the layers, which Keras derives from its graph.
+``keras_weights.py`` knows the two layouts. Which layer of ours is meant is another question. Names tell, if people gave
+one to every layer. Those that a library makes, "dense_1", depend on what was made first: then, if the file describes
+its network, the two graphs are laid beside each other; if it has weights alone, the order of the layers tells, which
+Keras derives from its graph.
 """
 
 from __future__ import annotations
