@@ -17,6 +17,7 @@ import numpy as np
 
 from minicnn import layers, losses, optimizers
 from minicnn.layers import INFERENCE, Context, Conv2D, Dense, DepthwiseConv2D, Layer
+from minicnn.layers.activations import ACTIVATIONS
 from minicnn.layers.base import Shapes, Tensors
 from minicnn.model import Model
 from minicnn.models import face_cnn, residual_cnn, vgg_face
@@ -149,7 +150,7 @@ def _layers() -> list[tuple[Layer, Shapes]]:
         (layers.Flatten(), picture),
         (layers.Reshape((-1, 32)), picture),
         (layers.Permute((2, 1, 3)), picture),
-        *((layers.Activation(name), picture) for name in ("relu", "leaky_relu", "softmax", "linear")),
+        *((layers.Activation(name), picture) for name in ACTIVATIONS),
     ]
     everywhere = (
         *(layers.ReLU, layers.LeakyReLU, layers.ELU, layers.Sigmoid, layers.Tanh, layers.Softmax),

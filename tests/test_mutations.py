@@ -441,6 +441,13 @@ MUTATIONS = [
         "rows = size[0]",
     ),
     Mutation(
+        "average pooling: of 2x2 windows, the last pixel is the third once more",
+        "minicnn/ops/average_pooling.py",
+        "widen(load(x, first + row + C, left))",
+        "widen(load(x, first + row, left))",
+        "tests/unit/ops/test_pooling.py",
+    ),
+    Mutation(
         "global average pooling: pixels that fill no row are forgotten",
         "minicnn/ops/global_pooling_loops.py",
         "range(pixels - pixels % (columns // C), pixels)",
@@ -460,6 +467,34 @@ MUTATIONS = [
         "select(zero < load(y, beside + i, left)",
         "select(zero <= load(y, beside + i, left)",
         "tests/unit/ops/test_activations.py::test_both_passes_follow_the_formula",
+    ),
+    Mutation(
+        "elu: made ready with the alpha of every other one",
+        "minicnn/layers/activations.py",
+        "x.dtype.type(self.alpha)",
+        "x.dtype.type(1)",
+        "tests/unit/test_prediction.py::test_options_of_ready_layers_are_those_of_now",
+    ),
+    Mutation(
+        "sigmoid: its distance from 1 is that of the other side",
+        "minicnn/ops/logistic.py",
+        "select(zero <= x, small, one) / whole",
+        "select(zero <= x, one, small) / whole",
+        "tests/unit/ops/test_activations.py::test_curves_are_their_formulas[silu]",
+    ),
+    Mutation(
+        "gelu: what was cut off the square is lost",
+        "minicnn/ops/exponential.py",
+        "    r = r + rest\n",
+        "    r = r + splat(0.0, x)\n",
+        "tests/unit/ops/test_normal.py::test_float64_against_as_many_digits_as_it_takes",
+    ),
+    Mutation(
+        "softplus: a late term of its series is missing",
+        "minicnn/ops/logistic.py",
+        "splat(1 / 19, x) * z + splat(1 / 17, x)",
+        "splat(1 / 19, x) * z",
+        "tests/unit/ops/test_logistic.py::test_float64_is_a_few_last_places_off_at_most",
     ),
     Mutation(
         "softmax: its outputs do not compete",

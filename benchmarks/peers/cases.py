@@ -19,6 +19,8 @@ NETWORKS = {
     "face_cnn": ("face_cnn", (200, 200, 1), 40),
 }
 BATCHES = (1, 8, 32)
+#: Activations that have no layer of their own.
+CURVES = ("silu", "gelu", "mish", "softplus", "softsign", "selu", "exponential", "relu6", "hard_sigmoid")
 #: What ``layer_work`` calls them: the layer, and which of its options follow from ``filters``, ``kernel`` and the like.
 LAYERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "conv": ("Conv2D", ("filters", "kernel_size", "strides", "padding")),
@@ -42,6 +44,7 @@ LAYERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "sigmoid": ("Sigmoid", ()),
     "tanh": ("Tanh", ()),
     "softmax": ("Softmax", ()),
+    **dict.fromkeys(CURVES, ("Activation", ("activation",))),
 }
 FIT_PICTURES, FIT_BATCH = 200, 20
 MATMUL_SIZE = (3072, 2048, 2048)
@@ -85,6 +88,7 @@ SINGLE_KINDS: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
         "sigmoid": {},
         "tanh": {},
         "softmax": {},
+        **{kind: {} for kind in CURVES},
     }.items()
 } | {
     "pool3s2_64_112": ("pool", (112, 112, 64), {"kernel": 3, "strides": 2}),
@@ -128,7 +132,8 @@ def layer_work(
         raise OptionError(explain(f"an input of {sizes}", ",".join(map(str, shape)) or "nothing"))
     layer_kind, names = LAYERS[kind]
     values: dict[str, Any] = {"filters": filters, "units": filters, "kernel_size": kernel, "pool_size": kernel}
-    values |= {"strides": strides, "padding": padding, "size": strides if strides > 1 else 2, "interpolation": kind}
+    values |= {"strides": strides, "padding": padding, "size": strides if strides > 1 else 2}
+    values |= {"interpolation": kind, "activation": kind}
     options = {option: values[option] for option in names}
     name = name or "-".join([kind, "x".join(map(str, shape)), *_details(options)])
     short = "forward" if direction == FORWARD else "step"

@@ -20,8 +20,13 @@ _ELEMENTWISE: dict[str, Callable[[Any, Step], Any]] = {
     "GlobalAveragePooling2D": lambda nn, step: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
     "GlobalMaxPooling2D": lambda nn, step: nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten()),
 }
+#: activations by Keras's name, and what ``torch.nn.functional`` (or ``torch``) calls them
+_FUNCTIONS = {"hard_sigmoid": "hardsigmoid", "exponential": "exp"} | {
+    name: name for name in ("silu", "gelu", "mish", "softplus", "softsign", "selu", "relu6")
+}
 OTHERS = (
     *_ELEMENTWISE,
+    "Activation",
     "LayerNormalization",
     "UnitNormalization",
     "AveragePooling2D",
@@ -86,7 +91,9 @@ def _own(torch: Any, step: Step) -> Any:
     if step.kind == "LayerNormalization":
         return _layer_norm(torch, channels, step.options["epsilon"])
     if step.kind == "UnitNormalization":
-        return _unit_norm(torch)
+        return _function(torch, lambda x: torch.nn.functional.normalize(x, dim=1))  # along the channels
+    if step.kind == "Activation":
+        return _activation(torch, step.options["activation"])
     if step.kind == "MaxPooling2D":
         return nn.MaxPool2d(step.kernel, step.strides, padding)
     if step.kind == "AveragePooling2D":
@@ -109,14 +116,21 @@ def _layer_norm(torch: Any, channels: int, epsilon: float) -> Any:
     return ChannelsLast(channels, epsilon)
 
 
-def _unit_norm(torch: Any) -> Any:
-    """Along the channels, which are axis 1. PyTorch has a function for it, but no module."""
+def _function(torch: Any, function: Callable[[Any], Any]) -> Any:
+    """A module of what has none in PyTorch."""
 
-    class UnitNorm(torch.nn.Module):  # type: ignore[misc]
+    class Function(torch.nn.Module):  # type: ignore[misc]
         def forward(self, x: Any) -> Any:
-            return torch.nn.functional.normalize(x, dim=1)
+            return function(x)
 
-    return UnitNorm()
+    return Function()
+
+
+def _activation(torch: Any, name: str) -> Any:
+    if name not in _FUNCTIONS:
+        raise ValueError(f"the activation {name} is not translated")
+    called = _FUNCTIONS[name]
+    return _function(torch, getattr(torch.nn.functional, called, None) or getattr(torch, called))
 
 
 def _crop(torch: Any, step: Step) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 from minicnn.errors import OptionError, ShapeError, explain
 from minicnn.layers.base import INFERENCE, Context, Layer, Params, Ready
 from minicnn.ops import activations as ops
+from minicnn.ops.activation_calls import LOOPS, activation_of
 from minicnn.ops.curves import CURVES, curve, curve_backward
 from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.options import number
@@ -31,6 +32,9 @@ class ReLU(_Activation):
     def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, ops.ActivationCache]:
         return ops.relu(x)
 
+    def ready(self, x: Array, finish: Finish = PLAIN) -> Ready | None:
+        return Ready(activation_of("relu", x.shape, x.dtype))
+
     def backward(
         self, dy: Array, cache: ops.ActivationCache, *, input_gradient: bool = True
     ) -> tuple[Array | None, Params]:
@@ -46,6 +50,9 @@ class LeakyReLU(_Activation):
 
     def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, ops.LeakyReluCache]:
         return ops.leaky_relu(x, self.negative_slope)
+
+    def ready(self, x: Array, finish: Finish = PLAIN) -> Ready | None:
+        return Ready(activation_of("leaky_relu", x.shape, x.dtype, float(self.negative_slope)))
 
     def backward(
         self, dy: Array, cache: ops.LeakyReluCache, *, input_gradient: bool = True
@@ -66,6 +73,9 @@ class ELU(_Activation):
     def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, ops.EluCache]:
         return ops.elu(x, self.alpha)
 
+    def ready(self, x: Array, finish: Finish = PLAIN) -> Ready | None:
+        return Ready(activation_of("elu", x.shape, x.dtype, x.dtype.type(self.alpha)))
+
     def backward(self, dy: Array, cache: ops.EluCache, *, input_gradient: bool = True) -> tuple[Array | None, Params]:
         return ops.elu_backward(dy, cache) if input_gradient else None, {}
 
@@ -79,6 +89,9 @@ class Sigmoid(_Activation):
     def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, ops.ActivationCache]:
         return ops.sigmoid(x)
 
+    def ready(self, x: Array, finish: Finish = PLAIN) -> Ready | None:
+        return Ready(activation_of("sigmoid", x.shape, x.dtype))
+
     def backward(
         self, dy: Array, cache: ops.ActivationCache, *, input_gradient: bool = True
     ) -> tuple[Array | None, Params]:
@@ -90,6 +103,9 @@ class Tanh(_Activation):
 
     def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, ops.ActivationCache]:
         return ops.tanh(x)
+
+    def ready(self, x: Array, finish: Finish = PLAIN) -> Ready | None:
+        return Ready(activation_of("tanh", x.shape, x.dtype))
 
     def backward(
         self, dy: Array, cache: ops.ActivationCache, *, input_gradient: bool = True
@@ -123,6 +139,7 @@ class Softmax(_Activation):
         return super().config() | {"axis": self.axis}
 
 
+LEAKY_SLOPE = 0.2  # of Keras's function; its layer has 0.3
 TwoPasses = tuple[Callable[[Array], tuple[Array, Any]], Callable[[Array, Any], Array]]
 
 #: Keras's names of activations, each with its forward and backward pass, and the defaults of Keras's function
@@ -130,7 +147,7 @@ ACTIVATIONS: MappingProxyType[str, TwoPasses] = MappingProxyType(
     {
         "linear": (ops.linear, ops.linear_backward),
         "relu": (ops.relu, ops.relu_backward),
-        "leaky_relu": (partial(ops.leaky_relu, negative_slope=0.2), ops.leaky_relu_backward),
+        "leaky_relu": (partial(ops.leaky_relu, negative_slope=LEAKY_SLOPE), ops.leaky_relu_backward),
         "elu": (ops.elu, ops.elu_backward),
         "sigmoid": (ops.sigmoid, ops.sigmoid_backward),
         "tanh": (ops.tanh, ops.tanh_backward),
@@ -159,6 +176,14 @@ class Activation(_Activation):
 
     def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, Any]:
         return ACTIVATIONS[self.activation][0](x)
+
+    def ready(self, x: Array, finish: Finish = PLAIN) -> Ready | None:
+        if self.activation == "softmax" and x.ndim == 2:
+            return Ready(ops.softmax_of(x.shape, x.dtype))
+        if self.activation not in LOOPS:
+            return None
+        option = {"leaky_relu": LEAKY_SLOPE, "elu": x.dtype.type(1)}.get(self.activation)
+        return Ready(activation_of(self.activation, x.shape, x.dtype, option))
 
     def backward(self, dy: Array, cache: Any, *, input_gradient: bool = True) -> tuple[Array | None, Params]:
         return ACTIVATIONS[self.activation][1](dy, cache) if input_gradient else None, {}

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from minicnn.layers.base import INFERENCE, Context, Layer, Params
+from minicnn.layers.base import INFERENCE, Context, Layer, Params, Ready
 from minicnn.layers.checks import require_named_padding, require_rank
 from minicnn.layers.windowed import OfWindow
 from minicnn.layers.written import as_written
-from minicnn.ops.average_pooling import AveragePool2DCache, average_pool2d, average_pool2d_backward
+from minicnn.ops.average_pooling import (
+    AveragePool2DCache,
+    average_pool2d,
+    average_pool2d_backward,
+    average_pool2d_of,
+)
+from minicnn.ops.finishing import PLAIN, Finish
 from minicnn.ops.global_pooling import (
     GlobalAveragePool2DCache,
     GlobalMaxPool2DCache,
     global_average_pool2d,
     global_average_pool2d_backward,
+    global_average_pool2d_of,
     global_max_pool2d,
     global_max_pool2d_backward,
 )
-from minicnn.ops.max_pooling import MaxPool2DCache, max_pool2d, max_pool2d_backward, max_pool2d_inference
+from minicnn.ops.max_pooling import MaxPool2DCache, max_pool2d, max_pool2d_backward, max_pool2d_inference, max_pool2d_of
 from minicnn.options import flag
 from minicnn.shapes import Array, IntOrPair, Shape, Window
 
@@ -63,12 +70,18 @@ class MaxPooling2D(_Pooling2D):
     def infer(self, x: Array) -> Array:
         return max_pool2d_inference(x, self.window) if as_written(self) else super().infer(x)
 
+    def ready(self, x: Array, finish: Finish = PLAIN) -> Ready:
+        return Ready(max_pool2d_of(x, self.window))
+
 
 class AveragePooling2D(_Pooling2D):
     """The mean of every window, padding not counted. (N, H, W, C) -> (N, OH, OW, C). ``strides`` as in max pooling."""
 
     def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, AveragePool2DCache]:
         return average_pool2d(x, self.window)
+
+    def ready(self, x: Array, finish: Finish = PLAIN) -> Ready:
+        return Ready(average_pool2d_of(x, self.window))
 
     def backward(
         self, dy: Array, cache: AveragePool2DCache, *, input_gradient: bool = True
@@ -96,6 +109,9 @@ class GlobalAveragePooling2D(_GlobalPooling2D):
 
     def forward(self, x: Array, context: Context = INFERENCE) -> tuple[Array, GlobalAveragePool2DCache]:
         return global_average_pool2d(x, keepdims=self.keepdims)
+
+    def ready(self, x: Array, finish: Finish = PLAIN) -> Ready:
+        return Ready(global_average_pool2d_of(x, keepdims=self.keepdims))
 
     def backward(
         self, dy: Array, cache: GlobalAveragePool2DCache, *, input_gradient: bool = True

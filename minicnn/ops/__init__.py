@@ -15,13 +15,14 @@ and then how it becomes fast, from the outside in:
 
     checks, memory, copying, rows               what every operation asks of its arrays; where these come from
     jit, turns, vectors, column_sums, moments   compiled loops, on one core or all, a vector at a time
-    exponential, normalising, activation_loops, softmax_loops, layer_norm_loops, merging_loops, global_pooling_loops,
+    exponential, logistic, normal                                   functions of a vector of numbers
+    normalising, activation_loops, curve_loops, softmax_loops, layer_norm_loops, merging_loops, global_pooling_loops,
     up_sampling_loops                                               one pass over memory each
     depthwise_taps, depthwise_loops, depthwise_row, depthwise_gradient, depthwise_row_gradient, depthwise_walk
     micro_kernel, gemm, dense_products, dense_loops, dense_blocks, gradients,
     tile_definition, conv2d/direct                                  the tile in registers that products are made of
     conv2d/winograd, simd, conv2d/prepared, conv2d/measured         fewer multiplications; kernels prepared once
-    finishing, calls, addresses                                     more in one pass; what need not be done twice
+    finishing, calls, activation_calls, addresses                   more in one pass; what need not be done twice
     tile_code, constant_product, vector_type, vector_code, exponent_code    LLVM's own language
     apart                                                           threads that share a core, separated
     jit_cache, jit_bytes, jit_files                                 compiled code on disk

@@ -1,12 +1,13 @@
 """The loops behind ``activations``: one pass, a vector of numbers at a time, on as many cores as it is worth.
 
-All arrays are flat, of one size and one type. Formulas are in ``activations``; what is written here is always a
-choice between two of them, made without a branch: both are computed, and a mask picks.
+All arrays are flat, of one size and one type. Formulas are in ``activations``. A choice between two of them is made
+without a branch: both are computed, and a mask picks.
 """
 
 from __future__ import annotations
 
-from minicnn.ops.exponential import exp, expm1_of_negative
+from minicnn.ops import logistic
+from minicnn.ops.exponential import expm1_of_negative
 from minicnn.ops.jit import njit, prange
 from minicnn.ops.turns import BLOCK, turns
 from minicnn.ops.vectors import lanes, load, select, splat, store, widen
@@ -90,14 +91,11 @@ def elu_backward(dy: Array, y: Array, alpha: float, dx: Array) -> None:
 
 @turns
 def sigmoid(x: Array, y: Array) -> None:
-    """1 / (1 + e^-|x|) where x >= 0, else e^-|x| / (1 + e^-|x|)."""
+    """1 / (1 + e^-x)."""
     for block in prange(-(-x.size // BLOCK)):
         for i in range(block * BLOCK, min(x.size, (block + 1) * BLOCK), lanes(x)):
             left = x.size - i
-            number = load(x, i, left)
-            zero, one = splat(0.0, number), splat(1.0, number)
-            small = exp(select(zero < number, zero - number, number))
-            store(y, i, select(zero <= number, one, small) / (one + small), left)
+            store(y, i, logistic.sigmoid(load(x, i, left))[0], left)
 
 
 @turns
@@ -108,6 +106,15 @@ def sigmoid_backward(dy: Array, y: Array, dx: Array) -> None:
             left = dy.size - i
             number = load(y, i, left)
             store(dx, i, load(dy, i, left) * number * (splat(1.0, number) - number), left)
+
+
+@turns
+def tanh(x: Array, y: Array) -> None:
+    """(e^x - e^-x) / (e^x + e^-x)."""
+    for block in prange(-(-x.size // BLOCK)):
+        for i in range(block * BLOCK, min(x.size, (block + 1) * BLOCK), lanes(x)):
+            left = x.size - i
+            store(y, i, logistic.tanh(load(x, i, left)), left)
 
 
 @turns

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from minicnn.ops.calls import Into, Run
 from minicnn.ops.checks import check_pictures, check_upstream
 from minicnn.ops.copying import copy
 from minicnn.ops.jit import njit, prange
@@ -41,6 +42,16 @@ def average_pool2d(x: Array, window: Window) -> tuple[Array, AveragePool2DCache]
     y = empty((len(x), *window.output_size(*x.shape[1:3]), x.shape[3]), x.dtype)
     _forward(x.nbytes, x, window.size, window.strides, top_left, y)
     return y, AveragePool2DCache(x.shape, window)
+
+
+def average_pool2d_of(x: Array, window: Window) -> Into:
+    """The same for C-contiguous inputs like ``x``, without asking whether they are; and no cache."""
+    top_left = check_pooling(x.shape, window)
+
+    def bind(x: Array, y: Array) -> Run:
+        return _forward.bound(x.nbytes, x, window.size, window.strides, top_left, y)
+
+    return Into((len(x), *window.output_size(*x.shape[1:3]), x.shape[3]), x.dtype, bind)
 
 
 def average_pool2d_backward(dy: Array, cache: AveragePool2DCache) -> Array:
@@ -71,13 +82,26 @@ def _forward_row(x: Array, size: Pair, strides: Pair, top_left: Pair, y: Array, 
     for ow in range(OW):
         w0 = ow * strides[1] - top_left[1]
         left, right = max(0, w0), min(W, w0 + size[1])
+        at, to, M = ((n * H + top) * W + left) * C, (row * OW + ow) * C, (bottom - top) * (right - left)
+        if bottom - top == right - left == 2:
+            _mean_of_four(x, at, W * C, C, y, to)
+            continue
         for c in range(0, C, lanes(x)):
             total = splat(0.0, widen(load(x, 0, 0)))
-            for h in range(top, bottom):
-                for w in range(left, right):
-                    total = total + widen(load(x, ((n * H + h) * W + w) * C + c, C - c))
-            count = splat(float((bottom - top) * (right - left)), total)
-            store(y, (row * OW + ow) * C + c, total / count, C - c)
+            for h in range(bottom - top):
+                for w in range(right - left):
+                    total = total + widen(load(x, at + (h * W + w) * C + c, C - c))
+            store(y, to + c, total / splat(float(M), total), C - c)
+
+
+@njit
+def _mean_of_four(x: Array, at: int, row: int, C: int, y: Array, to: int) -> None:
+    """The mean of 2x2 pixels with C channels: the first begins ``at``, the one below it a ``row`` further on."""
+    for c in range(0, C, lanes(x)):
+        first, left = at + c, C - c
+        total = widen(load(x, first, left)) + widen(load(x, first + C, left))
+        total = total + widen(load(x, first + row, left)) + widen(load(x, first + row + C, left))
+        store(y, to + c, total * splat(0.25, total), left)
 
 
 @turns

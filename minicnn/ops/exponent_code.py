@@ -26,10 +26,16 @@ def power_of_two(typing: Any, exponent: Any) -> Any:
     return exponent(exponent), codegen
 
 
-def _emit_power(builder: Any, exponent: Any) -> Any:
+def lift(behind: int) -> float:
+    """By which exponents are raised before a power of two is made of them; see ``vectors._scaled_down``."""
+    return 40.0 if behind < 32 else 100.0
+
+
+def _emit_power(builder: Any, exponent: Any, above: float = 0.0) -> Any:
+    """2^(exponent + above)."""
     kind, behind = exponent.type, _digits_behind(exponent)
     whole = ir.VectorType(ir.IntType(8 * simd.number_bytes(kind.element)), kind.count)
-    moved = builder.fadd(exponent, ir.Constant(kind, [exponent_to_bits(behind)] * kind.count))
+    moved = builder.fadd(exponent, ir.Constant(kind, [exponent_to_bits(behind) + above] * kind.count))
     bits = builder.shl(builder.bitcast(moved, whole), ir.Constant(whole, [behind] * kind.count))
     return builder.bitcast(bits, kind)
 
@@ -40,13 +46,9 @@ def scaled(typing: Any, vector: Any, exponent: Any) -> Any:
 
     def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
         value, exponent = arguments
-        kind, size = value.type, simd.number_bytes(value.type.element)
-        if kind.count * size == simd.VECTOR_BYTES == 64:  # AVX-512
-            name = f"llvm.x86.avx512.mask.scalef.p{'s' if size == 4 else 'd'}.512"
-            mask, nearest = ir.IntType(kind.count), ir.IntType(32)
-            function = ir.FunctionType(kind, [kind, kind, kind, mask, nearest])
-            called = cgutils.get_or_insert_function(builder.module, function, name)
-            return builder.call(called, [value, exponent, value, mask(-1), nearest(4)])
+        if _has_instruction(value.type):
+            return _emit_instruction(builder, value, exponent)
+        kind = value.type
         far = ir.Constant(kind, [1.5 * 2.0 ** _digits_behind(value)] * kind.count)  # no digits after the point there
         half = builder.fmul(exponent, ir.Constant(kind, [0.5] * kind.count))
         half = builder.fsub(builder.fadd(half, far), far)
@@ -54,6 +56,35 @@ def scaled(typing: Any, vector: Any, exponent: Any) -> Any:
         return builder.fmul(product, _emit_power(builder, builder.fsub(exponent, half)))
 
     return vector(vector, vector), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def scaled_down(typing: Any, vector: Any, exponent: Any) -> Any:
+    """See ``vectors._scaled_down``."""
+
+    def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        value, exponent = arguments
+        if _has_instruction(value.type):
+            return _emit_instruction(builder, value, exponent)
+        above = lift(_digits_behind(value))
+        product = builder.fmul(value, _emit_power(builder, exponent, above))
+        return builder.fmul(product, ir.Constant(value.type, [2.0**-above] * value.type.count))
+
+    return vector(vector, vector), codegen
+
+
+def _has_instruction(kind: Any) -> bool:
+    """AVX-512 scales vectors of its own width."""
+    return bool(kind.count * simd.number_bytes(kind.element) == simd.VECTOR_BYTES == 64)
+
+
+def _emit_instruction(builder: Any, value: Any, exponent: Any) -> Any:
+    kind = value.type
+    name = f"llvm.x86.avx512.mask.scalef.p{'s' if simd.number_bytes(kind.element) == 4 else 'd'}.512"
+    mask, nearest = ir.IntType(kind.count), ir.IntType(32)
+    function = ir.FunctionType(kind, [kind, kind, kind, mask, nearest])
+    called = cgutils.get_or_insert_function(builder.module, function, name)
+    return builder.call(called, [value, exponent, value, mask(-1), nearest(4)])
 
 
 def _digits_behind(value: Any) -> int:

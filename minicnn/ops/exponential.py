@@ -26,7 +26,7 @@ from __future__ import annotations
 from typing import Any
 
 from minicnn.ops.jit import inline
-from minicnn.ops.vectors import digits, power_of_two, scaled, select, splat
+from minicnn.ops.vectors import digits, power_of_two, scaled, scaled_down, select, splat
 
 SINGLE = 24  # binary digits of a float32; a float64 has 53
 
@@ -34,12 +34,28 @@ SINGLE = 24  # binary digits of a float32; a float64 has 53
 @inline
 def exp(x: Any) -> Any:
     """e^x for every lane."""
-    lowest, highest = _constant(-104.0, -746.0, x), _constant(89.0, 710.0, x)  # e^x is 0 and inf beyond
+    lowest, highest = constant(-104.0, -746.0, x), constant(89.0, 710.0, x)  # e^x is 0 and inf beyond
     x = select(x < lowest, lowest, x)  # NaN is neither below nor above, and stays
     x = select(highest < x, highest, x)
-    n = _nearest(x * splat(1.4426950408889634, x))  # 1 / ln 2
-    r, more = _series(x, n)
+    n, r, more = _parts(x, splat(0.0, x))
     return scaled(_sum(splat(1.0, x), r, more), n)
+
+
+@inline
+def exp_of_negative(x: Any) -> Any:
+    """e^x for every lane; no x may be above 0. With fewer instructions, unless there is one that scales."""
+    lowest = constant(-104.0, -746.0, x)
+    x = select(x < lowest, lowest, x)
+    n, r, more = _parts(x, splat(0.0, x))
+    return scaled_down(_sum(splat(1.0, x), r, more), n)
+
+
+@inline
+def exp_of_sum(x: Any, rest: Any) -> Any:
+    """e^(x + rest) for every lane: ``rest``, of at most 0.06, has the digits for which x has no room. No x may be above
+    0, or below -104.3 in float32, -746 in float64. The series leaves out more than that of e^x: less than 1.3 ulp."""
+    n, r, more = _parts(x, rest)
+    return scaled_down(_sum(splat(1.0, x), r, more), n)
 
 
 @inline
@@ -47,33 +63,36 @@ def expm1_of_negative(x: Any) -> Any:
     """e^x - 1 for every lane; no x may be above 0."""
     lowest = splat(-50.0, x)  # below, it is -1
     x = select(x < lowest, lowest, x)
-    n = _nearest(x * splat(1.4426950408889634, x))
+    n, r, more = _parts(x, splat(0.0, x))
     power = power_of_two(n)
-    r, more = _series(x, n)
     return _sum(power - splat(1.0, x), r * power, more * power)
 
 
 @inline
-def _series(x: Any, n: Any) -> Any:
-    """expm1(r) as two numbers to be added, r = x - n * ln 2 and all the rest."""
-    rest_of_ln2 = _constant(-2.12194440e-4, 1.90821492927058770002e-10, x)
-    high = x - n * _constant(0.693359375, 6.93147180369123816490e-01, x)
-    r = high - n * rest_of_ln2
-    lost, total = splat(0.0, x), splat(1 / 5040, x)
+def _parts(x: Any, rest: Any) -> Any:
+    """n, and expm1(r + rest) as two numbers to be added: r + rest and all the others."""
+    n = _nearest(x * splat(1.4426950408889634, x))  # 1 / ln 2
+    rest_of_ln2 = constant(-2.12194440e-4, 1.90821492927058770002e-10, x)
+    high = x - n * constant(0.693359375, 6.93147180369123816490e-01, x)
+    r, lost = high - n * rest_of_ln2, splat(0.0, x)
     if digits(x) != SINGLE:  # known when it is compiled
         lost = (high - r) - n * rest_of_ln2
-        total = splat(1 / 6227020800, x) * r + splat(1 / 479001600, x)
-        total = total * r + splat(1 / 39916800, x)
-        total = total * r + splat(1 / 3628800, x)
-        total = total * r + splat(1 / 362880, x)
-        total = total * r + splat(1 / 40320, x)
-        total = total * r + splat(1 / 5040, x)
-    total = total * r + splat(1 / 720, x)
-    total = total * r + splat(1 / 120, x)
-    total = total * r + splat(1 / 24, x)
-    total = total * r + splat(1 / 6, x)
-    total = total * r + splat(0.5, x)
-    return r, r * r * total + lost
+    r = r + rest
+    square = r * r
+    return n, r, square * _series(r, square) + lost
+
+
+@inline
+def _series(r: Any, square: Any) -> Any:
+    """1/2! + r/3! + r^2/4! + ..., two terms at a time: in one long chain each would wait for the one before."""
+    total = splat(1 / 5040, r) * r + splat(1 / 720, r)
+    if digits(r) != SINGLE:
+        far = splat(1 / 6227020800, r) * r + splat(1 / 479001600, r)
+        far = far * square + (splat(1 / 39916800, r) * r + splat(1 / 3628800, r))
+        far = far * square + (splat(1 / 362880, r) * r + splat(1 / 40320, r))
+        total = far * square + total
+    total = total * square + (splat(1 / 120, r) * r + splat(1 / 24, r))
+    return total * square + (splat(1 / 6, r) * r + splat(0.5, r))
 
 
 @inline
@@ -86,11 +105,11 @@ def _sum(base: Any, r: Any, more: Any) -> Any:
 @inline
 def _nearest(x: Any) -> Any:
     """The whole number next to x: beyond 2^23 (2^52), floating-point numbers have no digits after the point."""
-    beyond = _constant(1.5 * 2**23, 1.5 * 2**52, x)
+    beyond = constant(1.5 * 2**23, 1.5 * 2**52, x)
     return (x + beyond) - beyond
 
 
 @inline
-def _constant(single: float, double: float, like: Any) -> Any:
+def constant(single: float, double: float, like: Any) -> Any:
     """In every lane ``single`` or ``double``, as the numbers of ``like`` are float32 or float64."""
     return splat(single if digits(like) == SINGLE else double, like)

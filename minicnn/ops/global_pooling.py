@@ -9,11 +9,13 @@ are what TensorFlow does: one is its pooling operation, the other its general ma
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from minicnn.errors import ShapeError, explain
+from minicnn.ops.calls import Into, Run
 from minicnn.ops.checks import check_pictures, check_upstream
 from minicnn.ops.global_pooling_loops import (
     blocks_of,
@@ -60,6 +62,24 @@ def global_average_pool2d(x: Array, *, keepdims: bool = False) -> tuple[Array, G
     sum_blocks(x.nbytes, x, sums)
     gather_means(x.reshape(N, -1, C), sums, y)  # (N, H, W, C) -> (N, H*W, C)
     return _shaped(y, keepdims), GlobalAveragePool2DCache(x.shape, keepdims)
+
+
+def global_average_pool2d_of(x: Array, *, keepdims: bool = False) -> Into:
+    """The same for C-contiguous inputs like ``x``, without asking whether they are; and no cache."""
+    N, _, _, C = x.shape
+    found = blocks_of(x.shape)
+
+    def bind(x: Array, y: Array) -> Run:
+        sums, pixels, means = np.empty(found), x.reshape(N, -1, C), y.reshape(N, C)
+        add_up = sum_blocks.bound(x.nbytes, x, sums)
+
+        def run() -> None:
+            add_up()
+            gather_means(pixels, sums, means)
+
+        return run
+
+    return Into((N, 1, 1, C) if keepdims else (N, C), x.dtype, bind, keeps=8 * math.prod(found))
 
 
 def global_average_pool2d_backward(dy: Array, cache: GlobalAveragePool2DCache) -> Array:

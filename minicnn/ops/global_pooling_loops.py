@@ -19,7 +19,7 @@ from minicnn.shapes import Array, Pair, Shape
 
 COLUMNS = 64  # four vectors of float32 side by side: enough independent sums to hide an addition's latency
 SHORT = 8  # terms of a sum in float32
-BLOCK = 1 << 16  # numbers per turn
+BLOCK = 1 << 16  # numbers per turn, if these are more than SHORT rows
 
 
 def columns_of(x_shape: Shape) -> int:
@@ -32,15 +32,21 @@ def blocks_of(x_shape: Shape) -> Shape:
     """(pictures, blocks of each, columns): the shape of what is written down."""
     N, H, W, C = x_shape
     columns = columns_of(x_shape)
-    per_block = max(1, BLOCK // columns)
-    return N, -(-(H * W * C // columns) // per_block), columns
+    rows = H * W * C // columns
+    blocks = max(1, -(-rows * columns // BLOCK))
+    return N, -(-rows // (-(-rows // (SHORT * blocks)) * SHORT)), columns
 
 
 @njit
-def _rows_of(block: int, x: Array, columns: int) -> Pair:
-    """Which rows of its picture a block has: a half-open range, never empty."""
-    per_block = max(1, BLOCK // columns)
-    return block * per_block, min((block + 1) * per_block, x.size // len(x) // columns)
+def _rows_of(block: int, blocks: int, x: Array, columns: int) -> Pair:
+    """Which rows of its picture a block has: a half-open range, never empty.
+
+    In eights, and but for the last one as many as the others: two cores that share 3136 rows shall not have 2048 and
+    1088 of them.
+    """
+    rows = x.size // len(x) // columns
+    per_block = -(-rows // (SHORT * blocks)) * SHORT
+    return block * per_block, min((block + 1) * per_block, rows)
 
 
 @turns
@@ -55,21 +61,31 @@ def _sum_block(x: Array, sums: Array, turn: int) -> None:
     """Eight rows are added up as they are, then in float64: widening every number takes longer than reading it."""
     _, blocks, columns = sums.shape
     step, picture = lanes(x), turn // blocks * (x.size // len(x))
-    first, end = _rows_of(turn % blocks, x, columns)
+    first, end = _rows_of(turn % blocks, blocks, x, columns)
+    at = picture + first * columns
     for c in range(0, columns, 4 * step):
-        left, to = columns - c, turn * columns + c
-        total0 = total1 = total2 = total3 = splat(0.0, widen(load(x, 0, 0)))
-        for start in range(first, end, SHORT):
-            sum0, sum1, sum2, sum3 = _load4(x, picture + start * columns + c, left)
-            for row in range(start + 1, min(start + SHORT, end)):
-                x0, x1, x2, x3 = _load4(x, picture + row * columns + c, left)
-                sum0, sum1, sum2, sum3 = sum0 + x0, sum1 + x1, sum2 + x2, sum3 + x3
-            total0, total1 = total0 + widen(sum0), total1 + widen(sum1)
-            total2, total3 = total2 + widen(sum2), total3 + widen(sum3)
-        store(sums, to, total0, left)
-        store(sums, to + step, total1, left - step)
-        store(sums, to + 2 * step, total2, left - 2 * step)
-        store(sums, to + 3 * step, total3, left - 3 * step)
+        if columns - c >= 4 * step:  # known to be whole vectors when it is compiled
+            _sum_columns(x, at + c, end - first, columns, 4 * step, sums, turn * columns + c)
+        else:
+            _sum_columns(x, at + c, end - first, columns, columns - c, sums, turn * columns + c)
+
+
+@inline
+def _sum_columns(x: Array, at: int, rows: int, columns: int, left: int, sums: Array, to: int) -> None:
+    """Of up to four vectors, ``left`` columns."""
+    step = lanes(x)
+    total0 = total1 = total2 = total3 = splat(0.0, widen(load(x, 0, 0)))
+    for start in range(0, rows, SHORT):
+        sum0, sum1, sum2, sum3 = _load4(x, at + start * columns, left)
+        for row in range(start + 1, min(start + SHORT, rows)):
+            x0, x1, x2, x3 = _load4(x, at + row * columns, left)
+            sum0, sum1, sum2, sum3 = sum0 + x0, sum1 + x1, sum2 + x2, sum3 + x3
+        total0, total1 = total0 + widen(sum0), total1 + widen(sum1)
+        total2, total3 = total2 + widen(sum2), total3 + widen(sum3)
+    store(sums, to, total0, left)
+    store(sums, to + step, total1, left - step)
+    store(sums, to + 2 * step, total2, left - 2 * step)
+    store(sums, to + 3 * step, total3, left - 3 * step)
 
 
 @inline
@@ -105,7 +121,7 @@ def find_maxima(x: Array, maxima: Array, ties: Array, places: Array) -> None:
 def _find_maxima_of_block(x: Array, maxima: Array, ties: Array, places: Array, turn: int) -> None:
     _, blocks, columns = maxima.shape
     step, picture, together = lanes(x), turn // blocks * (x.size // len(x)), columns // x.shape[3]
-    first, end = _rows_of(turn % blocks, x, columns)
+    first, end = _rows_of(turn % blocks, blocks, x, columns)
     for c in range(0, columns, 2 * step):
         left, right = columns - c, columns - c - step
         at, to = picture + first * columns + c, turn * columns + c
@@ -177,7 +193,7 @@ def _spread_block(values: Array, blocks: int, dx: Array, turn: int) -> None:
 @njit
 def _numbers_of(turn: int, blocks: int, x: Array, columns: int) -> Pair:
     """Where a block of x begins and ends. The last one of a picture has the pixels too that fill no row."""
-    first, end = _rows_of(turn % blocks, x, columns)
+    first, end = _rows_of(turn % blocks, blocks, x, columns)
     numbers = x.size // len(x)
     picture = turn // blocks * numbers
     return picture + first * columns, picture + (numbers if turn % blocks == blocks - 1 else end * columns)

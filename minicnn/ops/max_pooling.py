@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minicnn.ops.calls import Into, Run
 from minicnn.ops.checks import check_pictures, check_upstream
 from minicnn.ops.copying import clear
 from minicnn.ops.jit import inline, njit, prange
@@ -55,6 +56,16 @@ def max_pool2d_inference(x: Array, window: Window) -> Array:
     return _pooled(x, window, None)
 
 
+def max_pool2d_of(x: Array, window: Window) -> Into:
+    """The same for C-contiguous inputs like ``x``, without asking whether they are."""
+    y_shape, top_left = _output_shape(x, window), check_pooling(x.shape, window)
+
+    def bind(x: Array, y: Array) -> Run:
+        return _bound(x, window, top_left, y, None)
+
+    return Into(y_shape, x.dtype, bind)
+
+
 def max_pool2d_backward(dy: Array, cache: MaxPool2DCache) -> Array:
     """(N, OH, OW, C) -> dx (N, H, W, C). Raises ShapeError when ``dy`` is not shaped like y."""
     winners, x_shape, window = cache
@@ -77,11 +88,14 @@ def _pooled(x: Array, window: Window, winners: Array | None) -> Array:
     x = check_pictures(x)
     top_left = check_pooling(x.shape, window)
     y = empty(_output_shape(x, window), x.dtype)
-    if _is_halving(window, x.shape, y.shape):
-        halve(x.nbytes, x, y, winners)
-    else:
-        _forward(x.nbytes, x, window.size, window.strides, top_left, y, winners)
+    _bound(x, window, top_left, y, winners)()
     return y
+
+
+def _bound(x: Array, window: Window, top_left: Pair, y: Array, winners: Array | None) -> Run:
+    if _is_halving(window, x.shape, y.shape):
+        return halve.bound(x.nbytes, x, y, winners)
+    return _forward.bound(x.nbytes, x, window.size, window.strides, top_left, y, winners)
 
 
 def _is_halving(window: Window, x_shape: Shape, y_shape: Shape) -> bool:

@@ -19,10 +19,10 @@ import math
 import numpy as np
 
 from minicnn.ops.jit import njit
-from minicnn.ops.turns import BLOCK
 from minicnn.shapes import Array, Shape
 
 TOGETHER = 8  # rows that take each step together
+BLOCK = 1 << 14  # numbers per turn: a turn has sums and buffers of its own
 
 
 def as_rows(x: Array, axes: tuple[int, ...]) -> Array:

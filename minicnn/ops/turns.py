@@ -16,7 +16,7 @@ import numba
 from minicnn.ops.calls import Run
 from minicnn.ops.jit import njit, njit_parallel
 
-BLOCK = 1 << 14  # numbers per turn of a loop over all numbers of an array, which fit a core's own cache
+BLOCK = 1 << 12  # numbers per turn of a loop over all numbers of an array, which fit a core's own cache
 WORTH_SHARING = 1 << 18  # bytes read and written; one core moves them in about 25 microseconds
 
 

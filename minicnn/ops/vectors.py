@@ -112,6 +112,14 @@ def _scaled(vector: Array, exponent: Array) -> Array:
     return vector * _power_of_two(half) * _power_of_two(exponent - half)
 
 
+def _scaled_down(vector: Array, exponent: Array) -> Array:
+    """The same for numbers of 1/2 to 2 and exponents from -150 to 0 (-1076 to 0), with one power of two: times
+    2^(exponent + 40), which is exact, and times 2^-40 (in float64 100)."""
+    lift = exponent_code.lift(_digits(exponent) - 1)
+    lowered: Array = vector * _power_of_two(exponent + exponent.dtype.type(lift)) * exponent.dtype.type(2.0**-lift)
+    return lowered
+
+
 def _largest(vector: Array) -> Any:
     """The largest of all lanes. Where one is NaN: any of them."""
     while len(vector) > 1:
@@ -140,6 +148,7 @@ within: Any = _within if _PLAIN else vector_code.within
 digits: Any = _digits if _PLAIN else vector_code.digits
 power_of_two: Any = _power_of_two if _PLAIN else exponent_code.power_of_two
 scaled: Any = _scaled if _PLAIN else exponent_code.scaled
+scaled_down: Any = _scaled_down if _PLAIN else exponent_code.scaled_down
 largest: Any = _largest if _PLAIN else vector_code.largest
 add_up: Any = _add_up if _PLAIN else vector_code.add_up
 prefetch: Any = _prefetch if _PLAIN else vector_code.prefetch

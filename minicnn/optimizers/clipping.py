@@ -16,13 +16,14 @@ from minicnn.ops.gemm import pack
 from minicnn.ops.gradients import BLOCK, OuterProducts, block_rows, outer_products
 from minicnn.ops.jit import njit, prange
 from minicnn.ops.micro_kernel import ROWS
-from minicnn.ops.turns import BLOCK as TERMS
 from minicnn.ops.turns import turns
 from minicnn.ops.vectors import add_up, lanes, load, splat, widen
 from minicnn.optimizers.loops import TURNS
 from minicnn.shapes import Array
 
 Gradient = Array | OuterProducts
+
+TERMS = 1 << 14  # numbers per partial sum
 
 
 def scales(

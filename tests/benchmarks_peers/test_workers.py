@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks.peers import catalogue, judge, rounds
+from benchmarks.peers import cases, catalogue, judge, rounds
 from benchmarks.peers.cases import LAYERS, layer_work
 from benchmarks.peers.catalogue import Entry
 from benchmarks.peers.channels_first import EVERY_PEER, steps, to_channels_first, to_channels_last, turned_back
@@ -29,6 +29,7 @@ from benchmarks.peers.work import BACKWARD, MATMUL, Work, make_data
 from benchmarks.peers.worker import Desk
 from minicnn.cli.main import app
 from minicnn.errors import OptionError
+from minicnn.ops import curves
 
 FAKE = "fake_peer"
 PACE = Pace(rounds=3, least=3, turn=0.0, prepare_limit=5.0, answer_limit=5.0)
@@ -216,6 +217,12 @@ def test_every_kind_of_layer_that_can_be_asked_for_is_translated_for_pytorch(kin
     if step.kind in OTHERS and step.kind not in EVERY_PEER:
         with pytest.raises(ValueError, match=f"{step.kind} is not translated"):
             list(steps(work, {}))
+
+
+def test_every_activation_is_timed() -> None:
+    """By its layer, or by its name; swish is silu."""
+    assert {*cases.CURVES, "swish"} == set(curves.CURVES)
+    assert {"relu", "leaky_relu", "elu", "sigmoid", "tanh", "softmax", *cases.CURVES} <= set(LAYERS)
 
 
 def test_pytorch_computes_the_same_layers() -> None:

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from minicnn import passes, prediction
 from minicnn.errors import MinicnnError, ShapeError
 from minicnn.layers import (
+    ELU,
     Activation,
     Add,
     AveragePooling2D,
@@ -32,18 +33,24 @@ from minicnn.layers import (
     Dense,
     Dropout,
     Flatten,
+    GlobalAveragePooling2D,
     Input,
     Layer,
+    LeakyReLU,
     MaxPooling2D,
     ReLU,
+    Sigmoid,
     Softmax,
-    pooling,
+    Tanh,
+    ZeroPadding2D,
+    padding,
 )
 from minicnn.layers.base import INFERENCE, Context
 from minicnn.model import Model
-from minicnn.ops.average_pooling import average_pool2d
+from minicnn.ops.activation_calls import LOOPS
 from minicnn.ops.calls import Into, Run
 from minicnn.ops.conv2d.prepared import Watch
+from minicnn.ops.padding import zero_pad2d
 from minicnn.passes import every_value
 from minicnn.prediction import Plan, Step
 from minicnn.sequential import Sequential
@@ -53,7 +60,7 @@ SHAPE = (9, 8, 4)
 
 
 def network() -> Sequential:
-    """One layer of each kind that makes itself ready, with numbers that do nothing in vain."""
+    """Layers that make themselves ready, with numbers that do nothing in vain; NETWORKS has others."""
     layers = [
         *(Conv2D(16, 3, padding="same", name="conv"), BatchNormalization(name="norm"), ReLU(name="relu")),
         *(MaxPooling2D(name="pool"), Conv2D(6, 3, padding="same", algorithm="direct", name="direct")),
@@ -143,9 +150,19 @@ def test_a_plan_is_followed() -> None:
 SQUARE = Input((6, 6, 4))
 HALF = Conv2D(4, 3, padding="same")(SQUARE)
 NETWORKS: dict[str, Callable[[], Model]] = {
-    "of every ready layer": lambda: network(),
+    "of convolutions and dense layers": lambda: network(),
     "that ends in a view": lambda: Sequential(
         [Conv2D(8, 3), ReLU(), Conv2D(4, 3), Flatten(), Dropout(0.5)], input_shape=SHAPE
+    ),
+    "of activations": lambda: Sequential(
+        [*map(Activation, LOOPS), LeakyReLU(), ELU(), Sigmoid(), Tanh(), ReLU()], input_shape=SHAPE
+    ),
+    "of poolings": lambda: Sequential(
+        [
+            *(MaxPooling2D(2, 1), AveragePooling2D(2), AveragePooling2D(3, 2, "same"), GlobalAveragePooling2D()),
+            *(Activation("softmax"), Dense(4)),
+        ],
+        input_shape=SHAPE,
     ),
     "of views alone": lambda: Sequential([Flatten(), Dropout(0.5)], input_shape=SHAPE),
     "that begins with one": lambda: Sequential([Dropout(0.5), Flatten(), Dense(5), Dense(4)], input_shape=SHAPE),
@@ -204,7 +221,7 @@ def _asked(model: Model, x: Array) -> list[Array]:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_plan_made_for_other_cores_is_followed_step_by_step(threads: int, threads_again: int) -> None:
     """What was divided among two cores must not be run by one, and the other way round; the bits are the same."""
-    model, x = NETWORKS["of every ready layer"](), pictures(4)
+    model, x = NETWORKS["of convolutions and dense layers"](), pictures(4)
     expected = asked(model, x).tobytes()
     numba.set_num_threads(3 - threads)
     plan = planned(model)
@@ -220,7 +237,7 @@ def test_a_plan_made_for_other_cores_is_followed_step_by_step(threads: int, thre
 
 
 def test_a_plan_is_followed_step_by_step_by_a_thread_that_did_not_make_it() -> None:
-    model, x = NETWORKS["of every ready layer"](), pictures(4)
+    model, x = NETWORKS["of convolutions and dense layers"](), pictures(4)
     expected = asked(model, x).tobytes()
     plan = planned(model)
     ran: list[Run] = []
@@ -235,7 +252,7 @@ def test_a_plan_is_followed_step_by_step_by_a_thread_that_did_not_make_it() -> N
 
 def test_a_prediction_within_a_prediction_has_other_memory() -> None:
     """As from a signal's handler that comes between two steps."""
-    model, x, other = NETWORKS["of every ready layer"](), pictures(4), pictures(5)
+    model, x, other = NETWORKS["of convolutions and dense layers"](), pictures(4), pictures(5)
     expected, others = asked(model, x).tobytes(), asked(model, other).tobytes()
     plan = planned(model)
     within: list[bytes] = []
@@ -497,16 +514,46 @@ def test_changes_in_any_order(changes: list[str]) -> None:
 
 def test_what_a_layer_made_before_may_be_of_another_kind() -> None:
     """A layer that is not ready is asked each time; what stands behind it was made ready for other shapes."""
-    pool, dense = AveragePooling2D(2, name="pool"), Dense(3, name="dense")
-    model = Sequential([pool, Conv2D(8, 3, padding="same"), Flatten(), dense], input_shape=(6, 6, 2))
-    x = pictures(shape=(6, 6, 2))
+    pad, dense = ZeroPadding2D(1, name="pad"), Dense(3, name="dense")
+    model = Sequential([pad, Conv2D(8, 3, padding="same"), Flatten(), dense], input_shape=(1, 1, 2))
+    x = pictures(shape=(1, 1, 2))
     plan = planned(model)
     assert [step.makes is None for step in plan.steps] == [False, True, True, True]
-    pool.window = Window.of(3, 3)
+    pad.padding = ((1, 2), (1, 1))
     with pytest.raises(ShapeError, match="72 numbers in its last axis"):
         model(x)
-    pool.window = Window.of(1, 2)
+    pad.padding = ((2, 0), (2, 0))
     assert model(x).tobytes() == asked(model, x).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("make", "option", "value"),
+    [
+        (lambda: LeakyReLU(0.4), "negative_slope", 0.7),
+        (lambda: ELU(0.3), "alpha", 0.2),
+        (lambda: Activation("leaky_relu"), "activation", "elu"),
+        (lambda: Activation("silu"), "activation", "gelu"),
+        (lambda: Activation("relu6"), "activation", "hard_sigmoid"),
+        (lambda: Activation("elu"), "activation", "linear"),
+        (lambda: Activation("linear"), "activation", "softmax"),
+        (lambda: Activation("softmax"), "activation", "linear"),
+        (lambda: MaxPooling2D(2), "window", Window.of(2, 1)),
+        (lambda: MaxPooling2D(2), "window", Window.of(3, 2)),
+        (lambda: AveragePooling2D(2), "window", Window.of(3, 2)),
+        (lambda: AveragePooling2D(3, 2), "window", Window.of(2, 2)),
+        (GlobalAveragePooling2D, "keepdims", True),
+    ],
+)
+def test_options_of_ready_layers_are_those_of_now(make: Callable[[], Layer], option: str, value: Any) -> None:
+    model, x = Sequential([make()], input_shape=SHAPE), pictures()
+    plan = planned(model)
+    assert [step.makes is None for step in plan.steps] == [
+        make().__dict__.get("activation") not in ("linear", "softmax")
+    ]
+    before = outcome(lambda: model(x))
+    assert before == outcome(lambda: asked(model, x))
+    setattr(model.layers[0], option, value)
+    assert outcome(lambda: model(x)) == outcome(lambda: asked(model, x)) != before
 
 
 @pytest.mark.parametrize("how", [lambda y: y.astype(float), lambda y: y[:, :2]])
@@ -515,13 +562,13 @@ def test_a_function_that_is_exchanged_may_make_another_kind(
 ) -> None:
     """One that layers call: they themselves are as they were."""
     model = Sequential(
-        [AveragePooling2D(2), Conv2D(8, 3, padding="same", name="conv"), Flatten(), Dense(3)], input_shape=(6, 6, 2)
+        [ZeroPadding2D(1), Conv2D(8, 3, padding="same", name="conv"), Flatten(), Dense(3)], input_shape=(1, 1, 2)
     )
-    x = pictures(shape=(6, 6, 2))
+    x = pictures(shape=(1, 1, 2))
     before = model(x).tobytes()
     planned(model)
-    right = average_pool2d
-    monkeypatch.setattr(pooling, "average_pool2d", lambda x, window: (how(right(x, window)[0]), None))
+    right = zero_pad2d
+    monkeypatch.setattr(padding, "zero_pad2d", lambda x, pads: (how(right(x, pads)[0]), None))
     with pytest.raises((MinicnnError, AttributeError)) as expected:
         asked(model, x)
     with pytest.raises(expected.type, match=re.escape(str(expected.value))):

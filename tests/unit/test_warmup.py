@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from minicnn import layers, warmup
 from minicnn.cli.main import app
 from minicnn.layers import Layer
+from minicnn.layers.activations import ACTIVATIONS
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -47,6 +48,8 @@ def test_every_layer_is_warmed() -> None:
     kinds = [kind for name in layers.__all__ if isinstance(kind := getattr(layers, name), type)]
     public = {kind.__name__ for kind in kinds if issubclass(kind, Layer) and kind is not Layer}
     assert public <= {step.title for step in warmup.steps()}
+    ready = {layer.activation for layer, _ in warmup._layers() if isinstance(layer, layers.Activation)}
+    assert ready == set(ACTIVATIONS)
 
 
 @pytest.mark.slow

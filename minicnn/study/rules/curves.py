@@ -16,7 +16,7 @@ import numpy as np
 
 from minicnn.layers import ELU, Activation, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 from minicnn.layers.base import Layer
-from minicnn.ops.curves import CURVES
+from minicnn.ops.curve_loops import SELU_BEND, SELU_SCALE
 from minicnn.shapes import Array
 from minicnn.study.explanation import Index, Step, Terms, Worked, total_of
 from minicnn.study.places import at, combinations, place
@@ -31,7 +31,7 @@ class Curve(NamedTuple):
     slope: Callable[[float, float], float]
 
 
-#: by Keras's name; the others are in ``minicnn.ops.curves``
+#: by Keras's name
 FORMULAS = {
     "linear": Curve("x", lambda x, _: x, lambda x, _: 1.0),
     "relu": Curve("max(x, 0)", lambda x, _: x if x > 0 or math.isnan(x) else 0.0, lambda x, _: float(x > 0)),
@@ -41,11 +41,28 @@ FORMULAS = {
     "elu": Curve(
         "x if x > 0 else {:g} * (e^x - 1)",
         lambda x, a: x if x > 0 else a * math.expm1(x),
-        lambda x, a: 1.0 if x > 0 else a * math.exp(x),
+        lambda x, a: 1.0 if x > 0 else a * math.exp(x) if x <= 0 else a,  # the last one for NaN
     ),
     "sigmoid": Curve("1 / (1 + e^-x)", lambda x, _: _sigmoid(x), lambda x, _: _sigmoid(x) * _sigmoid(-x)),
     "tanh": Curve("tanh(x)", lambda x, _: math.tanh(x), lambda x, _: (1 - math.tanh(x)) * (1 + math.tanh(x))),
+    "silu": Curve("x * sigmoid(x)", lambda x, _: x * _sigmoid(x), lambda x, _: _silu_slope(x)),
+    "swish": Curve("x * sigmoid(x)", lambda x, _: x * _sigmoid(x), lambda x, _: _silu_slope(x)),
+    "gelu": Curve("x * Phi(x)", lambda x, _: x * _below(x), lambda x, _: _below(x) + x * _density(x)),
+    "softplus": Curve("log(1 + e^x)", lambda x, _: _softplus(x), lambda x, _: _sigmoid(x)),
+    "mish": Curve("x * tanh(log(1 + e^x))", lambda x, _: x * math.tanh(_softplus(x)), lambda x, _: _mish_slope(x)),
+    "softsign": Curve("x / (1 + |x|)", lambda x, _: x / (1 + abs(x)), lambda x, _: 1 / (1 + abs(x)) / (1 + abs(x))),
+    "selu": Curve(
+        f"{SELU_SCALE:.4f} * x if x > 0 else {SELU_BEND:.4f} * (e^x - 1)",
+        lambda x, _: SELU_SCALE * x if x > 0 else SELU_BEND * math.expm1(x),
+        lambda x, _: SELU_BEND * math.exp(x) if x < 0 else SELU_SCALE,
+    ),
+    "exponential": Curve("e^x", lambda x, _: _exp(x), lambda x, _: _exp(x)),
+    "relu6": Curve("min(max(x, 0), 6)", lambda x, _: _between(x, 6.0), lambda x, _: float(0 < x < 6)),
+    "hard_sigmoid": Curve(
+        "min(max(x + 3, 0), 6) / 6", lambda x, _: _between(x + 3, 6.0) / 6, lambda x, _: (-3 < x < 3) / 6
+    ),
 }
+GATES = ("relu", "relu6", "hard_sigmoid")  # where the slope is 0 no gradient passes, were it infinity
 NAMES: dict[type[Layer], str] = {ReLU: "relu", LeakyReLU: "leaky_relu", ELU: "elu", Sigmoid: "sigmoid", Tanh: "tanh"}
 
 
@@ -54,18 +71,44 @@ def _sigmoid(x: float) -> float:
     return (1.0 if x >= 0 else small) / (1 + small)
 
 
+def _exp(x: float) -> float:
+    try:
+        return math.exp(x)
+    except OverflowError:
+        return math.inf
+
+
+def _softplus(x: float) -> float:
+    return (x if x > 0 else 0.0) + math.log1p(math.exp(-abs(x)))
+
+
+def _silu_slope(x: float) -> float:
+    return _sigmoid(x) + x * _sigmoid(x) * _sigmoid(-x)
+
+
+def _mish_slope(x: float) -> float:
+    t = math.tanh(_softplus(x))
+    return t + x * _sigmoid(x) * (1 - t) * (1 + t)
+
+
+def _below(x: float) -> float:
+    """Phi(x), the share of the normal distribution below x."""
+    return math.erfc(-x / math.sqrt(2)) / 2
+
+
+def _density(x: float) -> float:
+    return math.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+
+
+def _between(x: float, most: float) -> float:
+    """x, but no less than 0 and no more than ``most``; NaN stays."""
+    return x if math.isnan(x) else min(max(x, 0.0), most)
+
+
 def _curve(use: Use) -> tuple[str, Curve, float]:
     """Its name, the curve, and the number in its formula (0 where there is none)."""
     name = NAMES.get(type(use.layer)) or use.layer.activation
-    if name in FORMULAS:
-        option = float(getattr(use.cache, "negative_slope", getattr(use.cache, "alpha", 0.0)))
-        return name, FORMULAS[name], option
-    value, gradient = CURVES[name]
-    return name, Curve(f"{name}(x)", _scalar(value), _scalar(lambda x: gradient(np.ones_like(x), x))), 0.0
-
-
-def _scalar(function: Callable[[Array], Array]) -> Callable[[float, float], float]:
-    return lambda x, _: float(function(np.asarray(x)))
+    return name, FORMULAS[name], float(getattr(use.cache, "negative_slope", getattr(use.cache, "alpha", 0.0)))
 
 
 def bend(use: Use, index: Index) -> Worked:
@@ -83,7 +126,8 @@ def _input_gradient(use: Use, index: Index, source: int) -> Worked:
         return _softmax_input(use, index)
     name, curve, option = _curve(use)
     slope = worked_out(f"{name}'(x)", curve.slope(float(use.xs[0][index]), option))
-    return Worked(f"dx = dy * {name}'(x)", (Terms.of(use.upstream(place(index)), slope),))
+    terms = Terms.chosen if name in GATES else Terms.of
+    return Worked(f"dx = dy * {name}'(x)", (terms(use.upstream(place(index)), slope),))
 
 
 # -- softmax -----------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from minicnn.errors import DtypeError, OptionError, ShapeError
 from minicnn.layers import Activation
 from minicnn.ops import activations as ops
 from minicnn.ops.curves import CURVES, curve, curve_backward
+from minicnn.ops.turns import BLOCK, WORTH_SHARING
 from minicnn.shapes import Array
 from tests.threads import same_bits_on_one_thread
 
@@ -318,6 +319,25 @@ def test_curves_are_their_formulas(name: str, rng: np.random.Generator) -> None:
     value, slope = np.vectorize(FORMULAS[name], otypes=[float, float])(x)
     np.testing.assert_allclose(y, value, rtol=1e-14, atol=1e-15)
     np.testing.assert_allclose(curve_backward(dy, cache), dy * slope, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", [*CURVES, "tanh"])
+def test_curves_of_several_blocks(name: str, dtype: type, rng: np.random.Generator) -> None:
+    """More numbers than one core takes, from memory in any order, from any number of threads; in float32 too."""
+    x, dy = rng.standard_normal((2, 20 * BLOCK + 5)).astype(dtype)[:, None, ::-1]
+    formula = FORMULAS.get(name) or ELEMENTWISE[name][2]
+
+    def both() -> tuple[Array, Array]:
+        y, cache = curve(x, name) if name in CURVES else ops.tanh(x)
+        return y, curve_backward(dy, cache) if name in CURVES else ops.tanh_backward(dy, cache)
+
+    y, dx = same_bits_on_one_thread(both)
+    assert 2 * x.nbytes > WORTH_SHARING
+    value, slope = np.vectorize(formula, otypes=[float, float])(x.astype(float))
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(y, value, rtol=8 * eps, atol=eps)
+    np.testing.assert_allclose(dx, dy * slope, rtol=8 * eps, atol=8 * eps)
 
 
 @pytest.mark.parametrize("name", CURVES)

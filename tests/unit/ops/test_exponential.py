@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal, localcontext
 from typing import Any
 
 import numpy as np
 import pytest
 
-from minicnn.ops.exponential import exp, expm1_of_negative
+from minicnn.ops.exponential import exp, exp_of_negative, exp_of_sum, expm1_of_negative
 from minicnn.ops.jit import njit
 from minicnn.ops.vectors import lanes, load, store, widen
+from tests.last_places import every, last_places, of
 
 INF, NAN = np.inf, np.nan
-STEP = 4001  # of all float32 numbers, every 4001st is tried: it is a prime, so last digits of all kinds occur
 
 
 @njit
@@ -30,37 +29,50 @@ def _expm1(x, y):  # type: ignore[no-untyped-def]
 
 
 @njit
+def _exp_of_negative(x, y):  # type: ignore[no-untyped-def]
+    for i in range(0, x.size, lanes(x)):
+        store(y, i, exp_of_negative(load(x, i, x.size - i)), x.size - i)
+
+
+@njit
+def _exp_of_sum(x, rest, y):  # type: ignore[no-untyped-def]
+    for i in range(0, x.size, lanes(x)):
+        left = x.size - i
+        store(y, i, exp_of_sum(load(x, i, left), load(rest, i, left)), left)
+
+
+@njit
 def _exp_of_widened(x, y):  # type: ignore[no-untyped-def]
     for i in range(0, x.size, lanes(x)):
         store(y, i, exp(widen(load(x, i, x.size - i))), x.size - i)
-
-
-def of(loop: Callable[..., None], x: Any, dtype: type = np.float32) -> np.ndarray:
-    x = np.array(x, dtype)
-    y = np.empty_like(x)
-    with np.errstate(over="ignore", under="ignore"):
-        loop(x, y)
-    return y
-
-
-def every(largest: float, sign: int) -> np.ndarray:
-    """Numbers of all magnitudes that float32 has, up to ``largest``."""
-    end = int(np.float32(largest).view(np.uint32))
-    return sign * np.arange(0, end, STEP, dtype=np.uint32).view(np.float32)
-
-
-def last_places(y: np.ndarray, truth: np.ndarray) -> float:
-    """The largest error, in units of the last place that the true value has in the type of y."""
-    kept = np.finfo(y.dtype)
-    _, exponent = np.frexp(truth)
-    unit = np.maximum(exponent - kept.nmant - 1, kept.minexp - kept.nmant)
-    return float(np.max(np.abs(np.ldexp(y.astype(np.float64) - truth, -unit))))
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_exp_is_at_most_one_last_place_off(sign: int) -> None:
     x = every(88.72 if sign > 0 else 120.0, sign)
     assert last_places(of(_exp, x), np.exp(x.astype(np.float64))) < 0.85
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_exp_of_negative_is_exp_bit_for_bit(dtype: type) -> None:
+    x = every(1000.0, -1).astype(dtype)
+    assert of(_exp_of_negative, x, dtype).tobytes() == of(_exp, x, dtype).tobytes()
+    ends = [0.0, -0.0, -INF, NAN, -3e38]
+    np.testing.assert_array_equal(of(_exp_of_negative, ends, dtype), [1, 1, 0, NAN, 0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_exp_of_a_sum_with_digits_that_x_has_no_room_for(dtype: type, rng: np.random.Generator) -> None:
+    """As large as they come, and within what the second part may be."""
+    x = rng.uniform(-86 if dtype == np.float32 else -700, 0, 2000).astype(dtype)
+    rest = (rng.uniform(-0.06, 0.06, x.size) * rng.choice([1, 1e-5], x.size)).astype(dtype)
+    y = np.empty_like(x)
+    _exp_of_sum(x, rest, y)
+    with localcontext() as context:
+        context.prec = 40
+        for number, more, found in zip(x, rest, y, strict=True):
+            truth = (Decimal(float(number)) + Decimal(float(more))).exp()
+            assert abs(Decimal(float(found)) - truth) < Decimal("1.3") * Decimal(float(np.spacing(found))), number
 
 
 def test_expm1_is_at_most_one_last_place_off() -> None:

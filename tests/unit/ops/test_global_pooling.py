@@ -110,7 +110,7 @@ def test_maxima_and_their_shares_are_the_definition(
     np.testing.assert_array_equal(dx, shared_out(x, dy), strict=True)
 
 
-@pytest.mark.parametrize("shape", [(1, 90, 250, 3), (2, 40, 60, 32), (1, 40, 30, 100)])
+@pytest.mark.parametrize("shape", [(1, 90, 250, 3), (2, 40, 60, 32), (1, 40, 30, 100), (1, 7, 7, 16384)])
 def test_pictures_of_several_blocks(shape: Shape, rng: np.random.Generator) -> None:
     """With ties between blocks, a NaN in the last pixel, and the same bits from any number of threads."""
     x = rng.integers(-9, 10, shape).astype(np.float32)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minicnn.ops.max_pooling import HALVING, max_pool2d_inference
-from minicnn.ops.normalising import add_to_channels, factors_of, normalise, normalise_and_halve, normalise_rows
+from minicnn.ops.normalising import NARROW, add_to_channels, factors_of, normalise, normalise_and_halve, normalise_rows
 from minicnn.shapes import Array
 
 
@@ -20,7 +20,7 @@ def normalised(x: Array, factors: Array, floor: float) -> Array:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("floor", [0.0, -np.inf], ids=["relu", "none"])
-@pytest.mark.parametrize("channels", [1, 3, 8, 21, 64])
+@pytest.mark.parametrize("channels", [1, 3, 8, 21, 64, NARROW, NARROW + 5])
 def test_every_channel_has_its_own_factors(channels: int, floor: float, dtype: Any, rng: np.random.Generator) -> None:
     x, factors = (rng.standard_normal((n, channels)).astype(dtype) for n in (130, 3))
     y = np.empty_like(x)

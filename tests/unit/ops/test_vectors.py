@@ -17,6 +17,7 @@ from minicnn.ops.vectors import (
     load_like,
     power_of_two,
     scaled,
+    scaled_down,
     select,
     splat,
     store,
@@ -105,6 +106,25 @@ def test_lanes_are_added_up_half_by_half(dtype: type, rng: np.random.Generator) 
     a = rng.standard_normal(count).astype(dtype)
     assert _sum(a) == vectors._add_up(vectors._load(a, 0, count))
     assert _sum(a) == pytest.approx(a.sum(dtype=np.float64), rel=1e-5)
+
+
+@njit
+def _scale_down(a, n, y):  # type: ignore[no-untyped-def]
+    store(y, 0, scaled_down(load(a, 0, a.size), load(n, 0, a.size)), a.size)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers_are_scaled_down_and_rounded_once(dtype: type, rng: np.random.Generator) -> None:
+    """To every exponent from 0 to where nothing is left, by the compiled function and the plain one."""
+    lanes = vectors._lanes(np.empty(0, dtype))
+    exponents = np.arange(0, -151 if dtype == np.float32 else -1077, -1).astype(dtype)
+    a, y = rng.uniform(0.5, 2, lanes).astype(dtype), np.empty(lanes, dtype)
+    with np.errstate(under="ignore"):
+        for exponent in exponents:
+            n = np.full(lanes, exponent, dtype)
+            _scale_down(a, n, y)
+            np.testing.assert_array_equal(y, np.ldexp(a, int(exponent)))
+            np.testing.assert_array_equal(vectors._scaled_down(a, n), y)
 
 
 @njit

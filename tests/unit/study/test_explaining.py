@@ -13,7 +13,19 @@ from hypothesis import strategies as st
 from minicnn import losses
 from minicnn.errors import OptionError, StateError
 from minicnn.fusion import fuse
-from minicnn.layers import Add, BatchNormalization, Conv2D, Dense, Flatten, Input, MaxPooling2D, ReLU, Softmax
+from minicnn.layers import (
+    Activation,
+    Add,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    Flatten,
+    Input,
+    MaxPooling2D,
+    ReLU,
+    Softmax,
+)
+from minicnn.layers.activations import ACTIVATIONS
 from minicnn.layers.base import Context
 from minicnn.model import Model
 from minicnn.sequential import Sequential
@@ -143,6 +155,18 @@ def test_what_is_not_finite_is_explained_as_the_network_has_it(broken: float, rn
     for name, place in (("pool", (0, 0, 0)), ("relu", (0, 0, 0)), ("conv", (0, 0, 0))):
         for found in (explain_in(both, name, place), explain_gradient_in(both, name, place)):
             np.testing.assert_allclose(found.total, found.value, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name in ACTIVATIONS if name != "softmax"])
+def test_activations_at_the_ends_of_the_line_are_explained_as_the_network_has_them(name: str) -> None:
+    x = np.array([[-np.inf, -1e155, -709.5, -0.0, 0.0, 709.5, 1e155, np.inf, np.nan]])
+    model = Sequential([Activation(name, name="bend")], input_shape=(9,), dtype="float64")
+    for dy in (1.0, *([np.inf] if name in ("relu", "relu6", "hard_sigmoid") else [])):
+        with np.errstate(invalid="ignore", over="ignore"):
+            both = trace(model, x).backward(np.full((1, 9), dy))
+        for i in range(9):
+            for found in (explain_in(both, "bend", (i,)), explain_gradient_in(both, "bend", (i,))):
+                np.testing.assert_allclose(found.total, found.value, rtol=1e-12, atol=1e-15, err_msg=str(x[0, i]))
 
 
 def test_float32_networks_are_explained_to_their_own_rounding(rng: np.random.Generator) -> None:
