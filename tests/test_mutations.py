@@ -506,8 +506,8 @@ MUTATIONS = [
     Mutation(
         "exponential: 1 is subtracted at the end, and the digits of small numbers with it",
         "minicnn/ops/exponential.py",
-        "_sum(power - splat(1.0, x), r * power, more * power)",
-        "_sum(power, r * power, more * power) - splat(1.0, x)",
+        "_sum(power - one, r * power, more * power)",
+        "_sum(power, r * power, more * power) - one",
         "tests/unit/ops/test_exponential.py::test_expm1_is_at_most_one_last_place_off",
     ),
     Mutation(

@@ -62,10 +62,15 @@ def exp_of_sum(x: Any, rest: Any) -> Any:
 def expm1_of_negative(x: Any) -> Any:
     """e^x - 1 for every lane; no x may be above 0."""
     lowest = splat(-50.0, x)  # below, it is -1
-    x = select(x < lowest, lowest, x)
+    return exp_and_expm1(select(x < lowest, lowest, x))[1]
+
+
+@inline
+def exp_and_expm1(x: Any) -> Any:
+    """(e^x, e^x - 1) for every lane; no x may be above 0 or below -50."""
     n, r, more = _parts(x, splat(0.0, x))
-    power = power_of_two(n)
-    return _sum(power - splat(1.0, x), r * power, more * power)
+    power, one = power_of_two(n), splat(1.0, x)
+    return power * _sum(one, r, more), _sum(power - one, r * power, more * power)
 
 
 @inline

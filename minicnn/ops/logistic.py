@@ -1,13 +1,14 @@
 """Functions of a vector of numbers that are made of one exponential: sigmoid, hyperbolic tangent, softplus and mish.
 
     sigmoid(x)        = 1 / (1 + e^-x)             = 1 / (1 + s)  where x >= 0,  s / (1 + s)  elsewhere
-    tanh(|x|)         = (1 - e^-2|x|) / (1 + e^-2|x|) = -e / (2 + e)           e = e^-2|x| - 1
+    tanh(|x|)         = (1 - s^2) / (1 + s^2)      = -e / (2 + e)  near 0,  1 - 2s^2 / (1 + s^2)  elsewhere
     softplus(x)       = log(1 + e^x)               = max(x, 0) + log1p(s)
     tanh(softplus(x)) = ((1 + e^x)^2 - 1) / ((1 + e^x)^2 + 1)
                       = (1 + 2s) / (1 + 2s + 2s^2) where x >= 0,  s (s + 2) / (s (s + 2) + 2)  elsewhere
 
-with s = e^-|x|, which lies in (0, 1] and cannot overflow. What is close to 1 comes with its distance from 1, computed
-from s as well: derivatives are made of it, and 1 - y would have lost its digits.
+with s = e^-|x|, which lies in (0, 1] and cannot overflow, and e = s^2 - 1, whose errors are doubled far from 0. What is
+close to 1 comes with its distance from 1, computed from s as well: derivatives are made of it, and 1 - y would have
+lost its digits.
 
     log1p(s) = 2 atanh(w) = 2 (w + w^3/3 + w^5/5 + ...)              w = s / (2 + s), at most 1/3
 
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minicnn.ops.exponential import SINGLE, exp_of_negative, expm1_of_negative
+from minicnn.ops.exponential import SINGLE, exp_and_expm1, exp_of_negative
 from minicnn.ops.jit import inline
 from minicnn.ops.vectors import digits, select, splat
 
@@ -36,12 +37,14 @@ def sigmoid(x: Any) -> Any:
 @inline
 def tanh(x: Any) -> Any:
     """tanh(x) for every lane; -0 for -0."""
-    zero = splat(0.0, x)
+    zero, one, two = splat(0.0, x), splat(1.0, x), splat(2.0, x)
     size = select(x < zero, zero - x, x)
     size = select(splat(25.0, x) < size, splat(25.0, x), size)  # it is 1 from there on; NaN stays
-    below = expm1_of_negative(splat(-2.0, x) * size)
-    y = below / (splat(2.0, x) + below)  # -tanh(|x|)
-    return select(zero < x, zero - y, select(x == zero, x, y))
+    square, below = exp_and_expm1((zero - two) * size)
+    far = splat(0.55, x) < size  # where it is above 1/2
+    share = select(far, square + square, zero - below) / select(far, one + square, two + below)
+    y = select(far, one - share, share)
+    return select(zero < x, y, select(x == zero, x, zero - y))
 
 
 @inline
