@@ -1,7 +1,8 @@
 """The loops behind ``curves``: one pass, a vector of numbers at a time, on as many cores as it is worth.
 
 All arrays are flat, of one size and one type. Two for each curve: y = f(x), and dx = dy * f'(x), whose formulas are in
-``curves``. Where a curve has corners, both sides are computed and a mask picks.
+``curves``. Where a curve has corners, both sides are computed and a mask picks. Each loop is written out: one that is
+given its formula as a function is never found again in the cache on disk (``benchmarks/NOTES.md``, "Why text").
 """
 
 from __future__ import annotations
